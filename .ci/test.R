@@ -1,0 +1,25 @@
+# Runs testthat on the package in .build/library and leaves the counts in .build/results.
+#
+#   Rscript .ci/test.R
+
+library(testthat)
+
+results <- as.data.frame(test_dir(
+  "tests/testthat",
+  package = "multiprocessing", load_package = "installed",
+  reporter = SummaryReporter$new(max_reports = Inf), stop_on_failure = FALSE
+))
+
+has_failed <- results$failed > 0 | results$error
+passed <- sum(!has_failed & !results$skipped)
+failed <- sum(has_failed)
+
+dir.create(".build/results", recursive = TRUE, showWarnings = FALSE)
+writeLines(paste(passed, failed), ".build/results/testthat")
+cat(sprintf(
+  "\ntestthat: %d passed, %d failed, %d skipped, %d warnings in %.0f s\n",
+  passed, failed, sum(results$skipped), sum(results$warning), sum(results$real)
+))
+if (failed > 0 || passed == 0) {
+  quit(status = 1)
+}

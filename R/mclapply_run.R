@@ -1,0 +1,145 @@
+# What mclapply(), mcmapply() and pvec() share: checks, the schedule without prescheduling, one run of the fork engine
+# and what becomes of its failures.
+
+# `pinned`: with an affinity.list the number of cores comes from there
+check_cores <- function(mc.cores, pinned = FALSE) {
+  cores <- suppressWarnings(as.integer(mc.cores))
+  valid <- length(cores) == 1L && !is.na(cores) && cores >= 1L
+  if (!valid && !pinned) abort("ValueError", "'mc.cores' must be >= 1")
+  if (!valid) {
+    return(1L)
+  }
+  limit <- tolower(Sys.getenv("_R_CHECK_LIMIT_CORES_"))
+  if (cores > 2L && nzchar(limit) && limit != "false") {
+    text <- sprintf("%d simultaneous processes spawned", cores)
+    if (limit == "warn") warning(text, call. = FALSE, immediate. = TRUE) else abort("ValueError", text)
+  }
+  cores
+}
+
+# In a process that was forked by us or by package parallel, as opposed to a session or a spawned R
+is_forked_child <- function() {
+  theirs <- get0("isChild", asNamespace("parallel"), mode = "function")
+  (!is.null(theirs) && isTRUE(theirs())) || is_forked_worker()
+}
+
+# Chunks of one element each. With an affinity.list the first to start are the first element allowed on each CPU.
+plan_elements <- function(n, cores, affinity.list) {
+  if (is.null(affinity.list)) {
+    return(list(chunks = as.list(seq_len(n)), cores = cores))
+  }
+  affinity <- affinity.list[seq_len(n)]
+  first <- integer()
+  for (cpu in seq_len(max(1L, unlist(affinity)))) {
+    allowed <- vapply(affinity, function(cpus) cpu %in% cpus, TRUE)
+    first <- c(first, setdiff(which(allowed), first)[1L])
+  }
+  first <- first[!is.na(first)]
+  order <- c(first, setdiff(seq_len(n), first))
+  list(chunks = as.list(order), cores = max(1L, length(first)), affinity = affinity[order])
+}
+
+# One run of the engine over elements 1..n of `evaluate`, with parallel's random streams for each chunk
+mc_run <- function(evaluate, chunks, cores, set_seed, silent, affinity = NULL, retry = 0L, progress = FALSE,
+                   stop_on_error = FALSE, cleanup = TRUE) {
+  streams <- chunk_streams(evaluate, chunks, set_seed)
+  fork_map(
+    seq_len(sum(lengths(chunks))), streams$evaluate,
+    chunks = chunks, cores = cores, before = streams$before, silent = isTRUE(silent), affinity = affinity,
+    retry = as.integer(retry), progress = isTRUE(progress), stop_on_error = isTRUE(stop_on_error), cleanup = cleanup
+  )
+}
+
+# Without forking, for what lapply() alone does not do
+evaluate_here <- function(evaluate, X, seed, progress) {
+  if (!is.null(seed)) {
+    back <- keep_random_state()
+    on.exit(back())
+  }
+  index <- seq_along(X)
+  res <- lapply(if (isTRUE(progress)) cli::cli_progress_along(index) else index, evaluate)
+  names(res) <- names(X)
+  res
+}
+
+has_failed <- function(failures) !vapply(failures, is.null, TRUE)
+
+has_died <- function(failure) inherits(failure, "WorkerDiedError")
+
+with_try_errors <- function(run, stop_on_error = FALSE) {
+  failed <- which(has_failed(run$failures))
+  if (stop_on_error && length(failed)) stop(run$failures[[failed[1L]]])
+  res <- run$values
+  res[failed] <- lapply(run$failures[failed], as_try_error)
+  res
+}
+
+# The object that try() would have made in the worker: of the task's own condition, or of the worker's death
+as_try_error <- function(failure) {
+  condition <- if (has_died(failure) || is.null(failure$parent)) failure else failure$parent
+  if (!inherits(condition, "error")) {
+    condition <- simpleError(conditionMessage(condition), conditionCall(condition))
+  }
+  try(stop(condition), silent = TRUE)
+}
+
+# Warnings about failures: of tasks in parallel's words (with prescheduling by core), then of workers
+describe_failures <- function(failures, cores = NULL) {
+  failed <- which(has_failed(failures))
+  if (!length(failed)) {
+    return(character())
+  }
+  died <- failed[vapply(failures[failed], has_died, TRUE)]
+  errors <- setdiff(failed, died)
+  texts <- character()
+  if (length(errors)) {
+    texts <- if (is.null(cores)) sprintf("%d function calls resulted in an error", length(errors)) else by_core(errors, cores)
+  }
+  if (length(died)) {
+    lost <- vapply(failures[died], describe_death, "")
+    texts <- c(texts, sprintf(
+      ngettext(
+        length(died), "%d parallel function call did not deliver a result, its worker died: %s",
+        "%d parallel function calls did not deliver results, their workers died: %s"
+      ),
+      length(died), shorten(lost)
+    ))
+  }
+  texts
+}
+
+by_core <- function(errors, cores) {
+  where <- sort(unique((errors - 1L) %% cores + 1L))
+  if (length(where) == cores) {
+    return("all scheduled cores encountered errors in user code")
+  }
+  paste0(
+    sprintf(
+      ngettext(
+        length(where), "scheduled core %s encountered error in user code, ",
+        "scheduled cores %s encountered errors in user code, "
+      ),
+      paste(where, collapse = ", ")
+    ),
+    sprintf(
+      ngettext(length(errors), "element %s is affected", "elements %s are affected"), shorten(errors)
+    )
+  )
+}
+
+describe_death <- function(failure) {
+  how <- if (is.null(failure$signal) || is.na(failure$signal)) {
+    paste("exit code", failure$exitcode)
+  } else {
+    paste("signal", failure$signal)
+  }
+  sprintf("element %d (pid %d, %s)", failure$index, failure$pid, how)
+}
+
+shorten <- function(items, most = 20L) {
+  more <- length(items) - most
+  paste0(
+    paste(utils::head(items, most), collapse = ", "),
+    if (more > 0L) sprintf(" and %d more", more)
+  )
+}

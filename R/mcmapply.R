@@ -1,0 +1,71 @@
+#' mapply and Map on several cores
+#'
+#' `mcmapply()` is [mapply()] and `mcMap()` is [Map()] with the elements computed in forked processes, by [mclapply()]. They are drop-in
+#' replacements for [parallel::mcmapply()] and [parallel::mcMap()].
+#'
+#' Names, simplification, recycling, warnings and random streams are parallel's; an element that fails becomes a `try-error` and
+#' stays a list element (the result is then not simplified). What differs from parallel is what differs in [mclapply()]: only
+#' the elements that failed are `try-error`s, and a dead worker costs only the element that it was computing.
+#'
+#' @param FUN,f A function, or its name.
+#' @param ... Vectors or lists to go along, recycled to the longest; named ones become named arguments. For `mcMap()`
+#'   also the arguments of `mcmapply()`, such as `mc.cores`.
+#' @param MoreArgs A list of further arguments that are the same in every call.
+#' @param SIMPLIFY `TRUE` to simplify the result to a vector or matrix where possible, `"array"` also to higher arrays, `FALSE` for
+#'   a list; see [simplify2array()].
+#' @param USE.NAMES Whether the result is named after the first of `...`: by its names, or by itself if it is a
+#'   character vector without names.
+#' @inheritParams mclapply
+#' @returns As [mapply()]: a vector, matrix or array if it could be simplified, else a list. `mcMap()` always returns a list and
+#'   workers' standard output is not shown (`mc.silent = TRUE`), as in parallel.
+#' @section Errors: `ValueError` if zero-length inputs are mixed with others, or for a wrong `mc.cores`.
+#' @seealso [mclapply()]; Python's `Pool.starmap()`, which here is `Pool(n)$starmap()`.
+#' @examples
+#' mcmapply(function(x, y) x + y, c(a = 1, b = 2, c = 3), 4:6, mc.cores = 2)
+#' mcMap(function(x, n) rep(x, n), 1:3, 3:1)
+#' @export
+mcmapply <- function(FUN, ..., MoreArgs = NULL, SIMPLIFY = TRUE, USE.NAMES = TRUE, mc.preschedule = TRUE,
+                     mc.set.seed = TRUE, mc.silent = FALSE, mc.cores = getOption("mc.cores", 2L), mc.cleanup = TRUE,
+                     affinity.list = NULL, mc.progress = FALSE, mc.retry = 0L, mc.seed = NULL,
+                     mc.stop.on.error = FALSE) {
+  FUN <- match.fun(FUN)
+  args <- list(...)
+  if (!length(args)) {
+    return(list())
+  }
+  first <- args[[1L]]
+  sizes <- lengths(args)
+  n <- max(sizes)
+  if (n > 0L && min(sizes) == 0L) {
+    abort("ValueError", "Zero-length inputs cannot be mixed with those of non-zero length")
+  }
+  if (any(sizes != n)) args <- lapply(args, rep, length.out = n)
+
+  # `[` first and `.mapply()` after, so that classes whose `[[` differs from their `[` arrive as they do in mapply()
+  evaluate <- function(i) .mapply(FUN, lapply(args, function(arg) arg[i]), MoreArgs)
+  res <- mclapply(
+    seq_len(n), evaluate,
+    mc.preschedule = mc.preschedule, mc.set.seed = mc.set.seed, mc.silent = mc.silent, mc.cores = mc.cores,
+    mc.cleanup = mc.cleanup, affinity.list = affinity.list, mc.progress = mc.progress, mc.retry = mc.retry,
+    mc.seed = mc.seed, mc.stop.on.error = mc.stop.on.error
+  )
+  failed <- vapply(res, inherits, TRUE, "try-error")
+  res[!failed] <- lapply(res[!failed], `[[`, 1L)
+
+  if (USE.NAMES) {
+    labels <- if (is.null(names(first)) && is.character(first)) first else names(first)
+    if (!is.null(labels)) names(res) <- labels
+  }
+  if (any(failed) || identical(SIMPLIFY, FALSE)) {
+    res
+  } else {
+    simplify2array(res, higher = SIMPLIFY == "array")
+  }
+}
+
+#' @rdname mcmapply
+#' @export
+mcMap <- function(f, ...) {
+  f <- match.fun(f)
+  mcmapply(f, ..., SIMPLIFY = FALSE, mc.silent = TRUE)
+}

@@ -1,0 +1,180 @@
+#' Evaluate an expression in a forked process, and collect the result
+#'
+#' `mcparallel()` forks a process that evaluates `expr` and goes on at once; `mccollect()` waits for the results of such jobs. They are
+#' drop-in replacements for [parallel::mcparallel()] and [parallel::mccollect()]. [Process()] is Python's way to do the same.
+#'
+#' Differences to parallel, apart from those of [mclapply()]'s output:
+#' 1. A job whose process died gives a `try-error` with a `WorkerDiedError` (fields `pid`, `signal`, `exitcode`) as its condition, next
+#'    to the warning that parallel gives too; parallel gives `NULL`.
+#' 2. Collecting jobs twice, or jobs that this session never had, is reported once per job.
+#' 3. A job has an element `fd` as in parallel, but it is `NA`: results do not travel through a descriptor of the job's own.
+#' 4. A detached job, too, ends when the session does: nothing that was started here outlives the session.
+#'
+#' @param expr The expression to evaluate, in the frame that `mcparallel()` is called from as it is at that time.
+#' @param name A name for the result, or `NULL`.
+#' @param mc.set.seed Whether the job gets a random stream of its own (with `RNGkind("L'Ecuyer-CMRG")` the next one of the
+#'   sequence that [mc.reset.stream()] starts, otherwise a random seed), or goes on from the session's random state.
+#' @param silent `TRUE` drops what the job writes to standard output; standard error is not affected.
+#' @param mc.affinity `NULL`, or the CPUs (numbers from 1) on which the job may run, see [mcaffinity()].
+#' @param mc.interactive What [interactive()] is in the job: `TRUE`, `FALSE`, or `NA` for what it is in the session.
+#' @param detached `TRUE` for a job whose result nobody wants: it cannot be collected.
+#' @returns `mcparallel()`: a job, of class `c("parallelJob", "childProcess", "process")`, with elements `pid`, `fd` and, if given,
+#'   `name`. `mccollect()`: a list of results, named by the jobs' names or else pids (by pids if a single job was given
+#'   that is not in a list), in the order of `jobs`; `NULL` if there are no jobs or, with `wait = FALSE`, no results yet. A job that
+#'   failed gives a `try-error`.
+#' @section Errors: `ValueError` if `jobs` is not a job, a list of jobs or a vector of pids.
+#' @seealso [mclapply()], [Process()]
+#' @examples
+#' job <- mcparallel(sum(1:10), name = "total")
+#' mccollect(list(job))
+#'
+#' jobs <- lapply(1:3, function(i) mcparallel(i^2))
+#' unlist(mccollect(jobs), use.names = FALSE)
+#' @export
+mcparallel <- function(expr, name, mc.set.seed = TRUE, silent = FALSE, mc.affinity = NULL, mc.interactive = FALSE,
+                       detached = FALSE) {
+  env <- parent.frame()
+  start <- next_start(mc.set.seed)
+  # `expr` is a promise that the job forces: `eval(expr, env)` is the call that users read in its errors, as in parallel
+  run <- function() {
+    start_stream(start)
+    set_interactive(mc.interactive)
+    eval(expr, env)
+  }
+  job <- job_start(run, silent = isTRUE(silent), affinity = mc.affinity)
+  remember_job(job, detached)
+
+  handle <- list(pid = job$pid, fd = c(NA_integer_, NA_integer_))
+  if (!missing(name) && !is.null(name)) handle$name <- as.character(name)[1L]
+  structure(handle, class = c("parallelJob", if (isTRUE(detached)) "estrangedProcess" else "childProcess", "process"))
+}
+
+#' @rdname mcparallel
+#' @param jobs A job, a list of jobs, or a vector of their pids; by default all that were not collected yet, the newest first.
+#' @param wait Whether to wait until all jobs have finished. `FALSE` returns the results of those that have, if any.
+#' @param timeout With `wait = FALSE`: how many seconds to wait for the first result (negative: for ever).
+#' @param intermediate With `wait = TRUE`: a function that is called with the list of results each time one arrives, or `TRUE`
+#'   for [utils::str()].
+#' @export
+mccollect <- function(jobs, wait = TRUE, timeout = 0, intermediate = FALSE) {
+  if (missing(jobs)) jobs <- rev(as.integer(names(known_jobs())))
+  if (!length(jobs)) {
+    return(NULL)
+  }
+  if (isTRUE(intermediate)) intermediate <- utils::str
+  pids <- job_pids(jobs)
+  if (!length(pids)) {
+    return(NULL)
+  }
+  unknown <- setdiff(pids, names(known_jobs()))
+  for (pid in unknown) {
+    warning(sprintf("cannot wait for child %s as it does not exist", pid))
+  }
+  res <- if (wait) collect_all(pids, intermediate) else collect_finished(pids, timeout)
+  missing_results <- attr(res, "missing")
+  attr(res, "missing") <- NULL
+  if (missing_results > 0L) {
+    warning(sprintf(
+      ngettext(
+        missing_results, "%d parallel job did not deliver a result",
+        "%d parallel jobs did not deliver results"
+      ),
+      missing_results
+    ), domain = NA)
+  }
+  if (length(res)) {
+    names(res) <- job_names(jobs, pids)[match(names(res), pids)]
+    res
+  }
+}
+
+# Jobs of this process, by pid in the order of their start. A forked child inherits the list and starts with an empty one.
+known_jobs <- function() {
+  if (!identical(mc_state$jobs_of, Sys.getpid())) {
+    mc_state$jobs_of <- Sys.getpid()
+    mc_state$jobs <- list()
+    mc_state$detached <- list()
+  }
+  mc_state$jobs
+}
+
+remember_job <- function(job, detached) {
+  known_jobs()
+  if (isTRUE(detached)) {
+    running <- Filter(function(other) !job_poll(list(other), 0), mc_state$detached)
+    mc_state$detached <- c(running, list(job))
+  } else {
+    mc_state$jobs[[as.character(job$pid)]] <- job
+  }
+}
+
+# Pids as text: they index the list of jobs and name the results
+job_pids <- function(jobs) {
+  if (inherits(jobs, "process")) {
+    return(as.character(jobs$pid))
+  }
+  if (is.list(jobs)) {
+    if (!all(vapply(jobs, inherits, TRUE, "process"))) {
+      abort("ValueError", sprintf("'process' must be of class %s", dQuote("process")))
+    }
+    return(as.character(unlist(lapply(jobs, `[[`, "pid"))))
+  }
+  if (!is.numeric(jobs)) abort("ValueError", "invalid 'jobs' argument")
+  as.character(as.integer(jobs))
+}
+
+job_names <- function(jobs, pids) {
+  if (inherits(jobs, "process") || !is.list(jobs)) {
+    return(pids)
+  }
+  given <- lapply(jobs, `[[`, "name")
+  has_name <- lengths(given) > 0L
+  pids[has_name] <- vapply(given[has_name], function(name) as.character(name)[1L], "")
+  pids
+}
+
+# Takes a finished job out of the list: list(value or try-error), and whether a result was delivered
+take_result <- function(pid) {
+  result <- job_result(mc_state$jobs[[pid]])
+  mc_state$jobs[[pid]] <- NULL
+  if (is.null(result$failure)) {
+    list(value = list(result$value), delivered = TRUE)
+  } else {
+    list(value = list(as_try_error(result$failure)), delivered = !has_died(result$failure))
+  }
+}
+
+collect_all <- function(pids, intermediate) {
+  res <- vector("list", length(pids))
+  names(res) <- pids
+  open <- intersect(pids, names(known_jobs()))
+  delivered <- 0L
+  while (length(open)) {
+    finished <- open[job_poll(mc_state$jobs[open], NULL)]
+    for (pid in finished) {
+      taken <- take_result(pid)
+      res[pids == pid] <- taken$value
+      delivered <- delivered + taken$delivered
+      if (is.function(intermediate) && taken$delivered) intermediate(res)
+    }
+    open <- setdiff(open, finished)
+  }
+  structure(res, missing = length(pids) - delivered)
+}
+
+collect_finished <- function(pids, timeout) {
+  open <- intersect(pids, names(known_jobs()))
+  finished <- if (length(open)) open[job_poll(mc_state$jobs[open], if (timeout >= 0) timeout)]
+  taken <- lapply(finished, take_result)
+  res <- lapply(taken, function(one) one$value[[1L]])
+  names(res) <- finished
+  structure(res, missing = sum(!vapply(taken, `[[`, TRUE, "delivered")))
+}
+
+# The flag behind interactive() has no public setter; parallel's own is used where there is one
+set_interactive <- function(what) {
+  setter <- get0("mcinteractive", asNamespace("parallel"), mode = "function")
+  what <- as.logical(what)[1L]
+  if (!is.null(setter) && !is.na(what)) setter(what)
+  invisible()
+}

@@ -1,0 +1,246 @@
+# What every benchmark script shares: who takes part, how a fair comparison runs, how a table and
+# its verdicts are printed. Source it; it defines functions only, except for the list of verdicts.
+#
+#   contestant("PSOCK", setup = ..., run = ..., stop = ...)   one way of doing the work
+#   compare("one task", unit = "us", contestants)             alternating rounds, table of medians
+#   must_be(result, peer = "PSOCK", ratio = 0.1)              one PASS/FAIL line
+#   finish()                                                  all lines; exit status 1 if one FAILs
+
+OURS <- "multiprocessing"
+.bench <- new.env()
+.bench$verdicts <- character()
+
+# ---- who is here ---------------------------------------------------------------------------------
+
+has <- function(package) requireNamespace(package, quietly = TRUE)
+
+#' An exported function of ours, NULL when the package (or the function) is not there.
+ours <- function(name) {
+  if (!has(OURS) || !name %in% getNamespaceExports(OURS)) return(NULL)
+  getExportedValue(OURS, name)
+}
+
+bench_dir <- function() {
+  file <- sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE))
+  if (length(file)) dirname(normalizePath(file[1L])) else getwd()
+}
+
+python <- function() Sys.which(Sys.getenv("BENCH_PYTHON", "python3"))[[1L]]
+
+has_python <- function() nzchar(python())
+
+#' One figure from `peer_<script>.py <arguments>`, which prints one number.
+python_figure <- function(script, ...) {
+  file <- file.path(bench_dir(), paste0("peer_", script, ".py"))
+  out <- suppressWarnings(system2(python(), c(shQuote(file), ...), stdout = TRUE))
+  status <- attr(out, "status")
+  if (!is.null(status)) stop("python3 ended with status ", status, call. = FALSE)
+  as.numeric(out[length(out)])
+}
+
+#' One figure from R code run in a fresh session, whose last line of output is that number.
+fresh_r_figure <- function(code) {
+  file <- tempfile(fileext = ".R")
+  on.exit(unlink(file))
+  prelude <- c(
+    sprintf(".libPaths(%s)", paste(deparse(.libPaths()), collapse = "")),
+    "f <- function(x) x",
+    "now <- function() as.numeric(Sys.time())"
+  )
+  writeLines(c(prelude, code), file)
+  out <- suppressWarnings(system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", file),
+    stdout = TRUE, stderr = FALSE))
+  figure <- suppressWarnings(as.numeric(out[length(out)]))
+  if (length(figure) != 1L || is.na(figure)) stop("the fresh session gave no figure", call. = FALSE)
+  figure
+}
+
+versions <- function() {
+  packages <- c(
+    OURS, "parallel", "future", "future.apply", "mirai", "callr", "interprocess", "bettermc"
+  )
+  shown <- vapply(packages, function(p) {
+    if (has(p)) paste(p, as.character(utils::packageVersion(p))) else paste(p, "not installed")
+  }, "")
+  c(R.version.string, if (has_python()) system2(python(), "--version", stdout = TRUE), shown)
+}
+
+#' Rounds of every comparison: `--rounds=9` on the command line, or BENCH_ROUNDS.
+asked_rounds <- function(default = 5L) {
+  given <- sub("^--rounds=", "", grep("^--rounds=", commandArgs(TRUE), value = TRUE))
+  as.integer(c(given, Sys.getenv("BENCH_ROUNDS", as.character(default)))[1L])
+}
+
+# ---- is the machine quiet? -----------------------------------------------------------------------
+
+#' Share of all cores that was busy while this process slept for a moment; NA where nobody says.
+busy_share <- function(seconds = 0.25) {
+  if (!file.exists("/proc/stat")) return(NA_real_)
+  ticks <- function() as.numeric(strsplit(readLines("/proc/stat", 1L), " +")[[1L]][2:9])
+  before <- ticks()
+  Sys.sleep(seconds)
+  spent <- ticks() - before
+  1 - sum(spent[4:5]) / sum(spent)
+}
+
+#' Waits until the others leave the cores alone, at most BENCH_PATIENCE seconds (20) per round.
+#' Gives the busy share at which the round starts.
+wait_for_quiet <- function(quiet = 0.12) {
+  patience <- as.numeric(Sys.getenv("BENCH_PATIENCE", "20"))
+  end <- Sys.time() + patience
+  repeat {
+    busy <- busy_share()
+    if (is.na(busy) || busy <= quiet || Sys.time() > end) return(busy)
+    Sys.sleep(0.5)
+  }
+}
+
+load_average <- function() {
+  if (!file.exists("/proc/loadavg")) return("unknown")
+  sub("^(\\S+ \\S+).*", "\\1", readLines("/proc/loadavg", 1L))
+}
+
+# ---- measuring -----------------------------------------------------------------------------------
+
+now <- function() as.numeric(Sys.time())
+
+elapsed <- function(f) {
+  start <- now()
+  f()
+  now() - start
+}
+
+#' Seconds per call of `f`: the median of some batches, each long enough for the clock.
+time_per <- function(f, total = 0.5, batches = 7L) {
+  f()
+  one <- max(elapsed(f), 1e-8)
+  n <- max(1L, as.integer(min(total / batches / one, 1e6)))
+  if (one > total) batches <- 3L
+  stats::median(vapply(seq_len(batches), function(b) {
+    elapsed(function() for (i in seq_len(n)) f()) / n
+  }, 0))
+}
+
+#' One way of doing the work. `run(state)` gives the figure; `setup` and `stop` are not timed.
+contestant <- function(name, run, setup = function() NULL, stop = function(state) NULL, when = TRUE,
+                       rounds = NULL) {
+  list(name = name, run = run, setup = setup, stop = stop, when = isTRUE(when), rounds = rounds)
+}
+
+measure <- function(one) {
+  setTimeLimit(elapsed = 120, transient = TRUE)
+  on.exit(setTimeLimit())
+  state <- one$setup()
+  on.exit(one$stop(state), add = TRUE)
+  one$run(state)
+}
+
+#' All contestants in turn, round after round, so that drift and noise meet each alike.
+compare <- function(work, unit, contestants, rounds = NULL) {
+  if (is.null(rounds)) rounds <- asked_rounds()
+  contestants <- Filter(function(one) one$when, contestants)
+  names(contestants) <- vapply(contestants, `[[`, "", "name")
+  figures <- lapply(contestants, function(one) numeric())
+  busy <- numeric()
+  for (round in seq_len(rounds)) {
+    busy <- c(busy, wait_for_quiet())
+    for (one in contestants) {
+      if (!is.null(one$rounds) && round > one$rounds) next
+      figure <- tryCatch(measure(one), error = function(e) {
+        message("  ", one$name, " failed: ", conditionMessage(e))
+        NA_real_
+      })
+      figures[[one$name]] <- c(figures[[one$name]], figure)
+      invisible(gc())
+    }
+  }
+  result <- list(work = work, unit = unit, figures = figures, busy = busy)
+  print_table(result)
+  result
+}
+
+medians <- function(result) vapply(result$figures, stats::median, 0, na.rm = TRUE)
+
+# ---- showing -------------------------------------------------------------------------------------
+
+scale_of <- c(us = 1e6, ms = 1e3, s = 1, "GB/s" = 1, x = 1)
+
+show_figure <- function(value, unit) {
+  digits <- formatC(value * scale_of[[unit]], digits = 3, format = "fg", big.mark = ",")
+  ifelse(is.finite(value), paste(trimws(digits), unit), "-")
+}
+
+heading <- function(title) {
+  cat("\n== ", title, " ==\n", sep = "")
+  cat(strwrap(paste(versions(), collapse = ", "), 110), sep = "\n")
+  cat(sprintf("%s, %d cores, load average %s\n", format(Sys.time(), "%Y-%m-%d %H:%M"),
+    parallel::detectCores(), load_average()))
+}
+
+print_table <- function(result) {
+  middle <- medians(result)
+  mine <- if (OURS %in% names(middle)) middle[[OURS]] else NA_real_
+  range <- vapply(result$figures, function(x) {
+    if (all(is.na(x))) return("-")
+    paste(show_figure(range(x, na.rm = TRUE), result$unit), collapse = " .. ")
+  }, "")
+  ratio <- ifelse(is.finite(mine / middle), formatC(mine / middle, digits = 3, format = "fg"), "-")
+  table <- data.frame(
+    who = names(middle), median = show_figure(middle, result$unit), range = range,
+    `ours / it` = ratio, rounds = lengths(result$figures), check.names = FALSE
+  )
+  cat("\n", result$work, "\n", sep = "")
+  lines <- utils::capture.output(print(table, row.names = FALSE, right = FALSE))
+  cat(paste0("  ", lines), sep = "\n")
+  others <- result$busy[!is.na(result$busy)]
+  if (length(others)) {
+    cat(sprintf("  cores busy with other work before the rounds: median %.0f %%, most %.0f %%%s\n",
+      100 * stats::median(others), 100 * max(others),
+      if (stats::median(others) > 0.12) "  ** LOADED MACHINE: do not quote **" else ""))
+  }
+}
+
+#' One PASS/FAIL line: against a peer (`ratio`), or against a figure (`at_most`, `at_least`, in
+#' seconds or GB/s). `later = TRUE`: a first reading, whose target does not count yet.
+must_be <- function(result, peer = NULL, ratio = NULL, at_most = NULL, at_least = NULL, who = OURS,
+                    later = FALSE) {
+  what <- result$work
+  middle <- medians(result)
+  unit <- result$unit
+  mine <- if (who %in% names(middle)) middle[[who]] else NULL
+  theirs <- if (!is.null(peer) && peer %in% names(middle)) middle[[peer]] else NULL
+  limit <- if (!is.null(ratio)) {
+    sprintf("must be <= %g x %s", ratio, peer)
+  } else if (!is.null(at_most)) {
+    paste("must be <=", show_figure(at_most, unit))
+  } else {
+    paste("must be >=", show_figure(at_least, unit))
+  }
+  if (is.null(mine)) {
+    return(verdict("SKIP", what, paste0(who, " is not installed; ", limit)))
+  }
+  said <- paste(who, show_figure(mine, unit))
+  if (!is.null(peer)) {
+    if (is.null(theirs)) {
+      return(verdict("SKIP", what, paste0(said, "; ", peer, " is not here; ", limit)))
+    }
+    said <- sprintf("%s, %s %s, ratio %.3g", said, peer, show_figure(theirs, unit), mine / theirs)
+    ok <- mine <= ratio * theirs
+  } else {
+    ok <- if (!is.null(at_most)) mine <= at_most else mine >= at_least
+  }
+  word <- if (isTRUE(ok)) "PASS" else if (later) "LATER" else "FAIL"
+  verdict(word, what, paste0(said, "; ", limit))
+}
+
+verdict <- function(word, what, said) {
+  .bench$verdicts <- c(.bench$verdicts, sprintf("%-5s %s: %s", word, what, said))
+  invisible(word)
+}
+
+finish <- function() {
+  cat("\n")
+  cat(.bench$verdicts, sep = "\n")
+  cat("\n")
+  quit(status = if (any(startsWith(.bench$verdicts, "FAIL"))) 1L else 0L)
+}

@@ -1,0 +1,34 @@
+# Every benchmark in turn, each in its own session, and all verdicts at the end.
+#   Rscript bench/run_all.R [--rounds=5] [script names]
+
+here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1L]))
+scripts <- c("task_latency", "throughput", "start", "sync", "large")
+given <- commandArgs(TRUE)
+options_given <- grep("^--", given, value = TRUE)
+chosen <- setdiff(given, options_given)
+unknown <- setdiff(chosen, scripts)
+if (length(unknown)) {
+  stop("no benchmark ", toString(unknown), "; there are ", toString(scripts), call. = FALSE)
+}
+if (length(chosen)) scripts <- chosen
+
+Sys.setenv(R_LIBS = paste(.libPaths(), collapse = .Platform$path.sep))
+rscript <- file.path(R.home("bin"), "Rscript")
+log <- tempfile(fileext = ".txt")
+verdicts <- character()
+broken <- character()
+for (script in scripts) {
+  file <- file.path(here, paste0(script, ".R"))
+  run <- c(shQuote(rscript), "--vanilla", shQuote(file), options_given)
+  system(paste(c(run, "2>&1 | tee", shQuote(log)), collapse = " "))
+  said <- grep("^(PASS|FAIL|SKIP|LATER) ", readLines(log), value = TRUE)
+  if (!length(said)) broken <- c(broken, sprintf("FAIL  %s: it did not reach its end", script))
+  verdicts <- c(verdicts, said)
+}
+verdicts <- c(verdicts, broken)
+cat("\n==== all verdicts ====\n")
+cat(verdicts, sep = "\n")
+count <- function(word) sum(startsWith(verdicts, word))
+words <- c("PASS", "FAIL", "LATER", "SKIP")
+cat("\n", paste(vapply(words, count, 0L), words, collapse = ", "), "\n", sep = "")
+quit(status = if (count("FAIL")) 1L else 0L)

@@ -1,0 +1,96 @@
+# Starting workers: 2 or 8 of them and one call; and what a full session costs a fork.
+# Every contestant runs in its own fresh session, because a fork's price depends on what the session
+# holds.
+#   Rscript bench/start.R [--rounds=5]
+
+here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1L]))
+source(file.path(here, "peers.R"))
+source(file.path(here, "engines.R"))
+heading("Starting workers")
+
+#' A contestant that times `call` in a fresh session: `before` runs once, `after` untimed after each
+#' call. The figure is the median of `runs` calls.
+in_fresh <- function(name, call, n, before = "", after = "", runs = 9L, when = TRUE,
+                     rounds = NULL) {
+  code <- c(
+    before,
+    sprintf("n <- %dL", n),
+    sprintf("times <- vapply(1:%d, function(i) {", runs),
+    "  start <- now()", call, "  taken <- now() - start", after, "  taken", "}, 0)",
+    "cat(stats::median(times))"
+  )
+  contestant(name, function(state) fresh_r_figure(code), when = when, rounds = rounds)
+}
+
+load_ours <- "loadNamespace('multiprocessing')"
+start_pool <- "p <- multiprocessing::Pool(n); p$map(f, 1:n)"
+start_fresh <- "p <- multiprocessing::Pool(n, context = 'forkserver'); p$map(f, 1:n)"
+stop_pool <- "p$terminate(); p$join()"
+our_call <- "multiprocessing::mclapply(1:n, f, mc.cores = n)"
+their_call <- "parallel::mclapply(1:n, f, mc.cores = n)"
+
+start_cluster <- function(make) {
+  sprintf("cl <- parallel::%s(n); parallel::clusterApply(cl, 1:n, f)", make)
+}
+stop_cluster <- "parallel::stopCluster(cl)"
+start_daemons <- "mirai::daemons(n); mirai::mirai_map(1:n, f)[]"
+
+for (n in c(2L, 8L)) {
+  result <- compare(sprintf("start %d workers and one call", n), "ms", list(
+    in_fresh(OURS, start_pool, n, load_ours, stop_pool, when = have_ours),
+    contestant("Python (fork)", when = has_python(), run = function(state) {
+      python_figure("pool", "start", n, 9)
+    }),
+    in_fresh("ours, a session's first pool", start_pool, n, load_ours, runs = 1L, when = have_ours),
+    in_fresh("ours, mclapply", our_call, n, load_ours, when = have_mclapply),
+    in_fresh("mclapply", their_call, n, when = unix),
+    in_fresh("fork cluster", start_cluster("makeForkCluster"), n, after = stop_cluster, runs = 3L,
+      when = unix, rounds = 3L),
+    in_fresh("PSOCK", start_cluster("makePSOCKcluster"), n, after = stop_cluster, runs = 3L,
+      rounds = 3L),
+    in_fresh("mirai", start_daemons, n, "loadNamespace('mirai')", "mirai::daemons(0L)", runs = 3L,
+      when = has("mirai"), rounds = 3L)
+  ))
+  must_be(result, peer = "Python (fork)", ratio = 1)
+}
+
+# ---- a session that holds data -------------------------------------------------------------------
+
+available_gb <- function() {
+  if (!file.exists("/proc/meminfo")) return(Inf)
+  line <- grep("^MemAvailable", readLines("/proc/meminfo"), value = TRUE)
+  as.numeric(gsub("\\D", "", line)) / 2^20
+}
+
+has_forkserver <- have_ours && "forkserver" %in% ours("get_all_start_methods")()
+forkserver <- numeric()
+for (gb in c(0, 1, 4)) {
+  work <- sprintf("2 workers and one call with %g GB in the session", gb)
+  if (available_gb() < gb + 2) {
+    verdict("SKIP", work, "not enough free memory")
+    next
+  }
+  hold <- sprintf("held <- numeric(%g * 2^27)", gb)
+  hold_ours <- c(load_ours, hold)
+  running <- c(hold_ours, "p <- multiprocessing::Pool(2L)")
+  result <- compare(work, "ms", list(
+    in_fresh("mclapply", their_call, 2L, hold, when = unix),
+    in_fresh("ours, mclapply", our_call, 2L, hold_ours, when = have_mclapply),
+    in_fresh("ours, fork pool", start_pool, 2L, hold_ours, stop_pool, when = have_ours),
+    in_fresh("ours, forkserver pool", start_fresh, 2L, hold_ours, stop_pool, when = has_forkserver),
+    in_fresh("ours, running pool", "p$map(f, 1:n)", 2L, running, when = have_ours)
+  ))
+  must_be(result, peer = "mclapply", ratio = 1, who = "ours, mclapply", later = TRUE)
+  if (has_forkserver) forkserver <- c(forkserver, medians(result)[["ours, forkserver pool"]])
+}
+
+work <- "forkserver pool, flat over 0 / 1 / 4 GB"
+if (length(forkserver) > 1L) {
+  flat <- max(forkserver) <= 1.25 * min(forkserver)
+  said <- paste(show_figure(forkserver, "ms"), collapse = ", ")
+  verdict(if (isTRUE(flat)) "PASS" else "FAIL", work, paste0(said, "; must differ by <= 25 %"))
+} else {
+  verdict("LATER", work, "there is no forkserver here")
+}
+
+finish()

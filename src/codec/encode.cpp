@@ -1,0 +1,262 @@
+// Measuring: how many bytes, which handles, and can it travel at all. Writing is in write.cpp and
+// walks the same way.
+#include "codec/internal.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace mp::codec {
+
+HandleHooks hooks = {nullptr, nullptr};
+
+void set_hooks(const HandleHooks &given) { hooks = given; }
+
+void Encoding::Free::operator()(uint8_t *p) const { std::free(p); }
+
+namespace {
+
+// An ALTREP vector that has no data in memory (1:1e9) is worth keeping so; R's serializer does.
+constexpr R_xlen_t kMaxCopied = 1000000;
+
+// How the walk came to a value: a chain on the C stack, made into a path only for an error.
+struct Step {
+  const Step *up;
+  SEXP list;      // the element `index` of this list, or
+  SEXP attribute; // the attribute of this name
+  R_xlen_t index;
+};
+
+bool is_name(const char *text) {
+  if (!std::strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.", *text))
+    return false;
+  return std::strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._") ==
+         std::strlen(text);
+}
+
+std::string path_of(const Step *step) {
+  if (!step)
+    return {};
+  std::string path = path_of(step->up);
+  if (step->attribute) {
+    const char *name = CHAR(PRINTNAME(step->attribute));
+    return path + "attr(,\"" + name + "\")";
+  }
+  SEXP names = find_attribute(ATTRIB(step->list), R_NamesSymbol);
+  if (names && TYPEOF(names) == STRSXP && !ALTREP(names) && step->index < Rf_xlength(names)) {
+    const char *name = CHAR(STRING_ELT(names, step->index));
+    if (is_name(name))
+      return path + "$" + name;
+    if (*name && STRING_ELT(names, step->index) != NA_STRING)
+      return path + "$`" + name + "`";
+  }
+  return path + "[[" + std::to_string(step->index + 1) + "]]";
+}
+
+} // namespace
+
+// Runs below run_protected(): a longjmp may take any of its frames away, so they own nothing, and
+// what is found belongs to `out_`.
+class Measurer {
+public:
+  explicit Measurer(Encoding *out) : out_(out) {}
+
+  // Whether `x` is plain; if it is, out's size, handles and copies are right.
+  bool measure(SEXP x) {
+    bytes_ = sizeof(FrameHeader);
+    value(x, nullptr, 0, false);
+    return plain_;
+  }
+  uint64_t bytes() const { return bytes_; }
+
+private:
+  // Once something was not plain, the walk goes on only to find what cannot travel.
+  void value(SEXP x, const Step *step, int depth, bool in_attribute) {
+    if (depth > kMaxDepth) {
+      plain_ = false;
+      return;
+    }
+    bytes_ += sizeof(NodeHeader);
+    switch (TYPEOF(x)) {
+    case NILSXP:
+      return;
+    case LGLSXP:
+      fixed(x, Type::logical);
+      break;
+    case INTSXP:
+      if (OBJECT(x) && Rf_inherits(x, "connection"))
+        throw EncodeError(path_of(step), "a connection belongs to the process that opened it");
+      fixed(x, Type::integer);
+      break;
+    case REALSXP:
+      fixed(x, Type::real);
+      break;
+    case CPLXSXP:
+      fixed(x, Type::complex);
+      break;
+    case RAWSXP:
+      fixed(x, Type::raw);
+      break;
+    case STRSXP:
+      strings(x);
+      break;
+    case VECSXP:
+      list(x, step, depth, in_attribute);
+      break;
+    case ENVSXP:
+    case EXTPTRSXP:
+      reference(x, in_attribute);
+      return;
+    default:
+      plain_ = false;
+      return;
+    }
+    attributes(x, step, depth);
+  }
+
+  void fixed(SEXP x, Type type) {
+    if (!plain_)
+      return;
+    R_xlen_t length = Rf_xlength(x);
+    uint64_t bytes = static_cast<uint64_t>(length) * element_size(type);
+    bytes_ += round_up(bytes);
+    if (!ALTREP(x) || length == 0 || DATAPTR_OR_NULL(x))
+      return;
+    if (length > kMaxCopied) {
+      plain_ = false;
+      return;
+    }
+    // Asking for elements later, in write(), could run any code; asking for a data pointer would
+    // allocate the user's vector for good.
+    copy_region(x, length, new_copy(x, bytes));
+  }
+
+  uint8_t *new_copy(SEXP x, uint64_t bytes) { // owned before R runs again
+    out_->copies_.push_back({x, Encoding::Memory(static_cast<uint8_t *>(std::malloc(bytes)))});
+    if (!out_->copies_.back().data)
+      throw std::bad_alloc();
+    return out_->copies_.back().data.get();
+  }
+
+  static void copy_region(SEXP x, R_xlen_t n, uint8_t *to) {
+    switch (TYPEOF(x)) {
+    case LGLSXP:
+      LOGICAL_GET_REGION(x, 0, n, reinterpret_cast<int *>(to));
+      break;
+    case INTSXP:
+      INTEGER_GET_REGION(x, 0, n, reinterpret_cast<int *>(to));
+      break;
+    case REALSXP:
+      REAL_GET_REGION(x, 0, n, reinterpret_cast<double *>(to));
+      break;
+    case CPLXSXP:
+      COMPLEX_GET_REGION(x, 0, n, reinterpret_cast<Rcomplex *>(to));
+      break;
+    default:
+      RAW_GET_REGION(x, 0, n, to);
+    }
+  }
+
+  void strings(SEXP x) {
+    if (!plain_)
+      return;
+    R_xlen_t n = Rf_xlength(x);
+    if (n == 0)
+      return;
+    if (ALTREP(x) && n > kMaxCopied && !DATAPTR_OR_NULL(x)) {
+      plain_ = false;
+      return;
+    }
+    const SEXP *element = STRING_PTR_RO(x); // R's own way to expand as.character(1:10)
+    uint64_t bytes = static_cast<uint64_t>(n) * kStringEntry;
+    for (R_xlen_t i = 0; i < n; i++)
+      if (element[i] != NA_STRING)
+        bytes += static_cast<uint64_t>(LENGTH(element[i]));
+    bytes_ += round_up(bytes);
+  }
+
+  void list(SEXP x, const Step *step, int depth, bool in_attribute) {
+    if (ALTREP(x)) { // its elements may not exist until asked for
+      plain_ = false;
+      return;
+    }
+    R_xlen_t n = Rf_xlength(x);
+    bytes_ += static_cast<uint64_t>(n) * sizeof(Offset);
+    for (R_xlen_t i = 0; i < n; i++) {
+      Step below = {step, x, nullptr, i};
+      value(VECTOR_ELT(x, i), &below, depth + 1, in_attribute);
+    }
+  }
+
+  void reference(SEXP x, bool in_attribute) {
+    HandleId id;
+    if (hooks.describe && hooks.describe(x, &id)) {
+      add_handle(out_->handles_, id);
+      bytes_ += sizeof(HandleRecord);
+    } else if (!(in_attribute && TYPEOF(x) == EXTPTRSXP && ATTRIB(x) == R_NilValue)) {
+      plain_ = false;
+    }
+  }
+
+  void attributes(SEXP x, const Step *step, int depth) {
+    SEXP all = ATTRIB(x);
+    if (IS_S4_OBJECT(x))
+      plain_ = false;
+    if (all == R_NilValue) {
+      if (OBJECT(x))
+        plain_ = false;
+      return;
+    }
+    bool has_class = false;
+    for (SEXP cell = all; cell != R_NilValue; cell = CDR(cell)) {
+      SEXP name = TAG(cell);
+      if (TYPEOF(name) != SYMSXP || !travels(PRINTNAME(name)) ||
+          !sound_attribute(TYPEOF(x), Rf_xlength(x), all, name, CAR(cell)))
+        plain_ = false;
+      else
+        bytes_ += sizeof(AttributeName) + round_up(LENGTH(PRINTNAME(name)));
+      has_class = has_class || name == R_ClassSymbol;
+      Step below = {step, nullptr, name, 0};
+      value(CAR(cell), &below, depth + 1, true);
+    }
+    if (has_class != static_cast<bool>(OBJECT(x)))
+      plain_ = false; // a reader takes one for the other
+  }
+
+  static bool travels(SEXP name) {
+    return LENGTH(name) > 0 && static_cast<uint32_t>(LENGTH(name)) <= kMaxAttributeName &&
+           Rf_getCharCE(name) != CE_BYTES;
+  }
+
+  Encoding *out_;
+  uint64_t bytes_ = 0;
+  bool plain_ = true;
+};
+
+void add_handle(std::vector<HandleId> &handles, const HandleId &id) {
+  for (const HandleId &known : handles)
+    if (known == id)
+      return;
+  handles.push_back(id);
+}
+
+Encoding encode(SEXP x) {
+  Encoding out;
+  out.value_ = x;
+  protect([&] {
+    Measurer measurer(&out);
+    if (measurer.measure(x)) {
+      out.size_ = measurer.bytes();
+      return R_NilValue;
+    }
+    out.handles_.clear();
+    out.copies_.clear();
+    out.elements_ = static_cast<uint64_t>(Rf_xlength(x));
+    return R_NilValue;
+  });
+  if (out.size_ == 0)
+    Serializer::encode(x, &out);
+  return out;
+}
+
+} // namespace mp::codec

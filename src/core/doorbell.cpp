@@ -1,0 +1,184 @@
+#include "doorbell.h"
+#include "heap.h"
+#include "participant.h"
+
+#include <algorithm>
+
+namespace mp {
+namespace {
+
+// How long this process's waits have lately been; spinning pays only when they are short.
+thread_local int64_t usual_wait_ns = 20'000;
+constexpr int64_t kSpinWorthNs = 150'000;
+constexpr int64_t kUsualCapNs = 1'000'000;
+
+void learn(int64_t waited_ns) {
+  usual_wait_ns += (std::min(waited_ns, kUsualCapNs) - usual_wait_ns) / 4;
+}
+
+// The first word of a robust mutex is a futex: the holder's thread id, FUTEX_WAITERS, and
+// FUTEX_OWNER_DIED once the kernel has seen the holder die.
+constexpr uint32_t kFutexWaiters = 0x80000000u;
+constexpr uint32_t kFutexOwnerDied = 0x40000000u;
+
+std::atomic<uint32_t>* life_word(Token t) {
+  return reinterpret_cast<std::atomic<uint32_t>*>(&participant(t).life);
+}
+
+// Fills a watch on a participant's life; false if it is over. The kernel wakes one sleeper at the
+// death, and only if the waiters bit is set.
+bool watch_life(Token t, platform::Watch* out) {
+  if (!is_alive(t)) return false;
+  std::atomic<uint32_t>* word = life_word(t);
+  uint32_t v = word->load(std::memory_order_acquire);
+  for (;;) {
+    if (v & kFutexOwnerDied) return false;
+    if (v & kFutexWaiters) break;
+    // relaxed: the bit concerns the kernel alone
+    if (word->compare_exchange_weak(v, v | kFutexWaiters, std::memory_order_relaxed)) {
+      v |= kFutexWaiters;
+      break;
+    }
+  }
+  *out = {word, v};
+  return is_alive(t); // not the life of the slot's next participant
+}
+
+} // namespace
+
+void ring(Token t) {
+  Participant& p = participant(t);
+  // seq_cst: pairs with the fetch_or in Waiter::sleep(); one of the two sees the other
+  uint32_t old = p.doorbell.fetch_add(2, std::memory_order_seq_cst);
+  if (old & 1) platform::wake(&p.doorbell, 1);
+}
+
+void ring_all() {
+  HeapHeader& h = heap().header();
+  uint32_t top = h.top_slot.load(std::memory_order_acquire);
+  for (uint32_t s = 0; s < top; ++s) {
+    SlotState state = SlotState::unpack(h.participants[s].state.load(std::memory_order_acquire));
+    if (state.life == Life::Live) ring(make_token(s, state.generation));
+  }
+}
+
+bool wake_one(WaiterMask& mask) {
+  HeapHeader& h = heap().header();
+  // seq_cst fence: orders the change that the caller made before the look at the masks; pairs with
+  // the fetch_or in Waiter::begin(), which comes before the waiter's look at the change
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  uint32_t words = (h.top_slot.load(std::memory_order_relaxed) + 63) / 64;
+  for (uint32_t w = 0; w < words; ++w) {
+    uint64_t bits = mask.word[w].load(std::memory_order_relaxed);
+    while (bits) {
+      uint32_t b = uint32_t(__builtin_ctzll(bits));
+      uint64_t bit = uint64_t(1) << b;
+      bits &= ~bit;
+      if (!(mask.word[w].fetch_and(~bit, std::memory_order_acq_rel) & bit)) continue; // another waker's
+      uint32_t slot = w * 64 + b;
+      SlotState state =
+          SlotState::unpack(h.participants[slot].state.load(std::memory_order_acquire));
+      if (state.life != Life::Live) continue;
+      Token t = make_token(slot, state.generation);
+      ring(t);
+      if (is_alive(t)) return true; // the dead pass it on; one that dies now is found by reap()
+    }
+  }
+  return false;
+}
+
+void wake_all(WaiterMask& mask) {
+  HeapHeader& h = heap().header();
+  std::atomic_thread_fence(std::memory_order_seq_cst); // as in wake_one
+  uint32_t words = (h.top_slot.load(std::memory_order_relaxed) + 63) / 64;
+  for (uint32_t w = 0; w < words; ++w) {
+    if (mask.word[w].load(std::memory_order_relaxed) == 0) continue;
+    uint64_t bits = mask.word[w].exchange(0, std::memory_order_acq_rel);
+    for (; bits; bits &= bits - 1) {
+      uint32_t slot = w * 64 + uint32_t(__builtin_ctzll(bits));
+      SlotState state =
+          SlotState::unpack(h.participants[slot].state.load(std::memory_order_acquire));
+      if (state.life == Life::Live) ring(make_token(slot, state.generation));
+    }
+  }
+}
+
+void forget_waiter(WaiterMask& mask, uint32_t slot) {
+  mask.word[slot / 64].fetch_and(~(uint64_t(1) << (slot % 64)), std::memory_order_relaxed);
+}
+
+void Waiter::add(WaiterMask& mask) { masks_.push_back(&mask); }
+void Waiter::watch(Token t) { watched_.push_back(t); }
+
+uint32_t Waiter::begin() {
+  uint32_t slot = slot_of(self());
+  // acquire: pairs with ring(); what was published before a ring that we have counted is visible
+  uint32_t bell = participant(self()).doorbell.load(std::memory_order_acquire);
+  for (WaiterMask* m : masks_) // seq_cst: before the look; pairs with the fence in wake_one()
+    m->word[slot / 64].fetch_or(uint64_t(1) << (slot % 64), std::memory_order_seq_cst);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  registered_ = true;
+  watched_.clear();
+  return bell;
+}
+
+void Waiter::leave() {
+  if (!registered_) return;
+  registered_ = false;
+  uint32_t slot = slot_of(self());
+  uint64_t bit = uint64_t(1) << (slot % 64);
+  for (WaiterMask* m : masks_) {
+    // A waker took our bit and we go: the wake-up may have been meant for something that we did not
+    // consume. One too many costs a look; one too few is lost.
+    if (!(m->word[slot / 64].fetch_and(~bit, std::memory_order_acq_rel) & bit)) wake_one(*m);
+  }
+}
+
+Status Waiter::sleep(uint32_t bell) {
+  std::atomic<uint32_t>& door = participant(self()).doorbell;
+  int64_t start = platform::now_ns();
+  if (start >= wait_.deadline) return Status::Timeout;
+  if (next_tick_ == 0) next_tick_ = start + wait_.tick_ns;
+
+  if (usual_wait_ns < kSpinWorthNs && awake_count() <= heap().cores()) {
+    int64_t end = std::min(start + 2 * usual_wait_ns + 5'000, wait_.deadline);
+    do {
+      for (int i = 0; i < 64; ++i) {
+        if (door.load(std::memory_order_acquire) != bell) {
+          learn(platform::now_ns() - start);
+          return Status::Ok;
+        }
+        platform::relax();
+      }
+    } while (platform::now_ns() < end);
+  }
+
+  platform::Watch words[1 + 64];
+  words[0] = {&door, bell | 1};
+  int count = 1;
+  bool over = false;
+  for (Token t : watched_) {
+    if (count > 64) break; // the tick finds the others
+    if (watch_life(t, &words[count])) ++count;
+    else over = true;
+  }
+  // seq_cst: pairs with the fetch_add in ring()
+  uint32_t seen = door.fetch_or(1, std::memory_order_seq_cst);
+  if (seen == bell && !over) platform::sleep_on(words, count, std::min(next_tick_, wait_.deadline));
+  door.fetch_and(~1u, std::memory_order_relaxed); // concerns ringers' economy only
+  int64_t now = platform::now_ns();
+  learn(now - start);
+  if (over || (count > 1 && door.load(std::memory_order_acquire) == bell)) reap();
+
+  // A tick is due, or something other than our doorbell woke us (a signal, a death).
+  if (wait_.tick && (now >= next_tick_ || door.load(std::memory_order_acquire) == bell)) {
+    if (wait_.tick(wait_.data)) return Status::Interrupted;
+  }
+  if (now >= next_tick_) {
+    next_tick_ = now + wait_.tick_ns;
+    reap();
+  }
+  return Status::Ok;
+}
+
+} // namespace mp

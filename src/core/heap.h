@@ -1,0 +1,91 @@
+// The session's shared memory: blocks of whole pages, and who keeps them alive.
+#pragma once
+
+#include "doorbell.h"
+#include "layout.h"
+#include "participant.h"
+
+namespace mp {
+
+struct HeapReport { // what Heap::check() found
+  uint64_t used_blocks = 0;
+  uint64_t used_bytes = 0;
+  uint64_t backed_bytes = 0; // what the system has really given
+  uint64_t total_bytes = 0;
+  std::string problem; // empty: consistent
+};
+
+// What a kind of block does when it is freed, and how it forgets a participant that is gone. Called under
+// the heap's guard: they ring doorbells and write their own block, nothing else.
+struct KindActions {
+  void (*on_free)(uint64_t block) = nullptr;
+  void (*forget)(uint64_t block, Token gone) = nullptr;
+};
+
+class Heap {
+ public:
+  static void create(uint64_t bytes = 0); // 0: as much as the machine allows
+  static void attach(int fd, uint64_t nonce);
+
+  HeapHeader& header() { return *reinterpret_cast<HeapHeader*>(base_); }
+  int fd() const { return fd_; }
+  int cores() const { return cores_; }
+  void set_actions(Kind kind, KindActions a) { actions_[int(kind)] = a; }
+
+  template <class T = uint8_t> T* at(uint64_t offset) { return reinterpret_cast<T*>(base_ + offset); }
+
+  // A zeroed block (when `zero`), held by the caller; belongs to `parent` too when given. Throws
+  // Error("HeapFullError") with the numbers.
+  uint64_t allocate(uint64_t bytes, Kind kind, bool zero = true);
+  // Declares that the block refers to others (pairs of page and serial at `offset` in it). The
+  // caller holds each of them. From now on they live as long as the block.
+  void seal(uint64_t block, uint64_t offset, uint32_t count);
+
+  void hold(uint64_t block);                 // the caller's bit
+  bool hold(uint64_t block, uint64_t serial); // only if it is still that block
+  void hold_for(uint64_t block, Token t);
+  void drop(uint64_t block);
+  void set_parent(uint64_t child, uint64_t parent); // the caller keeps its own hold
+  void clear_parent(uint64_t child);
+  void free_children(uint64_t parent);
+  bool has_parent(uint64_t child, uint64_t parent);
+  // Others than `but` that hold the block (their tokens), at most `room`.
+  int holders(uint64_t block, Token but, Token* out, int room);
+
+  uint64_t serial_of(uint64_t block) { return record(page_of(block)).serial; }
+  uint64_t bytes_of(uint64_t block) { return record(page_of(block)).bytes; }
+  Kind kind_of(uint64_t block) { return record(page_of(block)).kind; }
+  BlockRecord& record(uint64_t page) { return records_[page]; }
+  static uint64_t page_of(uint64_t offset) { return offset / kPageBytes; }
+
+  void inherit(Token parent, Token child); // a fork copies what the parent holds
+  void sweep(Token gone);                  // Dead -> Free
+  HeapReport check();
+  void trim();                             // gives free pages back to the system
+
+ private:
+  friend class HeapSection;
+  void map(int fd, uint64_t bytes);
+  void rebuild(); // derives everything again from run[] and the records; after a takeover
+  uint64_t take_run(uint64_t pages, bool* backed);
+  void give_run(uint64_t page, uint64_t pages, bool backed);
+  void list_add(uint64_t page, uint64_t pages, bool backed);
+  void list_remove(uint64_t page, uint64_t pages);
+  void release(uint64_t page); // frees the block if nobody needs it, and what it alone kept
+  void unlink_child(uint64_t page);
+  void link_child(uint64_t page, uint64_t parent);
+  bool needed(const BlockRecord& r) const;
+  template <class F> void each_used(F f);
+
+  uint8_t* base_ = nullptr;
+  uint64_t* runs_ = nullptr;
+  BlockRecord* records_ = nullptr;
+  int fd_ = -1;
+  int cores_ = 1;
+  KindActions actions_[int(Kind::kCount)];
+};
+
+Heap& heap();
+bool heap_exists();
+
+} // namespace mp

@@ -1,0 +1,398 @@
+#include "job_board.h"
+#include "heap.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+namespace mp {
+namespace {
+
+constexpr uint64_t kAreaBytes = 64 * 1024;
+constexpr uint64_t kSliceBytes = 1024; // what a worker takes of the job's own arena at a time
+constexpr uint64_t kOwnBlockBytes = 32 * 1024;
+
+uint64_t padded(uint64_t n) { return (n + 7) & ~uint64_t(7); }
+uint64_t aligned(uint64_t n) { return (n + 63) & ~uint64_t(63); }
+
+std::atomic<uint64_t>& ring_at(uint64_t pool, uint64_t index) {
+  return heap().at<std::atomic<uint64_t>>(pool + pool_at(pool).ring_offset)[index % kRing];
+}
+ResultLane& results_at(uint64_t job, uint32_t lane) {
+  return heap().at<ResultLane>(job + job_at(job).results)[lane];
+}
+
+void forget(uint64_t pool, Token gone) { forget_waiter(pool_at(pool).idle, slot_of(gone)); }
+
+} // namespace
+
+PoolShared& pool_at(uint64_t pool) { return *heap().at<PoolShared>(pool); }
+JobShared& job_at(uint64_t job) { return *heap().at<JobShared>(job); }
+LaneShared& lane_at(uint64_t pool, uint32_t lane) {
+  return heap().at<LaneShared>(pool + pool_at(pool).lane_offset)[lane];
+}
+std::atomic<uint64_t>& claim_at(JobShared& job, uint64_t block, uint32_t chunk) {
+  return heap().at<std::atomic<uint64_t>>(block + job.claims)[chunk];
+}
+uint64_t* starts_of(uint64_t job) { return heap().at<uint64_t>(job + job_at(job).starts); }
+void register_pool_kind() { heap().set_actions(Kind::Pool, {nullptr, forget}); }
+
+// --- the owner's side --------------------------------------------------------------------------
+
+uint64_t create_pool(uint32_t lanes) {
+  register_pool_kind();
+  uint64_t lane_offset = aligned(sizeof(PoolShared));
+  uint64_t ring_offset = lane_offset + lanes * sizeof(LaneShared);
+  uint64_t pool = heap().allocate(ring_offset + kRing * sizeof(uint64_t), Kind::Pool);
+  PoolShared& p = pool_at(pool);
+  p.owner = self();
+  p.lanes = lanes;
+  p.lane_offset = lane_offset;
+  p.ring_offset = ring_offset;
+  return pool;
+}
+
+uint64_t create_job(uint64_t pool, const JobPlan& plan) {
+  uint32_t chunks = uint32_t(plan.starts.size() - 1), lanes = pool_at(pool).lanes;
+  uint64_t references = aligned(sizeof(JobShared));
+  uint64_t starts = references + (plan.references + 1) * sizeof(Reference);
+  uint64_t claims = starts + plan.starts.size() * sizeof(uint64_t);
+  uint64_t results = aligned(claims + chunks * sizeof(uint64_t));
+  uint64_t body = results + lanes * sizeof(ResultLane);
+  uint64_t input = body + padded(plan.body_bytes);
+  uint64_t arena = input + padded(plan.input_bytes);
+  uint64_t fixed = (arena + kPageBytes - 1) / kPageBytes * kPageBytes; // the rest of the page is arena
+  uint64_t bytes = std::max(fixed, arena + 2 * kSliceBytes * std::min<uint64_t>(plan.count, 16));
+  uint64_t job = heap().allocate(bytes, Kind::Job, false);
+  std::memset(heap().at(job), 0, body);
+  JobShared& j = job_at(job);
+  j.count = plan.count;
+  j.chunks = chunks;
+  j.lanes = lanes;
+  j.owner = self();
+  j.notify_each = plan.notify_each;
+  j.timed = plan.timed;
+  j.function = plan.function;
+  j.body = {body, plan.body_bytes};
+  j.input = {input, plan.input_bytes};
+  j.starts = starts;
+  j.claims = claims;
+  j.results = results;
+  j.arena = {arena, bytes - arena};
+  std::memcpy(starts_of(job), plan.starts.data(), plan.starts.size() * sizeof(uint64_t));
+  return job;
+}
+
+void seal_job(uint64_t job, const std::vector<Reference>& references) {
+  uint64_t offset = aligned(sizeof(JobShared));
+  auto* r = heap().at<Reference>(job + offset);
+  uint32_t n = 0;
+  if (job_at(job).function.page) r[n++] = job_at(job).function;
+  for (const Reference& ref : references) r[n++] = ref;
+  if (n) heap().seal(job, offset, n);
+}
+
+std::vector<uint64_t> guided_chunks(uint64_t count, uint32_t workers) {
+  // A quarter of what is left, shared by the workers: the last chunks are single elements, so that
+  // nobody waits long for the slowest, and 10,000 elements make some 60 chunks for two workers.
+  std::vector<uint64_t> starts{0};
+  uint64_t at = 0;
+  while (at < count) {
+    uint64_t size = std::max<uint64_t>(1, (count - at) / (uint64_t(workers) * 4));
+    at += std::min<uint64_t>({size, count - at, ClaimWord::kMaxCursor});
+    starts.push_back(at);
+  }
+  return starts;
+}
+
+std::vector<uint64_t> equal_chunks(uint64_t count, uint64_t size) {
+  std::vector<uint64_t> starts{0};
+  size = std::min<uint64_t>(size, ClaimWord::kMaxCursor);
+  for (uint64_t at = 0; at < count;) starts.push_back(at = std::min(at + size, count));
+  return starts;
+}
+
+bool submit_job(uint64_t pool, uint64_t job, uint64_t* index) {
+  PoolShared& p = pool_at(pool);
+  uint64_t i = p.submitted.load(std::memory_order_relaxed); // the owner alone writes it
+  if (ring_at(pool, i).load(std::memory_order_relaxed) != 0) return false;
+  ring_at(pool, i).store(job, std::memory_order_release);
+  p.submitted.store(i + 1, std::memory_order_release); // publishes the job; pairs with Worker::next()
+  *index = i;
+  uint32_t wanted = std::min(job_at(job).chunks, p.lanes);
+  while (wanted-- > 0 && wake_one(p.idle)) {
+  }
+  return true;
+}
+
+void retire_job(uint64_t pool, uint64_t index) {
+  // seq_cst: pairs with Worker::attach(); it sees 0 here, or free_job() sees its lane
+  ring_at(pool, index).store(0, std::memory_order_seq_cst);
+}
+
+bool free_job(uint64_t pool, uint64_t job) {
+  PoolShared& p = pool_at(pool);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  for (uint32_t i = 0; i < p.lanes; ++i) {
+    LaneShared& l = lane_at(pool, i);
+    if (l.job.load(std::memory_order_acquire) == job && is_alive(l.worker.load(std::memory_order_relaxed)))
+      return false;
+  }
+  heap().drop(job);
+  return true;
+}
+
+void close_pool(uint64_t pool) {
+  pool_at(pool).closing.store(1, std::memory_order_release);
+  wake_all(pool_at(pool).idle);
+}
+
+JobOwner::JobOwner(uint64_t pool, uint64_t job)
+    : pool_(pool), job_(job), settled_(job_at(job).count, false) {}
+
+void JobOwner::drain(const std::function<void(const ResultRecord&)>& each) {
+  JobShared& j = job_at(job_);
+  for (uint32_t lane = 0; lane < j.lanes; ++lane) {
+    ResultLane& l = results_at(job_, lane);
+    if (l.head.load(std::memory_order_relaxed) == 0) continue;
+    // acquire: pairs with the release push in Worker::publish()
+    uint64_t newest = l.head.exchange(0, std::memory_order_acquire);
+    std::vector<uint64_t> order;
+    for (uint64_t r = newest; r; r = heap().at<ResultRecord>(r)->next) order.push_back(r);
+    for (auto r = order.rbegin(); r != order.rend(); ++r) {
+      const ResultRecord& record = *heap().at<ResultRecord>(*r);
+      if (settle(record.position)) each(record);
+    }
+  }
+}
+
+bool JobOwner::settle(uint64_t position) {
+  if (settled_[position]) return false;
+  settled_[position] = true;
+  ++settled_count_;
+  return true;
+}
+
+JobOwner::Suspect JobOwner::recover(Token worker, const std::function<bool(uint64_t)>& again) {
+  Suspect suspect;
+  JobShared& j = job_at(job_);
+  bool reopen = false;
+  for (uint32_t c = 0; c < j.chunks; ++c) {
+    std::atomic<uint64_t>& word = claim_at(j, job_, c);
+    ClaimWord w = ClaimWord::unpack(word.load(std::memory_order_acquire));
+    if (w.state == ChunkState::Free) { // offered to the dead, who had not yet claimed it?
+      reopen = reopen || c < j.next_chunk.load(std::memory_order_relaxed);
+      continue;
+    }
+    if (w.state == ChunkState::Done || w.worker != worker) continue;
+    uint64_t first = starts_of(job_)[c], size = starts_of(job_)[c + 1] - first;
+    uint32_t cursor = w.cursor;
+    if (w.state == ChunkState::Running) {
+      uint64_t position = first + cursor;
+      if (!settled_[position]) {
+        suspect = {true, position};
+        if (!again(position)) ++cursor;
+      } else {
+        ++cursor; // it had published, and died before it went on
+      }
+    }
+    if (cursor >= size) {
+      word.store(ClaimWord{worker, uint32_t(size), ChunkState::Done}.pack(), std::memory_order_release);
+      j.done_chunks.fetch_add(1, std::memory_order_relaxed);
+    } else {
+      word.store(ClaimWord{0, cursor, ChunkState::Free}.pack(), std::memory_order_release);
+      reopen = true;
+    }
+  }
+  if (reopen) {
+    j.reopened.fetch_add(1, std::memory_order_release); // pairs with claim_chunk()
+    pool_at(pool_).first_open.store(0, std::memory_order_seq_cst); // found again from the oldest on
+    wake_all(pool_at(pool_).idle);
+  }
+  return suspect;
+}
+
+bool JobOwner::running(Token worker, uint64_t* position) const {
+  JobShared& j = job_at(job_);
+  for (uint32_t c = 0; c < j.chunks; ++c) {
+    ClaimWord w = ClaimWord::unpack(claim_at(j, job_, c).load(std::memory_order_acquire));
+    if (w.worker != worker || w.state != ChunkState::Running) continue;
+    *position = starts_of(job_)[c] + w.cursor;
+    return true;
+  }
+  return false;
+}
+
+void JobOwner::cancel() { job_at(job_).cancelled.store(1, std::memory_order_release); }
+
+// --- the worker's side -------------------------------------------------------------------------
+
+Worker::Worker(uint64_t pool, uint32_t lane) : pool_(pool), lane_(lane) {
+  LaneShared& l = lane_at(pool, lane);
+  l.job.store(0, std::memory_order_relaxed);
+  l.worker.store(self(), std::memory_order_release);
+}
+
+bool Worker::attach(uint64_t index) {
+  std::atomic<uint64_t>& place = ring_at(pool_, index);
+  uint64_t job = place.load(std::memory_order_acquire);
+  if (job == 0) return false;
+  if (job == attached_) return true;
+  LaneShared& l = lane_at(pool_, lane_);
+  // seq_cst store, then look again: pairs with retire_job() and free_job()
+  l.job.store(job, std::memory_order_seq_cst);
+  if (place.load(std::memory_order_seq_cst) != job) {
+    l.job.store(attached_ = 0, std::memory_order_release);
+    return false;
+  }
+  attached_ = job;
+  area_ = area_end_ = 0;
+  return true;
+}
+
+void Worker::detach() {
+  attached_ = 0;
+  // release: the owner may free the job after this
+  lane_at(pool_, lane_).job.store(0, std::memory_order_release);
+}
+
+bool Worker::claim_chunk(Claim& claim) {
+  JobShared& j = job_at(attached_);
+  if (j.cancelled.load(std::memory_order_relaxed)) return false;
+  auto take = [&](uint32_t c) {
+    std::atomic<uint64_t>& word = claim_at(j, attached_, c);
+    uint64_t v = word.load(std::memory_order_relaxed);
+    ClaimWord w = ClaimWord::unpack(v);
+    if (w.state != ChunkState::Free) return false;
+    // acquire: pairs with the release in recover()
+    if (!word.compare_exchange_strong(v, ClaimWord{self(), w.cursor, ChunkState::Claimed}.pack(),
+                                      std::memory_order_acq_rel))
+      return false;
+    claim.job = attached_;
+    claim.chunk = c;
+    claim.first = starts_of(attached_)[c] + w.cursor;
+    claim.end = starts_of(attached_)[c + 1];
+    return true;
+  };
+  while (j.next_chunk.load(std::memory_order_relaxed) < j.chunks) {
+    uint32_t c = j.next_chunk.fetch_add(1, std::memory_order_relaxed);
+    if (c < j.chunks && take(c)) return true;
+  }
+  if (j.reopened.load(std::memory_order_acquire))
+    for (uint32_t c = 0; c < j.chunks; ++c)
+      if (take(c)) return true;
+  return false;
+}
+
+Status Worker::next(Claim& claim, const Wait& wait) {
+  PoolShared& p = pool_at(pool_);
+  auto find = [&] {
+    uint64_t open = p.first_open.load(std::memory_order_seq_cst);
+    // acquire: pairs with the release in submit_job()
+    uint64_t end = p.submitted.load(std::memory_order_acquire);
+    bool skip = true; // still nothing but jobs without a free chunk
+    for (uint64_t i = std::max(open, end > kRing ? end - kRing : 0); i < end; ++i) {
+      if (attach(i)) {
+        claim.index = i;
+        if (claim_chunk(claim)) return true;
+      }
+      if (skip && !p.first_open.compare_exchange_strong(open, i + 1, std::memory_order_seq_cst)) skip = false;
+      else if (skip) open = i + 1;
+    }
+    return false;
+  };
+  auto over = [&] { return p.closing.load(std::memory_order_acquire) != 0; };
+  if (find()) return Status::Ok;
+  bool found = false;
+  Waiter waiter(wait);
+  waiter.add(p.idle);
+  detach(); // idle workers keep no job alive
+  Status s = waiter.until([&] {
+    found = find();
+    if (!found) detach();
+    return found || over();
+  });
+  if (s != Status::Ok) return s;
+  return found ? Status::Ok : Status::Ended;
+}
+
+void Worker::begin(const Claim& claim, uint64_t position) {
+  JobShared& j = job_at(claim.job);
+  if (j.timed) lane_at(pool_, lane_).began_ns.store(platform::now_ns(), std::memory_order_relaxed);
+  uint32_t cursor = uint32_t(position - starts_of(claim.job)[claim.chunk]);
+  // release: what was published before is visible to who sees the cursor after our death
+  claim_at(j, claim.job, claim.chunk)
+      .store(ClaimWord{self(), cursor, ChunkState::Running}.pack(), std::memory_order_release);
+}
+
+uint8_t* Worker::room(const Claim& claim, uint64_t position, uint64_t bytes, uint32_t references) {
+  uint64_t need = sizeof(ResultRecord) + padded(bytes);
+  auto place = [&](uint64_t offset, uint64_t block) {
+    pending_offset_ = offset;
+    pending_ = heap().at<ResultRecord>(offset);
+    pending_->block = block;
+    pending_->position = position;
+    pending_->bytes = bytes;
+    return reinterpret_cast<uint8_t*>(pending_ + 1);
+  };
+  auto own_block = [&](uint64_t size) {
+    uint64_t block = heap().allocate(size, Kind::Bytes, false);
+    heap().set_parent(block, claim.job); // freed with the job
+    heap().drop(block);
+    return block;
+  };
+  if (references || need > kOwnBlockBytes) { // the area for small ones stays as it is
+    uint64_t block = own_block(need + references * sizeof(Reference));
+    return place(block, block);
+  }
+  if (area_end_ - area_ < need) {
+    JobShared& j = job_at(claim.job);
+    uint64_t slice = std::max(kSliceBytes, need), used = j.arena.bytes;
+    if (j.arena_used.load(std::memory_order_relaxed) + slice <= j.arena.bytes)
+      used = j.arena_used.fetch_add(slice, std::memory_order_relaxed);
+    if (used + slice <= j.arena.bytes) {
+      area_ = claim.job + j.arena.offset + used;
+      area_end_ = area_ + slice;
+    } else {
+      area_ = own_block(kAreaBytes);
+      area_end_ = area_ + kAreaBytes;
+    }
+  }
+  return place(area_, 0);
+}
+
+void Worker::seal_result(const std::vector<Reference>& references) {
+  uint64_t offset = sizeof(ResultRecord) + padded(pending_->bytes);
+  std::memcpy(heap().at(pending_->block + offset), references.data(),
+              references.size() * sizeof(Reference));
+  heap().seal(pending_->block, offset, uint32_t(references.size()));
+}
+
+void Worker::publish(const Claim& claim, ResultStatus status) {
+  pending_->status = uint32_t(status);
+  if (pending_->block == 0) area_ += sizeof(ResultRecord) + padded(pending_->bytes);
+  std::atomic<uint64_t>& head = results_at(claim.job, lane_).head;
+  uint64_t v = head.load(std::memory_order_relaxed);
+  do pending_->next = v;
+  // release: the commit; pairs with the exchange in drain()
+  while (!head.compare_exchange_weak(v, pending_offset_, std::memory_order_release));
+  JobShared& j = job_at(claim.job);
+  if (j.notify_each) ring(j.owner);
+}
+
+void Worker::finish(const Claim& claim) {
+  JobShared& j = job_at(claim.job);
+  uint32_t size = uint32_t(claim.end - starts_of(claim.job)[claim.chunk]);
+  claim_at(j, claim.job, claim.chunk)
+      .store(ClaimWord{self(), size, ChunkState::Done}.pack(), std::memory_order_release);
+  std::atomic<uint64_t>& mine = lane_at(pool_, lane_).chunks_done;
+  mine.store(mine.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  uint32_t done = 1 + j.done_chunks.fetch_add(1, std::memory_order_acq_rel);
+  if (done >= j.chunks || j.reopened.load(std::memory_order_relaxed)) ring(j.owner);
+}
+
+bool Worker::cancelled(const Claim& claim) const {
+  return job_at(claim.job).cancelled.load(std::memory_order_acquire) != 0;
+}
+
+} // namespace mp

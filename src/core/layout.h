@@ -1,0 +1,287 @@
+// What lies in shared memory, apart from the algorithms. Every word says who writes it and what a
+// death leaves in it. Shared memory holds offsets, never pointers: each process maps it elsewhere.
+//
+//   page 0 ..            HeapHeader (with the participants)
+//   runs_offset          uint64_t run[pages]      what each page is (see heap.cpp)
+//   records_offset       BlockRecord record[pages] one per block, at the index of its first page
+//   first_page ..        the blocks
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <pthread.h>
+#include <sys/types.h>
+
+namespace mp {
+
+constexpr uint64_t kPageBytes = 4096;
+constexpr uint32_t kSlots = 1024; // participants at the same time
+constexpr uint32_t kMaskWords = kSlots / 64;
+constexpr uint64_t kHeapMagic = 0x6d70'6865'6170'3031; // "mpheap01"
+
+static_assert(std::atomic<uint64_t>::is_always_lock_free, "shared words are lock-free or useless");
+static_assert(std::atomic<uint32_t>::is_always_lock_free, "a futex is a lock-free 32-bit word");
+static_assert(sizeof(std::atomic<uint64_t>) == 8 && sizeof(std::atomic<uint32_t>) == 4,
+              "atomics have the size of their value in every process");
+
+// A participant is named by a token: its slot and the generation of that slot. 0 is nobody.
+using Token = uint32_t;
+constexpr uint32_t kSlotBits = 10;
+constexpr uint32_t slot_of(Token t) { return t & (kSlots - 1); }
+constexpr uint32_t generation_of(Token t) { return t >> kSlotBits; }
+constexpr Token make_token(uint32_t slot, uint32_t generation) {
+  return (generation << kSlotBits) | slot;
+}
+
+enum class Life : uint32_t { Free = 0, Reserved = 1, Claiming = 2, Live = 3, Dead = 4 };
+
+// A slot's state in one word: who it is, and whether he lives.
+struct SlotState {
+  uint32_t pid;
+  uint32_t generation;
+  Life life;
+  constexpr uint64_t pack() const {
+    return uint64_t(pid) << 32 | generation << 3 | uint32_t(life);
+  }
+  static constexpr SlotState unpack(uint64_t v) {
+    return {uint32_t(v >> 32), uint32_t(v) >> 3, Life(uint32_t(v) & 7)};
+  }
+};
+static_assert(32 - kSlotBits + 3 <= 32, "a generation and a life fit the lower half");
+
+// A set of participants that wait for something. Bits are set by their owner, cleared by the owner
+// or by whoever wakes it. A death leaves a stale bit: wakers skip the dead, sweep() clears it.
+struct WaiterMask {
+  std::atomic<uint64_t> word[kMaskWords];
+};
+
+// One slot. `life` is held by its participant's main thread for its whole life.
+struct alignas(128) Participant {
+  std::atomic<uint64_t> state;    // SlotState; by CAS, see participant.cpp
+  std::atomic<uint32_t> doorbell; // counter in steps of 2; bit 0: asleep (owner sets and clears it)
+  pthread_mutex_t life;           // robust; the kernel marks it when the holder dies
+  uint64_t start_time;            // with pid: identity; by the participant before it is Live
+  std::atomic<int64_t> reserved_at; // by who reserves; an abandoned reservation expires
+  std::atomic<Token> parent;      // who reserved the slot
+};
+static_assert(offsetof(Participant, life) % 8 == 0, "the life word is the mutex's first word");
+
+// Guards a shared structure. The word is the owner's token. A death leaves it held; the next one
+// takes it over and runs the structure's repair before it does anything else.
+struct GuardWord {
+  std::atomic<uint32_t> owner;
+  WaiterMask waiters;
+};
+
+enum class Kind : uint8_t {
+  None = 0,
+  Bytes,      // a segment of a queue, results, an encoded value
+  Lock,
+  Queue,
+  Pipe,
+  Connection, // one end of a pipe
+  Pool,
+  Job,
+  Process,
+  kCount
+};
+
+// All fields are written under the heap's guard; a death there leads to Heap::rebuild().
+// A block lives while it has a holder, a pin or a living parent.
+struct alignas(64) BlockRecord {
+  uint64_t holders[kMaskWords]; // bit per participant that holds the block
+  uint64_t serial;              // never used twice; tells a block from a later one at its place
+  uint64_t bytes;               // as asked for
+  uint64_t references;          // offset in the block of the (page, serial) pairs it refers to
+  uint32_t reference_count;     // counted by `pins` of their targets once sealed
+  uint32_t pins;                // sealed blocks that refer to this one (derived, recounted)
+  uint32_t parent;              // page of the block that it belongs to, 0: none
+  uint32_t first_child;         // children: a list (derived, rebuilt)
+  uint32_t next_sibling;
+  uint32_t previous_sibling;
+  uint32_t next_free;           // free runs: list of the size class (derived); also freeing work list
+  uint32_t previous_free;
+  Token creator;
+  Kind kind;
+  bool sealed;
+  bool backed;                  // its pages exist already (also of a free run)
+  bool doomed;                  // on the work list of release()
+};
+static_assert(sizeof(BlockRecord) == 192, "three cache lines; the table is sparse");
+
+struct Reference { // how a block names another one
+  uint64_t page;
+  uint64_t serial;
+};
+
+constexpr uint32_t kSizeClasses = 40;
+
+struct HeapHeader {
+  uint64_t magic; // this and the sizes: written once by the creator before anybody else maps it
+  uint64_t nonce;
+  uint64_t bytes;
+  uint64_t pages;
+  uint64_t runs_offset;
+  uint64_t records_offset;
+  uint64_t first_page;
+  alignas(64) GuardWord guard;          // the heap's guard; the fields below are written under it
+  uint64_t high_water;                  // pages from here on were never used
+  uint64_t used_pages;                  // derived
+  uint64_t free_backed_pages;           // derived
+  uint64_t next_serial;
+  uint32_t free_head[kSizeClasses];     // derived
+  std::atomic<uint32_t> top_slot;       // 1 + highest slot ever used; grows by CAS
+  Participant participants[kSlots];
+};
+
+
+// --- what lies in blocks ------------------------------------------------------------------------
+
+// Lock and RLock. `owner` is changed by CAS; `depth` is written by the owner alone. A death leaves the
+// owner's token: the next acquirer takes it over and is told.
+struct LockShared {
+  std::atomic<uint32_t> owner;
+  uint32_t recursive; // by the creator
+  uint32_t depth;
+  WaiterMask waiters;
+};
+
+// A queue is a list of segments. Small messages lie one after the other in a common segment; a large
+// one, or one that refers to other blocks, has a segment of its own, filled before anybody sees it.
+struct MessageHeader {
+  uint64_t bytes;
+};
+struct SegmentShared {
+  std::atomic<uint64_t> window; // {write:32 | read:32} byte positions; under the queue's guard
+  uint64_t next;                // block of the next segment, 0: none; under the queue's guard
+  uint64_t capacity;            // of `data`; by the creator
+  uint32_t single;              // one message that fills it; by the creator
+  uint32_t pad;
+  // data follows
+};
+constexpr uint64_t kSegmentHeaderBytes = 64;
+static_assert(sizeof(SegmentShared) <= kSegmentHeaderBytes);
+
+// Everything but the counters and masks is written under the guard. A death under the guard leaves at
+// most one step undone: `arriving` or `leaving` name its segment, repair_queue() finishes or forgets it.
+struct QueueShared {
+  GuardWord guard;
+  uint64_t head;     // first segment, 0: none
+  uint64_t tail;     // last segment
+  uint64_t spare;    // an empty common segment kept for the next put
+  uint64_t arriving; // a segment being linked
+  uint64_t leaving;  // a segment being unlinked
+  uint64_t max_items; // 0: unbounded; by the creator
+  std::atomic<uint64_t> items; // stored under the guard, read by anybody as a hint
+  WaiterMask getters;
+  WaiterMask putters;
+};
+
+// Two one-way queues. Each end is a Connection block that refers to the pipe; when nobody holds it any
+// more, the heap frees it and marks the end closed (under the heap's guard).
+struct PipeShared {
+  uint64_t queue[2];                // blocks; queue[i] carries what end i sends
+  std::atomic<uint32_t> closed[2];  // end i is closed for good
+  uint64_t end[2];                  // the Connection blocks, for finding their holders
+};
+struct ConnectionShared {
+  Reference pipe; // sealed: the pipe lives as long as an end
+  uint32_t side;
+  uint32_t can_read, can_write;
+};
+
+
+// --- the job board ------------------------------------------------------------------------------
+
+// A chunk of a job, one word: who computes it and how far he is. Free -> Claimed by a worker's CAS; then
+// stored by that worker alone (Running before an element, Done at the end); after its death by the
+// owner of the pool alone.
+enum class ChunkState : uint32_t { Free = 0, Claimed = 1, Running = 2, Done = 3 };
+struct ClaimWord {
+  Token worker;
+  uint32_t cursor; // elements of the chunk that are over; Running: this one is being computed
+  ChunkState state;
+  static constexpr uint32_t kMaxCursor = (1u << 30) - 1;
+  constexpr uint64_t pack() const { return uint64_t(worker) << 32 | cursor << 2 | uint32_t(state); }
+  static constexpr ClaimWord unpack(uint64_t v) {
+    return {Token(v >> 32), uint32_t(v) >> 2, ChunkState(uint32_t(v) & 3)};
+  }
+};
+
+// A published result. Written by the worker before the push that makes it visible.
+struct ResultRecord {
+  uint64_t next;     // offset of the record that was pushed before
+  uint64_t position; // element of the job
+  uint64_t bytes;    // of the encoded value that follows, or that `block` holds
+  uint64_t block;    // 0: the value follows here
+  uint32_t status;   // ResultStatus
+  uint32_t pad;
+};
+enum class ResultStatus : uint32_t { Value = 0, Error = 1 };
+static_assert(sizeof(ResultRecord) % 8 == 0, "encoded values are aligned to 8");
+
+// Pushed by its lane's worker (CAS), taken whole by the owner (exchange). A death leaves whole records.
+struct alignas(64) ResultLane {
+  std::atomic<uint64_t> head; // offset of the newest ResultRecord, 0: none
+};
+
+struct Span { // of bytes in a block
+  uint64_t offset;
+  uint64_t bytes;
+};
+
+// Everything but the atomics is written by the owner before it submits the job.
+struct JobShared {
+  uint64_t count;   // elements
+  uint32_t chunks;
+  uint32_t lanes;
+  Token owner;
+  uint32_t notify_each; // ring the owner after every element
+  uint32_t timed;       // workers note when an element began
+  uint32_t pad;
+  Reference function;   // block with the encoded function; page 0: the workers inherited it
+  Span body;            // the encoded rest of the job, in this block
+  Span input;           // the encoded elements, in this block
+  uint64_t starts;      // offset in this block: uint64_t[chunks + 1], first position of each chunk
+  uint64_t claims;      // std::atomic<uint64_t>[chunks]
+  uint64_t results;     // ResultLane[lanes]
+  Span arena;           // for small results
+  std::atomic<uint64_t> arena_used;  // fetch_add by workers; a death wastes what it took
+  std::atomic<uint32_t> next_chunk;  // hint, fetch_add by workers: chunks before it were offered once
+  std::atomic<uint32_t> reopened;    // by the owner: chunks may be free anywhere, look at all
+  std::atomic<uint32_t> done_chunks; // hint for ringing; the claims are the truth
+  std::atomic<uint32_t> cancelled;   // by the owner
+};
+
+struct alignas(64) LaneShared {
+  std::atomic<Token> worker;     // by the worker when it starts
+  std::atomic<uint64_t> job;     // the job block that the worker looks at: the owner frees it later
+  std::atomic<int64_t> began_ns; // when the running element of a timed job began; by the worker
+  std::atomic<uint64_t> chunks_done; // by the worker
+};
+
+constexpr uint32_t kRing = 16384; // submitted jobs that are not over
+
+struct PoolShared {
+  Token owner; // by the creator
+  uint32_t lanes;
+  std::atomic<uint32_t> closing;    // by the owner: workers leave when no job has a free chunk
+  std::atomic<uint64_t> submitted;  // by the owner: jobs ever put on the ring
+  std::atomic<uint64_t> first_open; // hint: no job before it has a free chunk; CAS by all
+  WaiterMask idle;
+  uint64_t lane_offset; // LaneShared[lanes]
+  uint64_t ring_offset; // std::atomic<uint64_t>[kRing]: job blocks, 0: over; by the owner
+};
+
+// --- processes ----------------------------------------------------------------------------------
+
+struct ProcessShared {
+  std::atomic<uint32_t> left;   // by the process when it leaves by itself: 1 + exit code
+  std::atomic<uint64_t> result; // its result block (a child of this one), published once
+  std::atomic<uint32_t> result_status; // ResultStatus, before `result`
+  std::atomic<uint64_t> result_bytes;
+  uint64_t payload_bytes; // spawn: what to run follows (encoded); by the parent before the start
+};
+
+} // namespace mp

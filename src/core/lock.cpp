@@ -1,0 +1,81 @@
+#include "lock.h"
+#include "heap.h"
+
+namespace mp {
+namespace {
+
+LockShared& shared(uint64_t block) { return *heap().at<LockShared>(block); }
+
+bool try_acquire(LockShared& l, Token me, Status* how, Token* holder) {
+  uint32_t v = 0;
+  // acquire: pairs with the release store in release_lock()
+  if (l.owner.compare_exchange_strong(v, me, std::memory_order_acquire)) {
+    l.depth = 1;
+    *how = Status::Ok;
+    return true;
+  }
+  if (v == me && l.recursive) {
+    ++l.depth;
+    *how = Status::Ok;
+    return true;
+  }
+  *holder = v;
+  if (v == me || is_alive(v)) return false;
+  if (l.owner.compare_exchange_strong(v, me, std::memory_order_acquire)) {
+    l.depth = 1;
+    *how = v == 0 ? Status::Ok : Status::OwnerDied;
+    return true;
+  }
+  return false;
+}
+
+void forget(uint64_t block, Token gone) { forget_waiter(shared(block).waiters, slot_of(gone)); }
+
+} // namespace
+
+uint64_t create_lock(bool recursive) {
+  heap().set_actions(Kind::Lock, {nullptr, forget});
+  uint64_t block = heap().allocate(sizeof(LockShared), Kind::Lock);
+  shared(block).recursive = recursive;
+  return block;
+}
+
+Status acquire_lock(uint64_t block, const Wait& wait) {
+  LockShared& l = shared(block);
+  Token me = self(), holder = 0;
+  Status how = Status::Ok;
+  if (try_acquire(l, me, &how, &holder)) return how;
+  if (wait.deadline <= 0) return Status::Timeout;
+  if (holder == me && wait.deadline == platform::kForever) return Status::Closed;
+  Waiter waiter(wait);
+  waiter.add(l.waiters);
+  Status s = waiter.until([&] {
+    if (try_acquire(l, me, &how, &holder)) return true;
+    waiter.watch(holder);
+    return false;
+  });
+  return s == Status::Ok ? how : s;
+}
+
+Released release_lock(uint64_t block) {
+  LockShared& l = shared(block);
+  Token owner = l.owner.load(std::memory_order_relaxed);
+  if (owner == 0) return Released::NotLocked;
+  if (l.recursive) {
+    if (owner != self()) return Released::NotOwner;
+    if (--l.depth > 0) return Released::Ok;
+  }
+  // release: pairs with the acquire CAS in try_acquire(). A CAS, since two may release at once.
+  if (!l.owner.compare_exchange_strong(owner, 0, std::memory_order_release)) return Released::NotLocked;
+  wake_one(l.waiters);
+  return Released::Ok;
+}
+
+bool is_locked(uint64_t block) { return lock_owner(block) != 0; }
+
+Token lock_owner(uint64_t block) {
+  Token t = shared(block).owner.load(std::memory_order_relaxed);
+  return is_alive(t) ? t : 0;
+}
+
+} // namespace mp

@@ -1,0 +1,22 @@
+// Lock and RLock, between processes.
+#pragma once
+
+#include "doorbell.h"
+
+namespace mp {
+
+// Blocks of Kind::Lock; returned held by the caller.
+uint64_t create_lock(bool recursive);
+
+// Ok, OwnerDied (acquired; its last owner died holding it), Timeout, Interrupted; Closed when a Lock is
+// waited for without limit by its own owner: only another process's release could end that.
+Status acquire_lock(uint64_t block, const Wait& wait);
+
+enum class Released { Ok, NotLocked, NotOwner };
+// A Lock may be released by any process, an RLock by its owner alone, as in Python.
+Released release_lock(uint64_t block);
+bool is_locked(uint64_t block);
+// Who holds it now; 0: nobody.
+Token lock_owner(uint64_t block);
+
+} // namespace mp

@@ -1,0 +1,208 @@
+// A slot's state word, its transitions, all by CAS:
+//   Free(g) -> Reserved(g+1)       by the one who will fork, or joins
+//   Reserved(g) -> Claiming(g,pid) by the participant; from here on it alone writes the slot
+//   Claiming(g) -> Live(g)         by the participant, after it holds `life`
+//   Claiming(g) -> Dead(g)         by anybody, when the process of that pid is gone
+//   Reserved(g) -> Dead(g)         by anybody, when the reservation has expired or was abandoned
+//   Live(g) -> Dead(g)         by anybody, once the kernel has marked `life`; or by itself when it leaves
+//   Dead(g) -> Free(g)         under the heap's guard, after everything of it was swept
+// A death between two steps leaves a state from which reap() goes on.
+#include "participant.h"
+#include "doorbell.h"
+#include "heap.h"
+
+#include <cerrno>
+#include <csignal>
+#include <mutex>
+#include <unistd.h>
+
+namespace mp {
+namespace {
+
+thread_local Token my_token = 0;
+uint32_t forks = 0;
+Token fork_reserved = 0;
+ForkHook fork_hook = nullptr;
+
+constexpr uint32_t kOwnerDied = 0x40000000u; // FUTEX_OWNER_DIED
+constexpr uint32_t kThreadId = 0x3fffffffu;  // FUTEX_TID_MASK
+
+SlotState state_of(Token t) {
+  // acquire: pairs with the CAS that published the state
+  return SlotState::unpack(participant(t).state.load(std::memory_order_acquire));
+}
+
+bool advance(Participant& p, SlotState from, SlotState to) {
+  uint64_t expected = from.pack();
+  // acq_rel: what its owner wrote before is visible to whoever loads the new state
+  return p.state.compare_exchange_strong(expected, to.pack(), std::memory_order_acq_rel);
+}
+
+void raise_top(HeapHeader& h, uint32_t slot) {
+  uint32_t top = h.top_slot.load(std::memory_order_relaxed);
+  while (top < slot + 1 && !h.top_slot.compare_exchange_weak(top, slot + 1)) {
+  }
+}
+
+void hold_life(Participant& p) {
+  pthread_mutexattr_t a;
+  pthread_mutexattr_init(&a);
+  pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
+  pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
+  pthread_mutex_init(&p.life, &a);
+  pthread_mutexattr_destroy(&a);
+  pthread_mutex_lock(&p.life);
+}
+
+// Claims a reserved slot for the calling thread. False if the reservation has expired.
+bool claim(Token t) {
+  Participant& p = participant(t);
+  uint32_t g = generation_of(t), pid = uint32_t(getpid());
+  if (!advance(p, {0, g, Life::Reserved}, {pid, g, Life::Claiming})) return false;
+  hold_life(p);
+  p.start_time = platform::process_start_time(getpid());
+  p.doorbell.store(0, std::memory_order_relaxed);
+  if (!advance(p, {pid, g, Life::Claiming}, {pid, g, Life::Live})) return false;
+  my_token = t;
+  return true;
+}
+
+bool life_over(const Participant& p) {
+  // acquire: pairs with the kernel's write at the holder's exit
+  uint32_t v = __atomic_load_n(reinterpret_cast<const uint32_t*>(&p.life), __ATOMIC_ACQUIRE);
+  return (v & kOwnerDied) || (v & kThreadId) == 0;
+}
+
+void before_fork() {
+  fork_reserved = 0;
+  if (my_token == 0 || !heap_exists()) return;
+  fork_reserved = reserve_slot();
+  if (fork_reserved) heap().inherit(my_token, fork_reserved);
+}
+
+void in_child() {
+  ++forks;
+  Token t = fork_reserved;
+  fork_reserved = 0;
+  if (my_token == 0) return;
+  my_token = 0;
+  if (t) claim(t);
+  if (fork_hook) fork_hook();
+}
+
+} // namespace
+
+Token self() { return my_token; }
+Token fork_place() { return fork_reserved; }
+uint32_t fork_depth() { return forks; }
+void on_fork_child(ForkHook hook) { fork_hook = hook; }
+
+Participant& participant(Token t) { return heap().header().participants[slot_of(t)]; }
+
+pid_t pid_of(Token t) { return pid_t(state_of(t).pid); }
+
+bool is_alive(Token t) {
+  if (t == 0) return false;
+  SlotState s = state_of(t);
+  return s.generation == generation_of(t) && s.life == Life::Live && !life_over(participant(t));
+}
+
+bool is_expected(Token t) {
+  if (t == 0) return false;
+  SlotState s = state_of(t);
+  if (s.generation != generation_of(t)) return false;
+  return s.life == Life::Reserved || s.life == Life::Claiming || is_alive(t);
+}
+
+Token reserve_slot() {
+  HeapHeader& h = heap().header();
+  for (int round = 0; round < 2; ++round) {
+    for (uint32_t slot = 0; slot < kSlots; ++slot) {
+      Participant& p = h.participants[slot];
+      SlotState s = SlotState::unpack(p.state.load(std::memory_order_acquire));
+      if (s.life != Life::Free) continue;
+      uint32_t g = (s.generation + 1) & ((1u << (32 - kSlotBits)) - 1);
+      if (g == 0) g = 1; // a token is never 0
+      p.reserved_at.store(platform::now_ns(), std::memory_order_relaxed);
+      if (!advance(p, s, {0, g, Life::Reserved})) continue;
+      p.parent.store(my_token, std::memory_order_relaxed);
+      raise_top(h, slot);
+      return make_token(slot, g);
+    }
+    reap();
+  }
+  return 0;
+}
+
+void abandon_slot(Token t) {
+  uint32_t g = generation_of(t);
+  advance(participant(t), {0, g, Life::Reserved}, {0, g, Life::Dead});
+}
+
+void join_session(Token reserved) {
+  Token t = reserved ? reserved : reserve_slot();
+  if (t == 0)
+    throw Error{"ProcessError", "all " + std::to_string(kSlots) +
+                                    " places of this session are taken by running processes"};
+  if (!claim(t))
+    throw Error{"ProcessError", "the place that was reserved for this process has expired"};
+}
+
+void leave_session() {
+  if (my_token == 0) return;
+  Participant& p = participant(my_token);
+  pthread_mutex_unlock(&p.life);
+  reap(); // an unlocked life is a life that is over
+  my_token = 0;
+}
+
+bool reap() {
+  static thread_local bool reaping = false; // sweep() may wait, and a wait may reap
+  if (reaping || !heap_exists() || my_token == 0) return false;
+  reaping = true;
+  HeapHeader& h = heap().header();
+  uint32_t top = h.top_slot.load(std::memory_order_acquire);
+  bool found = false;
+  for (uint32_t slot = 0; slot < top; ++slot) {
+    Participant& p = h.participants[slot];
+    SlotState s = SlotState::unpack(p.state.load(std::memory_order_acquire));
+    bool over = false;
+    if (s.life == Life::Live) over = life_over(p);
+    else if (s.life == Life::Claiming) over = platform::process_gone(pid_t(s.pid), 0);
+    else if (s.life == Life::Reserved)
+      over = platform::now_ns() - p.reserved_at.load(std::memory_order_relaxed) > kReservationNs;
+    if (over && advance(p, s, {s.pid, s.generation, Life::Dead})) {
+      found = true;
+      s.life = Life::Dead;
+    }
+    if (s.life != Life::Dead) continue;
+    bool other = s.pid != 0 && pid_t(s.pid) != getpid(); // a thread of the core's tests is gone at once
+    if (other && !platform::process_gone(pid_t(s.pid), p.start_time)) continue;
+    heap().sweep(make_token(slot, s.generation));
+  }
+  reaping = false;
+  if (found) ring_all();
+  return found;
+}
+
+int awake_count() {
+  HeapHeader& h = heap().header();
+  uint32_t top = h.top_slot.load(std::memory_order_relaxed);
+  int n = 0;
+  for (uint32_t slot = 0; slot < top; ++slot) {
+    Participant& p = h.participants[slot];
+    if (SlotState::unpack(p.state.load(std::memory_order_relaxed)).life == Life::Live &&
+        !(p.doorbell.load(std::memory_order_relaxed) & 1))
+      ++n;
+  }
+  return n;
+}
+
+void install_fork_handlers() {
+  static bool installed = false;
+  if (installed) return;
+  installed = true;
+  pthread_atfork(before_fork, nullptr, in_child);
+}
+
+} // namespace mp

@@ -1,0 +1,58 @@
+// Who takes part in the session, and who is still alive.
+#pragma once
+
+#include "layout.h"
+#include <string>
+
+namespace mp {
+
+struct Error { // thrown by core; the binding turns it into a classed R condition
+  std::string kind;
+  std::string message;
+};
+
+// This thread's participant. In R that is the main thread, and there is one per process; the core's
+// own tests run many in one process.
+Token self();
+Participant& participant(Token t);
+
+// Joins as a new participant of the heap, or claims a slot that was reserved for this process.
+// Throws Error("ProcessError") when all slots are taken.
+void join_session(Token reserved = 0);
+void leave_session();
+
+// A slot for a child that is about to start; it must claim it soon (kReservationNs).
+// 0 when none is free.
+Token reserve_slot();
+void abandon_slot(Token t);
+
+// False from the moment the participant's main thread is gone, zombie or not.
+bool is_alive(Token t);
+// The participant may still claim its reservation or lives.
+bool is_expected(Token t);
+pid_t pid_of(Token t);
+
+// Marks the dead as dead, rings everybody if there was one, and takes back what they held as soon as
+// their processes are really gone. Cheap when nobody died. Returns true if somebody was found dead.
+bool reap();
+
+// How many participants are not asleep on their doorbell (a lower bound of what wants a core).
+int awake_count();
+
+constexpr int64_t kReservationNs = 20'000'000'000;
+
+// fork() by anybody (ours, parallel's, a system library's): reserves a slot in the parent, claims it in
+// the child. Installed once per process.
+void install_fork_handlers();
+// Counts the forks between the first process and this one: an entry that remembers another number
+// runs in a copy of the process that it belongs to.
+uint32_t fork_depth();
+
+// The place that the last fork of this process reserved for its child; 0: there was none.
+Token fork_place();
+
+// Called in the child of a fork with the new token, or 0 when no slot was free.
+using ForkHook = void (*)();
+void on_fork_child(ForkHook hook);
+
+} // namespace mp

@@ -1,0 +1,23 @@
+// A pair of connections. Each end may be held by several processes; when the last of them has closed
+// it, or died, the other end reads end-of-file.
+#pragma once
+
+#include "queue.h"
+
+namespace mp {
+
+// Two blocks of Kind::Connection, held by the caller. Not duplex: ends[0] receives, ends[1] sends.
+void create_pipe(bool duplex, uint64_t ends[2]);
+
+Status send_message(uint64_t connection, const Outgoing& message, const Wait& wait); // Closed: nobody reads
+Status receive_message(uint64_t connection, Incoming& message, const Wait& wait);    // Ended: nobody sends
+// A message is there, or the end is reached: receive_message() will not wait.
+bool is_readable(uint64_t connection);
+bool can_send(uint64_t connection);
+bool can_receive(uint64_t connection);
+WaiterMask& connection_waiters(uint64_t connection);
+// Names the processes whose death may end a wait for this connection.
+void watch_other_end(Waiter& waiter, uint64_t connection);
+void register_pipe_kind();
+
+} // namespace mp

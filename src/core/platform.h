@@ -1,0 +1,69 @@
+// The seam to the operating system. Everything above speaks in these words; the Linux variant is
+// platform_linux.cpp, another system gets its own file that implements the same functions.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <sys/types.h>
+
+namespace mp::platform {
+
+constexpr int64_t kForever = INT64_MAX;
+
+// Monotonic clock, nanoseconds. Every deadline in this library is a value of this clock.
+int64_t now_ns();
+
+// One word that somebody sleeps on, with the value at which it is worth sleeping.
+struct Watch {
+  std::atomic<uint32_t>* word;
+  uint32_t expected;
+};
+
+// Sleeps until a word is woken, differs from its expected value, a signal arrives, or the deadline
+// passes. May wake for no reason: callers look again. words[0] is the sleeper's own doorbell; where
+// the system cannot watch several words only the first is watched, and the deadline is shortened.
+void sleep_on(const Watch* words, int count, int64_t deadline_ns);
+void wake(std::atomic<uint32_t>* word, int count);
+
+// Anonymous shared memory without a name in any file system. Returns a descriptor (close-on-exec),
+// or -1 with errno. The size can be changed by nobody afterwards.
+int create_memory(const char* label, uint64_t bytes);
+// Makes sure that pages exist, so that touching them cannot fail. 0 or errno.
+int back_memory(int fd, uint64_t offset, uint64_t bytes);
+// Gives the pages back to the system; reading them gives zeros.
+void punch_memory(int fd, uint64_t offset, uint64_t bytes);
+// A growing anonymous file for what a worker prints (append mode, close-on-exec).
+int create_output(const char* label);
+
+uint64_t total_memory();
+// What can still be used before the system, or the control group, starts to kill.
+uint64_t available_memory();
+
+int cpu_count();
+
+// Identity of a process across the reuse of its pid.
+uint64_t process_start_time(pid_t pid);
+// True when no thread of that process can write any more. start_time 0: not known.
+bool process_gone(pid_t pid, uint64_t start_time);
+// A descriptor that becomes readable when the child is gone; -1 where there is none.
+int watch_process(pid_t pid);
+// Sends a signal through the watched descriptor when there is one, so that a reused pid is safe.
+int signal_process(int watch_fd, pid_t pid, int signal);
+
+// The kernel kills this process when its parent ends. False if the parent is gone already.
+bool die_with_parent(pid_t parent);
+// The out-of-memory killer should choose this process before the main one.
+void volunteer_for_oom();
+// Ends the process at once: no exit handlers, no destructors.
+[[noreturn]] void leave(int code);
+
+inline void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield" ::: "memory");
+#endif
+}
+
+} // namespace mp::platform

@@ -1,0 +1,265 @@
+// Linux behind the seam: futexes, memfd, pidfd, prctl.
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "platform.h"
+
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+
+namespace mp::platform {
+namespace {
+
+constexpr int kFutexWait = 0;       // FUTEX_WAIT, shared between processes
+constexpr int kFutexWake = 1;       // FUTEX_WAKE
+constexpr uint32_t kFutexU32 = 2;   // FUTEX_32 for futex_waitv
+constexpr int kMaxWatch = 128;      // FUTEX_WAITV_MAX
+constexpr int64_t kTickNs = 10'000'000;
+
+struct WaitVector { // struct futex_waitv of the kernel
+  uint64_t value;
+  uint64_t address;
+  uint32_t flags;
+  uint32_t reserved;
+};
+
+bool waitv_missing = false; // process-local: ENOSYS was seen (before Linux 5.16, or a sandbox)
+
+timespec to_timespec(int64_t ns) {
+  timespec t;
+  t.tv_sec = ns / 1'000'000'000;
+  t.tv_nsec = ns % 1'000'000'000;
+  return t;
+}
+
+void wait_one(const Watch& w, int64_t deadline_ns) {
+  int64_t left = deadline_ns - now_ns();
+  if (left <= 0) return;
+  timespec t = to_timespec(left);
+  syscall(SYS_futex, w.word, kFutexWait, w.expected, deadline_ns == kForever ? nullptr : &t, nullptr,
+          0);
+}
+
+uint64_t read_number(const char* path, uint64_t otherwise) {
+  FILE* f = std::fopen(path, "re");
+  if (!f) return otherwise;
+  unsigned long long v;
+  int n = std::fscanf(f, "%llu", &v);
+  std::fclose(f);
+  return n == 1 ? v : otherwise; // "max" reads as no limit
+}
+
+uint64_t meminfo(const char* key, uint64_t otherwise) {
+  FILE* f = std::fopen("/proc/meminfo", "re");
+  if (!f) return otherwise;
+  char line[256];
+  uint64_t found = otherwise;
+  size_t length = std::strlen(key);
+  while (std::fgets(line, sizeof line, f)) {
+    if (std::strncmp(line, key, length) == 0 && line[length] == ':') {
+      found = std::strtoull(line + length + 1, nullptr, 10) * 1024;
+      break;
+    }
+  }
+  std::fclose(f);
+  return found;
+}
+
+// Room left under the limits of this process's control groups (version 2, every level of the path;
+// version 1, the memory controller as mounted in a container).
+uint64_t cgroup_room() {
+  uint64_t room = UINT64_MAX;
+  FILE* f = std::fopen("/proc/self/cgroup", "re");
+  if (f) {
+    char line[PATH_MAX];
+    while (std::fgets(line, sizeof line, f)) {
+      if (std::strncmp(line, "0::", 3) != 0) continue;
+      std::string path(line + 3);
+      while (!path.empty() && (path.back() == '\n' || path.back() == '/')) path.pop_back();
+      for (;;) {
+        std::string base = "/sys/fs/cgroup" + path;
+        uint64_t limit = read_number((base + "/memory.max").c_str(), UINT64_MAX);
+        if (limit != UINT64_MAX) {
+          uint64_t used = read_number((base + "/memory.current").c_str(), 0);
+          uint64_t left = limit > used ? limit - used : 0;
+          if (left < room) room = left;
+        }
+        if (path.empty()) break;
+        path.erase(path.rfind('/'));
+      }
+    }
+    std::fclose(f);
+  }
+  uint64_t limit = read_number("/sys/fs/cgroup/memory/memory.limit_in_bytes", UINT64_MAX);
+  if (limit != UINT64_MAX) {
+    uint64_t used = read_number("/sys/fs/cgroup/memory/memory.usage_in_bytes", 0);
+    uint64_t left = limit > used ? limit - used : 0;
+    if (left < room) room = left;
+  }
+  return room;
+}
+
+} // namespace
+
+int64_t now_ns() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return int64_t(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
+}
+
+void sleep_on(const Watch* words, int count, int64_t deadline_ns) {
+  if (count <= 1) return wait_one(words[0], deadline_ns);
+  if (!waitv_missing) {
+    if (count > kMaxWatch) count = kMaxWatch;
+    WaitVector v[kMaxWatch];
+    for (int i = 0; i < count; ++i)
+      v[i] = {words[i].expected, reinterpret_cast<uint64_t>(words[i].word), kFutexU32, 0};
+    timespec t = to_timespec(deadline_ns == kForever ? 0 : deadline_ns);
+    long rc = syscall(SYS_futex_waitv, v, count, 0, deadline_ns == kForever ? nullptr : &t,
+                      CLOCK_MONOTONIC);
+    if (rc >= 0 || errno != ENOSYS) return;
+    waitv_missing = true;
+  }
+  int64_t tick = now_ns() + kTickNs;
+  wait_one(words[0], tick < deadline_ns ? tick : deadline_ns);
+}
+
+void wake(std::atomic<uint32_t>* word, int count) {
+  syscall(SYS_futex, word, kFutexWake, count, nullptr, nullptr, 0);
+}
+
+int create_memory(const char* label, uint64_t bytes) {
+  int fd = memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (fd < 0) return -1;
+  if (ftruncate(fd, off_t(bytes)) != 0 ||
+      fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+    int e = errno;
+    close(fd);
+    errno = e;
+    return -1;
+  }
+  return fd;
+}
+
+int back_memory(int fd, uint64_t offset, uint64_t bytes) {
+  constexpr uint64_t step = 16u << 20; // a signal (Ctrl-C) restarts at most one step
+  while (bytes > 0) {
+    uint64_t n = bytes < step ? bytes : step;
+    if (fallocate(fd, 0, off_t(offset), off_t(n)) != 0) {
+      if (errno == EINTR) continue;
+      return errno;
+    }
+    offset += n;
+    bytes -= n;
+  }
+  return 0;
+}
+
+void punch_memory(int fd, uint64_t offset, uint64_t bytes) {
+  while (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off_t(offset), off_t(bytes)) != 0 &&
+         errno == EINTR) {
+  }
+}
+
+int create_output(const char* label) {
+  int fd = memfd_create(label, MFD_CLOEXEC);
+  if (fd < 0) return -1;
+  fcntl(fd, F_SETFL, O_APPEND);
+  return fd;
+}
+
+uint64_t total_memory() {
+  struct sysinfo s;
+  return sysinfo(&s) == 0 ? uint64_t(s.totalram) * s.mem_unit : uint64_t(4) << 30;
+}
+
+uint64_t available_memory() {
+  uint64_t room = meminfo("MemAvailable", UINT64_MAX);
+  uint64_t group = cgroup_room();
+  return group < room ? group : room;
+}
+
+int cpu_count() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+  return int(sysconf(_SC_NPROCESSORS_ONLN));
+}
+
+uint64_t process_start_time(pid_t pid) {
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/%d/stat", int(pid));
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  char text[1024];
+  ssize_t n = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (n <= 0) return 0;
+  text[n] = 0;
+  const char* p = std::strrchr(text, ')'); // the name may hold spaces and brackets
+  if (!p) return 0;
+  for (int field = 2; field < 22 && p; ++field) p = std::strchr(p + 1, ' ');
+  return p ? std::strtoull(p + 1, nullptr, 10) : 0;
+}
+
+bool process_gone(pid_t pid, uint64_t start_time) {
+  int fd = watch_process(pid);
+  if (fd < 0) {
+    if (errno == ESRCH) return true;
+    if (errno == ENOSYS) return kill(pid, 0) != 0 && errno == ESRCH;
+    return false; // out of descriptors: try again later
+  }
+  uint64_t now = process_start_time(pid); // the pid was found, so this reads the same process or none
+  pollfd p{fd, POLLIN, 0};
+  bool gone = (start_time != 0 && now != 0 && now != start_time) || poll(&p, 1, 0) > 0;
+  close(fd);
+  return gone;
+}
+
+int watch_process(pid_t pid) { return int(syscall(SYS_pidfd_open, pid, 0)); }
+
+int signal_process(int watch_fd, pid_t pid, int signal) {
+  if (watch_fd >= 0) return int(syscall(SYS_pidfd_send_signal, watch_fd, signal, nullptr, 0));
+  return kill(pid, signal);
+}
+
+bool die_with_parent(pid_t parent) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  return getppid() == parent; // it may have ended before the line above
+}
+
+void volunteer_for_oom() {
+  int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  ssize_t ignored = write(fd, "300", 3);
+  (void)ignored;
+  close(fd);
+}
+
+void leave(int code) {
+  for (;;) syscall(SYS_exit_group, code);
+}
+
+} // namespace mp::platform

@@ -1,0 +1,215 @@
+#include "process.h"
+#include "heap.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char** environ;
+
+namespace mp {
+namespace {
+
+// Handlers of the parent's that make no sense in a child: R's own for these delete the parent's
+// temporary folder, prompt on stdin, or save its workspace.
+constexpr int kDefaultSignals[] = {SIGSEGV, SIGBUS,  SIGILL,  SIGFPE, SIGABRT,
+                                   SIGUSR1, SIGUSR2, SIGTERM, SIGHUP, SIGQUIT};
+
+constexpr int kNoPlace = 71;
+
+void default_signals() {
+  for (int s : kDefaultSignals) std::signal(s, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+void redirect(int from, int to) {
+  if (from >= 0 && from != to) dup2(from, to);
+}
+
+void prepare_outputs(Child& child, Output output) {
+  if (output != Output::Captured) return;
+  const char* labels[] = {"multiprocessing-stdout", "multiprocessing-stderr"};
+  for (int i = 0; i < 2; ++i) {
+    child.output[i] = platform::create_output(labels[i]);
+    if (child.output[i] < 0) {
+      int e = errno;
+      close_child(child);
+      throw Error{"ProcessError", std::string("cannot start a process: ") + std::strerror(e)};
+    }
+  }
+}
+
+// In the child, between fork and anything else. No allocation.
+void child_files(const Child& child, Output output) {
+  int null = open("/dev/null", O_RDWR);
+  redirect(null, 0);
+  for (int i = 0; i < 2; ++i) {
+    if (output == Output::Captured) redirect(child.output[i], 1 + i);
+    if (output == Output::Discarded) redirect(null, 1 + i);
+  }
+  if (null > 2) close(null);
+}
+
+[[noreturn]] void cannot_start(Child& child, int e) {
+  close_child(child);
+  throw Error{"ProcessError", std::string("the system refuses another process: ") + std::strerror(e)};
+}
+
+void note_start(Child& child) {
+  child.watch_fd = platform::watch_process(child.pid);
+  if (child.watch_fd >= 0) fcntl(child.watch_fd, F_SETFD, FD_CLOEXEC);
+  child.started_ns = platform::now_ns();
+}
+
+} // namespace
+
+bool fork_child(Child& child, Output output) {
+  prepare_outputs(child, output);
+  std::fflush(nullptr);
+  pid_t parent = getpid();
+  pid_t pid = fork(); // the fork handlers find a place for the child
+  if (pid < 0) {
+    int e = errno;
+    abandon_slot(fork_place());
+    cannot_start(child, e);
+  }
+  if (pid == 0) {
+    default_signals();
+    if (!platform::die_with_parent(parent)) platform::leave(1);
+    child_files(child, output);
+    if (self() == 0) platform::leave(kNoPlace);
+    platform::volunteer_for_oom();
+    return true;
+  }
+  child.pid = pid;
+  child.token = fork_place();
+  note_start(child);
+  if (child.token == 0) { // the child has seen it too and left
+    while (!poll_child(child)) platform::relax();
+    close_child(child);
+    throw Error{"ProcessError", "this session has " + std::to_string(kSlots) +
+                                    " running processes already; join or close some first"};
+  }
+  return false;
+}
+
+void spawn_child(Child& child, const std::vector<std::string>& arguments,
+                 const std::vector<std::string>& environment, uint64_t process) {
+  prepare_outputs(child, Output::Captured);
+  Token place = reserve_slot();
+  if (!place) cannot_start(child, EAGAIN);
+  heap().hold_for(process, place);
+  char spawn[160];
+  std::snprintf(spawn, sizeof spawn, "%s=%d:%llx:%u:%llx", kSpawnVariable, heap().fd(),
+                static_cast<unsigned long long>(heap().header().nonce), place,
+                static_cast<unsigned long long>(process));
+  std::vector<std::string> lines(environment);
+  lines.push_back(spawn);
+  std::vector<char*> argv, envp; // everything is made before the fork
+  for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
+  argv.push_back(nullptr);
+  for (char** e = environ; *e; ++e) {
+    const char* eq = std::strchr(*e, '=');
+    bool replaced = false;
+    for (const std::string& l : lines)
+      replaced = replaced || (eq && l.compare(0, size_t(eq - *e) + 1, *e, size_t(eq - *e) + 1) == 0);
+    if (!replaced) envp.push_back(*e);
+  }
+  for (const std::string& l : lines) envp.push_back(const_cast<char*>(l.c_str()));
+  envp.push_back(nullptr);
+  std::fflush(nullptr);
+  pid_t parent = getpid();
+  pid_t pid = fork();
+  if (pid < 0) {
+    int e = errno;
+    abandon_slot(place);
+    cannot_start(child, e);
+  }
+  if (pid == 0) {
+    default_signals();
+    std::signal(SIGINT, SIG_DFL);
+    if (!platform::die_with_parent(parent)) platform::leave(1);
+    child_files(child, Output::Captured);
+    fcntl(heap().fd(), F_SETFD, 0); // handed over, in this process alone
+    execve(argv[0], argv.data(), envp.data());
+    platform::leave(127);
+  }
+  child.pid = pid;
+  child.token = place;
+  note_start(child);
+}
+
+uint64_t join_spawned(const std::string& value) {
+  int fd = -1;
+  unsigned long long nonce = 0, process = 0;
+  unsigned place = 0;
+  if (std::sscanf(value.c_str(), "%d:%llx:%u:%llx", &fd, &nonce, &place, &process) != 4)
+    throw Error{"ProcessError", "this R was not started by multiprocessing"};
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  Heap::attach(fd, nonce);
+  join_session(place);
+  platform::volunteer_for_oom();
+  return process;
+}
+
+bool poll_child(Child& child) {
+  if (child.over) return true;
+  int status = 0;
+  pid_t r = waitpid(child.pid, &status, WNOHANG);
+  if (r == 0 || (r < 0 && errno == EINTR)) return false;
+  child.over = true;
+  if (r < 0) child.status = 255; // somebody else reaped it; its record may know more
+  else child.status = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+  return true;
+}
+
+bool child_running(Child& child) {
+  return !child.over && (is_expected(child.token) || !poll_child(child));
+}
+
+int signal_child(Child& child, int signal) {
+  if (child.over) return 0;
+  return platform::signal_process(child.watch_fd, child.pid, signal);
+}
+
+std::string read_output(Child& child, int stream, size_t limit) {
+  std::string text;
+  int fd = child.output[stream];
+  if (fd < 0) return text;
+  struct stat st;
+  if (fstat(fd, &st) != 0 || uint64_t(st.st_size) <= child.read[stream]) return text;
+  size_t n = size_t(uint64_t(st.st_size) - child.read[stream]);
+  text.resize(n < limit ? n : limit);
+  ssize_t got = pread(fd, &text[0], text.size(), off_t(child.read[stream]));
+  text.resize(got > 0 ? size_t(got) : 0);
+  uint64_t before = child.read[stream] & ~(kPageBytes - 1);
+  child.read[stream] += text.size();
+  uint64_t after = child.read[stream] & ~(kPageBytes - 1);
+  if (after - before >= (uint64_t(1) << 20)) platform::punch_memory(fd, 0, after);
+  return text;
+}
+
+void close_child(Child& child) {
+  for (int* fd : {&child.watch_fd, &child.output[0], &child.output[1]}) {
+    if (*fd >= 0) close(*fd);
+    *fd = -1;
+  }
+}
+
+void leave_process(uint64_t process, int code) {
+  std::fflush(nullptr);
+  if (process) // release: pairs with the parent's load once the life word says that we are gone
+    heap().at<ProcessShared>(process)->left.store(uint32_t(1 + (code & 255)), std::memory_order_release);
+  platform::leave(code);
+}
+
+} // namespace mp

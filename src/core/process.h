@@ -1,0 +1,49 @@
+// Child processes: how they start, what they print, how they end.
+#pragma once
+
+#include "layout.h"
+
+#include <string>
+#include <vector>
+
+namespace mp {
+
+// The parent's private knowledge of a child.
+struct Child {
+  pid_t pid = 0;
+  int watch_fd = -1;    // pidfd
+  Token token = 0;      // its place in the session
+  int output[2] = {-1, -1}; // what it wrote to stdout and stderr
+  uint64_t read[2] = {0, 0};
+  bool over = false;    // reaped
+  int status = 0;       // exit code, or -signal
+  int64_t started_ns = 0;
+  int64_t started_real = 0;
+};
+
+enum class Output { Captured, Discarded, Inherited };
+
+// Forks. Returns true in the child, which is then set up: it dies with its parent, has default signals,
+// no stdin, its own outputs, and a place in the session. The child must end with leave_process().
+// Throws Error("ProcessError").
+bool fork_child(Child& child, Output output);
+// Starts a program. It must join the session with join_spawned(). `environment` lines NAME=value are added.
+// `process` is a block that is held for the child from the start.
+void spawn_child(Child& child, const std::vector<std::string>& arguments,
+                 const std::vector<std::string>& environment, uint64_t process);
+// In the started program: what spawn_child() put into the variable `kSpawnVariable`. Returns the block.
+constexpr const char* kSpawnVariable = "MULTIPROCESSING_SPAWN";
+uint64_t join_spawned(const std::string& value);
+
+// True once the child is gone; then `status` is set.
+bool poll_child(Child& child);
+// It has a place in the session that is alive, or is on its way there.
+bool child_running(Child& child);
+int signal_child(Child& child, int signal);
+// New output since the last call, of stream 0 (stdout) or 1 (stderr). At most `limit` bytes.
+std::string read_output(Child& child, int stream, size_t limit);
+void close_child(Child& child);
+
+[[noreturn]] void leave_process(uint64_t process, int code); // process 0: without a record
+
+} // namespace mp

@@ -1,0 +1,4 @@
+library(testthat)
+library(multiprocessing)
+
+test_check("multiprocessing")

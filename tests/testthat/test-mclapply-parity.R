@@ -1,0 +1,187 @@
+setClass("MclapplyPoint", representation(x = "numeric", y = "character"), where = globalenv())
+
+inputs <- function() {
+  list(
+    integers = 1:7,
+    two = 1:2,
+    one = 5L,
+    none = integer(),
+    null = NULL,
+    `empty list` = list(),
+    `named doubles` = c(a = 1.5, b = NA, c = -Inf, d = NaN, e = 0),
+    `partly named` = c(a = 1L, 2L, c = 3L),
+    characters = c("a", "b", NA, "d\u00e9"),
+    logicals = c(TRUE, NA, FALSE),
+    complex = complex(real = 1:3, imaginary = -1),
+    raws = as.raw(1:5),
+    `list with NULL` = list(a = NULL, b = 1, NULL),
+    `nested list` = list(list(1, "a"), list(), list(list(NULL))),
+    `list with attribute` = structure(list(1, 2, 3), note = "x"),
+    `data frame` = data.frame(n = 1:3, s = letters[1:3], stringsAsFactors = TRUE),
+    factor = factor(c("u", "v", "u"), levels = c("v", "u", "w")),
+    dates = as.Date("2024-02-28") + 0:3,
+    times = as.POSIXct(c(0, 1e9), origin = "1970-01-01", tz = "UTC"),
+    matrix = matrix(1:4, 2),
+    `named array` = array(1:3, 3, list(c("x", "y", "z"))),
+    expression = expression(a, b + 1, "c"),
+    pairlist = pairlist(a = 1, b = "2"),
+    call = quote(f(x, y + 1)),
+    S4 = list(new("MclapplyPoint", x = 1, y = "a"), new("MclapplyPoint", x = 2:3 / 2, y = character())),
+    environment = list2env(list(p = 1, q = 2), hash = FALSE),
+    formulas = list(y ~ x, ~z)
+  )
+}
+
+shapes <- list(
+  identity = function(x) x,
+  described = function(x, ...) list(class = class(x), length = length(x), x = x)
+)
+
+functions <- list(
+  `nothing` = function(x) NULL,
+  `NULL for some` = function(x) if (x %% 2) x,
+  `vectors of varying length` = function(x) seq_len(x),
+  `named vector` = function(x) c(a = x, b = NA),
+  `matrix` = function(x) matrix(x, 2, 2, dimnames = list(NULL, c("l", "r"))),
+  `data frame` = function(x) data.frame(x = x, y = letters[x], stringsAsFactors = FALSE),
+  `factor` = function(x) factor(letters[x], levels = letters),
+  `S4` = function(x) new("MclapplyPoint", x = x, y = "s"),
+  `expression` = function(x) expression(a + b, x),
+  `language` = function(x) bquote(f(.(x))),
+  `list of NULL` = function(x) list(NULL),
+  `warns` = function(x) {
+    warning("never shown")
+    x
+  },
+  `invisible` = function(x) invisible(x),
+  `missing argument` = function(x, y) missing(y),
+  `calling frame` = function(x) deparse(sys.call()),
+  `expression of argument` = function(x) deparse(substitute(x)),
+  `closes over` = local({
+    shift <- 10
+    function(x) x + shift
+  }),
+  `primitive` = sqrt,
+  `name of a function` = "sqrt",
+  `long` = function(x) rep_len(c(x, NA), 1e4)
+)
+
+mclapply_cases <- function() {
+  settings <- expand.grid(cores = core_counts(), preschedule = c(TRUE, FALSE))
+  setting <- function(case) {
+    lapply(seq_len(nrow(settings)), function(k) {
+      c(case, list(cores = settings$cores[k], preschedule = settings$preschedule[k]))
+    })
+  }
+  X <- inputs()
+  by_input <- lapply(names(X), function(input) {
+    lapply(names(shapes), function(shape) setting(list(name = paste(input, shape), X = X[[input]], FUN = shapes[[shape]])))
+  })
+  by_function <- lapply(names(functions), function(name) setting(list(name = name, X = c(5:2, k = 1L), FUN = functions[[name]])))
+  unlist(c(unlist(by_input, recursive = FALSE), by_function), recursive = FALSE)
+}
+
+test_that("mclapply gives what parallel's gives in more than 200 generated cases", {
+  cases <- mclapply_cases()
+  expect_gte(length(cases), 200)
+  for (case in cases) {
+    expect_parity(
+      function(p) p$mclapply(case$X, case$FUN, mc.cores = case$cores, mc.preschedule = case$preschedule),
+      label = sprintf("%s, cores = %d, preschedule = %s", case$name, case$cores, case$preschedule)
+    )
+  }
+})
+
+test_that("arguments in `...` arrive by place and by name, are lazy, and may be missing", {
+  calls <- list(
+    place = function(p, ...) p$mclapply(1:5, function(x, y, z) c(x, y, z), 10, 20, ...),
+    name = function(p, ...) p$mclapply(1:5, function(x, y, z) c(x, y, z), z = 10, y = 20, ...),
+    first = function(p, ...) p$mclapply(1:5, function(y, x) x / y, x = 10, ...),
+    vector = function(p, ...) p$mclapply(1:5, `+`, c(a = 1, b = 2), ...),
+    null = function(p, ...) p$mclapply(1:5, function(x, y) is.null(y), NULL, ...),
+    unused = function(p, ...) p$mclapply(1:5, function(x, y) x, stop("never evaluated"), ...),
+    count = function(p, ...) p$mclapply(1:5, function(...) ...length(), 1, quote(a), NULL, ...),
+    names = function(p, ...) p$mclapply(1:5, function(x, ...) names(list(...)), a = 1, 2, .b = 3, ...),
+    call = function(p, ...) p$mclapply(1:5, function(x, y) y, quote(a + b), ...)
+  )
+  for (name in names(calls)) {
+    for (preschedule in c(TRUE, FALSE)) {
+      expect_parity(function(p) calls[[name]](p, mc.cores = 2, mc.preschedule = preschedule), label = name)
+    }
+  }
+})
+
+test_that("a process that computes several elements keeps what they changed, in order", {
+  counter <- 0
+  count <- function(x) {
+    counter <<- counter + 1
+    counter
+  }
+  expect_parity(function(p) p$mclapply(1:7, count, mc.cores = 2))
+  expect_identical(unlist(mclapply(1:7, count, mc.cores = 2)), c(1, 1, 2, 2, 3, 3, 4))
+  expect_identical(counter, 0)
+})
+
+test_that("element i is computed by core (i - 1) %% cores + 1", {
+  pids <- unlist(mclapply(1:7, function(i) Sys.getpid(), mc.cores = 2))
+  expect_identical(pids == pids[1], rep_len(c(TRUE, FALSE), 7))
+  expect_identical(pids == pids[2], rep_len(c(FALSE, TRUE), 7))
+  expect_false(Sys.getpid() %in% pids)
+})
+
+test_that("without prescheduling no more processes than cores are used", {
+  pids <- unlist(mclapply(1:40, function(i) Sys.getpid(), mc.cores = 2, mc.preschedule = FALSE))
+  expect_lte(length(unique(pids)), 2L)
+  expect_false(Sys.getpid() %in% pids)
+})
+
+test_that("one element and one core are computed in this process", {
+  expect_identical(mclapply(1, function(i) Sys.getpid(), mc.cores = 2), list(Sys.getpid()))
+  expect_identical(mclapply(1:2, function(i) Sys.getpid(), mc.cores = 1), rep(list(Sys.getpid()), 2))
+})
+
+test_that("nested calls give what parallel's nested calls give", {
+  for (recursive in c(TRUE, FALSE)) {
+    for (preschedule in c(TRUE, FALSE)) {
+      expect_parity(function(p) {
+        p$mclapply(1:3, function(i) {
+          p$mclapply(c(a = 1, b = 2), function(j) i * j, mc.cores = 2, mc.allow.recursive = recursive)
+        }, mc.cores = 2, mc.preschedule = preschedule)
+      })
+    }
+  }
+})
+
+test_that("mc.allow.recursive = FALSE computes nested calls in the worker itself", {
+  inner <- function(i, recursive) {
+    pids <- unlist(mclapply(1:2, function(j) Sys.getpid(), mc.cores = 2, mc.allow.recursive = recursive))
+    sum(pids == Sys.getpid())
+  }
+  expect_identical(mclapply(1:2, inner, FALSE, mc.cores = 2), list(2L, 2L))
+  expect_identical(mclapply(1:2, inner, TRUE, mc.cores = 2), list(0L, 0L))
+  expect_identical(mclapply(1:2, function(i) Sys.getpid() > 0, mc.cores = 2, mc.allow.recursive = FALSE), list(TRUE, TRUE))
+  # a worker that parallel forked is a worker, too
+  res <- parallel::mclapply(1:2, inner, FALSE, mc.cores = 2)
+  expect_identical(res, list(2L, 2L))
+})
+
+test_that("mcvapply is vapply", {
+  X <- c(b = 2, a = 1, c = 3)
+  expect_identical(mcvapply(X, function(x) x * 2, numeric(1), mc.cores = 2), vapply(X, function(x) x * 2, numeric(1)))
+  expect_identical(
+    mcvapply(1:4, function(x, k) c(l = x, r = k), numeric(2), k = 9, mc.cores = 2),
+    vapply(1:4, function(x, k) c(l = x, r = k), c(l = 0, r = 0), k = 9)
+  )
+  words <- c("one", "three")
+  expect_identical(mcvapply(words, nchar, integer(1), mc.cores = 2), vapply(words, nchar, integer(1)))
+  expect_identical(
+    mcvapply(words, nchar, integer(1), USE.NAMES = FALSE, mc.cores = 2),
+    vapply(words, nchar, integer(1), USE.NAMES = FALSE)
+  )
+  expect_identical(mcvapply(list(), length, integer(1)), integer())
+  expect_identical(
+    tryCatch(mcvapply(1:3, seq_len, integer(1), mc.cores = 2), error = conditionMessage),
+    tryCatch(vapply(1:3, seq_len, integer(1)), error = conditionMessage)
+  )
+  expect_error(mcvapply(1:4, function(i) if (i == 3) stop("three") else i, 1L, mc.cores = 2), "three", class = "simpleError")
+})
