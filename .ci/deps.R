@@ -69,7 +69,7 @@ used_by_examples <- function(suggested) {
   files <- list.files("inst/examples", pattern = "[.]R$", full.names = TRUE)
   code <- unlist(lapply(files, readLines, warn = FALSE))
   is_used <- function(package) {
-    any(grepl(sprintf("\\b%s::|[\"(]%s[\")]", package, package), code))
+    any(grepl(sprintf("\\b%s::|(library|need_package)[(]\"?%s\\b", package, package), code))
   }
   suggested[vapply(suggested$package, is_used, logical(1)), ]
 }

@@ -1,6 +1,7 @@
-# Random streams of the mclapply family. `mc_state$stream` is the L'Ecuyer stream that was handed out last; it is
-# inherited by fork, so that a worker which starts jobs of its own goes on from the stream that it was given.
-# Written only by advance_stream(), reset_stream() and, in a worker, start_stream().
+# Random streams of the mclapply family. `mc_state$stream` is the L'Ecuyer stream that was handed
+# out last; it is inherited by fork, so that a worker which starts jobs of its own goes on from the
+# stream that it was given. Written only by advance_stream(), reset_stream() and, in a worker,
+# start_stream().
 mc_state <- new.env(parent = emptyenv())
 
 uses_lecuyer <- function() RNGkind()[1L] == "L'Ecuyer-CMRG"
@@ -20,18 +21,21 @@ assign_seed <- function(seed) {
 
 #' Start the random streams of the mclapply family again
 #'
-#' With `RNGkind("L'Ecuyer-CMRG")`, [mclapply()], [mcmapply()], [pvec()] and [mcparallel()] give every worker a random stream of its own,
-#' the next one of a sequence that starts at the session's current `.Random.seed`. `mc.reset.stream()` starts that sequence again
-#' from the current `.Random.seed`, so that `set.seed(123, "L'Ecuyer-CMRG"); mc.reset.stream()` makes the jobs that follow
-#' reproducible. `mclapply()` and `pvec()` call it themselves (when `mc.set.seed = TRUE`), `mcparallel()` does not. With any other
-#' kind of generator it does nothing.
+#' With `RNGkind("L'Ecuyer-CMRG")`, [mclapply()], [mcmapply()], [pvec()] and [mcparallel()] give
+#' every worker a random stream of its own, the next one of a sequence that starts at the session's
+#' current `.Random.seed`. `mc.reset.stream()` starts that sequence again from the current
+#' `.Random.seed`, so that `set.seed(123, "L'Ecuyer-CMRG"); mc.reset.stream()` makes the jobs that
+#' follow reproducible. `mclapply()` and `pvec()` call it themselves (when `mc.set.seed = TRUE`),
+#' `mcparallel()` does not. With any other kind of generator it does nothing.
 #'
-#' The streams are those of package parallel: after the same `set.seed()` both packages draw the same numbers. The streams of
-#' parallel's own functions are started again too, for code that still uses them.
+#' The streams are those of package parallel: after the same `set.seed()` both packages draw the
+#' same numbers. The streams of parallel's own functions are started again too, for code that still
+#' uses them.
 #'
-#' @returns `NULL`, invisibly.
-#' @seealso [parallel::nextRNGStream()], which makes the next stream from one; `mc.seed` in [mclapply()], for numbers that do not
-#'   depend on the number of cores.
+#' @returns Invisibly, the seed that the sequence starts from, or `NULL` if the generator has no
+#'   streams.
+#' @seealso [parallel::nextRNGStream()], which makes the next stream from one; `mc.seed` in
+#'   [mclapply()], for numbers that do not depend on the number of cores.
 #' @examples
 #' old <- RNGkind("L'Ecuyer-CMRG")
 #' set.seed(123)
@@ -43,8 +47,7 @@ assign_seed <- function(seed) {
 #' @export
 mc.reset.stream <- function() {
   reset_stream()
-  parallel::mc.reset.stream()
-  invisible()
+  invisible(parallel::mc.reset.stream())
 }
 
 reset_stream <- function() {
@@ -55,7 +58,8 @@ reset_stream <- function() {
   invisible()
 }
 
-# The next stream, or NULL where the generator has no streams. The very first one is the current seed itself.
+# The next stream, or NULL where the generator has no streams. The very first one is the current
+# seed itself.
 advance_stream <- function() {
   if (!uses_lecuyer()) {
     return(NULL)
@@ -78,7 +82,8 @@ next_start <- function(set_seed) {
   }
 }
 
-# In the worker. The kind is put back because a worker that serves several chunks may come from a task that changed it.
+# In the worker. The kind is put back because a worker that serves several chunks may come from a
+# task that changed it.
 start_stream <- function(start) {
   if (!identical(RNGkind(), start$kind)) {
     suppressWarnings(do.call(RNGkind, as.list(start$kind)))
@@ -87,20 +92,25 @@ start_stream <- function(start) {
   assign_seed(start$seed)
 }
 
-# Streams of the chunks of one job: `before(chunk)` puts the worker at the start of a chunk's stream, and `evaluate` is guarded so that
-# a chunk taken over from a dead worker in the middle does not draw the numbers of its beginning a second time: the
-# element at place p goes on with the (p - 1)th substream of the chunk's stream.
+# Streams of the chunks of one job: `before(chunk)` puts the worker at the start of a chunk's
+# stream, and `evaluate` is guarded so that a chunk taken over from a dead worker in the middle does
+# not draw the numbers of its beginning a second time: the element at place p goes on with the (p -
+# 1)th substream of the chunk's stream.
 chunk_streams <- function(evaluate, chunks, set_seed) {
   force(evaluate)
-  starts <- lapply(seq_along(chunks), function(chunk) next_start(set_seed))
+  # only streams differ from chunk to chunk
+  own_streams <- isTRUE(set_seed) && uses_lecuyer()
+  streams <- if (own_streams) lapply(chunks, function(chunk) advance_stream())
+  start <- next_start(isTRUE(set_seed) && !own_streams)
   fresh <- NULL
   before <- function(chunk) {
-    start_stream(starts[[chunk]])
+    if (own_streams) start$seed <<- start$stream <<- streams[[chunk]]
+    start_stream(start)
     fresh <<- chunk
   }
   guarded <- function(i) {
     if (!is.null(fresh)) {
-      skip_substreams(starts[[fresh]]$stream, match(i, chunks[[fresh]]) - 1L)
+      skip_substreams(start$stream, match(i, chunks[[fresh]]) - 1L)
       fresh <<- NULL
     }
     evaluate(i)
@@ -117,8 +127,8 @@ skip_substreams <- function(stream, n) {
   assign_seed(stream)
 }
 
-# `mc.seed`: element i draws from the ith stream after `seed`, whoever computes it. Streams are walked forwards in each process;
-# a step back (an element tried again) starts from the first one.
+# `mc.seed`: element i draws from the ith stream after `seed`, whoever computes it. Streams are
+# walked forwards in each process; a step back (an element tried again) starts from the first one.
 seeded <- function(evaluate, seed) {
   force(evaluate)
   first <- first_stream(seed)

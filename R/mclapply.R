@@ -1,74 +1,98 @@
 #' lapply on several cores
 #'
-#' `mclapply()` is [lapply()] with the elements computed in forked processes, which see all of the session's data and packages. It is a
-#' drop-in replacement for [parallel::mclapply()]: changing `library(parallel)` to `library(multiprocessing)` is all it takes.
-#' `mcvapply()` is [vapply()] in the same way.
+#' `mclapply()` is [lapply()] with the elements computed in forked processes, which see all of the
+#' session's data and packages. It is a drop-in replacement for [parallel::mclapply()]: changing
+#' `library(parallel)` to `library(multiprocessing)` is all it takes. `mcvapply()` is [vapply()] in
+#' the same way.
 #'
-#' With `mc.preschedule = TRUE` element i is computed by core `(i - 1) %% cores + 1`, so that each of `mc.cores` processes gets a
-#' share that is known in advance. With `FALSE` each process takes the next element when it is done with one: better if the elements
-#' take very different times.
+#' With `mc.preschedule = TRUE` element i is computed by core `(i - 1) %% cores + 1`, so that each
+#' of `mc.cores` processes gets a share that is known in advance. With `FALSE` each process takes
+#' the next element when it is done with one: better if the elements take very different times.
 #'
 #' @section Random numbers:
-#' As in parallel. With `RNGkind("L'Ecuyer-CMRG")` and `mc.set.seed = TRUE` every core (with `mc.preschedule = FALSE` every
-#' element) draws from a stream of its own, counted from the session's `.Random.seed`: results can be reproduced by
-#' `set.seed(123, "L'Ecuyer-CMRG")` and are the numbers that parallel gives. With other generators each process starts from
-#' a random seed. With `mc.set.seed = FALSE` all start from the session's state, and draw the same numbers. `mc.seed`
-#' gives element i the ith stream after that seed: the same numbers for any number of cores, any schedule and any retry, and
-#' the session's own random state is neither used nor changed.
+#' As in parallel. With `RNGkind("L'Ecuyer-CMRG")` and `mc.set.seed = TRUE` every core (with
+#' `mc.preschedule = FALSE` every element) draws from a stream of its own, counted from the
+#' session's `.Random.seed`: results can be reproduced by `set.seed(123, "L'Ecuyer-CMRG")` and are
+#' the numbers that parallel gives. With other generators each process starts from a random seed.
+#' With `mc.set.seed = FALSE` all start from the session's state, and draw the same numbers.
+#' `mc.seed` gives element i the ith stream after that seed: the same numbers for any number of
+#' cores, any schedule and any retry, and the session's own random state is neither used nor
+#' changed.
 #'
 #' @section Errors, and workers that die:
-#' An element whose computation stops becomes a `try-error` (as made by [try()], its condition in attribute `"condition"`), and a
-#' warning is given. An element whose process died (killed, out of memory, crashed, `quit()`) becomes a `try-error` whose
-#' condition is a `WorkerDiedError` with fields `index`, `pid`, `signal` and `exitcode`, and the warning names it. The result always has
-#' the length of `X`. With only one element, or `mc.cores = 1`, nothing is forked, and an error stops `mclapply()` as it stops `lapply()`.
+#' An element whose computation stops becomes a `try-error` (as made by [try()], its condition in
+#' attribute `"condition"`), and a warning is given. An element whose process died (killed, out of
+#' memory, crashed, `quit()`) becomes a `try-error` whose condition is a `WorkerDiedError` with
+#' fields `index`, `pid`, `signal` and `exitcode`, and the warning names it. The result always has
+#' the length of `X`. With only one element, or `mc.cores = 1`, nothing is forked, and an error
+#' stops `mclapply()` as it stops `lapply()`.
 #'
 #' @section Differences to parallel:
-#' Everything not listed here is meant to be identical to the `mclapply()` of R 4.2's parallel, attributes and texts included.
-#' 1. *Only the element that failed is a `try-error`.* With `mc.preschedule = TRUE`, parallel puts the first error of a core in place of all
-#'    elements of that core, those that were computed included. Here the others are computed and returned. The warning says
-#'    the same cores, then the elements ("scheduled core 2 encountered error in user code, element 4 is affected").
-#' 2. *A worker that dies costs only the element it was computing.* parallel loses the core's whole share and leaves `NULL`s, which cannot be
-#'    told from results. Here another process goes on with the share, and the lost element is a `try-error` as
-#'    described above. A share that is gone on with draws from further substreams of its core's random stream, never the same numbers again.
-#' 3. *`mc.preschedule = FALSE` reuses its processes* instead of forking one for each element, which makes small tasks many times
-#'    faster. Random state and generator kind are set for each element as if it had been forked for it; other
-#'    things that a task leaves behind (a global variable, an attached package) are seen by later tasks of the same process, as they
-#'    always were with `mc.preschedule = TRUE`, and `Sys.getpid()` repeats.
-#' 4. *The call in an error is always `FUN(X[[i]], ...)`*. With `mc.preschedule = FALSE` and more elements than cores, parallel
-#'    shows its own loop variable, `FUN(X[[nexti]], ...)`, for all but the first.
-#' 5. *`FUN` is looked up before anything is forked*, from where `mclapply()` was called: a function that does not exist is an
-#'    error at once rather than `length(X)` `try-error`s, and the name of a function that is local to the caller works as it does in `lapply()`.
-#' 6. *What workers print* arrives in this session's console, in whole lines, and is seen by [sink()] and [capture.output()];
-#'    parallel's workers write over each other, and past both.
-#' 7. *`affinity.list`*: an element whose entry is empty runs on any CPU (parallel never runs it), and an empty `X` with an
-#'    empty `affinity.list` gives an empty list (in parallel an error). Elements start in the order of parallel as far as that is
-#'    defined: first the first element allowed on each CPU, then the others in their own order; which of these follows which depends, in both, on
-#'    the times that they take. The master's affinity is put back if `FUN` fails.
+#' Everything not listed here is meant to be identical to the `mclapply()` of R 4.2's parallel,
+#' attributes and texts included.
+#' 1. *Only the element that failed is a `try-error`.* With `mc.preschedule = TRUE`, parallel puts
+#'    the first error of a core in place of all elements of that core, those that were computed
+#'    included. Here the others are computed and returned. The warning says the same cores, then the
+#'    elements ("scheduled core 2 encountered error in user code, element 4 is affected").
+#' 2. *A worker that dies costs only the element it was computing.* parallel loses the core's whole
+#'    share and leaves `NULL`s, which cannot be told from results. Here another process goes on with
+#'    the share, and the lost element is a `try-error` as described above. A share that is gone on
+#'    with draws from further substreams of its core's random stream, never the same numbers again.
+#' 3. *`mc.preschedule = FALSE` reuses its processes* instead of forking one for each element, which
+#'    makes small tasks many times faster. Random state and generator kind are set for each element
+#'    as if it had been forked for it; other things that a task leaves behind (a global variable, an
+#'    attached package) are seen by later tasks of the same process, as they always were with
+#'    `mc.preschedule = TRUE`, and `Sys.getpid()` repeats.
+#' 4. *The call in an error is always `FUN(X[[i]], ...)`*. With `mc.preschedule = FALSE` and more
+#'    elements than cores, parallel shows its own loop variable, `FUN(X[[nexti]], ...)`, for all but
+#'    the first (and `substitute()` in `FUN` sees it).
+#' 5. *`FUN` is looked up before anything is forked*, from where `mclapply()` was called: a function
+#'    that does not exist is an error at once rather than `length(X)` `try-error`s, and the name of
+#'    a function that is local to the caller works as it does in `lapply()`.
+#' 6. *What workers print* arrives in this session's console, in whole lines, and is seen by
+#'    [sink()] and [capture.output()]; parallel's workers write over each other, and past both.
+#' 7. *`affinity.list`*: an element whose entry is empty runs on any CPU (parallel never runs it),
+#'    and an empty `X` with an empty `affinity.list` gives an empty list (in parallel an error).
+#'    Elements start in the order of parallel as far as that is defined: first the first element
+#'    allowed on each CPU, then the others in their own order; which of these follows which depends,
+#'    in both, on the times that they take. The master's affinity is put back if `FUN` fails.
 #' 8. *Wrong arguments* give errors of class `ValueError` with parallel's text.
-#' 9. `mc.progress`, `mc.retry`, `mc.seed` and `mc.stop.on.error` are arguments of this function, and so cannot be
-#'    arguments that `...` passes on to `FUN`.
+#' 9. *A `try-error` that `FUN` returns is a result.* With `mc.preschedule = FALSE` and no more
+#'    elements than cores, parallel warns that it was an error, although the task had caught it.
+#' 10. *A name or call that `FUN` returns is returned as it is.* In the same situation parallel
+#'     evaluates it a second time.
+#' 11. `mc.progress`, `mc.retry`, `mc.seed` and `mc.stop.on.error` are arguments of this function,
+#'     and so cannot be arguments that `...` passes on to `FUN`.
 #'
 #' @param X A vector, list or anything that [as.list()] takes.
 #' @param FUN A function of an element of `X`, or its name.
-#' @param ... Further arguments of `FUN`. As in `lapply()` they are evaluated when `FUN` first uses them, here in the worker.
+#' @param ... Further arguments of `FUN`. As in `lapply()` they are evaluated when `FUN` first uses
+#'   them, here in the worker.
 #' @param mc.preschedule Whether each core gets its share in advance (see Details).
 #' @param mc.set.seed Whether workers get random streams of their own (see Random numbers).
-#' @param mc.silent `TRUE` drops what workers write to standard output; standard error is not affected.
-#' @param mc.cores How many processes to use at a time, at least 1; never more than `X` has elements.
-#' @param mc.cleanup What happens to workers if the call is interrupted: `TRUE` ends them by SIGTERM, a number by the signal
-#'   of that number, `FALSE` lets them finish what they do.
-#' @param mc.allow.recursive Whether a call inside a forked process forks again (`TRUE`) or is a plain `lapply()`.
-#' @param affinity.list `NULL`, or a list with the CPUs (numbers from 1) on which each element may run; see [mcaffinity()].
-#'   It needs `mc.preschedule = FALSE`. The number of processes is then that of the CPUs named, not `mc.cores`.
+#' @param mc.silent `TRUE` drops what workers write to standard output; standard error is not
+#'   affected.
+#' @param mc.cores How many processes to use at a time, at least 1; never more than `X` has
+#'   elements.
+#' @param mc.cleanup What happens to workers if the call is interrupted: `TRUE` ends them by
+#'   SIGTERM, a number by the signal of that number, `FALSE` lets them finish what they do.
+#' @param mc.allow.recursive Whether a call inside a forked process forks again (`TRUE`) or is a
+#'   plain `lapply()`.
+#' @param affinity.list `NULL`, or a list with the CPUs (numbers from 1) on which each element may
+#'   run; see [mcaffinity()]. It needs `mc.preschedule = FALSE`. The number of processes is then
+#'   that of the CPUs named, not `mc.cores`.
 #' @param mc.progress `TRUE` shows a progress bar.
 #' @param mc.retry How many times an element is tried again if its worker died.
-#' @param mc.seed `NULL`, or a whole number: a seed for random numbers that do not depend on the cores (see Random numbers).
-#' @param mc.stop.on.error `TRUE` stops at the first failure with its `TaskError` (which inherits the classes of the
-#'   task's own condition) or `WorkerDiedError`, and does not start what had not been started yet.
-#' @returns `mclapply()`: a list of the length of `X` with its names. `mcvapply()`: a vector or array, as from [vapply()].
+#' @param mc.seed `NULL`, or a whole number: a seed for random numbers that do not depend on the
+#'   cores (see Random numbers).
+#' @param mc.stop.on.error `TRUE` stops at the first failure with its `TaskError` (which inherits
+#'   the classes of the task's own condition) or `WorkerDiedError`, and does not start what had not
+#'   been started yet.
+#' @returns `mclapply()`: a list of the length of `X` with its names. `mcvapply()`: a vector or
+#'   array, as from [vapply()].
 #' @section Errors: `ValueError` for `mc.cores` below 1 or an `affinity.list` shorter than `X`.
-#' @seealso [mcmapply()], [pvec()], [mcparallel()], [mc.reset.stream()]. `Pool(n)$map(f, x)`, Python's way, keeps its workers
-#'   from one call to the next.
+#' @seealso [mcmapply()], [pvec()], [mcparallel()], [mc.reset.stream()]. `Pool(n)$map(f, x)`,
+#'   Python's way, keeps its workers from one call to the next.
 #' @examples
 #' mclapply(c(a = 1, b = 2, c = 3), function(x) x^2, mc.cores = 2)
 #' mcvapply(1:4, function(x) x / 2, numeric(1), mc.cores = 2)
@@ -129,8 +153,9 @@ mclapply <- function(X, FUN, ..., mc.preschedule = TRUE, mc.set.seed = TRUE, mc.
 }
 
 #' @rdname mclapply
-#' @param FUN.VALUE A vector: the type, length and names that every result of `FUN` must have. A wrong one is an error, as in
-#'   `vapply()`, and so is a task that fails (`mc.stop.on.error = TRUE`).
+#' @param FUN.VALUE A vector: the type, length and names that every result of `FUN` must have. A
+#'   wrong one is an error, as in `vapply()`, and so is a task that fails (`mc.stop.on.error =
+#'   TRUE`).
 #' @param USE.NAMES Whether a character `X` without names names the result.
 #' @export
 mcvapply <- function(X, FUN, FUN.VALUE, ..., USE.NAMES = TRUE, mc.preschedule = TRUE, mc.set.seed = TRUE,

@@ -1,5 +1,5 @@
-# What mclapply(), mcmapply() and pvec() share: checks, the schedule without prescheduling, one run of the fork engine
-# and what becomes of its failures.
+# What mclapply(), mcmapply() and pvec() share: checks, the schedule without prescheduling, one run
+# of the fork engine and what becomes of its failures.
 
 # `pinned`: with an affinity.list the number of cores comes from there
 check_cores <- function(mc.cores, pinned = FALSE) {
@@ -23,7 +23,8 @@ is_forked_child <- function() {
   (!is.null(theirs) && isTRUE(theirs())) || is_forked_worker()
 }
 
-# Chunks of one element each. With an affinity.list the first to start are the first element allowed on each CPU.
+# Chunks of one element each. With an affinity.list the first to start are the first element allowed
+# on each CPU.
 plan_elements <- function(n, cores, affinity.list) {
   if (is.null(affinity.list)) {
     return(list(chunks = as.list(seq_len(n)), cores = cores))
@@ -39,14 +40,16 @@ plan_elements <- function(n, cores, affinity.list) {
   list(chunks = as.list(order), cores = max(1L, length(first)), affinity = affinity[order])
 }
 
-# One run of the engine over elements 1..n of `evaluate`, with parallel's random streams for each chunk
+# One run of the engine over elements 1..n of `evaluate`, with parallel's random streams for each
+# chunk
 mc_run <- function(evaluate, chunks, cores, set_seed, silent, affinity = NULL, retry = 0L, progress = FALSE,
                    stop_on_error = FALSE, cleanup = TRUE) {
   streams <- chunk_streams(evaluate, chunks, set_seed)
   fork_map(
     seq_len(sum(lengths(chunks))), streams$evaluate,
-    chunks = chunks, cores = cores, before = streams$before, silent = isTRUE(silent), affinity = affinity,
-    retry = as.integer(retry), progress = isTRUE(progress), stop_on_error = isTRUE(stop_on_error), cleanup = cleanup
+    chunks = chunks, cores = cores, before = streams$before, silent = isTRUE(silent),
+    affinity = affinity, retry = as.integer(retry), progress = isTRUE(progress),
+    stop_on_error = isTRUE(stop_on_error), cleanup = cleanup
   )
 }
 
@@ -74,7 +77,8 @@ with_try_errors <- function(run, stop_on_error = FALSE) {
   res
 }
 
-# The object that try() would have made in the worker: of the task's own condition, or of the worker's death
+# The object that try() would have made in the worker: of the task's own condition, or of the
+# worker's death
 as_try_error <- function(failure) {
   condition <- if (has_died(failure) || is.null(failure$parent)) failure else failure$parent
   if (!inherits(condition, "error")) {
@@ -83,7 +87,8 @@ as_try_error <- function(failure) {
   try(stop(condition), silent = TRUE)
 }
 
-# Warnings about failures: of tasks in parallel's words (with prescheduling by core), then of workers
+# Warnings about failures: of tasks in parallel's words (with prescheduling by core), then of
+# workers
 describe_failures <- function(failures, cores = NULL) {
   failed <- which(has_failed(failures))
   if (!length(failed)) {
@@ -93,7 +98,11 @@ describe_failures <- function(failures, cores = NULL) {
   errors <- setdiff(failed, died)
   texts <- character()
   if (length(errors)) {
-    texts <- if (is.null(cores)) sprintf("%d function calls resulted in an error", length(errors)) else by_core(errors, cores)
+    texts <- if (is.null(cores)) {
+      sprintf("%d function calls resulted in an error", length(errors))
+    } else {
+      by_core(errors, cores)
+    }
   }
   if (length(died)) {
     lost <- vapply(failures[died], describe_death, "")

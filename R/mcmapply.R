@@ -1,24 +1,28 @@
 #' mapply and Map on several cores
 #'
-#' `mcmapply()` is [mapply()] and `mcMap()` is [Map()] with the elements computed in forked processes, by [mclapply()]. They are drop-in
-#' replacements for [parallel::mcmapply()] and [parallel::mcMap()].
+#' `mcmapply()` is [mapply()] and `mcMap()` is [Map()] with the elements computed in forked
+#' processes, by [mclapply()]. They are drop-in replacements for [parallel::mcmapply()] and
+#' [parallel::mcMap()].
 #'
-#' Names, simplification, recycling, warnings and random streams are parallel's; an element that fails becomes a `try-error` and
-#' stays a list element (the result is then not simplified). What differs from parallel is what differs in [mclapply()]: only
-#' the elements that failed are `try-error`s, and a dead worker costs only the element that it was computing.
+#' Names, simplification, recycling, warnings and random streams are parallel's; an element that
+#' fails becomes a `try-error` and stays a list element (the result is then not simplified). What
+#' differs from parallel is what differs in [mclapply()]: only the elements that failed are
+#' `try-error`s, and a dead worker costs only the element that it was computing.
 #'
 #' @param FUN,f A function, or its name.
-#' @param ... Vectors or lists to go along, recycled to the longest; named ones become named arguments. For `mcMap()`
-#'   also the arguments of `mcmapply()`, such as `mc.cores`.
+#' @param ... Vectors or lists to go along, recycled to the longest; named ones become named
+#'   arguments. For `mcMap()` also the arguments of `mcmapply()`, such as `mc.cores`.
 #' @param MoreArgs A list of further arguments that are the same in every call.
-#' @param SIMPLIFY `TRUE` to simplify the result to a vector or matrix where possible, `"array"` also to higher arrays, `FALSE` for
-#'   a list; see [simplify2array()].
-#' @param USE.NAMES Whether the result is named after the first of `...`: by its names, or by itself if it is a
-#'   character vector without names.
+#' @param SIMPLIFY `TRUE` to simplify the result to a vector or matrix where possible, `"array"`
+#'   also to higher arrays, `FALSE` for a list; see [simplify2array()].
+#' @param USE.NAMES Whether the result is named after the first of `...`: by its names, or by itself
+#'   if it is a character vector without names.
 #' @inheritParams mclapply
-#' @returns As [mapply()]: a vector, matrix or array if it could be simplified, else a list. `mcMap()` always returns a list and
-#'   workers' standard output is not shown (`mc.silent = TRUE`), as in parallel.
-#' @section Errors: `ValueError` if zero-length inputs are mixed with others, or for a wrong `mc.cores`.
+#' @returns As [mapply()]: a vector, matrix or array if it could be simplified, else a list.
+#'   `mcMap()` always returns a list and workers' standard output is not shown (`mc.silent = TRUE`),
+#'   as in parallel.
+#' @section Errors: `ValueError` if zero-length inputs are mixed with others, or for a wrong
+#'   `mc.cores`.
 #' @seealso [mclapply()]; Python's `Pool.starmap()`, which here is `Pool(n)$starmap()`.
 #' @examples
 #' mcmapply(function(x, y) x + y, c(a = 1, b = 2, c = 3), 4:6, mc.cores = 2)

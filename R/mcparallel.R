@@ -1,27 +1,37 @@
 #' Evaluate an expression in a forked process, and collect the result
 #'
-#' `mcparallel()` forks a process that evaluates `expr` and goes on at once; `mccollect()` waits for the results of such jobs. They are
-#' drop-in replacements for [parallel::mcparallel()] and [parallel::mccollect()]. [Process()] is Python's way to do the same.
+#' `mcparallel()` forks a process that evaluates `expr` and goes on at once; `mccollect()` waits for
+#' the results of such jobs. They are drop-in replacements for [parallel::mcparallel()] and
+#' [parallel::mccollect()]. [Process()] is Python's way to do the same.
 #'
 #' Differences to parallel, apart from those of [mclapply()]'s output:
-#' 1. A job whose process died gives a `try-error` with a `WorkerDiedError` (fields `pid`, `signal`, `exitcode`) as its condition, next
-#'    to the warning that parallel gives too; parallel gives `NULL`.
+#' 1. A job whose process died gives a `try-error` with a `WorkerDiedError` (fields `pid`, `signal`,
+#'    `exitcode`) as its condition, next to the warning that parallel gives too; parallel gives
+#'    `NULL`.
 #' 2. Collecting jobs twice, or jobs that this session never had, is reported once per job.
-#' 3. A job has an element `fd` as in parallel, but it is `NA`: results do not travel through a descriptor of the job's own.
-#' 4. A detached job, too, ends when the session does: nothing that was started here outlives the session.
+#' 3. A job has an element `fd` as in parallel, but it is `NA`: results do not travel through a
+#'    descriptor of the job's own.
+#' 4. A detached job, too, ends when the session does: nothing that was started here outlives the
+#'    session.
 #'
-#' @param expr The expression to evaluate, in the frame that `mcparallel()` is called from as it is at that time.
+#' @param expr The expression to evaluate, in the frame that `mcparallel()` is called from as it is
+#'   at that time.
 #' @param name A name for the result, or `NULL`.
-#' @param mc.set.seed Whether the job gets a random stream of its own (with `RNGkind("L'Ecuyer-CMRG")` the next one of the
-#'   sequence that [mc.reset.stream()] starts, otherwise a random seed), or goes on from the session's random state.
-#' @param silent `TRUE` drops what the job writes to standard output; standard error is not affected.
-#' @param mc.affinity `NULL`, or the CPUs (numbers from 1) on which the job may run, see [mcaffinity()].
-#' @param mc.interactive What [interactive()] is in the job: `TRUE`, `FALSE`, or `NA` for what it is in the session.
+#' @param mc.set.seed Whether the job gets a random stream of its own (with
+#'   `RNGkind("L'Ecuyer-CMRG")` the next one of the sequence that [mc.reset.stream()] starts,
+#'   otherwise a random seed), or goes on from the session's random state.
+#' @param silent `TRUE` drops what the job writes to standard output; standard error is not
+#'   affected.
+#' @param mc.affinity `NULL`, or the CPUs (numbers from 1) on which the job may run, see
+#'   [mcaffinity()].
+#' @param mc.interactive What [interactive()] is in the job: `TRUE`, `FALSE`, or `NA` for what it is
+#'   in the session.
 #' @param detached `TRUE` for a job whose result nobody wants: it cannot be collected.
-#' @returns `mcparallel()`: a job, of class `c("parallelJob", "childProcess", "process")`, with elements `pid`, `fd` and, if given,
-#'   `name`. `mccollect()`: a list of results, named by the jobs' names or else pids (by pids if a single job was given
-#'   that is not in a list), in the order of `jobs`; `NULL` if there are no jobs or, with `wait = FALSE`, no results yet. A job that
-#'   failed gives a `try-error`.
+#' @returns `mcparallel()`: a job, of class `c("parallelJob", "childProcess", "process")`, with
+#'   elements `pid`, `fd` and, if given, `name`. `mccollect()`: a list of results, named by the
+#'   jobs' names or else pids (by pids if a single job was given that is not in a list), in the
+#'   order of `jobs`; `NULL` if there are no jobs or, with `wait = FALSE`, no results yet. A job
+#'   that failed gives a `try-error`.
 #' @section Errors: `ValueError` if `jobs` is not a job, a list of jobs or a vector of pids.
 #' @seealso [mclapply()], [Process()]
 #' @examples
@@ -50,11 +60,14 @@ mcparallel <- function(expr, name, mc.set.seed = TRUE, silent = FALSE, mc.affini
 }
 
 #' @rdname mcparallel
-#' @param jobs A job, a list of jobs, or a vector of their pids; by default all that were not collected yet, the newest first.
-#' @param wait Whether to wait until all jobs have finished. `FALSE` returns the results of those that have, if any.
-#' @param timeout With `wait = FALSE`: how many seconds to wait for the first result (negative: for ever).
-#' @param intermediate With `wait = TRUE`: a function that is called with the list of results each time one arrives, or `TRUE`
-#'   for [utils::str()].
+#' @param jobs A job, a list of jobs, or a vector of their pids; by default all that were not
+#'   collected yet, the newest first.
+#' @param wait Whether to wait until all jobs have finished. `FALSE` returns the results of those
+#'   that have, if any.
+#' @param timeout With `wait = FALSE`: how many seconds to wait for the first result (negative: for
+#'   ever).
+#' @param intermediate With `wait = TRUE`: a function that is called with the list of results each
+#'   time one arrives, or `TRUE` for [utils::str()].
 #' @export
 mccollect <- function(jobs, wait = TRUE, timeout = 0, intermediate = FALSE) {
   if (missing(jobs)) jobs <- rev(as.integer(names(known_jobs())))
@@ -70,7 +83,8 @@ mccollect <- function(jobs, wait = TRUE, timeout = 0, intermediate = FALSE) {
   for (pid in unknown) {
     warning(sprintf("cannot wait for child %s as it does not exist", pid))
   }
-  res <- if (wait) collect_all(pids, intermediate) else collect_finished(pids, timeout)
+  labels <- job_names(jobs, pids)
+  res <- if (wait) collect_all(pids, labels, intermediate) else collect_finished(pids, labels, timeout)
   missing_results <- attr(res, "missing")
   attr(res, "missing") <- NULL
   if (missing_results > 0L) {
@@ -82,13 +96,11 @@ mccollect <- function(jobs, wait = TRUE, timeout = 0, intermediate = FALSE) {
       missing_results
     ), domain = NA)
   }
-  if (length(res)) {
-    names(res) <- job_names(jobs, pids)[match(names(res), pids)]
-    res
-  }
+  if (length(res)) res
 }
 
-# Jobs of this process, by pid in the order of their start. A forked child inherits the list and starts with an empty one.
+# Jobs of this process, by pid in the order of their start. A forked child inherits the list and
+# starts with an empty one.
 known_jobs <- function() {
   if (!identical(mc_state$jobs_of, Sys.getpid())) {
     mc_state$jobs_of <- Sys.getpid()
@@ -144,9 +156,9 @@ take_result <- function(pid) {
   }
 }
 
-collect_all <- function(pids, intermediate) {
+collect_all <- function(pids, labels, intermediate) {
   res <- vector("list", length(pids))
-  names(res) <- pids
+  names(res) <- labels
   open <- intersect(pids, names(known_jobs()))
   delivered <- 0L
   while (length(open)) {
@@ -162,12 +174,12 @@ collect_all <- function(pids, intermediate) {
   structure(res, missing = length(pids) - delivered)
 }
 
-collect_finished <- function(pids, timeout) {
+collect_finished <- function(pids, labels, timeout) {
   open <- intersect(pids, names(known_jobs()))
   finished <- if (length(open)) open[job_poll(mc_state$jobs[open], if (timeout >= 0) timeout)]
   taken <- lapply(finished, take_result)
   res <- lapply(taken, function(one) one$value[[1L]])
-  names(res) <- finished
+  names(res) <- labels[match(finished, pids)]
   structure(res, missing = sum(!vapply(taken, `[[`, TRUE, "delivered")))
 }
 

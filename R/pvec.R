@@ -1,22 +1,28 @@
 #' Apply a vectorised function to the pieces of a vector, on several cores
 #'
-#' `pvec()` cuts `v` into as many neighbouring pieces as there are cores, computes `FUN(piece, ...)` in forked processes and joins the
-#' results with [c()]. It suits a vectorised function whose result is as long as its input and that spends little time per element:
-#' there is one task per core instead of one per element. It is a drop-in replacement for [parallel::pvec()].
+#' `pvec()` cuts `v` into as many neighbouring pieces as there are cores, computes `FUN(piece, ...)`
+#' in forked processes and joins the results with [c()]. It suits a vectorised function whose result
+#' is as long as its input and that spends little time per element: there is one task per core
+#' instead of one per element. It is a drop-in replacement for [parallel::pvec()].
 #'
-#' Results, warnings and random streams (piece i draws from stream i) are those of parallel. An error in `FUN` is, as there, folded
-#' into the result as text, with the warning that `some results may be missing, folded or caused an error`. Two things differ:
-#' - A worker that dies stops `pvec()` with its `WorkerDiedError`; parallel returns a vector that is too short. (`c()` leaves no room
-#'   for a marker among the numbers, so an error is the only way not to return wrong positions.)
-#' - An empty `v` gives `FUN(v, ...)` whatever the number of cores; parallel stops with an error from `do.call()` unless `mc.cores = 1`.
+#' Results, warnings and random streams (piece i draws from stream i) are those of parallel. An
+#' error in `FUN` is, as there, folded into the result as text, with the warning that `some results
+#' may be missing, folded or caused an error`. Two things differ:
+#' - A worker that dies stops `pvec()` with its `WorkerDiedError`; parallel returns a vector that is
+#'   too short. (`c()` leaves no room for a marker among the numbers, so an error is the only way
+#'   not to return wrong positions.)
+#' - An empty `v` gives `FUN(v, ...)` whatever the number of cores; parallel stops with an error
+#'   from `do.call()` unless `mc.cores = 1`.
+#' - `FUN` may be the name of a function with `mc.cores = 1`, too.
 #'
 #' @param v A vector, atomic or a list, without attributes other than names.
 #' @param FUN A function (or its name) of a vector; `FUN(v)` should have as many elements as `v`.
 #' @param ... Further arguments of `FUN`.
 #' @inheritParams mclapply
-#' @returns The results joined by `c()`: for a vectorised `FUN` the same as `FUN(v, ...)`. With no more elements than cores,
-#'   the names of `v` are not seen by `FUN` (as in parallel).
-#' @section Errors: `ValueError` if `v` is not a vector or `mc.cores` is not at least 1; `WorkerDiedError` if a worker dies.
+#' @returns The results joined by `c()`: for a vectorised `FUN` the same as `FUN(v, ...)`. With no
+#'   more elements than cores, the names of `v` are not seen by `FUN` (as in parallel).
+#' @section Errors: `ValueError` if `v` is not a vector or `mc.cores` is not at least 1;
+#'   `WorkerDiedError` if a worker dies.
 #' @seealso [mclapply()]; in Python, `Pool.map()` with a large `chunksize` is the nearest.
 #' @examples
 #' identical(pvec(1:10, sqrt, mc.cores = 2), sqrt(1:10))
@@ -36,7 +42,7 @@ pvec <- function(v, FUN, ..., mc.set.seed = TRUE, mc.silent = FALSE, mc.cores = 
   run <- mc_run(evaluate, as.list(seq_along(l)), length(l), mc.set.seed, silent = mc.silent, cleanup = mc.cleanup)
   died <- Filter(has_died, run$failures)
   if (length(died)) stop(died[[1L]])
-  res <- do.call(c, unname(run$values))
+  res <- do.call(c, with_try_errors(run))
   if (length(res) != length(v)) warning("some results may be missing, folded or caused an error")
   res
 }

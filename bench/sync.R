@@ -11,6 +11,23 @@ Queue <- ours("Queue")
 Pipe <- ours("Pipe")
 Process <- ours("Process")
 
+# ---- the core alone, without R -------------------------------------------------------------------
+
+#' The program of core.cpp, built into a temporary folder; NULL where that is not possible.
+build_core <- function() {
+  r <- file.path(R.home("bin"), "R")
+  compiler <- suppressWarnings(system2(r, c("CMD", "config", "CXX17"), stdout = TRUE, stderr = FALSE))
+  source_dir <- file.path(here, "..", "src", "core")
+  if (!is.null(attr(compiler, "status")) || !dir.exists(source_dir)) return(NULL)
+  program <- file.path(tempdir(), "core")
+  files <- c(file.path(here, "core.cpp"), list.files(source_dir, "[.]cpp$", full.names = TRUE))
+  flags <- c("-std=c++17 -O2 -pthread -I", shQuote(source_dir), "-o", shQuote(program))
+  failed <- system(paste(c(compiler, flags, shQuote(files)), collapse = " "))
+  if (failed) NULL else program
+}
+core <- build_core()
+core_figure <- function(what) as.numeric(system2(core, what, stdout = TRUE))
+
 # ---- a free lock ---------------------------------------------------------------------------------
 
 empty_class <- function() {
@@ -26,6 +43,7 @@ acquire_release <- function(lock) {
 
 free <- compare("Lock acquire + release, free", "us", list(
   contestant(OURS, function(state) acquire_release(Lock()), when = have_ours),
+  contestant("our core, from C++", function(state) core_figure("lock"), when = !is.null(core)),
   contestant("Python Lock", function(state) python_figure("sync", "lock"), when = has_python()),
   on(
     engine(function() interprocess::mutex(), function(m) m$remove(), when = has("interprocess")),
@@ -40,6 +58,7 @@ free <- compare("Lock acquire + release, free", "us", list(
   contestant("two empty R6 calls", function(state) acquire_release(empty_class()), when = has("R6"))
 ))
 must_be(free, at_most = 3e-6)
+must_be(free, at_most = 20e-9, who = "our core, from C++")
 
 # ---- one producer, one consumer ------------------------------------------------------------------
 
@@ -80,6 +99,7 @@ through_interprocess <- function(n) {
 
 small <- compare("Queue, 1 producer 1 consumer, small items, per item", "us", list(
   contestant(OURS, function(state) through_our_queue(1, 100000L), when = have_ours),
+  contestant("our core, from C++", function(state) core_figure("queue"), when = !is.null(core)),
   contestant("Python Queue", when = has_python(), run = function(state) {
     python_figure("sync", "queue", 30000)
   }),
@@ -130,6 +150,7 @@ echo <- compare("Pipe there and back", "us", list(
       end$recv()
     })
   }),
+  contestant("our core, from C++", function(state) core_figure("echo"), when = !is.null(core)),
   contestant("Python Pipe", function(state) python_figure("sync", "pipe"), when = has_python())
 ))
 must_be(echo, at_most = 15e-6)

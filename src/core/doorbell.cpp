@@ -11,6 +11,7 @@ namespace {
 thread_local int64_t usual_wait_ns = 20'000;
 constexpr int64_t kSpinWorthNs = 150'000;
 constexpr int64_t kUsualCapNs = 1'000'000;
+constexpr int64_t kBurialNs = 1'000'000; // between looks whether a dead process is gone
 
 void learn(int64_t waited_ns) {
   usual_wait_ns += (std::min(waited_ns, kUsualCapNs) - usual_wait_ns) / 4;
@@ -20,6 +21,7 @@ void learn(int64_t waited_ns) {
 // FUTEX_OWNER_DIED once the kernel has seen the holder die.
 constexpr uint32_t kFutexWaiters = 0x80000000u;
 constexpr uint32_t kFutexOwnerDied = 0x40000000u;
+constexpr uint32_t kFutexThreadId = 0x3fffffffu;
 
 std::atomic<uint32_t>* life_word(Token t) {
   return reinterpret_cast<std::atomic<uint32_t>*>(&participant(t).life);
@@ -32,7 +34,9 @@ bool watch_life(Token t, platform::Watch* out) {
   std::atomic<uint32_t>* word = life_word(t);
   uint32_t v = word->load(std::memory_order_acquire);
   for (;;) {
-    if (v & kFutexOwnerDied) return false;
+    // No thread id: its holder has left, or the slot's next participant is about to lock it. He must find
+    // nothing in the word: a lone waiters bit would have him wait for nobody.
+    if ((v & kFutexOwnerDied) || (v & kFutexThreadId) == 0) return false;
     if (v & kFutexWaiters) break;
     // relaxed: the bit concerns the kernel alone
     if (word->compare_exchange_weak(v, v | kFutexWaiters, std::memory_order_relaxed)) {
@@ -68,8 +72,14 @@ bool wake_one(WaiterMask& mask) {
   // the fetch_or in Waiter::begin(), which comes before the waiter's look at the change
   std::atomic_thread_fence(std::memory_order_seq_cst);
   uint32_t words = (h.top_slot.load(std::memory_order_relaxed) + 63) / 64;
-  for (uint32_t w = 0; w < words; ++w) {
+  // Round the slots, from the one after ours: the same few do not hand it to each other for ever.
+  uint32_t first = words ? (slot_of(self()) + 1) % (words * 64) : 0;
+  uint64_t later = ~uint64_t(0) << (first % 64); // of the first word; its other bits come last
+  for (uint32_t n = 0; n <= words && words; ++n) {
+    uint32_t w = (first / 64 + n) % words;
     uint64_t bits = mask.word[w].load(std::memory_order_relaxed);
+    if (n == 0) bits &= later;
+    if (n == words) bits &= ~later;
     while (bits) {
       uint32_t b = uint32_t(__builtin_ctzll(bits));
       uint64_t bit = uint64_t(1) << b;
@@ -134,41 +144,46 @@ void Waiter::leave() {
   }
 }
 
+void Waiter::sleep_watching(std::atomic<uint32_t>& door, uint32_t bell) {
+  platform::Watch words[1 + 64];
+  words[0] = {&door, bell | 1};
+  int count = 1;
+  int64_t until = std::min(next_tick_, wait_.deadline);
+  auto over = [](Token t) { return !is_expected(t); }; // one who is about to begin is not over
+  for (Token t : watched_)
+    if (count <= 64 && watch_life(t, &words[count])) ++count; // the tick finds those beyond
+  if (std::any_of(watched_.begin(), watched_.end(), over)) {
+    // The news may be ours to spread: then our own doorbell rings too, and we do not sleep. Otherwise
+    // what the dead held is swept as soon as his process is gone, a matter of milliseconds.
+    reap();
+    until = std::min(until, platform::now_ns() + kBurialNs);
+  }
+  // seq_cst: pairs with the fetch_add in ring()
+  if (door.fetch_or(1, std::memory_order_seq_cst) == bell) platform::sleep_on(words, count, until);
+  door.fetch_and(~1u, std::memory_order_relaxed); // concerns ringers' economy only
+  // The kernel has told one sleeper of a death, which may be us even if we were rung as well: tell all.
+  if (std::any_of(watched_.begin(), watched_.end(), over)) reap();
+}
+
 Status Waiter::sleep(uint32_t bell) {
   std::atomic<uint32_t>& door = participant(self()).doorbell;
   int64_t start = platform::now_ns();
   if (start >= wait_.deadline) return Status::Timeout;
   if (next_tick_ == 0) next_tick_ = start + wait_.tick_ns;
 
+  bool rung = false;
   if (usual_wait_ns < kSpinWorthNs && awake_count() <= heap().cores()) {
     int64_t end = std::min(start + 2 * usual_wait_ns + 5'000, wait_.deadline);
     do {
-      for (int i = 0; i < 64; ++i) {
-        if (door.load(std::memory_order_acquire) != bell) {
-          learn(platform::now_ns() - start);
-          return Status::Ok;
-        }
-        platform::relax();
+      for (int i = 0; i < 64 && !rung; ++i) {
+        rung = door.load(std::memory_order_acquire) != bell;
+        if (!rung) platform::relax();
       }
-    } while (platform::now_ns() < end);
+    } while (!rung && platform::now_ns() < end);
   }
-
-  platform::Watch words[1 + 64];
-  words[0] = {&door, bell | 1};
-  int count = 1;
-  bool over = false;
-  for (Token t : watched_) {
-    if (count > 64) break; // the tick finds the others
-    if (watch_life(t, &words[count])) ++count;
-    else over = true;
-  }
-  // seq_cst: pairs with the fetch_add in ring()
-  uint32_t seen = door.fetch_or(1, std::memory_order_seq_cst);
-  if (seen == bell && !over) platform::sleep_on(words, count, std::min(next_tick_, wait_.deadline));
-  door.fetch_and(~1u, std::memory_order_relaxed); // concerns ringers' economy only
+  if (!rung) sleep_watching(door, bell);
   int64_t now = platform::now_ns();
   learn(now - start);
-  if (over || (count > 1 && door.load(std::memory_order_acquire) == bell)) reap();
 
   // A tick is due, or something other than our doorbell woke us (a signal, a death).
   if (wait_.tick && (now >= next_tick_ || door.load(std::memory_order_acquire) == bell)) {

@@ -64,6 +64,7 @@ class Waiter {
  private:
   uint32_t begin();
   Status sleep(uint32_t bell);
+  void sleep_watching(std::atomic<uint32_t>& door, uint32_t bell);
   void leave();
 
   const Wait& wait_;

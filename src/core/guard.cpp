@@ -26,6 +26,8 @@ bool try_lock(GuardWord& g, Token me, Status* how, Token* holder) {
 
 Status lock_guard(GuardWord& g, const Wait& wait) {
   Token me = self(), holder = 0;
+  // The word of an owner without a token would read as free, and two would be inside.
+  if (me == 0) throw Error{"ProcessError", "this process has no place in the session"};
   Status how = Status::Ok;
   if (try_lock(g, me, &how, &holder)) return how;
   for (int i = 0; i < 200; ++i) { // an owner that runs is done within this

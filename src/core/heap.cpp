@@ -116,6 +116,11 @@ void Heap::attach(int fd, uint64_t nonce) {
   exists = true;
 }
 
+void Heap::set_actions(Kind kind, KindActions a) {
+  KindActions& mine = actions_[int(kind)];
+  if (mine.on_free != a.on_free || mine.forget != a.forget) mine = a;
+}
+
 void Heap::map(int fd, uint64_t bytes) {
   void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
   if (p == MAP_FAILED)
@@ -128,10 +133,12 @@ void Heap::map(int fd, uint64_t bytes) {
 
 // --- free runs -------------------------------------------------------------------------------
 
-void Heap::list_add(uint64_t page, uint64_t pages, bool backed) {
+// backed: all of its pages exist. warm: so many of them may exist (at least as many as do).
+void Heap::list_add(uint64_t page, uint64_t pages, bool backed, uint64_t warm) {
   HeapHeader& h = header();
   int c = class_of(pages);
   BlockRecord& r = records_[page];
+  r.bytes = warm;
   r.next_free = h.free_head[c];
   r.previous_free = 0;
   r.backed = backed;
@@ -139,7 +146,7 @@ void Heap::list_add(uint64_t page, uint64_t pages, bool backed) {
   h.free_head[c] = uint32_t(page);
   if (pages > 1) put(runs_[page + pages - 1], run(kFreeEnd, page));
   put(runs_[page], run(kFree, pages));
-  if (backed) h.free_backed_pages += pages;
+  h.free_backed_pages += warm;
 }
 
 void Heap::list_remove(uint64_t page, uint64_t pages) {
@@ -148,7 +155,7 @@ void Heap::list_remove(uint64_t page, uint64_t pages) {
   if (r.previous_free) records_[r.previous_free].next_free = r.next_free;
   else h.free_head[class_of(pages)] = r.next_free;
   if (r.next_free) records_[r.next_free].previous_free = r.previous_free;
-  if (r.backed) h.free_backed_pages -= pages;
+  h.free_backed_pages -= r.bytes;
 }
 
 uint64_t Heap::take_run(uint64_t pages, bool* backed) {
@@ -160,7 +167,8 @@ uint64_t Heap::take_run(uint64_t pages, bool* backed) {
       if (have < pages) continue;
       *backed = records_[p].backed;
       list_remove(p, have);
-      if (have > pages) list_add(p + pages, have - pages, *backed);
+      if (have > pages)
+        list_add(p + pages, have - pages, *backed, std::min(records_[p].bytes, have - pages));
       return p;
     }
   }
@@ -171,7 +179,7 @@ uint64_t Heap::take_run(uint64_t pages, bool* backed) {
   return p;
 }
 
-void Heap::give_run(uint64_t page, uint64_t pages, bool backed) {
+void Heap::give_run(uint64_t page, uint64_t pages, bool backed, uint64_t warm) {
   HeapHeader& h = header();
   if (page > h.first_page) { // the run before it
     uint64_t v = runs_[page - 1];
@@ -182,6 +190,7 @@ void Heap::give_run(uint64_t page, uint64_t pages, bool backed) {
       bool b = records_[first].backed;
       list_remove(first, page - first);
       backed = backed && b;
+      warm += records_[first].bytes;
       pages += page - first;
       put(runs_[page], run(kUnused, 0));
       page = first;
@@ -192,10 +201,11 @@ void Heap::give_run(uint64_t page, uint64_t pages, bool backed) {
     bool b = records_[next].backed;
     list_remove(next, n);
     backed = backed && b;
+    warm += records_[next].bytes;
     put(runs_[next], run(kUnused, 0));
     pages += n;
   }
-  list_add(page, pages, backed);
+  list_add(page, pages, backed, warm);
 }
 
 template <class F> void Heap::each_used(F f) {
@@ -217,7 +227,7 @@ void Heap::rebuild() {
   // (1) A torn split or merge may leave free words that overlap: only used runs are believed.
   uint64_t free_from = h.first_page;
   auto close_gap = [&](uint64_t to) {
-    if (to > free_from) list_add(free_from, to - free_from, false);
+    if (to > free_from) list_add(free_from, to - free_from, false, to - free_from);
   };
   uint64_t p = h.first_page;
   while (p < h.high_water) {
@@ -241,11 +251,8 @@ void Heap::rebuild() {
   // (2) Children and pins, from the parents' and the sealed blocks' own words.
   each_used([&](uint64_t page, uint64_t) {
     BlockRecord& r = records_[page];
-    if (r.parent) {
-      uint32_t parent = r.parent;
-      r.parent = 0;
-      if (run_kind(runs_[parent]) == kUsed) link_child(page, parent);
-    }
+    if (r.parent && run_kind(runs_[r.parent]) == kUsed) link_child(page, r.parent);
+    else r.parent = 0; // never between: our own death here would orphan a child that is needed
     if (!r.sealed) return;
     const Reference* refs = at<Reference>(page * kPageBytes + r.references);
     for (uint32_t i = 0; i < r.reference_count; ++i)
@@ -292,7 +299,8 @@ void Heap::release(uint64_t page) {
     uint64_t p = list;
     BlockRecord& r = records_[p];
     list = r.next_free;
-    if (actions_[int(r.kind)].on_free) actions_[int(r.kind)].on_free(p * kPageBytes);
+    // Not sealed: its maker died before it was filled, there is nothing in it to act upon.
+    if (r.sealed && actions_[int(r.kind)].on_free) actions_[int(r.kind)].on_free(p * kPageBytes);
     auto doom = [&](uint64_t q) {
       if (needed(records_[q]) || records_[q].doomed) return;
       records_[q].doomed = true;
@@ -316,7 +324,7 @@ void Heap::release(uint64_t page) {
     uint64_t pages = run_value(runs_[p]);
     header().used_pages -= pages;
     put(runs_[p], run(kUnused, 0)); // the commit: from here on the block does not exist
-    give_run(p, pages, r.backed);
+    give_run(p, pages, r.backed, pages);
   }
 }
 
@@ -375,6 +383,7 @@ void Heap::seal(uint64_t block, uint64_t offset, uint32_t count) {
   for (uint32_t i = 0; i < count; ++i) ++records_[refs[i].page].pins;
   r.references = offset;
   r.reference_count = count;
+  std::atomic_signal_fence(std::memory_order_seq_cst); // a death leaves it whole, or unsealed
   r.sealed = true;
 }
 
@@ -402,6 +411,7 @@ void Heap::drop(uint64_t block) {
   bool trim_now;
   {
     HeapSection section(*this);
+    if (run_kind(runs_[page]) != kUsed) return; // dropped twice: nothing to free, and nobody else's
     uint32_t slot = slot_of(self());
     records_[page].holders[slot / 64] &= ~(uint64_t(1) << (slot % 64));
     release(page);
@@ -458,7 +468,7 @@ void Heap::trim() {
       HeapHeader& h = header();
       if (h.free_backed_pages <= kKeepBackedPages / 2) return;
       for (uint64_t p = h.free_head[c]; p; p = records_[p].next_free)
-        if (records_[p].backed) {
+        if (records_[p].bytes) { // may hold memory
           page = p;
           break;
         }
@@ -479,7 +489,7 @@ void Heap::trim() {
     records_[page].holders[slot_of(self()) / 64] = 0;
     header().used_pages -= pages;
     put(runs_[page], run(kUnused, 0));
-    give_run(page, pages, false);
+    give_run(page, pages, false, 0);
     ++c; // the same class again
   }
 }

@@ -18,7 +18,7 @@ struct HeapReport { // what Heap::check() found
 // What a kind of block does when it is freed, and how it forgets a participant that is gone. Called under
 // the heap's guard: they ring doorbells and write their own block, nothing else.
 struct KindActions {
-  void (*on_free)(uint64_t block) = nullptr;
+  void (*on_free)(uint64_t block) = nullptr; // of sealed blocks alone
   void (*forget)(uint64_t block, Token gone) = nullptr;
 };
 
@@ -30,7 +30,7 @@ class Heap {
   HeapHeader& header() { return *reinterpret_cast<HeapHeader*>(base_); }
   int fd() const { return fd_; }
   int cores() const { return cores_; }
-  void set_actions(Kind kind, KindActions a) { actions_[int(kind)] = a; }
+  void set_actions(Kind kind, KindActions a); // the same ones as often as you like
 
   template <class T = uint8_t> T* at(uint64_t offset) { return reinterpret_cast<T*>(base_ + offset); }
 
@@ -68,8 +68,8 @@ class Heap {
   void map(int fd, uint64_t bytes);
   void rebuild(); // derives everything again from run[] and the records; after a takeover
   uint64_t take_run(uint64_t pages, bool* backed);
-  void give_run(uint64_t page, uint64_t pages, bool backed);
-  void list_add(uint64_t page, uint64_t pages, bool backed);
+  void give_run(uint64_t page, uint64_t pages, bool backed, uint64_t warm);
+  void list_add(uint64_t page, uint64_t pages, bool backed, uint64_t warm);
   void list_remove(uint64_t page, uint64_t pages);
   void release(uint64_t page); // frees the block if nobody needs it, and what it alone kept
   void unlink_child(uint64_t page);

@@ -135,7 +135,8 @@ bool free_job(uint64_t pool, uint64_t job) {
   std::atomic_thread_fence(std::memory_order_seq_cst);
   for (uint32_t i = 0; i < p.lanes; ++i) {
     LaneShared& l = lane_at(pool, i);
-    if (l.job.load(std::memory_order_acquire) == job && is_alive(l.worker.load(std::memory_order_relaxed)))
+    // A dead worker counts until it is swept: another thread of its process may still write.
+    if (l.job.load(std::memory_order_acquire) == job && !is_swept(l.worker.load(std::memory_order_relaxed)))
       return false;
   }
   heap().drop(job);
@@ -159,10 +160,14 @@ void JobOwner::drain(const std::function<void(const ResultRecord&)>& each) {
     uint64_t newest = l.head.exchange(0, std::memory_order_acquire);
     std::vector<uint64_t> order;
     for (uint64_t r = newest; r; r = heap().at<ResultRecord>(r)->next) order.push_back(r);
-    for (auto r = order.rbegin(); r != order.rend(); ++r) {
-      const ResultRecord& record = *heap().at<ResultRecord>(*r);
-      if (settle(record.position)) each(record);
-    }
+    taken_.insert(taken_.end(), order.rbegin(), order.rend());
+  }
+  while (!taken_.empty()) { // what `each` does not reach because it throws is there the next time
+    const ResultRecord& record = *heap().at<ResultRecord>(taken_.front());
+    taken_.pop_front();
+    if (record.position >= settled_.size())
+      throw Error{"ProcessError", "a worker left a result for an element that the job does not have"};
+    if (settle(record.position)) each(record);
   }
 }
 
@@ -204,9 +209,15 @@ JobOwner::Suspect JobOwner::recover(Token worker, const std::function<bool(uint6
       reopen = true;
     }
   }
+  // Also when nothing is put back: the dead may have finished a chunk and not counted it, so that from now
+  // on the count does not tell the last finisher to ring. release: pairs with claim_chunk()
+  j.reopened.fetch_add(1, std::memory_order_seq_cst);
   if (reopen) {
-    j.reopened.fetch_add(1, std::memory_order_release); // pairs with claim_chunk()
-    pool_at(pool_).first_open.store(0, std::memory_order_seq_cst); // found again from the oldest on
+    // Found again from the oldest on. Workers may advance the word meanwhile, but only the owner changes
+    // its round. release: pairs with the load in Worker::next()
+    std::atomic<uint64_t>& open = pool_at(pool_).first_open;
+    uint32_t round = OpenWord::unpack(open.load(std::memory_order_relaxed)).round;
+    open.store(OpenWord{round + 1, 0}.pack(), std::memory_order_seq_cst);
     wake_all(pool_at(pool_).idle);
   }
   return suspect;
@@ -287,17 +298,19 @@ bool Worker::claim_chunk(Claim& claim) {
 Status Worker::next(Claim& claim, const Wait& wait) {
   PoolShared& p = pool_at(pool_);
   auto find = [&] {
-    uint64_t open = p.first_open.load(std::memory_order_seq_cst);
+    uint64_t word = p.first_open.load(std::memory_order_seq_cst);
+    const OpenWord open = OpenWord::unpack(word);
     // acquire: pairs with the release in submit_job()
     uint64_t end = p.submitted.load(std::memory_order_acquire);
     bool skip = true; // still nothing but jobs without a free chunk
-    for (uint64_t i = std::max(open, end > kRing ? end - kRing : 0); i < end; ++i) {
+    for (uint64_t i = std::max(open.index, end > kRing ? end - kRing : 0); i < end; ++i) {
       if (attach(i)) {
         claim.index = i;
         if (claim_chunk(claim)) return true;
       }
-      if (skip && !p.first_open.compare_exchange_strong(open, i + 1, std::memory_order_seq_cst)) skip = false;
-      else if (skip) open = i + 1;
+      uint64_t next = OpenWord{open.round, i + 1}.pack();
+      skip = skip && p.first_open.compare_exchange_strong(word, next, std::memory_order_seq_cst);
+      if (skip) word = next;
     }
     return false;
   };
@@ -388,6 +401,7 @@ void Worker::finish(const Claim& claim) {
   std::atomic<uint64_t>& mine = lane_at(pool_, lane_).chunks_done;
   mine.store(mine.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   uint32_t done = 1 + j.done_chunks.fetch_add(1, std::memory_order_acq_rel);
+  std::atomic_thread_fence(std::memory_order_seq_cst); // recover() sees our results, or we see `reopened`
   if (done >= j.chunks || j.reopened.load(std::memory_order_relaxed)) ring(j.owner);
 }
 

@@ -6,6 +6,7 @@
 #include "doorbell.h"
 #include "layout.h"
 
+#include <deque>
 #include <functional>
 
 namespace mp {
@@ -67,6 +68,7 @@ class JobOwner {
 
  private:
   uint64_t pool_ = 0, job_ = 0;
+  std::deque<uint64_t> taken_; // records from the lanes that were not yet given to drain()'s caller
   std::vector<bool> settled_;
   uint64_t settled_count_ = 0;
 };

@@ -92,7 +92,7 @@ enum class Kind : uint8_t {
 struct alignas(64) BlockRecord {
   uint64_t holders[kMaskWords]; // bit per participant that holds the block
   uint64_t serial;              // never used twice; tells a block from a later one at its place
-  uint64_t bytes;               // as asked for
+  uint64_t bytes;               // as asked for; of a free run: pages that may hold memory
   uint64_t references;          // offset in the block of the (page, serial) pairs it refers to
   uint32_t reference_count;     // counted by `pins` of their targets once sealed
   uint32_t pins;                // sealed blocks that refer to this one (derived, recounted)
@@ -128,7 +128,7 @@ struct HeapHeader {
   alignas(64) GuardWord guard;          // the heap's guard; the fields below are written under it
   uint64_t high_water;                  // pages from here on were never used
   uint64_t used_pages;                  // derived
-  uint64_t free_backed_pages;           // derived
+  uint64_t free_backed_pages;           // derived: free pages that may hold memory
   uint64_t next_serial;
   uint32_t free_head[kSizeClasses];     // derived
   std::atomic<uint32_t> top_slot;       // 1 + highest slot ever used; grows by CAS
@@ -263,12 +263,24 @@ struct alignas(64) LaneShared {
 
 constexpr uint32_t kRing = 16384; // submitted jobs that are not over
 
+// Where workers begin to look for a free chunk. The owner starts a new round when it puts a chunk back, so
+// that a worker who looked before that cannot advance the word over it.
+struct OpenWord {
+  uint32_t round; // by the owner
+  uint64_t index; // on the ring
+  static constexpr uint64_t kIndexBits = 44;
+  constexpr uint64_t pack() const { return uint64_t(round) << kIndexBits | index; }
+  static constexpr OpenWord unpack(uint64_t v) {
+    return {uint32_t(v >> kIndexBits), v & ((uint64_t(1) << kIndexBits) - 1)};
+  }
+};
+
 struct PoolShared {
   Token owner; // by the creator
   uint32_t lanes;
   std::atomic<uint32_t> closing;    // by the owner: workers leave when no job has a free chunk
   std::atomic<uint64_t> submitted;  // by the owner: jobs ever put on the ring
-  std::atomic<uint64_t> first_open; // hint: no job before it has a free chunk; CAS by all
+  std::atomic<uint64_t> first_open; // OpenWord: no job before it has a free chunk; CAS by all
   WaiterMask idle;
   uint64_t lane_offset; // LaneShared[lanes]
   uint64_t ring_offset; // std::atomic<uint64_t>[kRing]: job blocks, 0: over; by the owner
@@ -277,11 +289,10 @@ struct PoolShared {
 // --- processes ----------------------------------------------------------------------------------
 
 struct ProcessShared {
-  std::atomic<uint32_t> left;   // by the process when it leaves by itself: 1 + exit code
-  std::atomic<uint64_t> result; // its result block (a child of this one), published once
-  std::atomic<uint32_t> result_status; // ResultStatus, before `result`
-  std::atomic<uint64_t> result_bytes;
-  uint64_t payload_bytes; // spawn: what to run follows (encoded); by the parent before the start
+  std::atomic<uint32_t> left;          // by the process when it leaves by itself: 1 + exit code
+  std::atomic<uint32_t> result_status; // by the process: ResultStatus, before `result`
+  std::atomic<uint64_t> result;        // by the process, once: a child block with what it returned
+  uint64_t payload;                    // by the parent before the start: a child block, what to run
 };
 
 } // namespace mp

@@ -33,8 +33,10 @@ void forget(uint64_t block, Token gone) { forget_waiter(shared(block).waiters, s
 
 } // namespace
 
+void register_lock_kind() { heap().set_actions(Kind::Lock, {nullptr, forget}); }
+
 uint64_t create_lock(bool recursive) {
-  heap().set_actions(Kind::Lock, {nullptr, forget});
+  register_lock_kind();
   uint64_t block = heap().allocate(sizeof(LockShared), Kind::Lock);
   shared(block).recursive = recursive;
   return block;

@@ -3,7 +3,8 @@
 //   Reserved(g) -> Claiming(g,pid) by the participant; from here on it alone writes the slot
 //   Claiming(g) -> Live(g)         by the participant, after it holds `life`
 //   Claiming(g) -> Dead(g)         by anybody, when the process of that pid is gone
-//   Reserved(g) -> Dead(g)         by anybody, when the reservation has expired or was abandoned
+//   Reserved(g) -> Dead(g)         by anybody, when the reservation has expired
+//   Reserved or Claiming(g) -> Dead(g)  by the parent, who knows that the process is gone or never was
 //   Live(g) -> Dead(g)         by anybody, once the kernel has marked `life`; or by itself when it leaves
 //   Dead(g) -> Free(g)         under the heap's guard, after everything of it was swept
 // A death between two steps leaves a state from which reap() goes on.
@@ -22,6 +23,7 @@ namespace {
 thread_local Token my_token = 0;
 uint32_t forks = 0;
 Token fork_reserved = 0;
+bool exec_follows = false;
 ForkHook fork_hook = nullptr;
 
 constexpr uint32_t kOwnerDied = 0x40000000u; // FUTEX_OWNER_DIED
@@ -64,6 +66,8 @@ bool claim(Token t) {
   p.doorbell.store(0, std::memory_order_relaxed);
   if (!advance(p, {pid, g, Life::Claiming}, {pid, g, Life::Live})) return false;
   my_token = t;
+  Token parent = p.parent.load(std::memory_order_relaxed);
+  if (parent) ring(parent); // it may watch our life from now on
   return true;
 }
 
@@ -75,7 +79,7 @@ bool life_over(const Participant& p) {
 
 void before_fork() {
   fork_reserved = 0;
-  if (my_token == 0 || !heap_exists()) return;
+  if (my_token == 0 || !heap_exists() || exec_follows) return;
   fork_reserved = reserve_slot();
   if (fork_reserved) heap().inherit(my_token, fork_reserved);
 }
@@ -86,6 +90,7 @@ void in_child() {
   fork_reserved = 0;
   if (my_token == 0) return;
   my_token = 0;
+  if (exec_follows) return;
   if (t) claim(t);
   if (fork_hook) fork_hook();
 }
@@ -96,6 +101,7 @@ Token self() { return my_token; }
 Token fork_place() { return fork_reserved; }
 uint32_t fork_depth() { return forks; }
 void on_fork_child(ForkHook hook) { fork_hook = hook; }
+void expect_exec(bool follows) { exec_follows = follows; }
 
 Participant& participant(Token t) { return heap().header().participants[slot_of(t)]; }
 
@@ -105,6 +111,11 @@ bool is_alive(Token t) {
   if (t == 0) return false;
   SlotState s = state_of(t);
   return s.generation == generation_of(t) && s.life == Life::Live && !life_over(participant(t));
+}
+
+bool is_swept(Token t) {
+  SlotState s = state_of(t);
+  return t == 0 || s.generation != generation_of(t) || s.life == Life::Free;
 }
 
 bool is_expected(Token t) {
@@ -135,8 +146,9 @@ Token reserve_slot() {
 }
 
 void abandon_slot(Token t) {
-  uint32_t g = generation_of(t);
-  advance(participant(t), {0, g, Life::Reserved}, {0, g, Life::Dead});
+  SlotState s = state_of(t);
+  if (s.generation == generation_of(t) && (s.life == Life::Reserved || s.life == Life::Claiming))
+    advance(participant(t), s, {s.pid, s.generation, Life::Dead});
 }
 
 void join_session(Token reserved) {
@@ -150,9 +162,9 @@ void join_session(Token reserved) {
 
 void leave_session() {
   if (my_token == 0) return;
-  Participant& p = participant(my_token);
-  pthread_mutex_unlock(&p.life);
-  reap(); // an unlocked life is a life that is over
+  // An unlocked life is a life that is over: from here on nothing may be done in its name, and what it
+  // held is swept by whoever reaps next.
+  pthread_mutex_unlock(&participant(my_token).life);
   my_token = 0;
 }
 
@@ -171,17 +183,20 @@ bool reap() {
     else if (s.life == Life::Claiming) over = platform::process_gone(pid_t(s.pid), 0);
     else if (s.life == Life::Reserved)
       over = platform::now_ns() - p.reserved_at.load(std::memory_order_relaxed) > kReservationNs;
-    if (over && advance(p, s, {s.pid, s.generation, Life::Dead})) {
-      found = true;
-      s.life = Life::Dead;
-    }
+    if (over && advance(p, s, {s.pid, s.generation, Life::Dead})) found = true;
+  }
+  if (found) ring_all(); // before the sweep: that waits for processes to be gone
+  for (uint32_t slot = 0; slot < top; ++slot) {
+    Participant& p = h.participants[slot];
+    SlotState s = SlotState::unpack(p.state.load(std::memory_order_acquire));
     if (s.life != Life::Dead) continue;
     bool other = s.pid != 0 && pid_t(s.pid) != getpid(); // a thread of the core's tests is gone at once
-    if (other && !platform::process_gone(pid_t(s.pid), p.start_time)) continue;
+    if (other && !platform::process_gone(pid_t(s.pid), p.start_time) &&
+        !platform::runs_without(pid_t(s.pid), heap().fd()))
+      continue;
     heap().sweep(make_token(slot, s.generation));
   }
   reaping = false;
-  if (found) ring_all();
   return found;
 }
 

@@ -24,10 +24,12 @@ void leave_session();
 // A slot for a child that is about to start; it must claim it soon (kReservationNs).
 // 0 when none is free.
 Token reserve_slot();
-void abandon_slot(Token t);
+void abandon_slot(Token t); // nobody will claim it any more
 
 // False from the moment the participant's main thread is gone, zombie or not.
 bool is_alive(Token t);
+// Nothing of it is left: its process is gone with all its threads, and what it held was let go.
+bool is_swept(Token t);
 // The participant may still claim its reservation or lives.
 bool is_expected(Token t);
 pid_t pid_of(Token t);
@@ -50,6 +52,9 @@ uint32_t fork_depth();
 
 // The place that the last fork of this process reserved for its child; 0: there was none.
 Token fork_place();
+
+// While true, a fork's child gets no place and holds nothing: it will start another program at once.
+void expect_exec(bool follows);
 
 // Called in the child of a fork with the new token, or 0 when no slot was free.
 using ForkHook = void (*)();

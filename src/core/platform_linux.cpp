@@ -16,6 +16,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -227,7 +228,8 @@ uint64_t process_start_time(pid_t pid) {
 bool process_gone(pid_t pid, uint64_t start_time) {
   int fd = watch_process(pid);
   if (fd < 0) {
-    if (errno == ESRCH) return true;
+    // EINVAL, ENOENT: the number now names a thread of some other process
+    if (errno == ESRCH || errno == EINVAL || errno == ENOENT) return true;
     if (errno == ENOSYS) return kill(pid, 0) != 0 && errno == ESRCH;
     return false; // out of descriptors: try again later
   }
@@ -236,6 +238,24 @@ bool process_gone(pid_t pid, uint64_t start_time) {
   bool gone = (start_time != 0 && now != 0 && now != start_time) || poll(&p, 1, 0) > 0;
   close(fd);
   return gone;
+}
+
+bool runs_without(pid_t pid, int fd) {
+  struct stat st;
+  if (fstat(fd, &st) != 0) return false;
+  char line[PATH_MAX + 128];
+  std::snprintf(line, sizeof line, "/proc/%d/maps", int(pid));
+  FILE* f = std::fopen(line, "re");
+  if (!f) return false;
+  bool any = false, found = false;
+  while (!found && std::fgets(line, sizeof line, f)) { // address rights offset device inode name
+    unsigned long long inode;
+    if (std::sscanf(line, "%*s %*s %*s %*s %llu", &inode) != 1) continue;
+    any = true;
+    found = inode == st.st_ino && std::strstr(line, "/memfd:") != nullptr;
+  }
+  std::fclose(f);
+  return any && !found; // no line at all: it is on its way out, and its other threads may still run
 }
 
 int watch_process(pid_t pid) { return int(syscall(SYS_pidfd_open, pid, 0)); }

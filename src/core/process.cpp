@@ -8,6 +8,7 @@
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,7 +37,7 @@ void redirect(int from, int to) {
 }
 
 void prepare_outputs(Child& child, Output output) {
-  if (output != Output::Captured) return;
+  if (output == Output::Inherited) return;
   const char* labels[] = {"multiprocessing-stdout", "multiprocessing-stderr"};
   for (int i = 0; i < 2; ++i) {
     child.output[i] = platform::create_output(labels[i]);
@@ -53,8 +54,8 @@ void child_files(const Child& child, Output output) {
   int null = open("/dev/null", O_RDWR);
   redirect(null, 0);
   for (int i = 0; i < 2; ++i) {
-    if (output == Output::Captured) redirect(child.output[i], 1 + i);
-    if (output == Output::Discarded) redirect(null, 1 + i);
+    if (output == Output::Discarded && i == 0) redirect(null, 1);
+    else redirect(child.output[i], 1 + i);
   }
   if (null > 2) close(null);
 }
@@ -128,7 +129,9 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
   envp.push_back(nullptr);
   std::fflush(nullptr);
   pid_t parent = getpid();
+  expect_exec(true);
   pid_t pid = fork();
+  expect_exec(false);
   if (pid < 0) {
     int e = errno;
     abandon_slot(place);
@@ -169,11 +172,19 @@ bool poll_child(Child& child) {
   child.over = true;
   if (r < 0) child.status = 255; // somebody else reaped it; its record may know more
   else child.status = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+  if (heap_exists()) abandon_slot(child.token); // it may have died before it took its place
   return true;
 }
 
+bool await_child(Child& child, int ms) {
+  if (poll_child(child)) return true;
+  pollfd p{child.watch_fd, POLLIN, 0};
+  poll(&p, child.watch_fd >= 0 ? 1 : 0, ms);
+  return poll_child(child);
+}
+
 bool child_running(Child& child) {
-  return !child.over && (is_expected(child.token) || !poll_child(child));
+  return !child.over && (is_alive(child.token) || !poll_child(child));
 }
 
 int signal_child(Child& child, int signal) {

@@ -21,7 +21,7 @@ struct Child {
   int64_t started_real = 0;
 };
 
-enum class Output { Captured, Discarded, Inherited };
+enum class Output { Captured, Discarded, Inherited }; // Discarded: stdout alone, stderr is captured
 
 // Forks. Returns true in the child, which is then set up: it dies with its parent, has default signals,
 // no stdin, its own outputs, and a place in the session. The child must end with leave_process().
@@ -37,6 +37,9 @@ uint64_t join_spawned(const std::string& value);
 
 // True once the child is gone; then `status` is set.
 bool poll_child(Child& child);
+// The same, after waiting for at most `ms`: for a child whose life is over and who is still being taken
+// down (its memory may be large).
+bool await_child(Child& child, int ms);
 // It has a place in the session that is alive, or is on its way there.
 bool child_running(Child& child);
 int signal_child(Child& child, int signal);

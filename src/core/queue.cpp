@@ -7,6 +7,7 @@
 namespace mp {
 namespace {
 
+constexpr int64_t kGuardGraceNs = 20'000'000;
 constexpr uint64_t kCommonBytes = 64 * 1024 - kSegmentHeaderBytes;
 
 SegmentShared& segment_at(uint64_t block) { return *heap().at<SegmentShared>(block); }
@@ -53,10 +54,17 @@ void repair_queue(uint64_t block, QueueShared& q) {
     }
   }
   q.items.store(items, std::memory_order_release);
+  wake_all(q.getters); // what they were to be told died with the owner
+  wake_all(q.putters);
 }
 
 Status lock_queue(uint64_t block, QueueShared& q, const Wait& wait) {
   Status s = lock_guard(q.guard, wait);
+  if (s == Status::Timeout) { // an owner who lost his core is soon done: not a reason to say Full or Empty
+    Wait grace = wait;
+    grace.deadline = platform::now_ns() + kGuardGraceNs;
+    s = lock_guard(q.guard, grace);
+  }
   if (s != Status::OwnerDied) return s;
   repair_queue(block, q);
   return Status::Ok;
@@ -98,11 +106,16 @@ uint64_t tail_with_room(QueueShared& q, uint64_t bytes) {
   return t.capacity - write_of(w) >= bytes ? q.tail : 0;
 }
 
-// Worth a visit: a message is there, or somebody died at work and may have left one.
-bool has_work(const QueueShared& q) {
-  if (q.items.load(std::memory_order_acquire) > 0) return true;
+// Somebody died at work: the count of items is not to be believed before the next one repairs it.
+bool is_torn(const QueueShared& q) {
   Token owner = q.guard.owner.load(std::memory_order_relaxed);
   return owner != 0 && !is_alive(owner);
+}
+bool has_work(const QueueShared& q) {
+  return q.items.load(std::memory_order_acquire) > 0 || is_torn(q);
+}
+bool has_room(const QueueShared& q) {
+  return !q.max_items || q.items.load(std::memory_order_acquire) < q.max_items || is_torn(q);
 }
 
 uint64_t new_segment(uint64_t capacity, bool single) {
@@ -167,10 +180,10 @@ Status put_message(uint64_t block, const Outgoing& message, const Wait& wait,
   waiter.add(q.putters);
   for (;;) {
     if (closed && closed->load(std::memory_order_acquire)) return Status::Closed;
-    if (queue_full(block)) {
+    if (!has_room(q)) {
       if (wait.deadline <= 0) return Status::Timeout;
       Status s = waiter.until([&] {
-        return !queue_full(block) || (closed && closed->load(std::memory_order_acquire));
+        return has_room(q) || (closed && closed->load(std::memory_order_acquire));
       });
       if (s != Status::Ok) return s;
       continue;

@@ -78,8 +78,8 @@ test_that("mc.progress changes no result", {
 
 test_that("every argument of parallel's functions is there, in its order, with its default", {
   for (name in names(ours())) {
-    expected <- formals(get(name, theirs()))
-    actual <- formals(get(name, ours()))[seq_along(expected)]
+    expected <- as.list(formals(get(name, theirs())))
+    actual <- as.list(formals(get(name, ours())))[seq_along(expected)]
     expect_identical(actual, expected, info = name)
   }
 })

@@ -46,10 +46,13 @@ test_that("mcmapply without parallel processes is mapply", {
   expect_error(mcmapply(add, 1:3, integer()), "Zero-length", class = "ValueError")
 })
 
+broken <- function(x, y) if (x == 2) stop("two") else x + y
+
+broken_always <- function(x, y) stop("all")
+
 test_that("an element that fails is one try-error and the result stays a list", {
-  broken <- function(x, y) if (x == 2) stop("two") else x + y
-  expect_parity(function(p) p$mcmapply(function(x, y) stop("all"), c(a = 1, b = 2), 1, mc.cores = 2))
-  expect_parity(function(p) p$mcmapply(broken, 1:2, 1, mc.cores = 2))
+  expect_parity(function(p) p$mcmapply(broken_always, c(a = 1, b = 2), 1, mc.cores = 2))
+  expect_parity(function(p) p$mcmapply(broken, 1:2, 1, mc.cores = 2, mc.preschedule = FALSE))
   for (preschedule in c(TRUE, FALSE)) {
     res <- quiet(mcmapply(broken, c(a = 1, b = 2, c = 3, d = 4), 10, mc.cores = 2, mc.preschedule = preschedule))
     expect_named(res, c("a", "b", "c", "d"))
@@ -71,7 +74,7 @@ test_that("mcMap gives what parallel's gives", {
   expect_parity(function(p) p$mcMap("rep", 1:3, 3:1, mc.cores = 1))
   expect_parity(function(p) p$mcMap(function(x) NULL, 1:3))
   expect_parity(function(p) p$mcMap(nchar, c("a", "bb")))
-  expect_parity(function(p) p$mcMap(function(x) stop("m"), 1:2))
+  expect_parity(function(p) p$mcMap(broken_always, 1:2, 1))
   expect_identical(mcMap(`+`, 1:3, 4:6), Map(`+`, 1:3, 4:6))
 })
 

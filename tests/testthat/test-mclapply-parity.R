@@ -55,8 +55,6 @@ functions <- list(
   },
   `invisible` = function(x) invisible(x),
   `missing argument` = function(x, y) missing(y),
-  `calling frame` = function(x) deparse(sys.call()),
-  `expression of argument` = function(x) deparse(substitute(x)),
   `closes over` = local({
     shift <- 10
     function(x) x + shift
@@ -78,7 +76,9 @@ mclapply_cases <- function() {
     lapply(names(shapes), function(shape) setting(list(name = paste(input, shape), X = X[[input]], FUN = shapes[[shape]])))
   })
   by_function <- lapply(names(functions), function(name) setting(list(name = name, X = c(5:2, k = 1L), FUN = functions[[name]])))
-  unlist(c(unlist(by_input, recursive = FALSE), by_function), recursive = FALSE)
+  cases <- unlist(c(unlist(by_input, recursive = FALSE), by_function), recursive = FALSE)
+  # results that are names or calls are evaluated once more by parallel: documented as a difference, tested below
+  Filter(function(case) !(is.language(case$X) && !case$preschedule && length(case$X) <= case$cores), cases)
 }
 
 test_that("mclapply gives what parallel's gives in more than 200 generated cases", {
@@ -109,6 +109,19 @@ test_that("arguments in `...` arrive by place and by name, are lazy, and may be 
       expect_parity(function(p) calls[[name]](p, mc.cores = 2, mc.preschedule = preschedule), label = name)
     }
   }
+})
+
+test_that("names and calls that FUN returns are not evaluated", {
+  for (preschedule in c(TRUE, FALSE)) {
+    res <- mclapply(expression(a, stop("evaluated")), identity, mc.cores = 2, mc.preschedule = preschedule)
+    expect_identical(res, list(quote(a), quote(stop("evaluated"))))
+  }
+})
+
+test_that("FUN sees the call `FUN(X[[i]], ...)`, as in lapply()", {
+  seen <- function(x, ...) c(deparse(sys.call()), deparse(substitute(x)), deparse(match.call(), nlines = 1L))
+  expect_parity(function(p) p$mclapply(1:5, seen, 2, a = 3, mc.cores = 2))
+  expect_identical(mclapply(1:5, seen, 2, a = 3, mc.cores = 2, mc.preschedule = FALSE), lapply(1:5, seen, 2, a = 3))
 })
 
 test_that("a process that computes several elements keeps what they changed, in order", {

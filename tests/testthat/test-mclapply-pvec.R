@@ -2,7 +2,7 @@ test_that("pvec gives what parallel's gives", {
   vectors <- list(
     1:10, 1:3, 1:2, 1L, c(a = 1, b = 4, c = 9), c(a = 1, b = 4), letters, list(1, "a", NULL, 4), as.raw(1:5), c(TRUE, NA, FALSE)
   )
-  functions <- list(identity, function(v) rev(v), function(v) NULL, function(v) length(v), function(v) names(v), "identity")
+  functions <- list(identity, function(v) rev(v), function(v) NULL, function(v) length(v), function(v) names(v))
   for (v in vectors) {
     for (k in seq_along(functions)) {
       for (cores in core_counts()) {
@@ -13,6 +13,11 @@ test_that("pvec gives what parallel's gives", {
       }
     }
   }
+})
+
+test_that("FUN may be a name", {
+  expect_parity(function(p) p$pvec(1:9, "sqrt", mc.cores = 2))
+  expect_identical(pvec(1:9, "sqrt", mc.cores = 1), sqrt(1:9))
 })
 
 test_that("pieces are as even as can be and in order, as in parallel", {

@@ -20,7 +20,7 @@ test_that("L'Ecuyer streams are parallel's, prescheduled and not, for any number
 })
 
 test_that("mc.set.seed = FALSE goes on from the caller's state with every generator", {
-  for (kind in c("Mersenne-Twister", "Wichmann-Hill", "Marsaglia-Multicarry", "L'Ecuyer-CMRG")) {
+  for (kind in c("Mersenne-Twister", "Wichmann-Hill", "Super-Duper", "L'Ecuyer-CMRG")) {
     for (preschedule in c(TRUE, FALSE)) {
       expect_parity(
         function(p) p$mclapply(1:5, draw, mc.cores = 2, mc.set.seed = FALSE, mc.preschedule = preschedule),

@@ -1,0 +1,109 @@
+#' The result of a job that runs
+#'
+#' What `$apply_async()`, `$map_async()` and `$starmap_async()` of a [Pool()] return.
+#'
+#' @section Methods:
+#' - `$get(timeout = NULL)`: the value, or its error; error `TimeoutError` if it is not there within `timeout` seconds.
+#' - `$wait(timeout = NULL)`: waits; `$ready()`: whether it is there.
+#' - `$successful()`: whether it is there and no error (`ValueError` before it is there).
+#' - `$cancel()`: the job is given up; a worker that is busy with it is interrupted, and replaced if that does not help
+#'   within a second.
+#' @section Python: `multiprocessing.pool.AsyncResult`; `$cancel()` is ours.
+#' @name AsyncResult
+#' @examples
+#' pool <- Pool(1)
+#' r <- pool$apply_async(function(x) x + 1, list(41))
+#' r$get(timeout = 10)
+#' pool$terminate()
+NULL
+
+AsyncResultHandle <- R6::R6Class("AsyncResult",
+  cloneable = FALSE,
+  public = list(
+    initialize = function(pool, job, callback, error_callback) {
+      private$pool <- pool
+      private$job <- job
+      private$callback <- callback
+      private$error_callback <- error_callback
+    },
+    get = function(timeout = NULL) result_get(self, private, timeout),
+    wait = function(timeout = NULL) invisible(result_wait(private, timeout)),
+    ready = function() result_wait(private, 0),
+    successful = function() {
+      if (!result_wait(private, 0)) abort("ValueError", "the result is not there yet; $wait() for it")
+      is.null(private$outcome$error)
+    },
+    cancel = function() result_cancel(private),
+    format = function(...) sprintf("<AsyncResult (%s)>", if (result_wait(private, 0)) "ready" else "running"),
+    print = function(...) {
+      cat(self$format(), "\n", sep = "")
+      invisible(self)
+    }
+  ),
+  private = list(
+    pool = NULL, job = NULL, outcome = NULL, callback = NULL, error_callback = NULL,
+    item = function() list(private$job$ptr, if (is.null(private$outcome)) private$job$id else 0L),
+    finalize = function() if (is.null(private$outcome)) pool_abandon(private$job$ptr, private$job$id)
+  )
+)
+
+async_result <- function(pool, pool_private, job, callback, error_callback) {
+  for (f in list(callback, error_callback)) if (!is.null(f)) check_function(f, "callback")
+  result <- AsyncResultHandle$new(pool, job, callback, error_callback)
+  if (!is.null(callback) || !is.null(error_callback)) assign(as.character(job$id), result, pool_private$pending)
+  result
+}
+
+# TRUE if the outcome is there within the time
+result_wait <- function(private, timeout) {
+  if (!is.null(private$outcome)) {
+    return(TRUE)
+  }
+  if (!pool_wait(private$job$ptr, private$job$id, timeout)) {
+    deliver_callbacks(private$job$private)
+    return(FALSE)
+  }
+  private$outcome <- job_outcome(private$job, pool_take(private$job$ptr, private$job$id))
+  deliver_callbacks(private$job$private)
+  TRUE
+}
+
+result_get <- function(self, private, timeout) {
+  if (!result_wait(private, timeout)) {
+    abort("TimeoutError", paste0("the result is not there", waited(timeout)))
+  }
+  outcome_value(private$outcome)
+}
+
+result_cancel <- function(private) {
+  if (!is.null(private$outcome)) {
+    return(invisible(FALSE))
+  }
+  pool_cancel(private$job$ptr, private$job$id)
+  private$outcome <- list(error = new_condition(c("CancelledError", "multiprocessing_error", "error"), "this job was cancelled"))
+  invisible(TRUE)
+}
+
+# Calls the callbacks of the jobs that are done; never nested, and their errors become warnings.
+deliver_callbacks <- function(pool_private) {
+  if (pool_private$delivering) {
+    return(invisible())
+  }
+  pool_private$delivering <- TRUE
+  on.exit(pool_private$delivering <- FALSE)
+  for (id in ls(pool_private$pending)) {
+    result <- get(id, pool_private$pending)
+    private <- private_of(result)
+    if (is.null(private$outcome)) {
+      if (!pool_wait(private$job$ptr, private$job$id, 0)) next
+      private$outcome <- job_outcome(private$job, pool_take(private$job$ptr, private$job$id))
+    }
+    rm(list = id, envir = pool_private$pending)
+    failed <- !is.null(private$outcome$error)
+    f <- if (failed) private$error_callback else private$callback
+    if (is.null(f)) next
+    tryCatch(f(if (failed) private$outcome$error else private$outcome$value), error = function(e) {
+      warning(sprintf("a callback of a pool failed: %s", conditionMessage(e)), call. = FALSE)
+    })
+  }
+}

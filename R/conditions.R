@@ -1,0 +1,91 @@
+# Every error is a multiprocessing_error, then a class with the name that Python gives it.
+
+abort <- function(class, message, ..., call = NULL) {
+  stop(new_condition(c(class, "multiprocessing_error", "error"), message, ..., call = call))
+}
+
+new_condition <- function(class, message, ..., call = NULL) {
+  structure(class = c(class, "condition"), list(message = message, call = call, ...))
+}
+
+# What a worker sent as the error of element `index`: list(condition, traceback, pid)
+task_failure <- function(index, sent) {
+  parent <- sent[[1L]]
+  message <- sprintf("element %d failed in process %d: %s", index, sent[[3L]], conditionMessage(parent))
+  if (!is.null(conditionCall(parent))) {
+    message <- sprintf("%s (in `%s`)", message, deparse(conditionCall(parent), nlines = 1L)[1L])
+  }
+  classes <- setdiff(class(parent), c("simpleError", "error", "condition", "multiprocessing_error"))
+  new_condition(
+    c("TaskError", "multiprocessing_error", classes, "error"), message,
+    index = index, pid = sent[[3L]], traceback = sent[[2L]], parent = parent
+  )
+}
+
+# A worker that is gone: `status` is its exit code, or -signal. `expired`: we killed it for its task_timeout.
+death_of_worker <- function(index, pid, status, expired, peak = NA_real_) {
+  if (expired) {
+    return(new_condition(
+      c("TimeoutError", "WorkerDiedError", "multiprocessing_error", "error"),
+      sprintf(
+        "element %d took longer than `task_timeout`; its worker (pid %d) was replaced; raise `task_timeout` or make the element smaller",
+        index, pid
+      ),
+      index = index, pid = pid, signal = NA_integer_, exitcode = NA_integer_, peak_memory = peak
+    ))
+  }
+  signal <- if (status < 0L) -status else NA_integer_
+  how <- if (status < 0L) {
+    sprintf("was killed by signal %d (%s)%s", signal, signal_name(signal), if (signal == 9L) {
+      "; if nobody sent it, the system may have run out of memory"
+    } else {
+      ""
+    })
+  } else {
+    sprintf("ended with exit code %d before it had a result", status)
+  }
+  memory <- if (is.na(peak)) "" else sprintf(", peak memory %.0f MB", peak / 1024^2)
+  new_condition(
+    c("WorkerDiedError", "multiprocessing_error", "error"),
+    sprintf("the worker of element %d (pid %d%s) %s; `retries` computes such an element again", index, pid, memory, how),
+    index = index, pid = pid, signal = signal, exitcode = if (status < 0L) NA_integer_ else status, peak_memory = peak
+  )
+}
+
+signal_name <- function(signal) {
+  known <- c(
+    SIGHUP = 1L, SIGINT = 2L, SIGQUIT = 3L, SIGILL = 4L, SIGTRAP = 5L, SIGABRT = 6L, SIGBUS = 7L, SIGFPE = 8L,
+    SIGKILL = 9L, SIGUSR1 = 10L, SIGSEGV = 11L, SIGUSR2 = 12L, SIGPIPE = 13L, SIGALRM = 14L, SIGTERM = 15L
+  )
+  name <- names(known)[match(signal, known)]
+  if (is.na(name)) "an unknown signal" else name
+}
+
+check_count <- function(x, name, min = 0) {
+  if (!is.numeric(x) || length(x) != 1L || is.na(x) || x < min || x != trunc(x) || !is.finite(x)) {
+    abort("ValueError", sprintf("`%s` must be one whole number >= %s, not %s", name, format(min), describe_value(x)))
+  }
+  invisible(x)
+}
+
+check_function <- function(x, name) {
+  if (!is.function(x)) abort("ValueError", sprintf("`%s` must be a function, not %s", name, describe_value(x)))
+  invisible(x)
+}
+
+check_list <- function(x, name) {
+  if (!is.list(x) || is.object(x)) {
+    abort("ValueError", sprintf("`%s` must be a list of arguments such as list(1, b = 2), not %s", name, describe_value(x)))
+  }
+  invisible(x)
+}
+
+describe_value <- function(x) {
+  if (is.null(x)) {
+    return("NULL")
+  }
+  if (is.atomic(x) && length(x) == 1L && !is.object(x)) {
+    return(deparse(x, nlines = 1L)[1L])
+  }
+  sprintf("%s of length %d", class(x)[1L], length(x))
+}

@@ -1,0 +1,84 @@
+#' Start methods
+#'
+#' How child processes come to life. `fork` copies this process: everything is there, it takes a millisecond.
+#' `spawn` starts a fresh R, which gets what it needs: slower, and safe where forking is not (graphical front ends,
+#' threads). The default is `fork`, and `spawn` in RStudio, Positron and Jupyter.
+#'
+#' @param method `"fork"` or `"spawn"`.
+#' @param force `TRUE` to change a method that was set already.
+#' @return `get_start_method()` a string; `get_all_start_methods()` a character vector, the default first;
+#'   `get_context()` a list of class `multiprocessing_context` with the functions of this package, of which `Process` and
+#'   `Pool` use the method.
+#' @section Python: functions of the same names in `multiprocessing`.
+#' @examples
+#' get_start_method()
+#' ctx <- get_context("fork")
+#' p <- ctx$Process(function() 42)
+#' p$start()
+#' p$value()
+#' @export
+get_start_method <- function() {
+  if (is.null(session$start_method)) default_start_method() else session$start_method
+}
+
+#' @rdname get_start_method
+#' @export
+set_start_method <- function(method, force = FALSE) {
+  check_method(method)
+  if (!is.null(session$start_method) && !isTRUE(force)) {
+    abort("ProcessError", sprintf("the start method is set to \"%s\" already; use force = TRUE to change it", session$start_method))
+  }
+  session$start_method <- method
+  invisible(NULL)
+}
+
+#' @rdname get_start_method
+#' @export
+get_all_start_methods <- function() {
+  default <- default_start_method()
+  c(default, setdiff(c("fork", "spawn"), default))
+}
+
+#' @rdname get_start_method
+#' @export
+get_context <- function(method = NULL) {
+  method <- if (is.null(method)) get_start_method() else check_method(method)
+  with_method <- function(f) {
+    formals(f)$context <- method
+    f
+  }
+  structure(
+    list(
+      method = method, Process = with_method(Process), Pool = with_method(Pool), Lock = Lock, RLock = RLock, Queue = Queue,
+      SimpleQueue = SimpleQueue, Pipe = Pipe, cpu_count = cpu_count, current_process = current_process,
+      parent_process = parent_process, active_children = active_children, get_start_method = function() method
+    ),
+    class = "multiprocessing_context"
+  )
+}
+
+#' @export
+print.multiprocessing_context <- function(x, ...) {
+  cat("<multiprocessing context: ", x$method, ">\n", sep = "")
+  invisible(x)
+}
+
+check_method <- function(method) {
+  if (!is.character(method) || length(method) != 1L || !method %in% c("fork", "spawn")) {
+    abort("ValueError", sprintf("the start method must be \"fork\" or \"spawn\", not %s", describe_value(method)))
+  }
+  method
+}
+
+method_of <- function(context) {
+  if (is.null(context)) {
+    return(get_start_method())
+  }
+  if (inherits(context, "multiprocessing_context")) context$method else check_method(context)
+}
+
+# Front ends whose own threads and connections do not survive a fork are known by their environment
+default_start_method <- function() {
+  front_ends <- c("RSTUDIO", "POSITRON", "JPY_PARENT_PID")
+  if (any(nzchar(Sys.getenv(front_ends)))) "spawn" else "fork"
+}

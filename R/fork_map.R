@@ -1,0 +1,64 @@
+# The engine of the mclapply() family: workers that are forked for one call and so have the function and its data.
+# `chunks`: integer vectors, elements that one worker computes one after the other; chunk c is offered to the c-th
+# worker that asks. `before(c)` runs in the worker before its first element. Returns list(values, failures).
+fork_map <- function(X, FUN, dots = list(), chunks, cores, before = NULL, silent = FALSE, affinity = NULL, retry = 0L,
+                     progress = FALSE, stop_on_error = FALSE, cleanup = TRUE) {
+  n <- length(X)
+  if (n == 0L) {
+    return(list(values = list(), failures = list()))
+  }
+  frame <- do.call(new_frame, c(list(FUN = FUN), dots), quote = TRUE)
+  frame$begin_chunk <- function(number) {
+    if (!is.null(affinity)) parallel::mcaffinity(affinity[[number]])
+    if (!is.null(before)) before(number)
+    frame$X <- X[chunks[[number]]]
+  }
+  lanes <- as.integer(max(1L, min(cores, length(chunks))))
+  ptr <- NULL
+  start <- function(lane) {
+    what <- list(pool = pool_handle(ptr), lane = lane, frame = frame)
+    list(what = as.call(list(fork_map_worker, what)), spawn = FALSE, silent = isTRUE(silent))
+  }
+  ptr <- pool_create(lanes, start)
+  on.exit(pool_terminate(ptr))
+  sizes <- lengths(chunks)
+  id <- pool_submit(ptr, NULL, NULL, NULL, n, c(0, cumsum(as.numeric(sizes))), unlist(chunks), as.integer(retry), 0, isTRUE(stop_on_error))
+  job <- list(ptr = ptr, id = id, count = n)
+  if (isTRUE(progress)) show_progress(job)
+  if (isTRUE(stop_on_error)) pool_wait_failure(ptr, id) else pool_wait(ptr, id, NULL)
+  output_show()
+  if (isTRUE(stop_on_error)) pool_peek(ptr, id) else pool_take(ptr, id)
+}
+
+fork_map_worker <- function(what) {
+  session$daemon <- TRUE
+  while (sink.number() > 0L) sink()
+  worker_begin(what$pool, what$lane, -1L, what$frame)
+  worker_loop()
+  0L
+}
+
+# --- one forked evaluation, for mcparallel() ---
+
+job_start <- function(fun, silent = FALSE, affinity = NULL) {
+  job <- new.env(parent = emptyenv())
+  job$ptr <- process_start(as.call(list(job_main, list(fun = fun, affinity = affinity))), FALSE, isTRUE(silent))
+  job$pid <- process_pid(job$ptr)
+  job
+}
+
+job_main <- function(what) {
+  while (sink.number() > 0L) sink()
+  if (!is.null(what$affinity)) parallel::mcaffinity(what$affinity)
+  run_and_publish(what$fun)
+}
+
+# Which of the jobs are over, after waiting for the first for at most `timeout` seconds
+job_poll <- function(jobs, timeout) process_join(lapply(jobs, function(job) job$ptr), timeout, FALSE)
+
+job_result <- function(job) process_outcome(job$ptr, job$pid, process_status(job$ptr), "the forked job")
+
+job_kill <- function(job, signal) process_signal(job$ptr, as.integer(signal))
+
+# In a child that we forked or spawned
+is_forked_worker <- function() in_child()

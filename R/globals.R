@@ -1,0 +1,82 @@
+# What a function needs that is not in the worker: variables of the global environment, with their present
+# values, and attached packages.
+
+needs_cache <- new.env(parent = emptyenv())
+needs_cache$entries <- list() # list(fun, names), the latest first
+needs_cache$limit <- 16L
+
+# `values`: functions and data that travel. `fresh`: the other side is a new R, so everything is needed.
+needs_of <- function(values, fresh = FALSE, attached = character()) {
+  list(globals = globals_of(values), packages = setdiff(attached_packages(), if (fresh) character() else attached))
+}
+
+globals_of <- function(values) {
+  found <- list()
+  todo <- Filter(is.function, values[!vapply(values, is.list, TRUE)])
+  while (length(todo)) {
+    fun <- todo[[1L]]
+    todo <- todo[-1L]
+    for (name in setdiff(global_names(fun), names(found))) {
+      if (!exists(name, envir = globalenv(), inherits = FALSE)) next
+      value <- get(name, envir = globalenv(), inherits = FALSE)
+      found[name] <- list(value)
+      if (is.function(value)) todo <- c(todo, value)
+    }
+  }
+  found
+}
+
+# Names that a function may look up in the global environment; its code is analysed once.
+global_names <- function(fun) {
+  if (is.primitive(fun) || !reaches_global(environment(fun))) {
+    return(character())
+  }
+  for (entry in needs_cache$entries) if (identical(entry$fun, fun)) {
+    return(entry$names)
+  }
+  names <- tryCatch(
+    globals::findGlobals(fun, method = "ordered", dotdotdot = "ignore", trace = FALSE),
+    error = function(e) codetools_globals(fun)
+  )
+  local <- environment(fun)
+  inner <- character()
+  while (!identical(local, globalenv()) && !identical(local, emptyenv())) {
+    inner <- c(inner, ls(local, all.names = TRUE, sorted = FALSE))
+    local <- parent.env(local)
+  }
+  names <- setdiff(unique(names), inner)
+  needs_cache$entries <- utils::head(c(list(list(fun = fun, names = names)), needs_cache$entries), needs_cache$limit)
+  names
+}
+
+codetools_globals <- function(fun) all.names(body(fun), unique = TRUE)
+
+# The function's environment leads to the global one without passing a package's namespace
+reaches_global <- function(env) {
+  while (!identical(env, emptyenv())) {
+    if (identical(env, globalenv())) {
+      return(TRUE)
+    }
+    if (isNamespace(env)) {
+      return(FALSE)
+    }
+    env <- parent.env(env)
+  }
+  FALSE
+}
+
+attached_packages <- function() {
+  on <- search()
+  sub("^package:", "", on[startsWith(on, "package:")])
+}
+
+# In the worker
+apply_needs <- function(needs) {
+  for (package in needs$packages) {
+    if (!paste0("package:", package) %in% search()) {
+      suppressPackageStartupMessages(library(package, character.only = TRUE, warn.conflicts = FALSE))
+    }
+  }
+  if (length(needs$globals)) list2env(needs$globals, globalenv())
+  invisible()
+}

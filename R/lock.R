@@ -1,0 +1,60 @@
+#' Locks between processes
+#'
+#' `Lock()` makes a lock that one process at a time can hold; `RLock()` one that its owner may acquire again. A lock may be
+#' captured by, given to, or sent to any process of the session.
+#'
+#' A lock whose owner has died, killed at whatever moment, goes to the next one that acquires it, with a warning of class
+#' `OwnerDiedWarning`: what the lock protects may be half changed.
+#'
+#' @section Methods:
+#' - `$acquire(block = TRUE, timeout = NULL)`: `TRUE` once it is ours, `FALSE` if it was not to be had within `timeout`
+#'   seconds (`NULL`: waits for ever; 0, or `block = FALSE`: does not wait).
+#' - `$release()`: an error of class `ValueError` if nobody holds it. A `Lock` may be released by any process, an `RLock`
+#'   by its owner alone, once for each `$acquire()`.
+#' - `$locked()`: whether somebody holds it.
+#'
+#' `with(lock, expr)` acquires, evaluates `expr` where it was written, and always releases. Waiting for a `Lock` for ever
+#' that this very process holds is an error of class `DeadlockError`.
+#'
+#' @return A handle (an R6 object).
+#' @section Python: `multiprocessing.Lock()`, `multiprocessing.RLock()`; `with lock:`.
+#' @examples
+#' lock <- Lock()
+#' lock$acquire()
+#' lock$locked()
+#' lock$release()
+#' with(lock, cat("nobody else prints now\n"))
+#' @export
+Lock <- function() LockHandle$new(lock_create(FALSE))
+
+#' @rdname Lock
+#' @export
+RLock <- function() LockHandle$new(lock_create(TRUE))
+
+LockHandle <- handle_class("Lock", list(
+  acquire = function(block = TRUE, timeout = NULL) lock_take(private$ptr, if (block) timeout else 0),
+  release = function() invisible(lock_release(private$ptr)),
+  locked = function() lock_holder(private$ptr) != 0L
+))
+
+lock_take <- function(ptr, timeout) {
+  got <- lock_acquire(ptr, timeout)
+  if (got == 2L) {
+    warning(new_condition(
+      c("OwnerDiedWarning", "warning"),
+      "the process that held this lock died while it held it; what the lock protects may be half changed"
+    ))
+  }
+  got > 0L
+}
+
+#' @param data a lock.
+#' @param expr an expression, evaluated in the frame of the caller.
+#' @param ... not used.
+#' @rdname Lock
+#' @export
+with.Lock <- function(data, expr, ...) {
+  data$acquire()
+  on.exit(data$release())
+  expr
+}

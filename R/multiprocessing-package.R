@@ -1,0 +1,11 @@
+#' @keywords internal
+#' @useDynLib multiprocessing, .registration = TRUE
+#' @importFrom Rcpp evalCpp
+#' @importFrom R6 R6Class
+"_PACKAGE"
+
+.onLoad <- function(libname, pkgname) {
+  if (requireNamespace("iterators", quietly = TRUE)) {
+    registerS3method("nextElem", "PoolIterator", nextElem.PoolIterator, envir = asNamespace("iterators"))
+  }
+}

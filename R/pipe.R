@@ -1,0 +1,64 @@
+#' A pipe between two processes
+#'
+#' Two connected ends. What is sent at one end is received at the other, in order. An end may be given to another process;
+#' when every process that has it has closed it, or ended, or died, the other end reads end-of-file. A forked child has
+#' both ends until it closes the one that it does not use, as in Python.
+#'
+#' @param duplex `FALSE`: the first end can only receive, the second only send.
+#' @section Methods of a connection:
+#' - `$send(obj)`: returns when the message is in shared memory; error `BrokenPipeError` if nobody can receive it.
+#' - `$recv()`: waits for a message; error `EOFError` if there is none and nobody can send one.
+#' - `$poll(timeout = 0)`: whether `$recv()` would return (or fail) at once, after waiting for at most `timeout` seconds.
+#' - `$send_bytes(raw)`, `$recv_bytes()`: the same for raw vectors.
+#' - `$close()`, and the fields `$closed`, `$readable`, `$writable`.
+#'
+#' @return `Pipe()` a list of two handles of class `Connection`.
+#' @section Python: `multiprocessing.Pipe(duplex)`.
+#' @examples
+#' ends <- Pipe()
+#' p <- Process(function(end) end$send(toupper(end$recv())), args = list(ends[[2]]))
+#' p$start()
+#' ends[[1]]$send("hello")
+#' ends[[1]]$recv()
+#' p$join()
+#' @export
+Pipe <- function(duplex = TRUE) lapply(pipe_create(isTRUE(duplex)), ConnectionHandle$new)
+
+ConnectionHandle <- handle_class("Connection", list(
+  send = function(obj) pipe_send(private$ptr, obj),
+  recv = function() pipe_receive(private$ptr),
+  poll = function(timeout = 0) connection_poll(private$ptr, timeout),
+  send_bytes = function(raw) pipe_send_bytes(private$ptr, raw),
+  recv_bytes = function() pipe_receive_bytes(private$ptr),
+  close = function() invisible(handle_close(private$ptr))
+), active = list(
+  closed = function() !handle_is_open(private$ptr),
+  readable = function() connection_directions(private$ptr)[["readable"]],
+  writable = function() connection_directions(private$ptr)[["writable"]]
+))
+
+pipe_send <- function(ptr, obj) {
+  if (!connection_send(ptr, obj)) {
+    abort("BrokenPipeError", "the other end of this pipe is closed, or its processes have ended: nobody can receive this")
+  }
+  invisible(NULL)
+}
+
+pipe_receive <- function(ptr) {
+  value <- connection_recv(ptr, NULL)
+  if (identical(value, quote(.mp_eof))) {
+    abort("EOFError", "the other end of this pipe is closed, or its processes have ended: nothing more will come")
+  }
+  value
+}
+
+pipe_send_bytes <- function(ptr, raw) {
+  if (!is.raw(raw)) abort("ValueError", sprintf("`raw` must be a raw vector, not %s; use $send() for R objects", describe_value(raw)))
+  pipe_send(ptr, raw)
+}
+
+pipe_receive_bytes <- function(ptr) {
+  value <- pipe_receive(ptr)
+  if (!is.raw(value)) abort("ValueError", "the message is not a raw vector: it was sent with $send(), receive it with $recv()")
+  value
+}

@@ -1,0 +1,348 @@
+#' A pool of worker processes
+#'
+#' Workers wait in shared memory for jobs and claim their pieces by themselves: no dispatcher, no message per task. A
+#' worker that dies costs the element that it was computing, nothing else, and is replaced.
+#'
+#' @param processes how many workers; `NULL`: [cpu_count()].
+#' @param initializer,initargs a function that each worker calls when it starts, and the list of its arguments.
+#' @param maxtasksperchild a worker is replaced by a fresh one after so many chunks; `NULL`: never.
+#' @param context a start method, see [get_context()].
+#' @param retries how often an element whose worker died is computed again.
+#' @param task_timeout seconds that one element may take; then its worker is killed and replaced, and the element gives a
+#'   `TimeoutError`. `NULL`: no limit.
+#' @param seed an integer: element i of every `map` draws its random numbers from L'Ecuyer stream i of that seed, whatever
+#'   the workers, chunks and retries. `NULL`: workers are seeded by chance.
+#' @section Methods:
+#' - `$map(func, iterable, chunksize = NULL, args = list(), ...)`: a list of `func(element)` with the names of `iterable`.
+#'   `args` are further arguments of every call. Of `...` only these, by their full names: `template` (as
+#'   `FUN.VALUE` of [vapply()]: the result is a vector), `progress`, `seed`, `retries`, `task_timeout`, `on_error`
+#'   (`"stop"`: all elements are computed, then the first error is thrown; `"return"`: errors stand in the list in
+#'   place of the values).
+#' - `$starmap(func, iterable, chunksize = NULL, ...)`: elements are argument lists.
+#' - `$apply(func, args = list())`: one call.
+#' - `$imap(func, iterable, chunksize = 1L)`, `$imap_unordered()`: iterators with `$next_value(timeout = NULL)` (error
+#'   `StopIteration` at the end), `$has_next()`; they work with `as.list()` and `iterators::nextElem()`. `iterable`
+#'   may be lazy: an iterator, or a function that returns the next element and signals the end with
+#'   `stop("StopIteration")`; it is pulled a few elements ahead of the workers only.
+#' - `$apply_async()`, `$map_async()`, `$starmap_async()`: the same at once, as an [AsyncResult]; with `callback` and
+#'   `error_callback`, which are called inside a later call of ours.
+#' - `$close()`: no more jobs; `$join(timeout = NULL)`: waits until the workers have left; `$terminate()`: ends them now.
+#' - `$status()`: a data frame of the workers.
+#'
+#' Without `chunksize` chunks are large first and small at the end, so that all workers are done at the same time.
+#' Functions find the variables of the global environment that they need, with their present values, and the packages that
+#' are attached; no main-guard is needed.
+#'
+#' Errors: `TaskError` (an element failed; its own condition is `$parent`), `WorkerDiedError` (fields `index`, `pid`,
+#' `signal`, `exitcode`), `TimeoutError`, `ValueError` (bad arguments, a closed pool), `EncodingError` (a value that cannot
+#' travel).
+#'
+#' @return A handle (an R6 object) of class `Pool`.
+#' @section Python: `multiprocessing.Pool(processes, initializer, initargs, maxtasksperchild)`.
+#' @examples
+#' pool <- Pool(2)
+#' pool$map(function(x) x^2, 0:4, template = numeric(1))
+#' pool$apply(paste, list("a", "b", sep = "-"))
+#' it <- pool$imap(sqrt, c(1, 4, 9))
+#' it$next_value()
+#' pool$terminate()
+#'
+#' with(Pool(2), NULL)
+#' @export
+Pool <- function(processes = NULL, initializer = NULL, initargs = list(), maxtasksperchild = NULL, context = NULL,
+                 retries = 0L, task_timeout = NULL, seed = NULL) {
+  if (is.null(processes)) processes <- cpu_count()
+  check_count(processes, "processes", 1)
+  if (processes > 1000) {
+    abort("ValueError", sprintf("`processes` is %s: a session has room for 1,000 workers", format(processes)))
+  }
+  if (!is.null(initializer)) check_function(initializer, "initializer")
+  check_list(initargs, "initargs")
+  if (!is.null(maxtasksperchild)) check_count(maxtasksperchild, "maxtasksperchild", 1)
+  PoolHandle$new(list(
+    processes = as.integer(processes), initializer = initializer, initargs = initargs,
+    maxtasks = if (is.null(maxtasksperchild)) -1L else as.integer(maxtasksperchild), method = method_of(context),
+    options = list(retries = check_retries(retries), task_timeout = check_seconds(task_timeout), seed = check_seed(seed))
+  ))
+}
+
+#' @param ... for `local_pool()` the arguments of `Pool()`; for `with()` not used.
+#' @param envir the frame at whose end the pool is terminated.
+#' @return `local_pool()` a pool that is terminated when the calling function ends.
+#' @rdname Pool
+#' @export
+local_pool <- function(..., envir = parent.frame()) {
+  pool <- Pool(...)
+  end <- as.call(list(function() pool$terminate()))
+  do.call(base::on.exit, list(end, add = TRUE), envir = envir)
+  pool
+}
+
+#' @param data a pool.
+#' @param expr an expression, evaluated in the frame of the caller; then the pool is terminated.
+#' @rdname Pool
+#' @export
+with.Pool <- function(data, expr, ...) {
+  on.exit(data$terminate())
+  expr
+}
+
+PoolHandle <- R6::R6Class("Pool",
+  cloneable = FALSE,
+  public = list(
+    initialize = function(settings) pool_open(private, settings),
+    map = function(func, iterable, chunksize = NULL, args = list(), ...) {
+      job_value(pool_map(private, func, iterable, chunksize, args, FALSE, map_options(private, ...)))
+    },
+    map_async = function(func, iterable, chunksize = NULL, args = list(), ..., callback = NULL, error_callback = NULL) {
+      job <- pool_map(private, func, iterable, chunksize, args, FALSE, map_options(private, ...))
+      async_result(self, private, job, callback, error_callback)
+    },
+    starmap = function(func, iterable, chunksize = NULL, ...) {
+      job_value(pool_map(private, func, iterable, chunksize, list(), TRUE, map_options(private, ...)))
+    },
+    starmap_async = function(func, iterable, chunksize = NULL, ..., callback = NULL, error_callback = NULL) {
+      job <- pool_map(private, func, iterable, chunksize, list(), TRUE, map_options(private, ...))
+      async_result(self, private, job, callback, error_callback)
+    },
+    apply = function(func, args = list()) job_value(pool_apply(private, func, args)),
+    apply_async = function(func, args = list(), callback = NULL, error_callback = NULL) {
+      async_result(self, private, pool_apply(private, func, args), callback, error_callback)
+    },
+    imap = function(func, iterable, chunksize = 1L) pool_imap(self, private, func, iterable, chunksize, TRUE),
+    imap_unordered = function(func, iterable, chunksize = 1L) pool_imap(self, private, func, iterable, chunksize, FALSE),
+    close = function() pool_shut(private),
+    terminate = function() pool_end(private),
+    join = function(timeout = NULL) pool_await_end(private, timeout),
+    status = function() pool_status(private),
+    format = function(...) pool_format(private),
+    print = function(...) {
+      cat(self$format(), "\n", sep = "")
+      invisible(self)
+    }
+  ),
+  private = list(ptr = NULL, settings = NULL, pending = NULL, attached = NULL, delivering = FALSE)
+)
+
+pool_open <- function(private, settings) {
+  private$settings <- settings
+  private$pending <- new.env(parent = emptyenv())
+  private$attached <- attached_packages()
+  private$ptr <- pool_create(settings$processes, function(lane) worker_start(private, lane))
+  pool_start(private$ptr)
+}
+
+# How to start the worker of a lane; called by the binding for new and for replaced ones
+worker_start <- function(private, lane) {
+  settings <- private$settings
+  what <- list(
+    main = "worker_main", name = sprintf("PoolWorker-%d", lane + 1L), parent = list(pid = Sys.getpid(), name = session$name),
+    pool = pool_handle(private$ptr), lane = lane, maxtasks = settings$maxtasks, inherited = NULL,
+    initializer = settings$initializer, initargs = settings$initargs
+  )
+  if (settings$method == "fork") {
+    return(list(what = as.call(list(worker_main, what)), spawn = FALSE, silent = FALSE))
+  }
+  what$needs <- needs_of(c(settings$initializer, settings$initargs), fresh = TRUE)
+  list(what = what, spawn = TRUE, silent = FALSE)
+}
+
+# --- options ---
+
+# The options of one call, the pool's own where it has none
+map_options <- function(private, ...) {
+  options <- c(private$settings$options, list(template = NULL, progress = FALSE, on_error = "stop"))
+  given <- list(...)
+  if (length(given)) {
+    unknown <- setdiff(if (is.null(names(given))) "" else names(given), names(options))
+    if (length(unknown) || length(names(given)) != length(given)) {
+      abort("ValueError", sprintf(
+        "unknown option %s: further arguments of the function go into `args = list(...)`; options are %s",
+        if (any(nzchar(unknown))) paste0("`", unknown[nzchar(unknown)], "`", collapse = ", ") else "without a name",
+        paste0("`", sort(names(options)), "`", collapse = ", ")
+      ))
+    }
+    options[names(given)] <- given
+  }
+  options$retries <- check_retries(options$retries)
+  options["task_timeout"] <- list(check_seconds(options$task_timeout))
+  options["seed"] <- list(check_seed(options$seed))
+  if (!identical(options$on_error, "stop") && !identical(options$on_error, "return")) {
+    abort("ValueError", sprintf("`on_error` must be \"stop\" or \"return\", not %s", describe_value(options$on_error)))
+  }
+  options
+}
+
+check_retries <- function(retries) as.integer(check_count(retries, "retries"))
+
+check_seconds <- function(seconds) {
+  if (is.null(seconds)) {
+    return(NULL)
+  }
+  if (!is.numeric(seconds) || length(seconds) != 1L || is.na(seconds) || seconds <= 0) {
+    abort("ValueError", sprintf("`task_timeout` must be a positive number of seconds, not %s", describe_value(seconds)))
+  }
+  seconds
+}
+
+# NULL, or the six words of an L'Ecuyer state
+check_seed <- function(seed) {
+  if (is.null(seed) || (is.integer(seed) && length(seed) == 7L)) {
+    return(seed)
+  }
+  check_count(seed, "seed", -.Machine$integer.max)
+  old <- get0(".Random.seed", globalenv(), inherits = FALSE)
+  kinds <- RNGkind()
+  on.exit({
+    RNGkind(kinds[1L], kinds[2L], kinds[3L])
+    if (is.null(old)) forget_random_state() else assign(".Random.seed", old, globalenv())
+  })
+  set.seed(as.integer(seed), "L'Ecuyer-CMRG", "Inversion", "Rejection")
+  get(".Random.seed", globalenv())
+}
+
+# --- jobs ---
+
+pool_apply <- function(private, func, args) {
+  check_function(func, "func")
+  check_list(args, "args")
+  options <- private$settings$options
+  job <- pool_job(private, func, list(args), 1, list(), TRUE, options, FALSE)
+  job$single <- TRUE
+  job
+}
+
+pool_map <- function(private, func, iterable, chunksize, args, star, options) {
+  check_function(func, "func")
+  check_list(args, "args")
+  if (!is.null(chunksize)) check_count(chunksize, "chunksize", 1)
+  elements <- as_elements(iterable)
+  if (star && !all(vapply(elements, is.list, TRUE))) {
+    if (!is.list(elements)) elements <- as.list(elements)
+    elements <- lapply(elements, as.list)
+  }
+  job <- pool_job(private, func, elements, if (is.null(chunksize)) 0 else chunksize, args, star, options, FALSE)
+  job$names <- names(iterable)
+  job$options <- options
+  job
+}
+
+# What lapply() would iterate over, without names
+as_elements <- function(x) {
+  if (is.function(x) || inherits(x, "iter")) {
+    abort("ValueError", "`iterable` is lazy: $map() needs all elements; use $imap() or as.list()")
+  }
+  if (!is.vector(x) || is.object(x)) x <- as.list(x)
+  if (!is.vector(x)) abort("ValueError", sprintf("`iterable` must be a vector or a list, not %s", describe_value(x)))
+  if (is.expression(x)) x <- as.list(x)
+  if (is.null(names(x))) x else unname(x)
+}
+
+pool_job <- function(private, func, elements, chunks, args, star, options, each) {
+  needs <- needs_of(c(func, args), attached = private$attached)
+  if (star && length(elements) == 1L) needs$globals <- c(needs$globals, globals_of(elements[[1L]]))
+  body <- list(args, needs$globals, needs$packages, star, options$seed)
+  id <- pool_submit(
+    private$ptr, func, body, elements, length(elements), chunks, integer(), options$retries,
+    if (is.null(options$task_timeout)) 0 else options$task_timeout, each
+  )
+  list(ptr = private$ptr, id = id, count = length(elements), private = private)
+}
+
+# Waits for a job of this call and takes its value; an interrupt cancels it.
+job_value <- function(job) {
+  done <- FALSE
+  on.exit(if (!done) pool_cancel(job$ptr, job$id))
+  if (isTRUE(job$options$progress)) show_progress(job)
+  pool_wait(job$ptr, job$id, NULL)
+  taken <- pool_take(job$ptr, job$id)
+  done <- TRUE
+  if (length(ls(job$private$pending, sorted = FALSE))) deliver_callbacks(job$private)
+  outcome_value(job_outcome(job, taken))
+}
+
+show_progress <- function(job) {
+  if (!requireNamespace("cli", quietly = TRUE)) {
+    warning("`progress = TRUE` needs package cli: install.packages(\"cli\")", call. = FALSE)
+    return(invisible())
+  }
+  bar <- cli::cli_progress_bar("Elements", total = job$count)
+  while (!pool_wait(job$ptr, job$id, 0.1)) cli::cli_progress_update(set = pool_progress(job$ptr, job$id), id = bar)
+  cli::cli_progress_done(id = bar)
+}
+
+# list(value) or list(error) of what pool_take() gave
+job_outcome <- function(job, taken) {
+  failed <- which(!vapply(taken$failures, is.null, TRUE))
+  if (isTRUE(job$single)) {
+    return(if (length(failed)) list(error = single_failure(taken$failures[[1L]])) else list(value = taken$values[[1L]]))
+  }
+  values <- taken$values
+  names(values) <- job$names
+  if (length(failed)) {
+    if (job$options$on_error == "stop") {
+      return(list(error = first_failure(taken$failures, failed)))
+    }
+    values[failed] <- taken$failures[failed]
+    return(list(value = values))
+  }
+  if (!is.null(job$options$template)) {
+    values <- vapply(values, identity, job$options$template, USE.NAMES = !is.null(job$names))
+  }
+  list(value = values)
+}
+
+first_failure <- function(failures, failed) {
+  failure <- failures[[failed[1L]]]
+  if (length(failed) > 1L) {
+    failure$message <- sprintf("%s (and %d more of %d elements failed; on_error = \"return\" gives the others)",
+      failure$message, length(failed) - 1L, length(failures))
+  }
+  failure
+}
+
+single_failure <- function(failure) {
+  failure$message <- sub("^element 1 failed in", "the call failed in", failure$message)
+  failure$message <- sub("^the worker of element 1 ", "the worker of the call ", failure$message)
+  failure$message <- sub("^element 1 took", "the call took", failure$message)
+  failure
+}
+
+outcome_value <- function(outcome) {
+  if (!is.null(outcome$error)) stop(outcome$error)
+  outcome$value
+}
+
+# --- the pool's end ---
+
+pool_shut <- function(private) {
+  pool_close(private$ptr)
+  invisible(NULL)
+}
+
+pool_end <- function(private) {
+  pool_terminate(private$ptr)
+  output_show()
+  invisible(NULL)
+}
+
+pool_await_end <- function(private, timeout) {
+  if (!pool_state(private$ptr)$closed) abort("ValueError", "the pool still takes jobs: $close() or $terminate() it before $join()")
+  over <- pool_join(private$ptr, timeout)
+  deliver_callbacks(private)
+  invisible(over)
+}
+
+pool_status <- function(private) {
+  state <- pool_state(private$ptr)
+  data.frame(worker = seq_along(state$pids), pid = state$pids, chunks = state$chunks)
+}
+
+pool_format <- function(private) {
+  state <- pool_state(private$ptr)
+  sprintf(
+    "<Pool of %d %s (%s, %s%s)>", length(state$pids), if (length(state$pids) == 1L) "worker" else "workers",
+    private$settings$method, if (state$closed) "closed" else "running",
+    if (state$unfinished > 0) sprintf(", %d unfinished", state$unfinished) else ""
+  )
+}

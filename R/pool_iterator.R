@@ -1,0 +1,163 @@
+# Iterators over results. A source that is a vector or a list is one job whose elements are awaited one by one; a
+# lazy source is pulled into small jobs, a few more than there are workers.
+
+pool_imap <- function(self, private, func, iterable, chunksize, ordered) {
+  check_function(func, "func")
+  check_count(chunksize, "chunksize", 1)
+  lazy <- lazy_source(iterable)
+  if (is.null(lazy)) EagerIterator$new(self, private, func, as_elements(iterable), chunksize, ordered)
+  else LazyIterator$new(self, private, func, lazy, chunksize, ordered)
+}
+
+# A function that gives list(element), or NULL at the end; NULL if `x` is not lazy
+lazy_source <- function(x) {
+  pull <- if (inherits(x, "iter") || inherits(x, "abstractiter")) {
+    if (!requireNamespace("iterators", quietly = TRUE)) {
+      abort("ValueError", "this `iterable` needs package iterators: install.packages(\"iterators\")")
+    }
+    function() iterators::nextElem(x)
+  } else if (inherits(x, "PoolIterator")) {
+    function() x$next_value()
+  } else if (is.function(x)) {
+    x
+  }
+  if (is.null(pull)) {
+    return(NULL)
+  }
+  function() {
+    tryCatch(list(pull()), StopIteration = function(e) NULL, error = function(e) {
+      if (grepl("^StopIteration", conditionMessage(e))) NULL else stop(e)
+    })
+  }
+}
+
+PoolIterator <- R6::R6Class("PoolIterator",
+  cloneable = FALSE,
+  public = list(
+    next_value = function(timeout = NULL) iterator_next(self, private, timeout),
+    has_next = function() private$more(),
+    nextElem = function() iterator_next(self, private, NULL),
+    format = function(...) sprintf("<PoolIterator (%s)>", if (private$ordered) "in order" else "as they finish"),
+    print = function(...) {
+      cat(self$format(), "\n", sep = "")
+      invisible(self)
+    }
+  ),
+  private = list(pool = NULL, ordered = TRUE)
+)
+
+iterator_next <- function(self, private, timeout) {
+  if (!private$more()) abort("StopIteration", "StopIteration")
+  got <- private$take(timeout)
+  if (is.null(got)) abort("TimeoutError", paste0("the next element is not there", waited(timeout)))
+  if (!is.null(got$failure)) stop(got$failure)
+  got$value
+}
+
+EagerIterator <- R6::R6Class("EagerIterator",
+  inherit = PoolIterator, cloneable = FALSE,
+  public = list(
+    initialize = function(pool, pool_private, func, elements, chunksize, ordered) {
+      private$pool <- pool
+      private$ordered <- ordered
+      private$job <- pool_job(pool_private, func, elements, chunksize, list(), FALSE, pool_private$settings$options, TRUE)
+    }
+  ),
+  private = list(
+    job = NULL, given = 0L,
+    more = function() private$given < private$job$count,
+    take = function(timeout) {
+      job <- private$job
+      got <- pool_next(job$ptr, job$id, if (private$ordered) private$given + 1L else 0L, timeout)
+      if (is.null(got)) {
+        return(NULL)
+      }
+      private$given <- private$given + 1L
+      if (!private$more()) pool_forget(job$ptr, job$id)
+      list(value = got[[2L]], failure = got[[3L]])
+    },
+    finalize = function() if (private$more()) pool_abandon(private$job$ptr, private$job$id)
+  )
+)
+
+LazyIterator <- R6::R6Class("LazyIterator",
+  inherit = PoolIterator, cloneable = FALSE,
+  public = list(
+    initialize = function(pool, pool_private, func, source, chunksize, ordered) {
+      private$pool <- pool
+      private$pool_private <- pool_private
+      private$func <- func
+      private$source <- source
+      private$chunksize <- chunksize
+      private$ordered <- ordered
+      private$window <- 2L * pool_private$settings$processes
+    }
+  ),
+  private = list(
+    pool_private = NULL, func = NULL, source = NULL, chunksize = 1L, window = 2L, ended = FALSE, pulled = 0L,
+    jobs = list(), # running, oldest first
+    ready = list(), # elements that came and were not given yet
+    refill = function() {
+      while (!private$ended && length(private$jobs) < private$window) {
+        elements <- list()
+        while (length(elements) < private$chunksize) {
+          pulled <- private$source()
+          if (is.null(pulled)) {
+            private$ended <- TRUE
+            break
+          }
+          elements <- c(elements, pulled)
+        }
+        if (!length(elements)) break
+        job <- pool_job(
+          private$pool_private, private$func, elements, length(elements), list(), FALSE,
+          private$pool_private$settings$options, FALSE
+        )
+        job$first <- private$pulled
+        private$pulled <- private$pulled + length(elements)
+        private$jobs <- c(private$jobs, list(job))
+      }
+    },
+    more = function() {
+      if (length(private$ready)) {
+        return(TRUE)
+      }
+      private$refill()
+      length(private$jobs) > 0L
+    },
+    take = function(timeout) {
+      if (!length(private$ready)) {
+        private$refill()
+        items <- lapply(private$jobs, function(job) list(job$ptr, job$id))
+        which <- if (private$ordered) 1L else seq_along(items)
+        done <- wait_any(items[which], rep("result", length(which)), timeout)
+        if (!any(done)) {
+          return(NULL)
+        }
+        at <- which[done][1L]
+        job <- private$jobs[[at]]
+        private$jobs <- private$jobs[-at]
+        taken <- pool_take(job$ptr, job$id)
+        private$ready <- lapply(seq_len(job$count), function(i) {
+          failure <- taken$failures[[i]]
+          if (!is.null(failure)) failure$index <- job$first + i
+          list(value = taken$values[[i]], failure = failure)
+        })
+      }
+      first <- private$ready[[1L]]
+      private$ready <- private$ready[-1L]
+      first
+    },
+    finalize = function() for (job in private$jobs) pool_abandon(job$ptr, job$id)
+  )
+)
+
+#' @export
+as.list.PoolIterator <- function(x, ...) {
+  values <- list()
+  while (x$has_next()) values[length(values) + 1L] <- list(x$next_value())
+  values
+}
+
+# For iterators::nextElem(), registered when that package is loaded
+nextElem.PoolIterator <- function(obj, ...) obj$next_value()

@@ -1,0 +1,231 @@
+#' A process that computes one function
+#'
+#' Starts another R process that calls `target` with `args`. With the start method `fork` it sees everything that this
+#' process sees and starts in a millisecond; with `spawn` it is a fresh R that gets `target`, `args` and the variables
+#' and packages that they need.
+#'
+#' @param target a function.
+#' @param args a list of its arguments; named elements are named arguments.
+#' @param name how it is called in messages; `Process-1` and so on by default.
+#' @param daemon `TRUE`: it is terminated when this process ends; `FALSE`: it is joined then. `NULL`: as this process.
+#' @param context a start method, `"fork"` or `"spawn"`, or what [get_context()] gave; `NULL`: [get_start_method()].
+#' @section Methods:
+#' - `$start()`: once.
+#' - `$join(timeout = NULL)`: waits until it is over, at most `timeout` seconds. It never ends the process.
+#' - `$is_alive()`; `$terminate()` (SIGTERM), `$kill()` (SIGKILL).
+#' - `$value(timeout = NULL)`: what `target` returned, or its error (`TaskError`), or `ProcessError` if it died.
+#' - `$close()`: forgets the process; an error while it runs.
+#' @section Fields: `$pid`, `$exitcode` (`NULL` while it runs, `-n` if signal n ended it, 1 after an error), `$name`,
+#'   `$daemon`, `$sentinel` (for [wait()]).
+#' @return A handle (an R6 object) of class `Process`. What the process prints appears here.
+#' @section Python: `multiprocessing.Process(target=, args=, name=, daemon=)`; named `args` are its `kwargs`.
+#' @examples
+#' p <- Process(function(x, y) x + y, args = list(1, y = 2))
+#' p$start()
+#' p$join()
+#' p$exitcode
+#' p$value()
+#' @export
+Process <- function(target, args = list(), name = NULL, daemon = NULL, context = NULL) {
+  check_function(target, "target")
+  check_list(args, "args")
+  if (is.null(name)) {
+    session$counter <- session$counter + 1L
+    name <- paste(c(if (!is.null(session$parent)) session$name, paste0("Process-", session$counter)), collapse = ":")
+  }
+  if (!is.character(name) || length(name) != 1L || is.na(name)) abort("ValueError", "`name` must be one string")
+  if (is.null(daemon)) daemon <- session$daemon
+  ProcessHandle$new(target, args, name, isTRUE(daemon), method_of(context))
+}
+
+ProcessHandle <- R6::R6Class("Process",
+  cloneable = FALSE,
+  public = list(
+    name = NULL,
+    daemon = NULL,
+    initialize = function(target, args, name, daemon, method) {
+      private$what <- list(target = target, args = args)
+      private$method <- method
+      self$name <- name
+      self$daemon <- daemon
+    },
+    start = function() process_run(self, private),
+    join = function(timeout = NULL) process_wait(self, private, timeout),
+    is_alive = function() !is.null(private$ptr) && is.null(process_exitcode(private)),
+    terminate = function() process_kill(private, 15L),
+    kill = function() process_kill(private, 9L),
+    value = function(timeout = NULL) process_value(self, private, timeout),
+    close = function() process_close(self, private),
+    format = function(...) process_format(self, private),
+    print = function(...) {
+      cat(self$format(), "\n", sep = "")
+      invisible(self)
+    }
+  ),
+  private = list(what = NULL, method = NULL, ptr = NULL, number = NULL, code = NULL, started = FALSE, closed = FALSE),
+  active = list(
+    pid = function() private$number,
+    exitcode = function() if (is.null(private$ptr)) private$code else process_exitcode(private),
+    sentinel = function() structure(list(ptr = started_ptr(private)), class = "multiprocessing_sentinel")
+  )
+)
+
+started_ptr <- function(private) {
+  if (private$closed) abort("ValueError", "this process object is closed")
+  if (is.null(private$ptr)) abort("ProcessError", "this process was not started; call $start() first")
+  private$ptr
+}
+
+process_run <- function(self, private) {
+  if (private$started) abort("ProcessError", "a process can be started only once; make another Process()")
+  what <- c(private$what, list(
+    name = self$name, daemon = self$daemon, parent = list(pid = Sys.getpid(), name = session$name)
+  ))
+  private$ptr <- if (private$method == "spawn") {
+    process_start(c(list(main = "process_main"), what, list(needs = needs_of(list(what$target, what$args), TRUE))), TRUE, FALSE)
+  } else {
+    process_start(as.call(list(process_main, what)), FALSE, FALSE)
+  }
+  private$started <- TRUE
+  private$number <- process_pid(private$ptr)
+  private$what <- NULL
+  session$processes <- c(session$processes, self)
+  register_exit()
+  invisible(self)
+}
+
+# At the end of this R: daemons are terminated, other processes joined, as in Python
+register_exit <- function() {
+  if (isTRUE(session$exit_registered)) {
+    return(invisible())
+  }
+  session$exit_registered <- TRUE
+  owner <- Sys.getpid()
+  reg.finalizer(session, function(e) if (Sys.getpid() == owner) try(finish_child(), silent = TRUE), onexit = TRUE)
+}
+
+process_exitcode <- function(private) {
+  if (is.null(private$code)) private$code <- process_status(private$ptr)
+  private$code
+}
+
+process_wait <- function(self, private, timeout) {
+  ptr <- started_ptr(private)
+  process_join(list(ptr), timeout, TRUE)
+  if (!is.null(process_exitcode(private))) session$processes <- Filter(function(p) !identical(p, self), session$processes)
+  invisible(self)
+}
+
+process_kill <- function(private, signal) {
+  process_signal(started_ptr(private), signal)
+  invisible(NULL)
+}
+
+process_value <- function(self, private, timeout) {
+  process_wait(self, private, timeout)
+  code <- process_exitcode(private)
+  if (is.null(code)) abort("TimeoutError", sprintf("%s (pid %d) still runs%s", self$name, private$number, waited(timeout)))
+  outcome <- process_outcome(private$ptr, private$number, code, self$name)
+  if (!is.null(outcome$failure)) stop(outcome$failure)
+  outcome$value
+}
+
+# list(value, failure) of a process that is over
+process_outcome <- function(ptr, pid, code, name) {
+  result <- process_result(ptr)
+  if (is.null(result)) {
+    failure <- new_condition(
+      c("WorkerDiedError", "ProcessError", "multiprocessing_error", "error"),
+      sprintf("%s (pid %d) %s", name, pid, if (code < 0L) {
+        sprintf("was killed by signal %d (%s)", -code, signal_name(-code))
+      } else {
+        sprintf("left with exit code %d and no value", code)
+      }),
+      index = 1L, pid = pid, signal = if (code < 0L) -code else NA_integer_, exitcode = if (code < 0L) NA_integer_ else code
+    )
+    return(list(value = NULL, failure = failure))
+  }
+  if (result[[1L]] == 0L) {
+    return(list(value = result[[2L]], failure = NULL))
+  }
+  failure <- task_failure(1L, result[[2L]])
+  failure$message <- sprintf("%s (pid %d) failed: %s", name, pid, conditionMessage(failure$parent))
+  list(value = NULL, failure = failure)
+}
+
+process_close <- function(self, private) {
+  if (is.null(private$ptr)) {
+    private$closed <- TRUE
+    return(invisible(NULL))
+  }
+  if (self$is_alive()) {
+    abort("ValueError", sprintf("%s (pid %d) still runs; $join() or $terminate() it before $close()", self$name, private$number))
+  }
+  private$ptr <- NULL
+  private$closed <- TRUE
+  invisible(NULL)
+}
+
+process_format <- function(self, private) {
+  state <- if (private$closed) {
+    "closed"
+  } else if (is.null(private$ptr)) {
+    "initial"
+  } else if (is.null(code <- process_exitcode(private))) {
+    "started"
+  } else {
+    paste("stopped, exit code", code)
+  }
+  sprintf("<Process %s%s (%s)>", self$name, if (is.null(private$number)) "" else paste(", pid", private$number), state)
+}
+
+# What a Process does in the child; returns its exit code
+process_main <- function(what) {
+  enter_child(what$name, what$daemon, what$parent)
+  forget_random_state()
+  apply_needs(what$needs)
+  code <- run_and_publish(function() do.call(what$target, what$args, quote = TRUE), function(condition) {
+    call <- conditionCall(condition)
+    message(sprintf(
+      "%s (pid %d) failed:\n%s: %s", what$name, Sys.getpid(),
+      if (is.null(call)) "Error" else paste("Error in", deparse(call, nlines = 1L)[1L]), conditionMessage(condition)
+    ))
+  })
+  finish_child()
+  code
+}
+
+# Evaluates, publishes the value or the error with its traceback; 0 or 1
+run_and_publish <- function(fun, report = function(condition) NULL) {
+  trace <- NULL
+  tryCatch(
+    {
+      value <- withCallingHandlers(fun(), error = function(e) trace <<- traceback_of(sys.calls()))
+      process_publish(value, 0L)
+      0L
+    },
+    error = function(e) {
+      publish_failure(function(sent) process_publish(sent, 1L), e, trace)
+      report(e)
+      1L
+    }
+  )
+}
+
+# A condition may hold what cannot travel: then its message goes alone.
+publish_failure <- function(publish, condition, trace) {
+  sent <- list(condition, trace, Sys.getpid())
+  tryCatch(publish(sent), error = function(e) {
+    plain <- simpleError(conditionMessage(condition))
+    publish(list(plain, trace, Sys.getpid()))
+  })
+}
+
+# The calls between our own frames and the error, innermost last
+traceback_of <- function(calls) {
+  lines <- vapply(calls, function(call) deparse(call, width.cutoff = 60L, nlines = 1L)[1L], "")
+  own <- which(grepl("^(worker_run|withCallingHandlers|do\\.call)\\(", lines))
+  start <- if (length(own)) max(own[own < length(lines) - 1L], 0L) else 0L
+  inner <- lines[seq_along(lines) > start]
+  inner[!grepl("^(\\.handleSimpleError|h\\(simpleError|\\.Call\\()", inner)]
+}

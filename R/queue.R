@@ -1,0 +1,84 @@
+#' Queues between processes
+#'
+#' First in, first out, any number of producers and consumers. `$put()` returns when the message is in shared memory: it
+#' outlives its sender, however that ends. A producer that is killed in the middle of a put leaves nothing.
+#'
+#' @param maxsize the number of messages it holds at most; 0 (the default) or less: as many as memory allows.
+#' @section Methods:
+#' - `$put(obj, block = TRUE, timeout = NULL)`: error `Full` if there was no place within `timeout` seconds.
+#' - `$get(block = TRUE, timeout = NULL)`: error `Empty` if no message came within `timeout` seconds.
+#' - `$put_nowait(obj)`, `$get_nowait()`: the same without waiting.
+#' - `$qsize()`, `$empty()`, `$full()`: true when they were asked; another process may change it at once.
+#' - `$close()`: this handle will neither put nor get any more (`ValueError`); other processes go on, and what was put stays
+#'   there for them.
+#' - `$join_thread()`: returns at once, there is no feeder thread.
+#'
+#' A `SimpleQueue()` has `$put(obj)`, `$get()`, `$empty()` and `$close()` only.
+#'
+#' @return A handle (an R6 object).
+#' @section Python: `multiprocessing.Queue(maxsize)`, `multiprocessing.SimpleQueue()`.
+#' @examples
+#' q <- Queue(2)
+#' q$put("hello")
+#' q$put(list(1, iris))
+#' q$full()
+#' q$get()
+#' tryCatch(Queue()$get_nowait(), Empty = function(e) "nothing there")
+#' @export
+Queue <- function(maxsize = 0L) QueueHandle$new(queue_create(queue_limit(maxsize)))
+
+#' @rdname Queue
+#' @export
+SimpleQueue <- function() SimpleQueueHandle$new(queue_create(0))
+
+queue_limit <- function(maxsize) {
+  if (!is.numeric(maxsize) || length(maxsize) != 1L || is.na(maxsize) || maxsize < 0 || maxsize != trunc(maxsize)) {
+    abort("ValueError", sprintf("`maxsize` must be one whole number, 0 for no limit, not %s", describe_value(maxsize)))
+  }
+  maxsize
+}
+
+QueueHandle <- handle_class("Queue", list(
+  put = function(obj, block = TRUE, timeout = NULL) queue_send(private, obj, if (block) timeout else 0),
+  get = function(block = TRUE, timeout = NULL) queue_receive(private, if (block) timeout else 0),
+  put_nowait = function(obj) queue_send(private, obj, 0),
+  get_nowait = function() queue_receive(private, 0),
+  qsize = function() queue_size(private$ptr),
+  empty = function() queue_size(private$ptr) == 0,
+  full = function() queue_is_full(private$ptr),
+  close = function() invisible(private$closed <- TRUE),
+  join_thread = function() invisible(NULL)
+), private = list(closed = FALSE))
+
+SimpleQueueHandle <- handle_class("SimpleQueue", list(
+  put = function(obj) queue_send(private, obj, NULL),
+  get = function() queue_receive(private, NULL),
+  empty = function() queue_size(private$ptr) == 0,
+  close = function() invisible(private$closed <- TRUE)
+), private = list(closed = FALSE))
+
+queue_send <- function(private, obj, timeout) {
+  if (private$closed) abort("ValueError", "this queue is closed in this process: nothing can be put")
+  if (!queue_put(private$ptr, obj, timeout)) {
+    abort("Full", sprintf(
+      "the queue holds its maximum of %s messages%s", format(queue_maxsize(private$ptr)), waited(timeout)
+    ))
+  }
+  invisible(NULL)
+}
+
+queue_receive <- function(private, timeout) {
+  if (private$closed) abort("ValueError", "this queue is closed in this process: nothing can be got")
+  value <- queue_get(private$ptr, timeout)
+  if (identical(value, quote(.mp_empty))) abort("Empty", paste0("the queue is empty", waited(timeout)))
+  value
+}
+
+queue_is_full <- function(ptr) {
+  limit <- queue_maxsize(ptr)
+  limit > 0 && queue_size(ptr) >= limit
+}
+
+waited <- function(timeout) {
+  if (is.numeric(timeout) && timeout > 0) sprintf(" after %s seconds; raise `timeout` to wait longer", format(timeout)) else ""
+}

@@ -1,0 +1,79 @@
+# What this process knows of itself. A forked child changes its copy in enter_child().
+session <- new.env(parent = emptyenv())
+session$start_method <- NULL
+session$name <- "MainProcess"
+session$daemon <- FALSE
+session$parent <- NULL # list(pid, name) of the process that started this one
+session$counter <- 0L
+session$processes <- list() # Process handles that were started here and are not known to be over
+
+# Called first in every child that we fork
+enter_child <- function(name, daemon, parent) {
+  session$name <- name
+  session$daemon <- daemon
+  session$parent <- parent
+  session$counter <- 0L
+  session$processes <- list()
+  # the parent's sinks would swallow what we print
+  while (sink.number() > 0L) sink()
+  if (sink.number(type = "message") != 2L) sink(type = "message")
+  options(warn = max(1L, getOption("warn")))
+}
+
+# A fork copies the random state: without this all children draw the same numbers.
+forget_random_state <- function() {
+  if (exists(".Random.seed", globalenv(), inherits = FALSE)) rm(".Random.seed", envir = globalenv())
+}
+
+# quit() in a fork, see bind_process.cpp
+leave_by_quit <- function(save = "default", status = 0, runLast = TRUE) {
+  finish_child()
+  process_leave(as.integer(status))
+}
+
+# Before a process ends by itself: its daemons are terminated, its other children joined.
+finish_child <- function() {
+  for (p in session$processes) if (isTRUE(p$daemon)) p$terminate()
+  for (p in session$processes) p$join()
+}
+
+#' The processes of this session
+#'
+#' `current_process()` and `parent_process()` say who runs this code and who started it; `active_children()` lists the
+#' processes that this one started and that still run (and joins those that are over); `cpu_count()` says on how many
+#' CPUs this process may run.
+#'
+#' @return `current_process()` a list with `pid`, `name` and `daemon`; `parent_process()` a list with `pid` and
+#'   `name`, or `NULL` in the main process; `active_children()` a list of [Process()] handles; `cpu_count()` an integer,
+#'   honouring the CPU affinity, control groups and `options(mc.cores)` limits as [parallelly::availableCores()] does
+#'   where that package is installed.
+#' @section Python: `multiprocessing.current_process()`, `parent_process()`, `active_children()`, `cpu_count()`.
+#' @examples
+#' current_process()$name
+#' cpu_count()
+#' @export
+current_process <- function() {
+  list(pid = Sys.getpid(), name = session$name, daemon = session$daemon)
+}
+
+#' @rdname current_process
+#' @export
+parent_process <- function() session$parent
+
+#' @rdname current_process
+#' @export
+active_children <- function() {
+  session$processes <- Filter(function(p) p$is_alive(), session$processes)
+  unname(session$processes)
+}
+
+#' @rdname current_process
+#' @export
+cpu_count <- function() {
+  if (requireNamespace("parallelly", quietly = TRUE)) {
+    return(as.integer(parallelly::availableCores()))
+  }
+  n <- parallel::detectCores()
+  allowed <- tryCatch(length(parallel::mcaffinity(NULL)), error = function(e) 0L)
+  max(1L, if (allowed > 0L) min(n, allowed, na.rm = TRUE) else n, na.rm = TRUE)
+}

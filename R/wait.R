@@ -1,0 +1,42 @@
+#' Wait for any of several things
+#'
+#' @param object_list a list of connections (ready: a message or end-of-file), queues (ready: a message), processes (ready:
+#'   over; their `$sentinel` does as well) and results of a pool (ready: done).
+#' @param timeout seconds; `NULL` waits for ever, 0 or less does not wait.
+#' @return Those of the list that are ready, in the same order; an empty list if none was in time.
+#' @section Python: `multiprocessing.connection.wait()`.
+#' @examples
+#' a <- Pipe()
+#' b <- Pipe()
+#' a[[1]]$send(1)
+#' length(wait(list(a[[2]], b[[2]]), timeout = 1))
+#' @export
+wait <- function(object_list, timeout = NULL) {
+  if (!is.list(object_list) || inherits(object_list, "R6")) {
+    abort("ValueError", "`object_list` must be a list of connections, queues, processes and results")
+  }
+  items <- lapply(object_list, waitable)
+  kinds <- vapply(items, function(item) item$kind, "")
+  object_list[wait_any(lapply(items, function(item) item$of), kinds, timeout)]
+}
+
+waitable <- function(x) {
+  if (inherits(x, "Connection")) {
+    return(list(kind = "connection", of = private_of(x)$ptr))
+  }
+  if (inherits(x, c("Queue", "SimpleQueue"))) {
+    return(list(kind = "queue", of = private_of(x)$ptr))
+  }
+  if (inherits(x, "Process")) {
+    return(list(kind = "process", of = started_ptr(private_of(x))))
+  }
+  if (inherits(x, "multiprocessing_sentinel")) {
+    return(list(kind = "process", of = x$ptr))
+  }
+  if (inherits(x, "AsyncResult")) {
+    return(list(kind = "result", of = private_of(x)$item()))
+  }
+  abort("ValueError", sprintf("cannot wait for %s: give connections, queues, processes or results", describe_value(x)))
+}
+
+private_of <- function(x) x$.__enclos_env__$private

@@ -1,0 +1,63 @@
+# What a pool's worker does. Its loop is bind_worker.cpp; here it comes back with what R throws.
+worker_main <- function(what) {
+  enter_child(what$name, TRUE, what$parent)
+  forget_random_state()
+  apply_needs(what$needs)
+  if (!is.null(what$initializer)) {
+    failed <- tryCatch(
+      {
+        do.call(what$initializer, what$initargs, quote = TRUE)
+        NULL
+      },
+      error = function(e) e
+    )
+    if (!is.null(failed)) {
+      message(sprintf("the initializer of a pool's worker (pid %d) failed: %s", Sys.getpid(), conditionMessage(failed)))
+      return(1L)
+    }
+  }
+  worker_begin(what$pool, what$lane, what$maxtasks, what$inherited)
+  worker_loop()
+  finish_child()
+  0L
+}
+
+worker_loop <- function() {
+  repeat {
+    trace <- NULL
+    over <- tryCatch(
+      withCallingHandlers(worker_run(), error = function(e) trace <<- traceback_of(sys.calls())),
+      error = function(e) {
+        publish_failure(worker_fail, e, trace)
+        FALSE
+      },
+      interrupt = function(i) {
+        worker_fail(list(simpleError("interrupted"), NULL, Sys.getpid()))
+        FALSE
+      }
+    )
+    if (over) break
+  }
+}
+
+# The call that computes an element; as lapply() makes it, so that errors show the same call
+each_call <- quote(forceAndCall(1, FUN, X[[i]], ...))
+
+new_frame <- function(FUN, ...) {
+  X <- NULL
+  i <- 0L
+  args <- NULL
+  environment()
+}
+
+# body: list(args, globals, packages, star, seed), see pool_job()
+worker_frame <- function(FUN, body) {
+  if (length(body[[2L]]) || length(body[[3L]])) apply_needs(list(globals = body[[2L]], packages = body[[3L]]))
+  if (length(body[[1L]])) do.call(new_frame, c(list(FUN = FUN), body[[1L]]), quote = TRUE) else new_frame(FUN)
+}
+
+# Elements of an iterable that travelled in one piece
+worker_slice <- function(x, first, count) {
+  if (!is.vector(x) || is.object(x)) x <- as.list(x)
+  x[first + seq_len(count)]
+}

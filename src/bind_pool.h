@@ -1,0 +1,84 @@
+// What the owner of a pool knows: its workers, its jobs, and what came back.
+#pragma once
+
+#include "bind_session.h"
+#include "core/job_board.h"
+
+#include <deque>
+#include <map>
+
+namespace mp::bind {
+
+struct Seat { // a worker's place in the pool; the lane number is its index
+  ChildRef child;
+  int64_t started_ns = 0;
+};
+
+struct PoolJob {
+  JobOwner owner;
+  uint64_t index = 0;      // on the ring
+  bool submitted = false, retired = false;
+  bool fragile = false;    // a worker died in it: the hint `done_chunks` may lag
+  bool each = false;       // every element is awaited (imap)
+  int64_t timeout_ns = 0;  // for one element
+  int retries = 0;
+  std::map<uint64_t, int> tried;
+  std::vector<int> places; // position -> 1-based element; empty: position + 1
+  Rcpp::List values, failures; // by element; a failure is a condition
+  std::deque<int> arrived; // elements in the order of completion that nobody took yet
+  bool done() const { return owner.settled(); }
+};
+
+class PoolOwner {
+ public:
+  PoolOwner(int workers, SEXP start);
+  ~PoolOwner();
+  int submit(std::unique_ptr<PoolJob> job); // its id
+  PoolJob& job(int id);
+  void forget(int id);    // its results were taken, or nobody wants them
+  void abandon(int id) { abandoned_.push_back(id); } // forget() it once it is done; allocates nothing of R
+  void start_all();
+  void attend();          // everything that is to be done now; never waits
+  // Waits until ready() or the deadline. False: not in time.
+  template <class Ready> bool wait(const Wait& wait, Ready ready);
+  void cancel(int id);
+  void close();
+  void terminate();
+  bool joined();          // all workers have left
+  bool closing() const { return closing_; }
+  uint64_t block() const { return block_; }
+  uint32_t depth() const { return depth_; }
+  const std::vector<Seat>& seats() const { return seats_; }
+  bool is_done(int id) { return jobs_.count(id) == 0 || jobs_[id]->done(); }
+  size_t unfinished() const;
+  std::vector<Token> tokens() const;
+  bool news();            // for a waiter's look: attend() has something to do
+
+ private:
+  void start(size_t lane);
+  void bury(size_t lane); // a worker is gone
+  void collect(PoolJob& job);
+  void fail(PoolJob& job, uint64_t position, SEXP condition);
+  void expire(PoolJob& job);
+  void sweep_cancelled();
+
+  uint64_t block_ = 0;
+  uint32_t depth_;
+  Rcpp::Function start_;
+  std::vector<Seat> seats_;
+  std::map<int, std::unique_ptr<PoolJob>> jobs_;
+  std::deque<int> waiting_; // jobs that found the ring full
+  struct Ghost {            // a job that is over or cancelled, still looked at by a worker
+    uint64_t block;
+    int64_t kill_ns;
+  };
+  std::vector<Ghost> ghosts_;
+  std::vector<int> abandoned_;
+  int next_id_ = 1;
+  int failed_starts_ = 0;
+  bool closing_ = false, terminated_ = false;
+};
+
+PoolOwner& pool_of(SEXP pointer);
+
+} // namespace mp::bind

@@ -1,0 +1,342 @@
+// Children of this R: fork and spawn, their output, how they leave, what they return.
+#include "bind_session.h"
+
+#include <csignal>
+#include <cstring>
+#include <unistd.h>
+
+using namespace mp;
+using namespace mp::bind;
+
+namespace {
+
+std::vector<ChildRef> all;       // running, or with output that was not shown yet
+uint64_t my_process = 0;         // in a child: its Process block
+void (*r_interrupt)(int) = nullptr; // R's own handler for SIGINT
+
+struct Owned { // what the external pointer of a Process holds
+  ChildRef child;
+  uint32_t depth;
+};
+
+void on_interrupt(int signal) {
+  // Ctrl-C goes to the whole foreground group; only the owner of a job decides that it is to stop.
+  if (interrupt_wanted && interrupt_wanted() && r_interrupt) r_interrupt(signal);
+}
+
+void install_interrupt_handler() {
+  struct sigaction now;
+  sigaction(SIGINT, nullptr, &now);
+  if (now.sa_handler != on_interrupt && now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN)
+    r_interrupt = now.sa_handler;
+  std::memset(&now, 0, sizeof now);
+  now.sa_handler = on_interrupt;
+  sigemptyset(&now.sa_mask);
+  sigaction(SIGINT, &now, nullptr);
+}
+
+void leave_at_exit(SEXP) { leave_process(my_process, 0); }
+
+// quit() in a fork must not run the parent's finalizers nor delete its temporary folder. The functions are
+// replaced in this process; who calls .Internal(quit()) is caught by an exit finalizer, the last one
+// registered and so the first to run.
+void replace_quit() {
+  SEXP leave = PROTECT(Rf_eval(Rf_install("leave_by_quit"), package_namespace()));
+  for (const char* name : {"quit", "q"}) {
+    SEXP symbol = Rf_install(name);
+    R_unLockBinding(symbol, R_BaseEnv);
+    Rf_defineVar(symbol, leave, R_BaseEnv);
+  }
+  SEXP last = PROTECT(R_MakeExternalPtr(nullptr, R_NilValue, R_NilValue));
+  R_RegisterCFinalizerEx(last, leave_at_exit, TRUE);
+  R_PreserveObject(last);
+  UNPROTECT(2);
+}
+
+struct ChildRun {
+  SEXP call;
+  int code;
+};
+
+void run_child(void* data) {
+  auto* run = static_cast<ChildRun*>(data);
+  replace_quit();
+  SEXP value = Rf_eval(run->call, package_namespace());
+  run->code = Rf_isInteger(value) && Rf_length(value) == 1 ? INTEGER(value)[0] : 0;
+}
+
+[[noreturn]] void be_child(SEXP call, uint64_t process) {
+  my_process = process;
+  for (const ChildRef& sibling : all) close_child(sibling->child);
+  all.clear();
+  install_interrupt_handler();
+  ChildRun run{call, 1};
+  R_ToplevelExec(run_child, &run); // a jump to top level leaves with code 1
+  leave_process(process, run.code);
+}
+
+void print_out(void* text) { Rprintf("%s", static_cast<const char*>(text)); }
+void print_err(void* text) { REprintf("%s", static_cast<const char*>(text)); }
+
+// R's printing may jump (a sink's connection may fail); that must not pass through the core.
+void emit(const std::string& text, int stream) {
+  constexpr size_t piece = 4000;
+  for (size_t at = 0; at < text.size(); at += piece) {
+    std::string part = text.substr(at, piece);
+    R_ToplevelExec(stream == 0 ? print_out : print_err, const_cast<char*>(part.c_str()));
+  }
+}
+
+void show_child(RChild& c, bool all_of_it) {
+  for (int stream = 0; stream < 2; ++stream) {
+    std::string& partial = c.partial[stream];
+    for (int round = 0; round < 16 || all_of_it; ++round) {
+      std::string text = read_output(c.child, stream, 1 << 16);
+      if (text.empty()) break;
+      partial += text;
+      size_t end = partial.rfind('\n');
+      if (end == std::string::npos) continue;
+      std::string lines = partial.substr(0, end + 1);
+      partial.erase(0, end + 1);
+      emit(lines, stream);
+    }
+    if (all_of_it && !partial.empty()) {
+      std::string rest;
+      rest.swap(partial);
+      emit(rest + "\n", stream);
+    }
+  }
+}
+
+void forget_shown() {
+  for (size_t i = 0; i < all.size();) {
+    if (all[i]->shown) all.erase(all.begin() + long(i));
+    else ++i;
+  }
+}
+
+void release_child(void* data) { delete static_cast<Owned*>(data); }
+
+void finalize_child(SEXP pointer) {
+  auto* o = static_cast<Owned*>(R_ExternalPtrAddr(pointer));
+  if (!o) return;
+  R_ClearExternalPtr(pointer);
+  if (o->depth == fork_depth()) at_next_entry(release_child, o);
+}
+
+void drop_block(void* data) { heap().drop(reinterpret_cast<uint64_t>(data)); }
+
+ChildRef new_child() {
+  uint32_t depth = fork_depth();
+  ChildRef c(new RChild, [depth](RChild* r) {
+    if (depth == fork_depth()) { // a copy in a fork belongs to the parent
+      close_child(r->child);
+      if (r->process) at_next_entry(drop_block, reinterpret_cast<void*>(r->process));
+    }
+    delete r;
+  });
+  c->process = heap().allocate(sizeof(ProcessShared), Kind::Process);
+  return c;
+}
+
+// A block with an encoded value, a child of `parent`.
+uint64_t store_value(SEXP value, uint64_t parent) {
+  codec::Encoding e = codec::encode(value);
+  std::vector<Reference> refs = references_of(e.handles());
+  uint64_t block = heap().allocate(e.size() + refs.size() * sizeof(Reference), Kind::Bytes, false);
+  e.write(heap().at(block));
+  if (!refs.empty()) {
+    std::memcpy(heap().at(block + e.size()), refs.data(), refs.size() * sizeof(Reference));
+    heap().seal(block, e.size(), uint32_t(refs.size()));
+  }
+  heap().set_parent(block, parent);
+  heap().drop(block);
+  return block;
+}
+
+ProcessShared& shared(uint64_t process) { return *heap().at<ProcessShared>(process); }
+
+} // namespace
+
+namespace mp::bind {
+
+RChild& process_child(SEXP pointer) {
+  if (TYPEOF(pointer) != EXTPTRSXP || !R_ExternalPtrAddr(pointer))
+    throw Error{"ValueError", "only the process that started a process can ask this"};
+  auto* o = static_cast<Owned*>(R_ExternalPtrAddr(pointer));
+  if (o->depth != fork_depth())
+    throw Error{"ProcessError", "only the process that started a process can ask this"};
+  return *o->child;
+}
+
+ChildRef fork_r(SEXP call, Output output) {
+  ChildRef c = new_child();
+  if (fork_child(c->child, output)) be_child(call, c->process);
+  all.push_back(c);
+  return c;
+}
+
+ChildRef spawn_r(SEXP payload) {
+  ChildRef c = new_child();
+  shared(c->process).payload = store_value(payload, c->process);
+  Rcpp::Shield<SEXP> call(Rf_lang1(Rf_install("spawn_command")));
+  Rcpp::Shield<SEXP> command(Rcpp::Rcpp_fast_eval(call, package_namespace()));
+  Rcpp::List parts(command);
+  spawn_child(c->child, Rcpp::as<std::vector<std::string>>(parts["arguments"]),
+              Rcpp::as<std::vector<std::string>>(parts["environment"]), c->process);
+  all.push_back(c);
+  return c;
+}
+
+bool is_over(RChild& c) {
+  if (!poll_child(c.child)) return false;
+  if (!c.shown) {
+    c.shown = true;
+    show_child(c, true);
+    close_child(c.child);
+    reap();
+  }
+  return true;
+}
+
+int exit_status(RChild& c) {
+  uint32_t left = shared(c.process).left.load(std::memory_order_acquire);
+  return left && c.child.status >= 0 ? int(left) - 1 : c.child.status;
+}
+
+void show_output() {
+  std::vector<ChildRef> now(all); // printing may run R code that starts processes
+  for (const ChildRef& c : now)
+    if (!c->shown) show_child(*c, false);
+  forget_shown();
+}
+
+void send_signal(RChild& c, int signal) { signal_child(c.child, signal); }
+
+} // namespace mp::bind
+
+// `spawn`: a list for a fresh R; otherwise `what` is a call that a fork evaluates.
+// [[Rcpp::export(rng = false)]]
+SEXP process_start(SEXP what, bool spawn, bool silent) {
+  return entry([&] {
+    ChildRef c = spawn ? spawn_r(what) : fork_r(what, silent ? Output::Discarded : Output::Captured);
+    Rcpp::Shield<SEXP> p(R_MakeExternalPtr(new Owned{c, fork_depth()}, R_NilValue, R_NilValue));
+    R_RegisterCFinalizerEx(p, finalize_child, FALSE);
+    return SEXP(p);
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+int process_pid(SEXP process) {
+  return entry([&] { return int(process_child(process).child.pid); });
+}
+
+// NULL while it runs, else its exit code, or -signal.
+// [[Rcpp::export(rng = false)]]
+SEXP process_status(SEXP process) {
+  return entry([&] {
+    RChild& c = process_child(process);
+    return is_over(c) ? Rf_ScalarInteger(exit_status(c)) : R_NilValue;
+  });
+}
+
+// Waits for processes: which of them are over. `all_of_them`: waits for the last, else for the first.
+// [[Rcpp::export(rng = false)]]
+Rcpp::LogicalVector process_join(Rcpp::List processes, SEXP timeout, bool all_of_them) {
+  return entry([&] {
+    Wait wait = wait_for(timeout);
+    std::vector<RChild*> cs;
+    for (SEXP p : processes) cs.push_back(&process_child(p));
+    Waiter waiter(wait);
+    for (;;) {
+      size_t over = 0;
+      for (RChild* c : cs) over += is_over(*c);
+      if (over == cs.size() || (over && !all_of_them) || platform::now_ns() >= wait.deadline) break;
+      Status s = waiter.until([&] {
+        bool changed = false;
+        for (RChild* c : cs) {
+          if (c->child.over) continue;
+          if (is_alive(c->child.token)) waiter.watch(c->child.token);
+          else if (!is_expected(c->child.token)) changed = true;
+        }
+        return changed;
+      });
+      check(s);
+      for (RChild* c : cs) // its life is over; the system may need a moment more
+        if (!is_expected(c->child.token) && !await_child(c->child, 20) && interruptible_tick(nullptr)) interrupt();
+    }
+    show_output();
+    Rcpp::LogicalVector r(processes.size());
+    for (size_t i = 0; i < cs.size(); ++i) r[long(i)] = cs[i]->child.over;
+    return r;
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+void process_signal(SEXP process, int signal) {
+  entry([&] { signal_child(process_child(process).child, signal); });
+}
+
+// What it returned: list(status, value), or NULL if it has left nothing.
+// [[Rcpp::export(rng = false)]]
+SEXP process_result(SEXP process) {
+  return entry([&]() -> SEXP {
+    ProcessShared& p = shared(process_child(process).process);
+    uint64_t block = p.result.load(std::memory_order_acquire); // pairs with process_publish()
+    if (!block) return R_NilValue;
+    Rcpp::Shield<SEXP> value(codec::decode(heap().at(block), heap().bytes_of(block)));
+    return Rcpp::List::create(int(p.result_status.load(std::memory_order_relaxed)), SEXP(value));
+  });
+}
+
+// In a child: what it returns, or its error.
+// [[Rcpp::export(rng = false)]]
+void process_publish(SEXP value, int status) {
+  entry([&] {
+    uint64_t block = store_value(value, my_process);
+    ProcessShared& p = shared(my_process);
+    p.result_status.store(uint32_t(status), std::memory_order_relaxed);
+    p.result.store(block, std::memory_order_release); // pairs with process_result()
+  });
+}
+
+// In a spawned R: joins the session of its parent; returns what to run.
+// [[Rcpp::export(rng = false)]]
+SEXP process_spawned(std::string variable) {
+  try {
+    prepare_kinds();
+    my_process = join_spawned(variable);
+  } catch (const Error& e) {
+    raise(e.kind, e.message);
+  }
+  return entry([&] {
+    install_interrupt_handler();
+    uint64_t block = shared(my_process).payload;
+    return codec::decode(heap().at(block), heap().bytes_of(block));
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+void process_leave(int status) { leave_process(my_process, status); }
+
+// Whether this process is a child of the package's.
+// [[Rcpp::export(rng = false)]]
+bool in_child() { return my_process != 0; }
+
+// [[Rcpp::export(rng = false)]]
+void output_show() {
+  entry([&] { show_output(); });
+}
+
+// pids of the children that run.
+// [[Rcpp::export(rng = false)]]
+Rcpp::IntegerVector children_running() {
+  return entry([&] {
+    std::vector<ChildRef> now(all);
+    Rcpp::IntegerVector pids;
+    for (const ChildRef& c : now)
+      if (!is_over(*c)) pids.push_back(c->child.pid);
+    forget_shown();
+    return pids;
+  });
+}

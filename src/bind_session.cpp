@@ -1,0 +1,251 @@
+#include "bind_session.h"
+
+#include "core/job_board.h"
+#include "core/lock.h"
+#include "core/pipe.h"
+
+#include <Rversion.h>
+#include <csignal>
+#include <unordered_map>
+
+namespace mp::bind {
+namespace {
+
+// Process-local; a fork copies them with the R objects that they count.
+std::unordered_map<uint64_t, int> hold_counts; // block -> R pointers to it
+struct Later {
+  void (*what)(void*);
+  void* data;
+};
+std::vector<Later> later;
+
+void let_go(uint64_t block) {
+  auto it = hold_counts.find(block);
+  if (it == hold_counts.end() || --it->second > 0) return;
+  hold_counts.erase(it);
+  heap().drop(block);
+}
+
+void let_go_later(void* data) {
+  std::unique_ptr<Handle> h(static_cast<Handle*>(data));
+  let_go(h->block);
+}
+
+void finalize_handle(SEXP pointer) {
+  auto* h = static_cast<Handle*>(R_ExternalPtrAddr(pointer));
+  if (!h) return;
+  R_ClearExternalPtr(pointer);
+  at_next_entry(let_go_later, h);
+}
+
+SEXP handle_tag() {
+  static SEXP tag = Rf_install("multiprocessing_handle");
+  return tag;
+}
+
+SEXP frame_value(SEXP env, const char* name) {
+  SEXP symbol = Rf_install(name);
+#if R_VERSION >= R_Version(4, 5, 0)
+  return R_getVarEx(symbol, env, FALSE, R_NilValue);
+#else
+  SEXP v = Rf_findVarInFrame(env, symbol);
+  return v == R_UnboundValue ? R_NilValue : v;
+#endif
+}
+
+// The pointer inside one of our R6 objects, or the pointer itself; NULL for anything else.
+SEXP pointer_in(SEXP x) {
+  if (TYPEOF(x) == EXTPTRSXP) return R_ExternalPtrTag(x) == handle_tag() ? x : R_NilValue;
+  if (TYPEOF(x) != ENVSXP || !Rf_inherits(x, "multiprocessing_handle")) return R_NilValue;
+  SEXP enclosure = frame_value(x, ".__enclos_env__");
+  if (TYPEOF(enclosure) != ENVSXP) return R_NilValue;
+  SEXP fields = frame_value(enclosure, "private");
+  if (TYPEOF(fields) != ENVSXP) return R_NilValue;
+  SEXP p = frame_value(fields, "ptr");
+  return TYPEOF(p) == EXTPTRSXP && R_ExternalPtrTag(p) == handle_tag() ? p : R_NilValue;
+}
+
+bool describe(SEXP x, codec::HandleId* out) {
+  SEXP p = pointer_in(x);
+  if (p == R_NilValue) return false;
+  auto* h = static_cast<Handle*>(R_ExternalPtrAddr(p));
+  if (!h) return false; // closed: travels as an ordinary object whose pointer is nil
+  *out = {uint32_t(h->kind), h->block, h->serial};
+  return true;
+}
+
+// May signal R errors, throws nothing.
+SEXP revive(const codec::HandleId& id, bool external_pointer) {
+  if (!heap().hold(id.block, id.serial)) return R_NilValue;
+  SEXP p = PROTECT(make_handle(id.block, Kind(id.kind)));
+  if (external_pointer) {
+    UNPROTECT(1);
+    return p;
+  }
+  SEXP kind = PROTECT(Rf_ScalarInteger(int(id.kind)));
+  SEXP call = PROTECT(Rf_lang3(Rf_install("revive_handle"), kind, p));
+  SEXP r = Rf_eval(call, package_namespace());
+  UNPROTECT(3);
+  return r;
+}
+
+void forked() { later.clear(); } // the parent's; what they own stays the parent's
+
+void check_interrupt(void*) { R_CheckUserInterrupt(); }
+
+} // namespace
+
+bool (*interrupt_wanted)() = nullptr;
+
+SEXP package_namespace() {
+  static SEXP ns = R_FindNamespace(Rf_ScalarString(Rf_mkChar("multiprocessing")));
+  return ns;
+}
+
+void prepare_kinds() {
+  static bool done = false;
+  if (done) return;
+  done = true;
+  register_lock_kind();
+  register_pipe_kind();
+  register_pool_kind();
+  codec::set_hooks({describe, revive});
+  install_fork_handlers();
+  on_fork_child(forked);
+}
+
+void enter() {
+  if (!heap_exists()) {
+    prepare_kinds();
+    Heap::create();
+    join_session();
+  }
+  if (self() == 0)
+    throw Error{"ProcessError",
+                "this process was forked when the session had no free place for it: it cannot use "
+                "locks, queues or pools (at most " + std::to_string(kSlots) + " processes at a time)"};
+  while (!later.empty()) {
+    Later l = later.back();
+    later.pop_back();
+    l.what(l.data);
+  }
+}
+
+void at_next_entry(void (*what)(void*), void* data) { later.push_back({what, data}); }
+
+void raise(const std::string& kind, const std::string& message) {
+  Rcpp::Language call("abort", kind, message);
+  Rcpp::Rcpp_fast_eval(call, package_namespace());
+  Rcpp::stop(message); // not reached: abort() does not return
+}
+
+SEXP make_handle(uint64_t block, Kind kind) {
+  ++hold_counts[block];
+  auto* h = new Handle{kind, block, heap().serial_of(block)};
+  SEXP p = PROTECT(R_MakeExternalPtr(h, handle_tag(), R_NilValue));
+  R_RegisterCFinalizerEx(p, finalize_handle, FALSE);
+  UNPROTECT(1);
+  return p;
+}
+
+bool is_open(SEXP pointer) {
+  return TYPEOF(pointer) == EXTPTRSXP && R_ExternalPtrTag(pointer) == handle_tag() &&
+         R_ExternalPtrAddr(pointer) != nullptr;
+}
+
+Handle& handle_of(SEXP pointer, Kind kind) {
+  if (!is_open(pointer)) throw Error{"ValueError", "this handle is closed"};
+  auto* h = static_cast<Handle*>(R_ExternalPtrAddr(pointer));
+  if (h->kind != kind) throw Error{"ValueError", "this handle is of another kind"};
+  return *h;
+}
+
+void close_handle(SEXP pointer) {
+  if (!is_open(pointer)) return;
+  std::unique_ptr<Handle> h(static_cast<Handle*>(R_ExternalPtrAddr(pointer)));
+  R_ClearExternalPtr(pointer);
+  let_go(h->block);
+}
+
+std::vector<Reference> references_of(const std::vector<codec::HandleId>& handles) {
+  std::vector<Reference> refs;
+  for (const codec::HandleId& id : handles) refs.push_back({Heap::page_of(id.block), id.serial});
+  return refs;
+}
+
+Wait wait_for(SEXP timeout) {
+  Wait w;
+  w.tick = interruptible_tick;
+  if (Rf_isNull(timeout)) return w;
+  double seconds = (Rf_isNumeric(timeout) && Rf_length(timeout) == 1) ? Rf_asReal(timeout) : NA_REAL;
+  if (std::isnan(seconds))
+    throw Error{"ValueError", "`timeout` must be NULL (wait for ever) or one number of seconds"};
+  if (seconds <= 0) w.deadline = 0;
+  else if (seconds < 9e9) w.deadline = platform::now_ns() + int64_t(seconds * 1e9);
+  return w;
+}
+
+bool interruptible_tick(void*) {
+  show_output();
+  return !R_ToplevelExec(check_interrupt, nullptr);
+}
+
+void interrupt() { throw Rcpp::internal::InterruptedException(); }
+
+} // namespace mp::bind
+
+using namespace mp;
+using namespace mp::bind;
+
+// [[Rcpp::export(rng = false)]]
+bool handle_is_open(SEXP pointer) { return is_open(pointer); }
+
+// [[Rcpp::export(rng = false)]]
+void handle_close(SEXP pointer) {
+  entry([&] { close_handle(pointer); });
+}
+
+// [[Rcpp::export(rng = false)]]
+std::string handle_id(SEXP pointer) {
+  if (!is_open(pointer)) return "closed";
+  auto* h = static_cast<Handle*>(R_ExternalPtrAddr(pointer));
+  return std::to_string(h->serial);
+}
+
+// Blocks, bytes and a problem found in the heap ("" when it is consistent).
+// [[Rcpp::export(rng = false)]]
+Rcpp::List heap_check() {
+  return entry([&] {
+    reap();
+    HeapReport r = heap().check();
+    return Rcpp::List::create(Rcpp::_["blocks"] = double(r.used_blocks), Rcpp::_["bytes"] = double(r.used_bytes),
+                              Rcpp::_["backed"] = double(r.backed_bytes), Rcpp::_["total"] = double(r.total_bytes),
+                              Rcpp::_["problem"] = r.problem);
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+bool reap_processes() {
+  return entry([&] { return reap(); });
+}
+
+// [[Rcpp::export(rng = false)]]
+bool session_exists() { return heap_exists(); }
+
+// [[Rcpp::export(rng = false)]]
+int fork_count() { return int(fork_depth()); }
+
+// [[Rcpp::export(rng = false)]]
+SEXP codec_encode(SEXP x) {
+  return entry([&]() -> SEXP {
+    codec::Encoding e = codec::encode(x);
+    Rcpp::Shield<SEXP> raw(Rf_allocVector(RAWSXP, R_xlen_t(e.size())));
+    e.write(RAW(raw));
+    return raw;
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+SEXP codec_decode(SEXP raw) {
+  return entry([&] { return codec::decode(RAW(raw), uint64_t(Rf_xlength(raw))); });
+}

@@ -1,0 +1,94 @@
+// What the binding files share: the session of this process, handles, errors, interrupts, children.
+// The binding is the only place that knows both R (through Rcpp) and the core.
+#pragma once
+
+#include <Rcpp.h>
+
+#include "codec/codec.h"
+#include "core/heap.h"
+#include "core/process.h"
+
+#include <cmath>
+#include <memory>
+
+namespace mp::bind {
+
+// Every entry from R starts here: makes the session on first use, refuses to run in a fork that found no
+// place in it, and lets go of what R's collector has found dead.
+void enter();
+void prepare_kinds();
+SEXP package_namespace();
+
+[[noreturn]] void raise(const std::string& kind, const std::string& message);
+
+// Runs an entry's body; what the core and the codec throw becomes a classed R condition.
+template <class F> auto entry(F body) -> decltype(body()) {
+  try {
+    enter();
+    return body();
+  } catch (const Error& e) {
+    raise(e.kind, e.message);
+  } catch (const codec::EncodeError& e) {
+    std::string where = e.where.empty() ? "the value" : "the value's element " + e.where;
+    raise("EncodingError", where + " cannot be sent to another process: " + e.what());
+  } catch (const codec::DecodeError& e) {
+    raise("EncodingError", std::string("a message could not be read: ") + e.what());
+  } catch (const codec::Unwind& u) {
+    throw Rcpp::LongjumpException(u.token);
+  }
+}
+
+// --- handles: R's external pointers to blocks -----------------------------------------------------
+
+struct Handle {
+  Kind kind;
+  uint64_t block;
+  uint64_t serial;
+};
+
+// The caller's hold on `block` passes to the new pointer.
+SEXP make_handle(uint64_t block, Kind kind);
+Handle& handle_of(SEXP pointer, Kind kind);
+inline uint64_t block_of(SEXP pointer, Kind kind) { return handle_of(pointer, kind).block; }
+void close_handle(SEXP pointer);
+bool is_open(SEXP pointer);
+std::vector<Reference> references_of(const std::vector<codec::HandleId>& handles);
+
+// Takes note of something to be done at the next entry: finalizers may run inside any allocation.
+void at_next_entry(void (*what)(void*), void* data);
+
+// --- waiting --------------------------------------------------------------------------------------
+
+// NULL: for ever; 0 or less: does not wait. Between sleeps the children's output is shown and Ctrl-C seen.
+Wait wait_for(SEXP timeout);
+bool interruptible_tick(void*);
+[[noreturn]] void interrupt();
+inline void check(Status s) {
+  if (s == Status::Interrupted) interrupt();
+}
+
+// --- children -------------------------------------------------------------------------------------
+
+struct RChild {
+  Child child;
+  uint64_t process = 0; // the Process block, held while this exists
+  std::string partial[2];
+  bool shown = false;   // everything it printed was shown
+  bool expired = false; // killed because its element took longer than task_timeout
+};
+using ChildRef = std::shared_ptr<RChild>;
+
+// Forks; the child evaluates `call` in the package's namespace and leaves. `output`: Captured or Discarded.
+ChildRef fork_r(SEXP call, Output output);
+// A fresh R that evaluates what `payload` (a list) says, see spawned_main().
+ChildRef spawn_r(SEXP payload);
+bool is_over(RChild& c); // polls; the first time it is over shows what is left of its output
+int exit_status(RChild& c);
+void show_output();      // of all children, whole lines
+void send_signal(RChild& c, int signal);
+RChild& process_child(SEXP pointer); // of process_start()'s pointer; throws if it is another process's
+
+// A worker's interrupt handler asks this; set by the worker's loop.
+extern bool (*interrupt_wanted)();
+
+} // namespace mp::bind

@@ -1,0 +1,263 @@
+// A worker's loop: claims chunks, evaluates, publishes. R code runs between; a jump out of it ends in the
+// R function worker_main(), which reports it and comes back here.
+#include "bind_session.h"
+
+#include "core/job_board.h"
+#include "stream.h"
+
+#include <unistd.h>
+
+using namespace mp;
+using namespace mp::bind;
+
+namespace {
+
+// Process-local, static: nothing of it is lost when R jumps out of the loop.
+struct Run {
+  std::unique_ptr<Worker> worker;
+  Claim claim;
+  bool active = false;    // a chunk is claimed; `position` is the element that comes next
+  bool evaluating = false; // `position` has begun
+  uint64_t position = 0;
+  uint64_t loaded = 0;    // serial of the job whose frame is ready
+  SEXP frame = nullptr;   // environment with FUN, X, i and `...` (preserved)
+  SEXP inherited = nullptr; // frame of fork_map(): function and elements are here already (preserved)
+  bool star = false;      // elements are argument lists
+  bool seeded = false;
+  Stream stream;
+  int chunks_left = -1;   // maxtasksperchild
+  uint32_t depth = 0;
+} run;
+
+bool cancelled() { return run.active && run.worker->cancelled(run.claim); }
+
+struct CachedFunction {
+  uint64_t serial;
+  SEXP function; // preserved
+};
+std::vector<CachedFunction> functions;
+constexpr size_t kCachedFunctions = 16;
+
+SEXP function_of(const Reference& ref) {
+  for (CachedFunction& f : functions)
+    if (f.serial == ref.serial) return f.function;
+  uint64_t block = ref.page * kPageBytes;
+  Rcpp::Shield<SEXP> f(codec::decode(heap().at(block), heap().bytes_of(block)));
+  if (functions.size() == kCachedFunctions) {
+    R_ReleaseObject(functions.front().function);
+    functions.erase(functions.begin());
+  }
+  R_PreserveObject(f);
+  functions.push_back({ref.serial, f});
+  return f;
+}
+
+void keep(SEXP& place, SEXP value) {
+  if (value) R_PreserveObject(value);
+  if (place) R_ReleaseObject(place);
+  place = value;
+}
+
+const uint8_t* span_at(const Span& s) { return heap().at(run.claim.job + s.offset); }
+
+SEXP symbol(const char* name) { return Rf_install(name); }
+
+// A job that this worker has not seen before: its function, arguments, variables.
+void load_job() {
+  JobShared& j = job_at(run.claim.job);
+  uint64_t serial = heap().serial_of(run.claim.job);
+  if (run.loaded == serial) return;
+  run.loaded = 0;
+  if (!j.function.page) {
+    keep(run.frame, run.inherited);
+    run.star = run.seeded = false;
+  } else {
+    Rcpp::Shield<SEXP> fun(function_of(j.function));
+    Rcpp::Shield<SEXP> body(codec::decode(span_at(j.body), j.body.bytes));
+    Rcpp::Shield<SEXP> call(Rf_lang3(symbol("worker_frame"), fun, body));
+    Rcpp::Shield<SEXP> frame(Rcpp::Rcpp_fast_eval(call, package_namespace()));
+    keep(run.frame, frame);
+    run.star = LOGICAL(VECTOR_ELT(body, 3))[0];
+    SEXP seed = VECTOR_ELT(body, 4);
+    run.seeded = !Rf_isNull(seed);
+    if (run.seeded) run.stream = Stream::from_r(seed);
+  }
+  run.loaded = serial;
+}
+
+// The elements of the chunk, as X in the frame, numbered from 1; and the chunk's own preparations.
+void load_chunk() {
+  JobShared& j = job_at(run.claim.job);
+  uint64_t n = run.claim.end - run.claim.first;
+  if (!j.function.page) {
+    Rcpp::Shield<SEXP> number(Rf_ScalarInteger(int(run.claim.chunk) + 1));
+    Rcpp::Shield<SEXP> call(Rf_lang2(symbol("begin_chunk"), number));
+    Rcpp::Rcpp_fast_eval(call, run.frame);
+    return;
+  }
+  bool whole = false;
+  Rcpp::Shield<SEXP> x(codec::decode_slice(span_at(j.input), j.input.bytes, run.claim.first, n, &whole));
+  if (whole) {
+    Rcpp::Shield<SEXP> all(codec::decode(span_at(j.input), j.input.bytes));
+    Rcpp::Shield<SEXP> call(Rf_lang4(symbol("worker_slice"), all, R_NilValue, R_NilValue));
+    SETCADDR(call, Rf_ScalarReal(double(run.claim.first)));
+    SETCADDDR(call, Rf_ScalarReal(double(n)));
+    Rcpp::Shield<SEXP> part(Rcpp::Rcpp_fast_eval(call, package_namespace()));
+    Rf_defineVar(symbol("X"), part, run.frame);
+  } else {
+    Rf_defineVar(symbol("X"), x, run.frame);
+  }
+  if (run.seeded) run.stream.seek(run.claim.first);
+}
+
+void publish_value(SEXP value, ResultStatus status) {
+  alignas(8) uint8_t small[256];
+  uint64_t n = codec::encode_small(value, small, sizeof small);
+  if (n) {
+    std::memcpy(run.worker->room(run.claim, run.position, n), small, n);
+  } else {
+    codec::Encoding e = codec::encode(value);
+    std::vector<Reference> refs = references_of(e.handles());
+    e.write(run.worker->room(run.claim, run.position, e.size(), uint32_t(refs.size())));
+    if (!refs.empty()) run.worker->seal_result(refs);
+  }
+  run.worker->publish(run.claim, status);
+  ++run.position;
+  run.evaluating = false;
+}
+
+// Outcome of publishing inside the evaluation, where nothing may be thrown.
+std::exception_ptr publish_problem;
+bool publish_quietly(SEXP value) {
+  try {
+    publish_value(value, ResultStatus::Value);
+    return true;
+  } catch (...) {
+    publish_problem = std::current_exception();
+    return false;
+  }
+}
+
+// FUN(args[[1]], name = args[[2]], ...): the argument list stays out of the call.
+SEXP star_call(SEXP args, SEXP fun) {
+  R_xlen_t n = Rf_xlength(args);
+  SEXP names = PROTECT(Rf_getAttrib(args, R_NamesSymbol));
+  SEXP call = PROTECT(Rf_allocVector(LANGSXP, n + 1));
+  SETCAR(call, fun);
+  SEXP at = CDR(call);
+  for (R_xlen_t k = 0; k < n; ++k, at = CDR(at)) {
+    SEXP index = PROTECT(Rf_ScalarInteger(int(k) + 1));
+    SETCAR(at, Rf_lang3(R_Bracket2Symbol, symbol("args"), index));
+    if (names != R_NilValue && LENGTH(STRING_ELT(names, k)) > 0)
+      SET_TAG(at, Rf_installTrChar(STRING_ELT(names, k)));
+    UNPROTECT(1);
+  }
+  UNPROTECT(2);
+  return call;
+}
+
+// Evaluates the rest of the chunk. May longjmp: its frames own nothing.
+SEXP evaluate_chunk() {
+  SEXP fun = PROTECT(symbol("FUN"));
+  SEXP each = PROTECT(Rf_eval(symbol("each_call"), package_namespace()));
+  SEXP i = symbol("i");
+  bool inherited = !job_at(run.claim.job).function.page;
+  while (run.position < run.claim.end) {
+    if (run.worker->cancelled(run.claim)) break;
+    uint64_t k = run.position - run.claim.first;
+    run.worker->begin(run.claim, run.position);
+    run.evaluating = true;
+    if (run.seeded) run.stream.next_into_r();
+    SEXP value;
+    if (run.star) {
+      SEXP x = Rf_findVarInFrame(run.frame, symbol("X"));
+      SEXP args = PROTECT(VECTOR_ELT(x, R_xlen_t(k)));
+      Rf_defineVar(symbol("args"), args, run.frame);
+      SEXP call = PROTECT(star_call(args, fun));
+      value = PROTECT(Rf_eval(call, run.frame));
+      UNPROTECT(3);
+    } else {
+      int index = inherited ? int(run.position - starts_of(run.claim.job)[run.claim.chunk]) + 1 : int(k) + 1;
+      SEXP number = PROTECT(Rf_ScalarInteger(index));
+      Rf_defineVar(i, number, run.frame);
+      value = PROTECT(Rf_eval(each, run.frame));
+      UNPROTECT(2);
+    }
+    PROTECT(value);
+    if (run.depth != fork_depth()) platform::leave(0); // a fork that the function made came back here
+    bool published = publish_quietly(value);
+    UNPROTECT(1);
+    if (!published) break;
+  }
+  UNPROTECT(2);
+  return R_NilValue;
+}
+
+} // namespace
+
+// [[Rcpp::export(rng = false)]]
+void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited) {
+  entry([&] {
+    run.worker = std::make_unique<Worker>(block_of(pool, Kind::Pool), uint32_t(lane));
+    run.chunks_left = maxtasks;
+    run.depth = fork_depth();
+    run.active = false;
+    if (!Rf_isNull(inherited)) keep(run.inherited, inherited);
+    interrupt_wanted = cancelled;
+  });
+}
+
+// TRUE when the pool has no more work for this worker. An R error comes out as it is.
+// [[Rcpp::export(rng = false)]]
+bool worker_run() {
+  return entry([&] {
+    Wait idle;
+    idle.tick = [](void*) {
+      show_output(); // of this worker's own children
+      return false;
+    };
+    for (;;) {
+      if (!run.active) {
+        if (run.chunks_left == 0) return true;
+        if (run.worker->next(run.claim, idle) == Status::Ended) return true;
+        run.active = true;
+        run.position = run.claim.first;
+        load_job();
+        load_chunk();
+      }
+      Rcpp::unwindProtect([]() -> SEXP { return evaluate_chunk(); });
+      if (publish_problem) {
+        std::exception_ptr problem;
+        std::swap(problem, publish_problem);
+        std::rethrow_exception(problem);
+      }
+      if (run.position >= run.claim.end) run.worker->finish(run.claim);
+      run.active = false;
+      if (run.chunks_left > 0) --run.chunks_left;
+    }
+  });
+}
+
+// The element that was being computed failed: its error is its result, and the loop goes on after it.
+// [[Rcpp::export(rng = false)]]
+void worker_fail(SEXP failure) {
+  entry([&] {
+    if (!run.active) return;
+    if (run.worker->cancelled(run.claim)) {
+      run.active = false;
+      return;
+    }
+    if (!run.evaluating) run.worker->begin(run.claim, run.position); // before the first: loading failed
+    bool loaded = run.loaded == heap().serial_of(run.claim.job) && run.evaluating;
+    publish_value(failure, ResultStatus::Error);
+    while (!loaded && run.position < run.claim.end) { // then every element of the chunk fails with it
+      run.worker->begin(run.claim, run.position);
+      publish_value(failure, ResultStatus::Error);
+    }
+    if (run.position >= run.claim.end) {
+      run.worker->finish(run.claim);
+      run.active = false;
+      if (run.chunks_left > 0) --run.chunks_left;
+    }
+  });
+}

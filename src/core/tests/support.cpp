@@ -1,0 +1,229 @@
+#include "support.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace test {
+namespace {
+
+std::mt19937_64& generator() {
+  static thread_local std::mt19937_64 g(std::random_device{}());
+  static thread_local pid_t mine = getpid();
+  if (mine != getpid()) { // a fork would repeat its parent's numbers
+    mine = getpid();
+    g.seed(std::random_device{}());
+  }
+  return g;
+}
+
+// How often 1, 2, 3 ... fall into [0, 1), each time into the largest hole.
+double spread(uint64_t i) {
+  double x = 0, f = 0.5;
+  for (; i; i >>= 1, f /= 2)
+    if (i & 1) x += f;
+  return x;
+}
+
+enum class Traced { Killed, Ended, Refused };
+
+// Kills the child of `body` after `steps` instructions; `taken` gets how many it was when it ended.
+Traced step_child(const std::function<void()>& body, uint64_t steps, uint64_t* taken) {
+  Child child;
+  if (fork_child(child, Output::Captured)) {
+    if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) leave_process(0, 77);
+    raise(SIGSTOP);
+    body();
+    leave_process(0, 0);
+  }
+  int status = 0;
+  *taken = 0;
+  waitpid(child.pid, &status, 0);
+  while (WIFSTOPPED(status) && *taken < steps) {
+    int pass = WSTOPSIG(status) == SIGTRAP || WSTOPSIG(status) == SIGSTOP ? 0 : WSTOPSIG(status);
+    if (ptrace(PTRACE_SINGLESTEP, child.pid, nullptr, pass) != 0) break;
+    waitpid(child.pid, &status, 0);
+    ++*taken;
+  }
+  bool ended = !WIFSTOPPED(status);
+  if (!ended) {
+    kill(child.pid, SIGKILL);
+    waitpid(child.pid, &status, 0);
+  } else if (!WIFEXITED(status) || WEXITSTATUS(status) % 77 != 0) {
+    std::fprintf(stderr, "%s", read_output(child, 1, 10'000).c_str());
+    close_child(child);
+    throw Error{"TestError", "the traced child failed: status " + std::to_string(status)};
+  }
+  child.over = true;
+  close_child(child);
+  if (!ended) return Traced::Killed;
+  return WEXITSTATUS(status) == 0 ? Traced::Ended : Traced::Refused;
+}
+
+} // namespace
+
+void session() {
+  if (self()) return;
+  Heap::create(uint64_t(1) << 30);
+  install_fork_handlers();
+  register_lock_kind();
+  register_pipe_kind(); // and queues
+  register_pool_kind();
+  join_session();
+}
+
+bool soak() {
+  const char* v = std::getenv("MULTIPROCESSING_SOAK");
+  return v && std::strcmp(v, "1") == 0;
+}
+
+Wait within(int64_t ms) { return Wait::until(platform::now_ns() + ms * kMs); }
+uint64_t random_below(uint64_t n) { return generator()() % n; }
+void pause_us(uint64_t us) { std::this_thread::sleep_for(std::chrono::microseconds(us)); }
+
+bool eventually(const std::function<bool()>& condition, int64_t ms) {
+  int64_t end = platform::now_ns() + ms * kMs;
+  for (;;) {
+    bool late = platform::now_ns() >= end;
+    if (condition()) return true;
+    if (late) return false;
+    pause_us(200);
+  }
+}
+
+Kid::Kid(const std::function<int()>& body) {
+  if (!fork_child(child_, Output::Captured)) return;
+  int code = 98;
+  try {
+    code = body();
+  } catch (const Error& e) {
+    std::fprintf(stderr, "%s: %s\n", e.kind.c_str(), e.message.c_str());
+  }
+  leave_process(0, code);
+}
+
+Kid::~Kid() {
+  kill();
+  join();
+  close_child(child_);
+}
+
+int Kid::join(int64_t ms) {
+  bool said = child_.over;
+  if (!eventually([&] { return poll_child(child_); }, ms)) {
+    kill();
+    eventually([&] { return poll_child(child_); });
+    child_.status = kStuck;
+  }
+  if (!said && child_.status != 0 && child_.status != -SIGKILL)
+    for (int stream : {0, 1}) std::fprintf(stderr, "%s", read_output(child_, stream, 10'000).c_str());
+  return child_.status;
+}
+
+bool in_threads(int n, const std::function<bool(int)>& body) {
+  std::vector<char> good(size_t(n), 0);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < n; ++i)
+    threads.emplace_back([&, i] {
+      join_session();
+      good[size_t(i)] = body(i);
+      leave_session();
+    });
+  bool all = true;
+  for (int i = 0; i < n; ++i) {
+    threads[size_t(i)].join();
+    all = all && good[size_t(i)];
+  }
+  return all;
+}
+
+std::string heap_problem() {
+  HeapHeader& h = heap().header();
+  auto others = [&] {
+    reap();
+    int n = 0;
+    for (Participant& p : h.participants) n += SlotState::unpack(p.state.load()).life != Life::Free;
+    return n - 1;
+  };
+  if (!eventually([&] { return others() == 0; })) return "the dead keep their places";
+  return heap().check().problem;
+}
+
+Unchanged::Unchanged() {
+  session();
+  std::string p = heap_problem();
+  if (!p.empty()) throw Error{"TestError", p};
+  blocks_ = heap().check().used_blocks;
+}
+
+std::string Unchanged::problem() {
+  std::string p = heap_problem();
+  uint64_t now = heap().check().used_blocks;
+  if (p.empty() && now != blocks_)
+    p = std::to_string(now) + " blocks, there were " + std::to_string(blocks_);
+  return p;
+}
+
+bool die_anywhere(const std::function<void()>& body, const std::function<void(uint64_t)>& after,
+                  int64_t quick_ms) {
+  int64_t end = platform::now_ns() + (soak() ? 20 : 1) * quick_ms * kMs;
+  uint64_t length = 0, taken = 0;
+  if (step_child(body, UINT64_MAX, &length) == Traced::Refused) return false;
+  after(length);
+  for (uint64_t i = 1; platform::now_ns() < end && i < 8 * length; ++i) {
+    uint64_t k = uint64_t(spread(i) * double(length)) + random_below(8);
+    step_child(body, k, &taken);
+    after(k);
+  }
+  return true;
+}
+
+void fill_message(uint8_t* data, uint64_t sender, uint64_t number, uint64_t bytes) {
+  auto* w = reinterpret_cast<uint64_t*>(data);
+  w[0] = sender;
+  w[1] = number;
+  w[2] = bytes;
+  for (uint64_t i = 24; i < bytes; ++i) data[i] = uint8_t(sender * 31 + number * 7 + i);
+}
+
+std::vector<uint8_t> make_message(uint64_t sender, uint64_t number, uint64_t bytes) {
+  std::vector<uint8_t> m(std::max<uint64_t>(bytes, 24));
+  fill_message(m.data(), sender, number, m.size());
+  return m;
+}
+
+bool is_whole(const uint8_t* data, uint64_t bytes, uint64_t* sender, uint64_t* number) {
+  uint64_t w[3];
+  if (bytes < 24) return false;
+  std::memcpy(w, data, 24);
+  *sender = w[0];
+  *number = w[1];
+  if (w[2] != bytes) return false;
+  for (uint64_t i = 24; i < bytes; ++i)
+    if (data[i] != uint8_t(w[0] * 31 + w[1] * 7 + i)) return false;
+  return true;
+}
+
+Status send(uint64_t queue, uint64_t sender, uint64_t number, uint64_t bytes, const Wait& wait) {
+  bytes = std::max<uint64_t>(bytes, 24);
+  Outgoing out;
+  std::vector<uint8_t> small;
+  out.size = bytes;
+  if (bytes > kInlineBytes) {
+    out.segment = create_segment(bytes);
+    fill_message(segment_data(out.segment), sender, number, bytes);
+  } else {
+    small = make_message(sender, number, bytes);
+    out.bytes = small.data();
+  }
+  Status s = put_message(queue, out, wait);
+  if (s != Status::Ok && out.segment) heap().drop(out.segment);
+  return s;
+}
+
+} // namespace test

@@ -1,0 +1,114 @@
+// What the tests share: a session, child processes that answer with their exit code, and deaths at a
+// chosen machine instruction. Every wait here ends with its condition, or with a failure.
+#pragma once
+
+#include "catch.h"
+
+#include "guard.h"
+#include "heap.h"
+#include "job_board.h"
+#include "lock.h"
+#include "pipe.h"
+#include "process.h"
+#include "queue.h"
+
+#include <csignal>
+#include <functional>
+#include <random>
+#include <string>
+#include <sys/mman.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+namespace test {
+
+// The heap, with this process as a participant: the first line of every test case.
+void session();
+
+// MULTIPROCESSING_SOAK=1: all rounds. Otherwise as many as fit into a minute for everything.
+bool soak();
+inline int rounds(int quick, int all) { return soak() ? all : quick; }
+
+constexpr int64_t kMs = 1'000'000;
+mp::Wait within(int64_t ms); // from now
+inline mp::Wait at_once() { return mp::Wait::until(0); }
+
+uint64_t random_below(uint64_t n);
+void pause_us(uint64_t us);
+
+// Looks every now and then until it is true; false after `ms`.
+bool eventually(const std::function<bool()>& condition, int64_t ms = 10'000);
+
+// Memory that forked processes share, apart from the heap that is tested.
+template <class T> class Shared {
+ public:
+  Shared() {
+    void* p = mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) throw mp::Error{"TestError", "no shared memory"};
+    value_ = new (p) T();
+  }
+  ~Shared() { munmap(value_, sizeof(T)); }
+  Shared(const Shared&) = delete;
+  Shared& operator=(const Shared&) = delete;
+  T* operator->() const { return value_; }
+  T& operator*() const { return *value_; }
+
+ private:
+  T* value_;
+};
+
+// A forked process of the session. What `body` returns is its exit code; if it is not 0, what it said is
+// printed.
+class Kid {
+ public:
+  explicit Kid(const std::function<int()>& body);
+  ~Kid();
+  Kid(const Kid&) = delete;
+  Kid& operator=(const Kid&) = delete;
+  void kill(int signal = SIGKILL) { mp::signal_child(child_, signal); }
+  int join(int64_t ms = 30'000); // exit code or -signal; kStuck when it did not end in time
+  mp::Child& child() { return child_; }
+  mp::Token token() const { return child_.token; }
+  static constexpr int kStuck = 1000;
+
+ private:
+  mp::Child child_;
+};
+inline int sleep_for_ever() {
+  for (;;) pause();
+}
+using Kids = std::vector<std::unique_ptr<Kid>>;
+
+// Threads that are participants of their own. True if each body returned true.
+bool in_threads(int n, const std::function<bool(int)>& body);
+
+// Compares the heap with what it was: empty if nothing was lost or left, otherwise what was.
+class Unchanged {
+ public:
+  Unchanged();
+  std::string problem();
+  uint64_t blocks() const { return blocks_; }
+
+ private:
+  uint64_t blocks_;
+};
+// Waits until the dead are swept. Empty, or what is wrong with the heap.
+std::string heap_problem();
+
+// Runs `body` in a child one machine instruction at a time and kills it at instruction after instruction,
+// spread over the whole length, as many as fit into the time; calls `after(k)` after each death. False
+// where processes cannot be traced.
+bool die_anywhere(const std::function<void()>& body, const std::function<void(uint64_t)>& after,
+                  int64_t quick_ms = 1'200);
+
+// A message that proves itself whole: its bytes follow from its first words.
+std::vector<uint8_t> make_message(uint64_t sender, uint64_t number, uint64_t bytes);
+bool is_whole(const uint8_t* data, uint64_t bytes, uint64_t* sender, uint64_t* number);
+void fill_message(uint8_t* data, uint64_t sender, uint64_t number, uint64_t bytes);
+mp::Status send(uint64_t queue, uint64_t sender, uint64_t number, uint64_t bytes, const mp::Wait& wait);
+
+} // namespace test
+
+using namespace mp;
+using namespace test;

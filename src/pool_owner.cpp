@@ -1,0 +1,287 @@
+#include "bind_pool.h"
+
+#include <algorithm>
+#include <csignal>
+#include <unistd.h>
+
+namespace mp::bind {
+namespace {
+
+constexpr int64_t kGraceNs = 1'000'000'000; // for a worker to notice that its job was cancelled
+constexpr int kFailedStarts = 3;
+
+bool has_results(uint64_t job) {
+  JobShared& j = job_at(job);
+  auto* lanes = heap().at<ResultLane>(job + j.results);
+  for (uint32_t i = 0; i < j.lanes; ++i)
+    if (lanes[i].head.load(std::memory_order_acquire)) return true;
+  return false;
+}
+
+int element(const PoolJob& job, uint64_t position) {
+  return job.places.empty() ? int(position) + 1 : job.places[position];
+}
+
+void drop_block(void* block) { heap().drop(reinterpret_cast<uint64_t>(block)); }
+
+} // namespace
+
+PoolOwner::PoolOwner(int workers, SEXP start)
+    : block_(create_pool(uint32_t(workers))), depth_(fork_depth()), start_(start), seats_(size_t(workers)) {}
+
+PoolOwner::~PoolOwner() {
+  if (depth_ != fork_depth()) return; // a copy in a fork: the parent's
+  for (Seat& s : seats_)
+    if (s.child && !s.child->child.over) send_signal(*s.child, SIGKILL);
+  for (auto& j : jobs_) at_next_entry(drop_block, reinterpret_cast<void*>(j.second->owner.block()));
+  for (Ghost& g : ghosts_) at_next_entry(drop_block, reinterpret_cast<void*>(g.block));
+}
+
+void PoolOwner::start(size_t lane) {
+  Rcpp::List how = start_(int(lane));
+  Seat& s = seats_[lane];
+  s.child = Rcpp::as<bool>(how["spawn"]) ? spawn_r(how["what"])
+                         : fork_r(how["what"], Rcpp::as<bool>(how["silent"]) ? Output::Discarded : Output::Captured);
+  s.started_ns = platform::now_ns();
+}
+
+int PoolOwner::submit(std::unique_ptr<PoolJob> job) {
+  if (terminated_) throw Error{"ValueError", "this pool is terminated"};
+  if (closing_) throw Error{"ValueError", "this pool is closed"};
+  int id = next_id_++;
+  PoolJob& j = *job;
+  jobs_[id] = std::move(job);
+  if (j.done()) return id; // nothing to do
+  if (waiting_.empty() && submit_job(block_, j.owner.block(), &j.index)) j.submitted = true;
+  else waiting_.push_back(id);
+  start_all();
+  return id;
+}
+
+void PoolOwner::start_all() {
+  for (size_t lane = 0; lane < seats_.size(); ++lane)
+    if (!seats_[lane].child) start(lane);
+}
+
+PoolJob& PoolOwner::job(int id) {
+  auto it = jobs_.find(id);
+  if (it == jobs_.end()) throw Error{"ValueError", "this result was already taken or cancelled"};
+  return *it->second;
+}
+
+void PoolOwner::forget(int id) {
+  auto it = jobs_.find(id);
+  if (it == jobs_.end()) return;
+  PoolJob& j = *it->second;
+  if (j.submitted && !j.retired) retire_job(block_, j.index);
+  waiting_.erase(std::remove(waiting_.begin(), waiting_.end(), id), waiting_.end());
+  if (!j.submitted || !free_job(block_, j.owner.block())) {
+    if (!j.submitted) heap().drop(j.owner.block());
+    else ghosts_.push_back({j.owner.block(), j.done() ? INT64_MAX : platform::now_ns() + kGraceNs});
+  }
+  jobs_.erase(it);
+}
+
+void PoolOwner::fail(PoolJob& job, uint64_t position, SEXP condition) {
+  int e = element(job, position);
+  job.failures[e - 1] = condition;
+  job.arrived.push_back(e);
+}
+
+void PoolOwner::collect(PoolJob& job) {
+  job.owner.drain([&](const ResultRecord& r) {
+    const auto* bytes = reinterpret_cast<const uint8_t*>(&r + 1);
+    int e = element(job, r.position);
+    SEXP value = codec::decode_small(bytes, r.bytes);
+    Rcpp::Shield<SEXP> v(value ? value : codec::decode(bytes, r.bytes));
+    if (ResultStatus(r.status) == ResultStatus::Value) {
+      SET_VECTOR_ELT(job.values, e - 1, v);
+    } else {
+      Rcpp::Language call("task_failure", e, SEXP(v));
+      Rcpp::Shield<SEXP> condition(Rcpp::Rcpp_fast_eval(call, package_namespace()));
+      SET_VECTOR_ELT(job.failures, e - 1, condition);
+    }
+    if (job.each) job.arrived.push_back(e);
+  });
+}
+
+void PoolOwner::bury(size_t lane) {
+  Seat& s = seats_[lane];
+  ChildRef child = s.child;
+  Token token = child->child.token;
+  bool began = lane_at(block_, uint32_t(lane)).worker.load(std::memory_order_acquire) == token;
+  bool clean = exit_status(*child) == 0 && child->child.status == 0;
+  bool was_computing = false;
+  for (auto& entry : jobs_) {
+    PoolJob& j = *entry.second;
+    if (!j.submitted || j.done()) continue;
+    collect(j);
+    j.fragile = true;
+    JobOwner::Suspect suspect =
+        j.owner.recover(token, [&](uint64_t position) { return j.tried[position]++ < j.retries; });
+    if (!suspect.running) continue;
+    was_computing = true;
+    if (j.tried[suspect.position] <= j.retries) continue; // it will be computed again
+    if (!j.owner.settle(suspect.position)) continue;
+    Rcpp::Language call("death_of_worker", element(j, suspect.position), int(child->child.pid),
+                        exit_status(*child), child->expired);
+    Rcpp::Shield<SEXP> condition(Rcpp::Rcpp_fast_eval(call, package_namespace()));
+    fail(j, suspect.position, condition);
+  }
+  s.child.reset();
+  if (began || was_computing) failed_starts_ = 0;
+  else if (!clean && ++failed_starts_ >= kFailedStarts) {
+    terminate();
+    throw Error{"ProcessError", "the pool's workers end before they can work (the last one with exit code " +
+                                    std::to_string(exit_status(*child)) +
+                                    "): see what they printed above; is `initializer` at fault?"};
+  }
+  if (!terminated_ && !(closing_ && unfinished() == 0)) start(lane);
+}
+
+void PoolOwner::expire(PoolJob& job) {
+  int64_t now = platform::now_ns();
+  for (size_t lane = 0; lane < seats_.size(); ++lane) {
+    Seat& s = seats_[lane];
+    if (!s.child) continue;
+    LaneShared& l = lane_at(block_, uint32_t(lane));
+    uint64_t position;
+    if (l.job.load(std::memory_order_acquire) != job.owner.block()) continue;
+    if (now - l.began_ns.load(std::memory_order_relaxed) < job.timeout_ns) continue;
+    if (!job.owner.running(s.child->child.token, &position)) continue;
+    s.child->expired = true;
+    send_signal(*s.child, SIGKILL);
+  }
+}
+
+void PoolOwner::sweep_cancelled() {
+  int64_t now = platform::now_ns();
+  for (size_t i = 0; i < ghosts_.size();) {
+    Ghost g = ghosts_[i];
+    if (free_job(block_, g.block)) {
+      ghosts_.erase(ghosts_.begin() + long(i));
+      continue;
+    }
+    if (now > g.kill_ns)
+      for (size_t lane = 0; lane < seats_.size(); ++lane)
+        if (seats_[lane].child && lane_at(block_, uint32_t(lane)).job.load() == g.block)
+          send_signal(*seats_[lane].child, SIGKILL);
+    ++i;
+  }
+}
+
+bool PoolOwner::news() {
+  for (Seat& s : seats_)
+    if (s.child && !is_expected(s.child->child.token)) return true;
+  for (auto& entry : jobs_) {
+    PoolJob& j = *entry.second;
+    if (!j.submitted || j.done()) continue;
+    JobShared& shared = job_at(j.owner.block());
+    if (j.each || j.fragile ? has_results(j.owner.block())
+                            : shared.done_chunks.load(std::memory_order_acquire) >= shared.chunks)
+      return true;
+  }
+  return false;
+}
+
+std::vector<Token> PoolOwner::tokens() const {
+  std::vector<Token> t;
+  for (const Seat& s : seats_)
+    if (s.child) t.push_back(s.child->child.token);
+  return t;
+}
+
+void PoolOwner::attend() {
+  if (terminated_) return;
+  for (size_t lane = 0; lane < seats_.size(); ++lane) {
+    Seat& s = seats_[lane];
+    if (!s.child || is_expected(s.child->child.token)) continue;
+    if (!await_child(s.child->child, 20)) continue;
+    is_over(*s.child); // shows the last of its output
+    bury(lane);
+  }
+  for (auto& entry : jobs_) {
+    PoolJob& j = *entry.second;
+    if (!j.submitted || j.done()) continue;
+    collect(j);
+    if (j.timeout_ns && !j.done()) expire(j);
+  }
+  for (auto& entry : jobs_) { // what is complete leaves the ring
+    PoolJob& j = *entry.second;
+    if (!j.submitted || !j.done() || j.retired) continue;
+    retire_job(block_, j.index);
+    j.retired = true;
+  }
+  while (!waiting_.empty()) {
+    PoolJob& j = *jobs_[waiting_.front()];
+    if (!submit_job(block_, j.owner.block(), &j.index)) break;
+    j.submitted = true;
+    waiting_.pop_front();
+  }
+  for (size_t i = 0; i < abandoned_.size();) {
+    if (!is_done(abandoned_[i])) {
+      ++i;
+      continue;
+    }
+    forget(abandoned_[i]);
+    abandoned_.erase(abandoned_.begin() + long(i));
+  }
+  if (!ghosts_.empty()) sweep_cancelled();
+}
+
+size_t PoolOwner::unfinished() const {
+  size_t n = 0;
+  for (auto& entry : jobs_) n += !entry.second->done();
+  return n;
+}
+
+void PoolOwner::cancel(int id) {
+  auto it = jobs_.find(id);
+  if (it == jobs_.end() || it->second->done()) return;
+  PoolJob& j = *it->second;
+  uint64_t block = j.owner.block();
+  j.owner.cancel();
+  for (size_t lane = 0; lane < seats_.size(); ++lane)
+    if (seats_[lane].child && j.submitted && lane_at(block_, uint32_t(lane)).job.load() == block)
+      send_signal(*seats_[lane].child, SIGINT);
+  forget(id);
+}
+
+void PoolOwner::close() {
+  if (closing_) return;
+  closing_ = true;
+  attend();
+  if (waiting_.empty()) close_pool(block_);
+}
+
+void PoolOwner::terminate() {
+  closing_ = terminated_ = true;
+  close_pool(block_);
+  for (Seat& s : seats_)
+    if (s.child) send_signal(*s.child, SIGKILL);
+  for (Seat& s : seats_) {
+    if (!s.child) continue;
+    while (!await_child(s.child->child, 50))
+      if (interruptible_tick(nullptr)) interrupt();
+    is_over(*s.child);
+    s.child.reset();
+  }
+  reap();
+  std::vector<int> ids;
+  for (auto& entry : jobs_)
+    if (!entry.second->done()) ids.push_back(entry.first);
+  for (int id : ids) forget(id);
+  for (Ghost& g : ghosts_) heap().drop(g.block);
+  ghosts_.clear();
+}
+
+bool PoolOwner::joined() {
+  if (terminated_) return true;
+  attend();
+  if (closing_ && waiting_.empty()) close_pool(block_);
+  for (Seat& s : seats_)
+    if (s.child) return false;
+  return true;
+}
+
+} // namespace mp::bind

@@ -1,0 +1,259 @@
+# The codec through its two internal verbs: codec_encode() gives bytes, codec_decode() the value.
+
+encode <- function(x) multiprocessing:::codec_encode(x)
+decode <- function(bytes) multiprocessing:::codec_decode(bytes)
+is_plain <- function(bytes) bytes[[6]] == 1
+
+# Equal to the last bit: NaN payloads, signed zeros, encodings, the order of attributes.
+same <- function(x, y) {
+  identical(x, y, num.eq = FALSE, single.NA = FALSE, attrib.as.set = FALSE) &&
+    identical(serialize(x, NULL), serialize(y, NULL))
+}
+
+expect_plain_round_trip <- function(x, label = deparse(substitute(x))[[1]]) {
+  bytes <- encode(x)
+  expect_true(is_plain(bytes), label = paste(label, "is plain"))
+  expect_identical(length(bytes) %% 8, 0, label = paste("the size of", label, "modulo 8"))
+  expect_true(same(decode(bytes), x), label = paste(label, "comes back the same"))
+}
+
+# set.seed() until the calling test ends.
+local_random_seed <- function(seed, frame = parent.frame()) {
+  old <- get0(".Random.seed", globalenv(), inherits = FALSE)
+  restore <- function() {
+    if (is.null(old)) {
+      rm(".Random.seed", envir = globalenv())
+    } else {
+      assign(".Random.seed", old, globalenv())
+    }
+  }
+  do.call(on.exit, list(as.call(list(restore)), add = TRUE), envir = frame)
+  set.seed(seed)
+}
+
+random_text <- function(n) {
+  pool <- c(
+    "", "a", "NA", NA, "\u00e9t\u00e9", "\u65e5\u672c", "latin\xe9", "\x01\xff", strrep("long ", 40)
+  )
+  Encoding(pool) <- c(
+    "unknown", "unknown", "unknown", "unknown", "UTF-8", "UTF-8", "latin1", "bytes", "unknown"
+  )
+  pool[sample.int(length(pool), n, replace = TRUE)]
+}
+
+random_atomic <- function(n = sample(c(0:4, 17), 1)) {
+  switch(sample.int(6, 1),
+    sample(c(TRUE, FALSE, NA), n, replace = TRUE),
+    sample(c(-1L, 0L, NA, .Machine$integer.max), n, replace = TRUE),
+    sample(c(-0, 0, NA, NaN, Inf, -Inf, pi, 5e-324), n, replace = TRUE),
+    complex(real = sample(c(NA, NaN, 1), n, replace = TRUE), imaginary = rep_len(-0, n)),
+    as.raw(sample.int(256, n, replace = TRUE) - 1L),
+    random_text(n)
+  )
+}
+
+random_attributes <- function(x) {
+  n <- length(x)
+  switch(sample.int(6, 1),
+    if (n) names(x) <- random_text(n),
+    if (n) dim(x) <- if (n %% 2) c(n, 1L) else c(2L, n %/% 2L, 1L),
+    if (n) {
+      dim(x) <- n
+      dimnames(x) <- list(side = paste0("row", seq_len(n)))
+    },
+    class(x) <- c("codec_one", "codec_two"),
+    attr(x, "meta") <- random_value(2),
+    attributes(x) <- list(zeta = 1L, class = "codec_one", alpha = random_atomic())
+  )
+  x
+}
+
+random_value <- function(depth = 3) {
+  kind <- sample.int(if (depth > 0) 10 else 5, 1)
+  x <- if (kind == 1) {
+    NULL
+  } else if (kind <= 5) {
+    random_atomic()
+  } else if (kind == 6) {
+    factor(sample(letters, 5), levels = sample(letters))
+  } else if (kind == 7) {
+    data.frame(n = c(1.5, NA), s = I(random_text(2)), row.names = sample(c("p", "q")))
+  } else if (kind == 8) {
+    Sys.Date() + 0:2
+  } else {
+    lapply(seq_len(sample(0:5, 1)), function(i) random_value(depth - 1))
+  }
+  if (is.null(x) || is.object(x) || stats::runif(1) < 0.5) x else random_attributes(x)
+}
+
+test_that("plain values of every type come back identical", {
+  expect_plain_round_trip(NULL)
+  expect_plain_round_trip(c(TRUE, NA, FALSE))
+  expect_plain_round_trip(c(1L, NA, -5L))
+  expect_plain_round_trip(c(1.5, NA, NaN, -0, Inf, -Inf))
+  expect_plain_round_trip(readBin(as.raw(c(1, 2, 3, 4, 5, 0, 0xf8, 0x7f)), "double"))
+  expect_plain_round_trip(c(NA, 1 + 2i))
+  expect_plain_round_trip(as.raw(0:255))
+  expect_plain_round_trip(c("a", NA, "NA", ""))
+  for (empty in list(logical(), integer(), double(), complex(), raw(), character(), list())) {
+    expect_plain_round_trip(empty, typeof(empty))
+  }
+  expect_plain_round_trip(list(1, "a", NULL, list(x = 1:3 + 0L, list())))
+})
+
+test_that("strings keep their encoding marks", {
+  text <- c("\u00e9", "\xe9", "a", NA, "\xff\xfe")
+  Encoding(text) <- c("UTF-8", "latin1", "unknown", "unknown", "bytes")
+  expect_plain_round_trip(text)
+  expect_identical(Encoding(decode(encode(text))), Encoding(text))
+})
+
+test_that("attributes come back, in their order, with the classes that they make", {
+  expect_plain_round_trip(iris)
+  expect_plain_round_trip(mtcars)
+  expect_plain_round_trip(data.frame())
+  expect_plain_round_trip(iris[c(5, 2), ])
+  expect_plain_round_trip(factor(c("b", "a", NA)))
+  expect_plain_round_trip(as.POSIXlt("2020-01-01", tz = "UTC"))
+  expect_plain_round_trip(EuStockMarkets * 2) # arithmetic puts tsp before dim
+  expect_plain_round_trip(Titanic)
+  expect_plain_round_trip(array(0, c(2, 0, 3)))
+  expect_plain_round_trip(structure(list(), names = character()))
+  expect_plain_round_trip(structure(1, deep = structure(list(2), deeper = iris)))
+  expect_identical(.row_names_info(decode(encode(iris))), .row_names_info(iris))
+})
+
+test_that("thousands of random nested values come back identical", {
+  local_random_seed(20)
+  rounds <- if (identical(Sys.getenv("NOT_CRAN"), "true")) 20000 else 2000
+  wrong <- 0
+  for (i in seq_len(rounds)) {
+    x <- random_value()
+    bytes <- encode(x)
+    wrong <- wrong + !(is_plain(bytes) && same(decode(bytes), x))
+  }
+  expect_identical(wrong, 0)
+})
+
+test_that("a compact sequence travels as plain data, a huge one as the numbers that define it", {
+  expect_true(is_plain(encode(1:1000)))
+  expect_identical(decode(encode(1:1000)), 1:1000)
+  expect_identical(decode(encode(as.character(1:1000))), as.character(1:1000))
+  bytes <- encode(1:1e9)
+  expect_lt(length(bytes), 1000)
+  expect_identical(length(decode(bytes)), 1000000000L)
+})
+
+test_that("what is not plain goes through R's serializer as one piece", {
+  formula <- stats::as.formula("y ~ x", globalenv())
+  language <- list(quote(a), quote(a + b), expression(a, b), formula, list(quote(z)))
+  for (x in c(language, sum, globalenv())) {
+    expect_false(is_plain(encode(x)))
+    expect_identical(decode(encode(x)), x)
+  }
+  add <- function(x, y = 2) x + y
+  expect_identical(decode(encode(add))(1), 3)
+
+  counter <- local({
+    n <- 0
+    list(up = function() n <<- n + 1, get = function() n)
+  })
+  copy <- decode(encode(counter))
+  copy$up()
+  expect_identical(copy$get(), 1)
+  expect_identical(counter$get(), 0)
+})
+
+test_that("nesting deeper than the format allows is no danger to the stack", {
+  deep <- NULL
+  for (i in 1:512) deep <- list(deep)
+  expect_true(is_plain(encode(deep)))
+  for (i in 1:9488) deep <- list(deep)
+  bytes <- encode(deep)
+  expect_false(is_plain(bytes))
+  back <- decode(bytes)
+  depth <- 0
+  while (is.list(back)) {
+    back <- back[[1]]
+    depth <- depth + 1
+  }
+  expect_identical(depth, 10000)
+})
+
+test_that("a function travels without its source references, and the user's keeps them", {
+  text <- "function(x, g = function(u) u) {\n  # a comment\n  h <- function(y) { y }\n  h(x)\n}"
+  f <- eval(parse(text = text, keep.source = TRUE), globalenv())
+  bare <- eval(parse(text = text, keep.source = FALSE), globalenv())
+  expect_identical(decode(encode(f)), bare, ignore.srcref = FALSE)
+  expect_identical(decode(encode(list(a = list(f)))), list(a = list(bare)), ignore.srcref = FALSE)
+  expect_false(is.null(attr(f, "srcref")))
+})
+
+test_that("an external pointer in an attribute becomes nil and its value stays plain", {
+  skip_if_not_installed("data.table")
+  table <- data.table::data.table(a = 1:3 + 0L)
+  bytes <- encode(table)
+  expect_true(is_plain(bytes))
+  expect_identical(as.data.frame(decode(bytes)), as.data.frame(table))
+})
+
+test_that("a connection is refused with the path that leads to it", {
+  connection <- textConnection("text")
+  on.exit(close(connection))
+  expect_error(encode(connection), "connection", class = "EncodingError")
+  expect_error(encode(list(a = 1, con = list(0, connection))), "$con[[2]]", fixed = TRUE)
+  expect_error(encode(structure(1, meta = list(connection))), "attr(,\"meta\")[[1]]", fixed = TRUE)
+  expect_error(encode(list(function() 1, `my con` = connection)), "$`my con`", fixed = TRUE)
+})
+
+test_that("bytes that are cut short, or that say something else, are refused", {
+  bytes <- encode(list(a = 1:3 + 0L, b = "text", c = iris[1:2, ]))
+  for (n in seq(0, length(bytes) - 1)) {
+    expect_error(decode(bytes[seq_len(n)]))
+  }
+  at <- function(x, i, value) {
+    x[i] <- as.raw(value)
+    x
+  }
+  expect_error(decode(at(bytes, 1, 0)), "not a value")
+  expect_error(decode(at(bytes, 5, 99)), "not a value") # the version
+  expect_error(decode(at(bytes, 17, 99)), "not a value") # the root's type
+  expect_error(decode(at(bytes, 25:31, 0xff)), "not a value") # its length
+  expect_error(decode(at(bytes, 33, 0)), "not a value") # the offset of its first element
+})
+
+test_that("an attribute that does not fit its value is refused", {
+  bytes <- encode(matrix(1:6 + 0L, 2))
+  dim_at <- length(bytes) - 8 + 1
+  expect_identical(as.integer(bytes[c(dim_at, dim_at + 4)]), 2:3)
+  bytes[dim_at] <- as.raw(200)
+  expect_error(decode(bytes), "does not fit")
+
+  bytes <- encode(structure(1:2 + 0L, names = c("a", "b")))
+  broken <- encode(structure(1:3 + 0L, nomes = c("a", "b")))
+  broken[broken == charToRaw("o")] <- charToRaw("a")
+  expect_error(decode(broken), "does not fit")
+  expect_named(decode(bytes), c("a", "b"))
+})
+
+test_that("random damage gives a value or an error, never a crash", {
+  local_random_seed(21)
+  frames <- lapply(list(iris[1:3, ], list(1, "a", list(NULL, x = 1:3)), letters, Titanic), encode)
+  outcome <- c(value = 0, error = 0)
+  for (i in seq_len(2000)) {
+    bytes <- frames[[sample.int(length(frames), 1)]]
+    hit <- setdiff(sample.int(length(bytes), sample.int(4, 1)), 6) # byte 6: plain or serialized
+    bytes[hit] <- as.raw(sample.int(256, length(hit), replace = TRUE) - 1L)
+    got <- tryCatch(
+      {
+        decode(bytes)
+        "value"
+      },
+      error = function(e) "error"
+    )
+    outcome[[got]] <- outcome[[got]] + 1
+  }
+  expect_identical(sum(outcome), 2000)
+  expect_gt(outcome[["error"]], 0)
+  expect_gt(outcome[["value"]], 0)
+})
