@@ -49,8 +49,9 @@
 #' 5. *`FUN` is looked up before anything is forked*, from where `mclapply()` was called: a function
 #'    that does not exist is an error at once rather than `length(X)` `try-error`s, and the name of
 #'    a function that is local to the caller works as it does in `lapply()`.
-#' 6. *What workers print* arrives in this session's console, in whole lines, and is seen by
-#'    [sink()] and [capture.output()]; parallel's workers write over each other, and past both.
+#' 6. *What workers print* arrives in this session's console, in whole lines, and is seen by [sink()]
+#'    and [capture.output()]; parallel's workers write over each other, and past both. So do the
+#'    warnings of tasks, on standard error as they come (`options(warn = 1)`); parallel drops them.
 #' 7. *`affinity.list`*: an element whose entry is empty runs on any CPU (parallel never runs it),
 #'    and an empty `X` with an empty `affinity.list` gives an empty list (in parallel an error).
 #'    Elements start in the order of parallel as far as that is defined: first the first element
@@ -76,7 +77,7 @@
 #'   elements.
 #' @param mc.cleanup What happens to workers if the call is interrupted: `TRUE` ends them by
 #'   SIGTERM, a number by the signal of that number, `FALSE` lets them finish what they do.
-#' @param mc.allow.recursive Whether a call inside a forked process forks again (`TRUE`) or is a
+#' @param mc.allow.recursive Whether a call inside a worker or [Process()] forks again (`TRUE`) or is a
 #'   plain `lapply()`.
 #' @param affinity.list `NULL`, or a list with the CPUs (numbers from 1) on which each element may
 #'   run; see [mcaffinity()]. It needs `mc.preschedule = FALSE`. The number of processes is then
@@ -107,7 +108,7 @@ mclapply <- function(X, FUN, ..., mc.preschedule = TRUE, mc.set.seed = TRUE, mc.
                      mc.stop.on.error = FALSE) {
   cores <- check_cores(mc.cores, pinned = !is.null(affinity.list))
   FUN <- match.fun(FUN)
-  forks <- isTRUE(mc.allow.recursive) || !is_forked_child()
+  forks <- isTRUE(mc.allow.recursive) || !is_child()
   if (!is.vector(X) || is.object(X)) X <- as.list(X)
   if (forks) {
     if (!is.null(affinity.list) && length(affinity.list) < length(X)) {

@@ -17,10 +17,10 @@ check_cores <- function(mc.cores, pinned = FALSE) {
   cores
 }
 
-# In a process that was forked by us or by package parallel, as opposed to a session or a spawned R
-is_forked_child <- function() {
+# In a process that was started by us, or forked by package parallel, as opposed to a session
+is_child <- function() {
   theirs <- get0("isChild", asNamespace("parallel"), mode = "function")
-  (!is.null(theirs) && isTRUE(theirs())) || is_forked_worker()
+  (!is.null(theirs) && isTRUE(theirs())) || !is.null(parent_process())
 }
 
 # Chunks of one element each. With an affinity.list the first to start are the first element allowed

@@ -10,7 +10,8 @@ using namespace mp::bind;
 
 namespace {
 
-std::vector<ChildRef> all;       // running, or with output that was not shown yet
+// Never destroyed: finalizers may run after the destructors of static objects.
+std::vector<ChildRef>& all = *new std::vector<ChildRef>; // running, or with output that was not shown yet
 uint64_t my_process = 0;         // in a child: its Process block
 void (*r_interrupt)(int) = nullptr; // R's own handler for SIGINT
 

@@ -11,13 +11,14 @@
 namespace mp::bind {
 namespace {
 
-// Process-local; a fork copies them with the R objects that they count.
-std::unordered_map<uint64_t, int> hold_counts; // block -> R pointers to it
+// Process-local; a fork copies them with the R objects that they count. Never destroyed: R's finalizers may
+// run after the destructors of static objects.
+std::unordered_map<uint64_t, int>& hold_counts = *new std::unordered_map<uint64_t, int>; // block -> R pointers
 struct Later {
   void (*what)(void*);
   void* data;
 };
-std::vector<Later> later;
+std::vector<Later>& later = *new std::vector<Later>;
 
 void let_go(uint64_t block) {
   auto it = hold_counts.find(block);

@@ -47,7 +47,7 @@ template <class Send> Status send_value(SEXP x, Send send) {
 }
 
 Incoming& inbox() { // reused: its buffer grows once
-  static Incoming message;
+  static Incoming& message = *new Incoming;
   return message;
 }
 

@@ -27,7 +27,8 @@ struct Run {
   Stream stream;
   int chunks_left = -1;   // maxtasksperchild
   uint32_t depth = 0;
-} run;
+};
+Run& run = *new Run; // never destroyed, as the vector below: the process leaves from inside the loop
 
 bool cancelled() { return run.active && run.worker->cancelled(run.claim); }
 
@@ -35,7 +36,7 @@ struct CachedFunction {
   uint64_t serial;
   SEXP function; // preserved
 };
-std::vector<CachedFunction> functions;
+std::vector<CachedFunction>& functions = *new std::vector<CachedFunction>;
 constexpr size_t kCachedFunctions = 16;
 
 SEXP function_of(const Reference& ref) {

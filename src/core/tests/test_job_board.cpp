@@ -1,0 +1,364 @@
+#include "support.h"
+
+#include <cstring>
+
+namespace {
+
+// What a worker computes: of most elements a few words, of some a large result.
+uint64_t result_bytes(uint64_t position) {
+  if (position % 97 == 0) return 100'000;
+  return position % 13 == 0 ? 3000 : 24 + position % 200;
+}
+
+struct Watchers { // how often an element was begun
+  std::atomic<uint32_t> begun[20'000];
+};
+
+int work(uint64_t pool, uint32_t lane, Watchers* watch = nullptr, uint64_t delay_us = 0) {
+  Worker worker(pool, lane);
+  Claim claim;
+  for (;;) {
+    Status s = worker.next(claim, Wait());
+    if (s != Status::Ok) return s == Status::Ended ? 0 : 1;
+    bool stopped = false;
+    for (uint64_t p = claim.first; p < claim.end && !stopped; ++p) {
+      if ((stopped = worker.cancelled(claim))) break;
+      worker.begin(claim, p);
+      if (watch) ++watch->begun[p];
+      if (delay_us) pause_us(delay_us);
+      uint64_t bytes = result_bytes(p);
+      fill_message(worker.room(claim, p, bytes), lane_at(pool, lane).job != claim.job, p, bytes);
+      worker.publish(claim, p % 5 == 3 ? ResultStatus::Error : ResultStatus::Value);
+    }
+    if (!stopped) worker.finish(claim);
+  }
+}
+
+// A job in flight, as its owner sees it.
+struct Job {
+  uint64_t pool, block, index = 0, n;
+  JobOwner owner;
+  uint64_t wrong = 0, lost = 0;
+
+  Job(uint64_t pool_, uint64_t n_, std::vector<uint64_t> starts, bool each = false) : pool(pool_), n(n_) {
+    JobPlan plan;
+    plan.count = n;
+    plan.starts = std::move(starts);
+    plan.body_bytes = 100;
+    plan.input_bytes = 8 * n;
+    plan.notify_each = each;
+    block = create_job(pool, plan);
+    seal_job(block, {});
+    owner = JobOwner(pool, block);
+  }
+  void take() {
+    owner.drain([&](const ResultRecord& r) {
+      const auto* data = reinterpret_cast<const uint8_t*>(&r + 1);
+      uint64_t sender, number;
+      bool whole = r.bytes == result_bytes(r.position) && is_whole(data, r.bytes, &sender, &number);
+      if (!whole || number != r.position || sender != 0 || (r.position % 5 == 3) != (r.status == 1)) ++wrong;
+    });
+  }
+  // The element that the dead one was computing is lost, or done again.
+  void recover(Token dead, bool again) {
+    take();
+    JobOwner::Suspect s = owner.recover(dead, [&](uint64_t) { return again; });
+    if (s.running && !again && owner.settle(s.position)) ++lost;
+  }
+  void over() {
+    retire_job(pool, index);
+    if (!eventually([&] { return free_job(pool, block); })) ++wrong;
+  }
+};
+
+struct Team {
+  uint64_t pool;
+  Kids kids;
+  Watchers* watch;
+  uint64_t delay_us;
+  Team(uint32_t lanes, Watchers* w = nullptr, uint64_t delay = 0)
+      : pool(create_pool(lanes)), kids(lanes), watch(w), delay_us(delay) {
+    for (uint32_t i = 0; i < lanes; ++i) hire(i);
+  }
+  ~Team() { heap().drop(pool); }
+  void hire(uint32_t lane) {
+    kids[lane].reset();
+    kids[lane] = std::make_unique<Kid>([=] { return work(pool, lane, watch, delay_us); });
+  }
+  // Replaces the dead; tells every job. True if somebody had died.
+  bool look_after(const std::vector<Job*>& jobs, bool again) {
+    bool found = false;
+    for (uint32_t i = 0; i < kids.size(); ++i) {
+      if (child_running(kids[i]->child())) continue;
+      found = true;
+      for (Job* j : jobs) j->recover(kids[i]->token(), again);
+      hire(i);
+    }
+    return found;
+  }
+  Status finish(Job& job, const std::vector<Job*>& jobs, bool again, int64_t ms = 30'000) {
+    Wait wait = within(ms);
+    Waiter waiter(wait);
+    return waiter.until([&] {
+      job.take();
+      look_after(jobs, again);
+      for (auto& kid : kids) waiter.watch(kid->token());
+      return job.owner.settled();
+    });
+  }
+  bool close() {
+    close_pool(pool);
+    bool good = true;
+    for (auto& kid : kids) good = kid->join() == 0 && good;
+    return good;
+  }
+};
+
+} // namespace
+
+TEST_CASE("chunks cover every element once, large first and small at the end", "[job_board]") {
+  for (uint64_t n : {0, 1, 2, 7, 1000, 10'000})
+    for (uint32_t workers : {1, 2, 8}) {
+      auto guided = guided_chunks(n, workers);
+      auto equal = equal_chunks(n, 3);
+      for (const auto& starts : {guided, equal}) {
+        REQUIRE(starts.front() == 0);
+        REQUIRE(starts.back() == n);
+        for (size_t i = 1; i < starts.size(); ++i) REQUIRE(starts[i] > starts[i - 1]);
+      }
+      for (size_t i = 2; i < guided.size(); ++i)
+        REQUIRE(guided[i] - guided[i - 1] <= guided[i - 1] - guided[i - 2]);
+      if (n > 0) REQUIRE(n - guided[guided.size() - 2] == 1);
+    }
+}
+
+TEST_CASE("every element of a job is computed exactly once", "[job_board][fork]") {
+  Unchanged heap_is;
+  {
+    Shared<Watchers> watch;
+    Team team(4, &*watch);
+    uint64_t wrong = 0;
+    int jobs = rounds(60, 2000);
+    for (int k = 0; k < jobs; ++k) {
+      uint64_t n = random_below(600);
+      Job job(team.pool, n, k % 2 ? guided_chunks(n, 4) : equal_chunks(n, 1), k % 3 == 0);
+      for (auto& b : watch->begun) b = 0;
+      REQUIRE(submit_job(team.pool, job.block, &job.index));
+      REQUIRE(team.finish(job, {&job}, false) == Status::Ok);
+      job.over();
+      wrong += job.wrong + job.lost;
+      for (uint64_t p = 0; p < n; ++p) wrong += watch->begun[p] != 1;
+    }
+    REQUIRE(wrong == 0);
+    REQUIRE(team.close());
+  }
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("threads compute every element exactly once", "[job_board]") {
+  Unchanged heap_is;
+  uint64_t pool = create_pool(3);
+  std::vector<std::thread> threads;
+  std::atomic<int> good{0};
+  for (uint32_t lane = 0; lane < 3; ++lane)
+    threads.emplace_back([&, lane] {
+      join_session();
+      good += work(pool, lane) == 0;
+      leave_session();
+    });
+  uint64_t wrong = 0;
+  for (int k = 0; k < rounds(60, 2000); ++k) {
+    uint64_t n = 1 + random_below(200);
+    Job job(pool, n, guided_chunks(n, 3), k % 2);
+    REQUIRE(submit_job(pool, job.block, &job.index));
+    Wait wait = within(30'000);
+    Waiter waiter(wait);
+    REQUIRE(waiter.until([&] {
+      job.take();
+      return job.owner.settled();
+    }) == Status::Ok);
+    job.over();
+    wrong += job.wrong;
+  }
+  close_pool(pool);
+  for (auto& t : threads) t.join();
+  REQUIRE(wrong == 0);
+  REQUIRE(good == 3);
+  heap().drop(pool);
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("many jobs at once are all done", "[job_board][fork]") {
+  Unchanged heap_is;
+  {
+    Team team(3);
+    std::vector<std::unique_ptr<Job>> jobs;
+    std::vector<Job*> all;
+    for (int k = 0; k < 200; ++k) {
+      uint64_t n = random_below(30);
+      jobs.push_back(std::make_unique<Job>(team.pool, n, guided_chunks(n, 3)));
+      all.push_back(jobs.back().get());
+      REQUIRE(submit_job(team.pool, all.back()->block, &all.back()->index));
+    }
+    for (Job* j : all) {
+      REQUIRE(team.finish(*j, all, false) == Status::Ok);
+      REQUIRE(j->wrong + j->lost == 0);
+      j->over();
+    }
+    REQUIRE(team.close());
+  }
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("workers killed at random lose the element that they were in, or nothing", "[job_board][fork]") {
+  Unchanged heap_is;
+  for (bool again : {false, true}) {
+    Team team(3);
+    for (int round = 0; round < rounds(60, 3000); ++round) {
+      uint64_t n = 100 + random_below(2000);
+      Job job(team.pool, n, round % 2 ? guided_chunks(n, 3) : equal_chunks(n, 1 + random_below(9)));
+      Job next(team.pool, 50, equal_chunks(50, 1)); // waits behind it
+      std::vector<Job*> both{&job, &next};
+      REQUIRE(submit_job(team.pool, job.block, &job.index));
+      REQUIRE(submit_job(team.pool, next.block, &next.index));
+      uint64_t kills = 1 + random_below(3);
+      for (uint64_t k = 0; k < kills; ++k) {
+        pause_us(random_below(600));
+        team.kids[random_below(3)]->kill();
+        if (random_below(2)) team.look_after(both, again);
+      }
+      INFO("round " << round);
+      REQUIRE(team.finish(job, both, again) == Status::Ok);
+      REQUIRE(team.finish(next, both, again) == Status::Ok);
+      REQUIRE(job.wrong + next.wrong == 0);
+      REQUIRE(job.lost + next.lost <= (again ? 0 : kills));
+      job.over();
+      next.over();
+      REQUIRE(job.wrong + next.wrong == 0);
+    }
+    close_pool(team.pool);
+    for (auto& kid : team.kids) kid->join();
+  }
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("a worker may die at any instruction of its work", "[job_board][fork]") {
+  Unchanged heap_is;
+  uint64_t pool = create_pool(2), n = 6;
+  std::unique_ptr<Job> job;
+  auto offer = [&] {
+    job = std::make_unique<Job>(pool, n, equal_chunks(n, 3));
+    if (!submit_job(pool, job->block, &job->index)) throw Error{"TestError", "the ring is full"};
+  };
+  Shared<std::atomic<Token>> worker;
+  auto body = [&] { // the first chunk, and some of the second
+    worker->store(self());
+    Worker w(pool, 0);
+    Claim claim;
+    for (int chunk = 0; chunk < 2; ++chunk) {
+      w.next(claim, at_once());
+      for (uint64_t p = claim.first; p < claim.end; ++p) {
+        w.begin(claim, p);
+        fill_message(w.room(claim, p, result_bytes(p)), 0, p, result_bytes(p));
+        w.publish(claim, p % 5 == 3 ? ResultStatus::Error : ResultStatus::Value);
+        if (chunk == 1) break;
+      }
+      if (chunk == 0) w.finish(claim);
+    }
+    w.detach();
+  };
+  auto after = [&](uint64_t k) {
+    INFO("instruction " << k);
+    job->recover(worker->load(), k % 2);
+    Worker other(pool, 1); // finishes what is left, in this process
+    Claim claim;
+    while (!job->owner.settled() && other.next(claim, within(2'000)) == Status::Ok) {
+      for (uint64_t p = claim.first; p < claim.end; ++p) {
+        other.begin(claim, p);
+        fill_message(other.room(claim, p, result_bytes(p)), 0, p, result_bytes(p));
+        other.publish(claim, p % 5 == 3 ? ResultStatus::Error : ResultStatus::Value);
+      }
+      other.finish(claim);
+      job->take();
+    }
+    other.detach();
+    REQUIRE(job->owner.settled());
+    REQUIRE(job->lost <= 1);
+    job->over();
+    REQUIRE(job->wrong == 0);
+    REQUIRE(heap_problem() == "");
+    offer();
+  };
+  offer();
+  if (!die_anywhere(body, after, 3'000)) WARN("processes cannot be traced here");
+  job->over();
+  heap().drop(pool);
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("a chunk that is put back is seen by a worker who has just looked", "[job_board][fork]") {
+  // Workers advance the ring's first open job while the owner puts a chunk of it back.
+  Unchanged heap_is;
+  Team team(3);
+  for (int round = 0; round < rounds(150, 5000); ++round) {
+    Job job(team.pool, 3, equal_chunks(3, 1), true);
+    REQUIRE(submit_job(team.pool, job.block, &job.index));
+    team.kids[random_below(3)]->kill();
+    pause_us(random_below(100));
+    team.look_after({&job}, true);
+    Job small(team.pool, 1, equal_chunks(1, 1));
+    REQUIRE(submit_job(team.pool, small.block, &small.index));
+    INFO("round " << round);
+    REQUIRE(team.finish(job, {&job, &small}, true, 10'000) == Status::Ok);
+    REQUIRE(team.finish(small, {&small}, true, 10'000) == Status::Ok);
+    job.over();
+    small.over();
+    REQUIRE(job.wrong + small.wrong == 0);
+  }
+  close_pool(team.pool);
+  for (auto& kid : team.kids) kid->join();
+}
+
+TEST_CASE("a cancelled job stops, and the next one is right", "[job_board][fork]") {
+  Unchanged heap_is;
+  {
+    Shared<Watchers> watch;
+    Team team(2, &*watch, 500);
+    for (int round = 0; round < rounds(10, 200); ++round) {
+      uint64_t n = 4000;
+      for (auto& b : watch->begun) b = 0;
+      Job job(team.pool, n, guided_chunks(n, 2));
+      REQUIRE(submit_job(team.pool, job.block, &job.index));
+      pause_us(random_below(4000));
+      int64_t start = platform::now_ns();
+      job.owner.cancel();
+      job.over(); // both have let it go
+      REQUIRE(platform::now_ns() - start < 1'000 * kMs);
+      uint64_t begun = 0;
+      for (uint64_t p = 0; p < n; ++p) begun += watch->begun[p];
+      REQUIRE(begun < n);
+      Job next(team.pool, 20, equal_chunks(20, 1));
+      REQUIRE(submit_job(team.pool, next.block, &next.index));
+      REQUIRE(team.finish(next, {&next}, false) == Status::Ok);
+      next.over();
+      REQUIRE(job.wrong + next.wrong == 0);
+    }
+    REQUIRE(team.close());
+  }
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("the ring refuses one job more than it holds", "[job_board]") {
+  Unchanged heap_is;
+  uint64_t pool = create_pool(1);
+  Job job(pool, 1, equal_chunks(1, 1));
+  uint64_t index = 0;
+  for (uint32_t i = 0; i < kRing; ++i) REQUIRE(submit_job(pool, job.block, &index));
+  REQUIRE_FALSE(submit_job(pool, job.block, &index));
+  retire_job(pool, 0);
+  REQUIRE(submit_job(pool, job.block, &index));
+  REQUIRE(index == kRing);
+  REQUIRE(free_job(pool, job.block));
+  heap().drop(pool);
+  REQUIRE(heap_is.problem() == "");
+}

@@ -1,0 +1,222 @@
+#include "support.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+namespace {
+
+std::string all_output(Child& child, int stream) {
+  std::string text, more;
+  while (!(more = read_output(child, stream, 1000)).empty()) text += more;
+  return text;
+}
+
+int open_files() {
+  int n = 0;
+  for (int fd = 0; fd < 1024; ++fd) n += fcntl(fd, F_GETFD) >= 0;
+  return n;
+}
+
+} // namespace
+
+TEST_CASE("a child ends with its code, or with the signal that killed it", "[process][fork]") {
+  Unchanged heap_is;
+  for (int code : {0, 1, 7, 255}) {
+    Child child;
+    if (fork_child(child, Output::Discarded)) leave_process(0, code);
+    REQUIRE(eventually([&] { return poll_child(child); }));
+    REQUIRE(child.status == code);
+    close_child(child);
+  }
+  for (int signal : {SIGKILL, SIGTERM, SIGSEGV, SIGUSR1}) {
+    Child child;
+    if (fork_child(child, Output::Discarded)) {
+      std::signal(SIGSEGV, SIG_DFL); // a sanitizer may have taken it back
+      sleep_for_ever();
+    }
+    REQUIRE(eventually([&] { return is_alive(child.token); }));
+    pause_us(2000);
+    signal_child(child, signal);
+    REQUIRE(eventually([&] { return poll_child(child); }));
+    REQUIRE(child.status == -signal);
+    REQUIRE_FALSE(child_running(child));
+    REQUIRE(signal_child(child, SIGKILL) == 0); // whoever has its pid now is not meant
+    close_child(child);
+  }
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("a child notes its exit code for those who cannot wait for it", "[process][fork]") {
+  Unchanged heap_is;
+  uint64_t process = heap().allocate(sizeof(ProcessShared), Kind::Process);
+  Child child;
+  if (fork_child(child, Output::Discarded)) leave_process(process, 42);
+  REQUIRE(eventually([&] { return poll_child(child); }));
+  REQUIRE(heap().at<ProcessShared>(process)->left == 43);
+  close_child(child);
+  heap().drop(process);
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("what a child prints is there, to the last byte, also when it was killed", "[process][fork]") {
+  Unchanged heap_is;
+  int before = open_files();
+  for (int round = 0; round < rounds(20, 300); ++round) {
+    Child child;
+    if (fork_child(child, Output::Captured)) {
+      for (int i = 0; i < 20'000; ++i) std::printf("line %d of the child\n", i);
+      std::fprintf(stderr, "an error\n");
+      std::fflush(nullptr);
+      raise(SIGKILL);
+    }
+    REQUIRE(eventually([&] { return poll_child(child); }));
+    std::string text = all_output(child, 0), expected;
+    for (int i = 0; i < 20'000; ++i) expected += "line " + std::to_string(i) + " of the child\n";
+    REQUIRE(text.size() == expected.size());
+    REQUIRE(text == expected);
+    REQUIRE(all_output(child, 1) == "an error\n");
+    close_child(child);
+    close_child(child); // twice is once
+  }
+  REQUIRE(open_files() == before);
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("megabytes of output never block their writer, and their memory is given back", "[process][fork]") {
+  session();
+  Child child;
+  uint64_t lines = uint64_t(rounds(40'000, 1'000'000));
+  if (fork_child(child, Output::Captured)) {
+    for (uint64_t i = 0; i < lines; ++i) std::printf("%099d\n", 0);
+    leave_process(0, 0);
+  }
+  REQUIRE(eventually([&] { return poll_child(child); })); // nobody has read yet
+  uint64_t bytes = 0;
+  for (std::string more; !(more = read_output(child, 0, 65'536)).empty();) bytes += more.size();
+  REQUIRE(bytes == lines * 100);
+  struct stat st;
+  REQUIRE(fstat(child.output[0], &st) == 0);
+  REQUIRE(uint64_t(st.st_blocks) * 512 < uint64_t(2) << 20);
+  close_child(child);
+  REQUIRE(heap_problem() == "");
+}
+
+TEST_CASE("a child has no stdin and the default signals", "[process][fork]") {
+  session();
+  auto old = std::signal(SIGUSR1, SIG_IGN);
+  {
+    Kid kid([] {
+      if (std::getchar() != EOF) return 1;
+      struct sigaction a;
+      sigaction(SIGUSR1, nullptr, &a);
+      return a.sa_handler == SIG_DFL ? 0 : 2;
+    });
+    REQUIRE(kid.join() == 0);
+  }
+  std::signal(SIGUSR1, old);
+  REQUIRE(heap_problem() == "");
+}
+
+TEST_CASE("when a process is killed its children are gone within a second", "[process][fork]") {
+  Unchanged heap_is;
+  for (int round = 0; round < rounds(10, 100); ++round) {
+    Shared<std::atomic<pid_t>> children[4];
+    Kid parent([&] {
+      Kids kids;
+      for (auto& pid : children)
+        kids.push_back(std::make_unique<Kid>([&pid]() -> int {
+          pid->store(getpid());
+          for (volatile uint64_t busy = 0;; busy = busy + 1) {
+          }
+        }));
+      return sleep_for_ever();
+    });
+    auto all = [&](const std::function<bool(pid_t)>& f) {
+      for (auto& pid : children)
+        if (!f(pid->load())) return false;
+      return true;
+    };
+    REQUIRE(eventually([&] { return all([](pid_t p) { return p != 0; }); }));
+    parent.kill();
+    REQUIRE(eventually([&] { return all([](pid_t p) { return platform::process_gone(p, 0); }); }, 1000));
+  }
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("a spawned program gets the heap, and nothing else does", "[process][fork]") {
+  Unchanged heap_is;
+  uint64_t process = heap().allocate(sizeof(ProcessShared), Kind::Process);
+  Child child;
+  std::string script = "eval \"v=\\$" + std::string(kSpawnVariable) + "\"; echo \"$v $OTHER\"; "
+                       "readlink /proc/self/fd/${v%%:*}";
+  spawn_child(child, {"/bin/sh", "-c", script}, {"OTHER=yes"}, process);
+  REQUIRE(eventually([&] { return poll_child(child); }));
+  REQUIRE(child.status == 0);
+  std::string text = all_output(child, 0);
+  REQUIRE(text.find(std::to_string(heap().fd()) + ":") == 0);
+  REQUIRE(text.find(" yes\n") != std::string::npos);
+  REQUIRE(text.find("memfd:multiprocessing") != std::string::npos);
+  close_child(child);
+  pid_t pid = fork(); // any other program
+  if (pid == 0) {
+    std::string path = "/proc/self/fd/" + std::to_string(heap().fd());
+    execl("/bin/sh", "sh", "-c", ("! readlink " + path + " >/dev/null").c_str(), nullptr);
+    platform::leave(9);
+  }
+  int status = 0;
+  waitpid(pid, &status, 0);
+  REQUIRE(status == 0);
+  heap().drop(process);
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("a program that cannot be started ends with 127 and leaves nothing", "[process][fork]") {
+  Unchanged heap_is;
+  int before = open_files();
+  uint64_t process = heap().allocate(sizeof(ProcessShared), Kind::Process);
+  Child child;
+  spawn_child(child, {"/no/such/program"}, {}, process);
+  REQUIRE(eventually([&] { return poll_child(child); }));
+  REQUIRE(child.status == 127);
+  close_child(child);
+  heap().drop(process);
+  REQUIRE(heap_is.problem() == "");
+  REQUIRE(open_files() == before);
+}
+
+TEST_CASE("a program that another session started is refused", "[process][fork]") {
+  session();
+  std::string good = "/proc/self/fd"; // not what spawn_child() writes
+  std::string kind;
+  try {
+    join_spawned(good);
+  } catch (const Error& e) {
+    kind = e.kind;
+  }
+  REQUIRE(kind == "ProcessError");
+  try {
+    Heap::attach(heap().fd(), heap().header().nonce + 1);
+  } catch (const Error& e) {
+    kind = e.message;
+  }
+  REQUIRE(kind.find("another session") != std::string::npos);
+}
+
+TEST_CASE("hundreds of children leave no descriptor, place or block", "[process][fork]") {
+  Unchanged heap_is;
+  int before = open_files();
+  for (int round = 0; round < rounds(30, 1000); ++round) {
+    Kids kids;
+    for (int i = 0; i < 4; ++i)
+      kids.push_back(std::make_unique<Kid>([=] {
+        heap().allocate(10'000, Kind::Bytes); // not dropped
+        return i == 3 ? sleep_for_ever() : 0;
+      }));
+    for (int i = 0; i < 3; ++i) REQUIRE(kids[size_t(i)]->join() == 0);
+  }
+  REQUIRE(open_files() == before);
+  REQUIRE(heap_is.problem() == "");
+}
