@@ -7,20 +7,22 @@ needs_cache$limit <- 16L
 
 # `values`: functions and data that travel. `fresh`: the other side is a new R, so everything is needed.
 needs_of <- function(values, fresh = FALSE, attached = character()) {
-  list(globals = globals_of(values), packages = setdiff(attached_packages(), if (fresh) character() else attached))
+  now <- attached_packages()
+  list(globals = globals_of(values), packages = if (identical(now, attached)) NULL else setdiff(now, if (!fresh) attached))
 }
 
 globals_of <- function(values) {
   found <- list()
-  todo <- Filter(is.function, values[!vapply(values, is.list, TRUE)])
+  todo <- values
   while (length(todo)) {
     fun <- todo[[1L]]
     todo <- todo[-1L]
-    for (name in setdiff(global_names(fun), names(found))) {
-      if (!exists(name, envir = globalenv(), inherits = FALSE)) next
+    if (!is.function(fun)) next
+    for (name in global_names(fun)) {
+      if (name %in% names(found) || !exists(name, envir = globalenv(), inherits = FALSE)) next
       value <- get(name, envir = globalenv(), inherits = FALSE)
       found[name] <- list(value)
-      if (is.function(value)) todo <- c(todo, value)
+      if (is.function(value)) todo <- c(todo, list(value))
     }
   }
   found
@@ -28,11 +30,11 @@ globals_of <- function(values) {
 
 # Names that a function may look up in the global environment; its code is analysed once.
 global_names <- function(fun) {
-  if (is.primitive(fun) || !reaches_global(environment(fun))) {
-    return(character())
-  }
   for (entry in needs_cache$entries) if (identical(entry$fun, fun)) {
     return(entry$names)
+  }
+  if (is.primitive(fun) || !reaches_global(environment(fun))) {
+    return(character())
   }
   names <- tryCatch(
     globals::findGlobals(fun, method = "ordered", dotdotdot = "ignore", trace = FALSE),
@@ -67,7 +69,11 @@ reaches_global <- function(env) {
 
 attached_packages <- function() {
   on <- search()
-  sub("^package:", "", on[startsWith(on, "package:")])
+  if (!identical(on, needs_cache$search)) {
+    needs_cache$search <- on
+    needs_cache$attached <- sub("^package:", "", on[startsWith(on, "package:")])
+  }
+  needs_cache$attached
 }
 
 # In the worker

@@ -20,7 +20,7 @@ check_cores <- function(mc.cores, pinned = FALSE) {
 # In a process that was started by us, or forked by package parallel, as opposed to a session
 is_child <- function() {
   theirs <- get0("isChild", asNamespace("parallel"), mode = "function")
-  (!is.null(theirs) && isTRUE(theirs())) || !is.null(parent_process())
+  (!is.null(theirs) && isTRUE(theirs())) || is_forked_worker()
 }
 
 # Chunks of one element each. With an affinity.list the first to start are the first element allowed
@@ -30,6 +30,8 @@ plan_elements <- function(n, cores, affinity.list) {
     return(list(chunks = as.list(seq_len(n)), cores = cores))
   }
   affinity <- affinity.list[seq_len(n)]
+  # a process may come from an element that pinned it elsewhere
+  affinity[lengths(affinity) == 0L] <- list(mcaffinity())
   first <- integer()
   for (cpu in seq_len(max(1L, unlist(affinity)))) {
     allowed <- vapply(affinity, function(cpus) cpu %in% cpus, TRUE)

@@ -241,7 +241,7 @@ as_elements <- function(x) {
 pool_job <- function(private, func, elements, chunks, args, star, options, each) {
   needs <- needs_of(c(func, args), attached = private$attached)
   if (star && length(elements) == 1L) needs$globals <- c(needs$globals, globals_of(elements[[1L]]))
-  body <- list(args, needs$globals, needs$packages, star, options$seed)
+  body <- list(args, needs$globals, needs$packages, star, options$seed) # read by bind_worker.cpp and worker_frame()
   id <- pool_submit(
     private$ptr, func, body, elements, length(elements), chunks, integer(), options$retries,
     if (is.null(options$task_timeout)) 0 else options$task_timeout, each
@@ -257,7 +257,7 @@ job_value <- function(job) {
   pool_wait(job$ptr, job$id, NULL)
   taken <- pool_take(job$ptr, job$id)
   done <- TRUE
-  if (length(ls(job$private$pending, sorted = FALSE))) deliver_callbacks(job$private)
+  if (length(job$private$pending)) deliver_callbacks(job$private)
   outcome_value(job_outcome(job, taken))
 }
 
@@ -273,10 +273,11 @@ show_progress <- function(job) {
 
 # list(value) or list(error) of what pool_take() gave
 job_outcome <- function(job, taken) {
-  failed <- which(!vapply(taken$failures, is.null, TRUE))
   if (isTRUE(job$single)) {
-    return(if (length(failed)) list(error = single_failure(taken$failures[[1L]])) else list(value = taken$values[[1L]]))
+    failure <- taken$failures[[1L]]
+    return(if (is.null(failure)) list(value = taken$values[[1L]]) else list(error = single_failure(failure)))
   }
+  failed <- if (taken$failed) which(!vapply(taken$failures, is.null, TRUE))
   values <- taken$values
   names(values) <- job$names
   if (length(failed)) {

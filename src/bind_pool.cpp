@@ -218,13 +218,14 @@ bool pool_wait_failure(SEXP pool, int id) {
   });
 }
 
-// list(values, failures), and the job is forgotten.
+// list(values, failures, failed), and the job is forgotten.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List pool_take(SEXP pool, int id) {
   return entry([&] {
     PoolOwner& owner = pool_of(pool);
     PoolJob& j = owner.job(id);
-    Rcpp::List r = Rcpp::List::create(Rcpp::_["values"] = j.values, Rcpp::_["failures"] = j.failures);
+    Rcpp::List r = Rcpp::List::create(Rcpp::_["values"] = j.values, Rcpp::_["failures"] = j.failures,
+                                      Rcpp::_["failed"] = j.failed > 0);
     owner.forget(id);
     return r;
   });

@@ -22,6 +22,7 @@ struct PoolJob {
   bool each = false;       // every element is awaited (imap)
   int64_t timeout_ns = 0;  // for one element
   int retries = 0;
+  int failed = 0;          // elements with a failure
   std::map<uint64_t, int> tried;
   std::vector<int> places; // position -> 1-based element; empty: position + 1
   Rcpp::List values, failures; // by element; a failure is a condition

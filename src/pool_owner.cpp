@@ -85,6 +85,7 @@ void PoolOwner::forget(int id) {
 void PoolOwner::fail(PoolJob& job, uint64_t position, SEXP condition) {
   int e = element(job, position);
   job.failures[e - 1] = condition;
+  ++job.failed;
   job.arrived.push_back(e);
 }
 
@@ -100,6 +101,7 @@ void PoolOwner::collect(PoolJob& job) {
       Rcpp::Language call("task_failure", e, SEXP(v));
       Rcpp::Shield<SEXP> condition(Rcpp::Rcpp_fast_eval(call, package_namespace()));
       SET_VECTOR_ELT(job.failures, e - 1, condition);
+      ++job.failed;
     }
     if (job.each) job.arrived.push_back(e);
   });

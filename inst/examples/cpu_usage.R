@@ -71,6 +71,9 @@ cores_busy <- function(run) {
 # is the one to compare with. `rest` was measured while the job did nothing.
 print_runs <- function(runs, rest) {
   cat("\nCores busy with other programs before we began:", cores_busy(rest), "\n")
+  if (!is.null(rest$busy) && mean(rest$busy) > 25) {
+    cat("That is much: the speed-up below says little about this job.\n")
+  }
   cat(sprintf("\n%-22s %8s %9s %12s\n", "", "seconds", "speed-up", "cores busy"))
   for (name in names(runs)) {
     run <- runs[[name]]

@@ -202,10 +202,11 @@ std::string read_output(Child& child, int stream, size_t limit) {
   text.resize(n < limit ? n : limit);
   ssize_t got = pread(fd, &text[0], text.size(), off_t(child.read[stream]));
   text.resize(got > 0 ? size_t(got) : 0);
-  uint64_t before = child.read[stream] & ~(kPageBytes - 1);
+  constexpr uint64_t step = uint64_t(1) << 20; // what was read is given back so much at a time
+  uint64_t before = child.read[stream] / step;
   child.read[stream] += text.size();
-  uint64_t after = child.read[stream] & ~(kPageBytes - 1);
-  if (after - before >= (uint64_t(1) << 20)) platform::punch_memory(fd, 0, after);
+  uint64_t after = child.read[stream] / step;
+  if (after > before) platform::punch_memory(fd, before * step, (after - before) * step);
   return text;
 }
 

@@ -138,6 +138,15 @@ struct GuardScope {
   ~GuardScope() { unlock_guard(guard); }
 };
 
+// Who was woken and goes without having taken what he was woken for wakes the next.
+struct WakeUp {
+  WaiterMask& mask;
+  bool owed = false;
+  ~WakeUp() {
+    if (owed) wake_one(mask);
+  }
+};
+
 } // namespace
 
 QueueShared& queue_shared(uint64_t queue) { return *heap().at<QueueShared>(queue); }
@@ -176,6 +185,7 @@ Status put_message(uint64_t block, const Outgoing& message, const Wait& wait,
       if (s) heap().drop(s);
     }
   } unused{fresh};
+  WakeUp wake_up{q.putters};
   Waiter waiter(wait);
   waiter.add(q.putters);
   for (;;) {
@@ -186,6 +196,7 @@ Status put_message(uint64_t block, const Outgoing& message, const Wait& wait,
         return has_room(q) || (closed && closed->load(std::memory_order_acquire));
       });
       if (s != Status::Ok) return s;
+      wake_up.owed = true;
       continue;
     }
     Status s = lock_queue(block, q, wait);
@@ -218,6 +229,7 @@ Status put_message(uint64_t block, const Outgoing& message, const Wait& wait,
     }
     fresh = new_segment(kCommonBytes, false); // may fail, may take time: outside the guard
   }
+  wake_up.owed = false;
   // Ours no more: the queue keeps its segments.
   if (message.segment) heap().drop(message.segment);
   wake_one(q.getters);
@@ -268,6 +280,7 @@ Status get_message(uint64_t block, Incoming& message, const Wait& wait,
                    uint64_t data) {
   QueueShared& q = queue_shared(block);
   message.clear();
+  WakeUp wake_up{q.getters};
   Waiter waiter(wait);
   waiter.add(q.getters);
   for (;;) {
@@ -287,7 +300,9 @@ Status get_message(uint64_t block, Incoming& message, const Wait& wait,
       return false;
     });
     if (s != Status::Ok) return s;
+    wake_up.owed = true;
   }
+  wake_up.owed = false;
   if (q.max_items) wake_one(q.putters);
   return Status::Ok;
 }

@@ -37,7 +37,6 @@ Traced step_child(const std::function<void()>& body, uint64_t steps, uint64_t* t
   Child child;
   if (fork_child(child, Output::Captured)) {
     if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) leave_process(0, 77);
-    raise(SIGSTOP);
     body();
     leave_process(0, 0);
   }
@@ -183,18 +182,14 @@ bool die_anywhere(const std::function<void()>& body, const std::function<void(ui
   return true;
 }
 
+void from_here() { raise(SIGSTOP); }
+
 void fill_message(uint8_t* data, uint64_t sender, uint64_t number, uint64_t bytes) {
   auto* w = reinterpret_cast<uint64_t*>(data);
   w[0] = sender;
   w[1] = number;
   w[2] = bytes;
   for (uint64_t i = 24; i < bytes; ++i) data[i] = uint8_t(sender * 31 + number * 7 + i);
-}
-
-std::vector<uint8_t> make_message(uint64_t sender, uint64_t number, uint64_t bytes) {
-  std::vector<uint8_t> m(std::max<uint64_t>(bytes, 24));
-  fill_message(m.data(), sender, number, m.size());
-  return m;
 }
 
 bool is_whole(const uint8_t* data, uint64_t bytes, uint64_t* sender, uint64_t* number) {
@@ -209,21 +204,29 @@ bool is_whole(const uint8_t* data, uint64_t bytes, uint64_t* sender, uint64_t* n
   return true;
 }
 
-Status send(uint64_t queue, uint64_t sender, uint64_t number, uint64_t bytes, const Wait& wait) {
-  bytes = std::max<uint64_t>(bytes, 24);
-  Outgoing out;
-  std::vector<uint8_t> small;
-  out.size = bytes;
+Letter::Letter(uint64_t sender, uint64_t number, uint64_t bytes) {
+  out_.size = bytes;
   if (bytes > kInlineBytes) {
-    out.segment = create_segment(bytes);
-    fill_message(segment_data(out.segment), sender, number, bytes);
+    out_.segment = create_segment(bytes);
+    fill_message(segment_data(out_.segment), sender, number, bytes);
   } else {
-    small = make_message(sender, number, bytes);
-    out.bytes = small.data();
+    small_.resize(bytes);
+    fill_message(small_.data(), sender, number, bytes);
+    out_.bytes = small_.data();
   }
-  Status s = put_message(queue, out, wait);
-  if (s != Status::Ok && out.segment) heap().drop(out.segment);
+}
+Letter::~Letter() {
+  if (out_.segment) heap().drop(out_.segment);
+}
+Status Letter::sent(Status s) {
+  if (s == Status::Ok) out_.segment = 0;
   return s;
+}
+Status Letter::put(uint64_t queue, const Wait& wait) { return sent(put_message(queue, out_, wait)); }
+Status Letter::send(uint64_t c, const Wait& wait) { return sent(send_message(c, out_, wait)); }
+
+Status send(uint64_t queue, uint64_t sender, uint64_t number, uint64_t bytes, const Wait& wait) {
+  return Letter(sender, number, bytes).put(queue, wait);
 }
 
 } // namespace test

@@ -96,16 +96,31 @@ class Unchanged {
 // Waits until the dead are swept. Empty, or what is wrong with the heap.
 std::string heap_problem();
 
-// Runs `body` in a child one machine instruction at a time and kills it at instruction after instruction,
-// spread over the whole length, as many as fit into the time; calls `after(k)` after each death. False
-// where processes cannot be traced.
+// Runs `body` in a child, from where it calls from_here() one machine instruction at a time, and kills it
+// at instruction after instruction, spread over the whole length, as many as fit into the time; calls
+// `after(k)` after each death. False where processes cannot be traced.
 bool die_anywhere(const std::function<void()>& body, const std::function<void(uint64_t)>& after,
                   int64_t quick_ms = 1'200);
 
-// A message that proves itself whole: its bytes follow from its first words.
-std::vector<uint8_t> make_message(uint64_t sender, uint64_t number, uint64_t bytes);
-bool is_whole(const uint8_t* data, uint64_t bytes, uint64_t* sender, uint64_t* number);
+void from_here();
+
+// A message that proves itself whole: its bytes follow from its first words. At least 24 of them.
 void fill_message(uint8_t* data, uint64_t sender, uint64_t number, uint64_t bytes);
+bool is_whole(const uint8_t* data, uint64_t bytes, uint64_t* sender, uint64_t* number);
+class Letter {
+ public:
+  Letter(uint64_t sender, uint64_t number, uint64_t bytes);
+  ~Letter(); // drops its segment, unless it was sent
+  Letter(const Letter&) = delete;
+  Letter& operator=(const Letter&) = delete;
+  mp::Status put(uint64_t queue, const mp::Wait& wait);
+  mp::Status send(uint64_t connection, const mp::Wait& wait);
+
+ private:
+  mp::Status sent(mp::Status s);
+  mp::Outgoing out_;
+  std::vector<uint8_t> small_;
+};
 mp::Status send(uint64_t queue, uint64_t sender, uint64_t number, uint64_t bytes, const mp::Wait& wait);
 
 } // namespace test

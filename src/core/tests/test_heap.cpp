@@ -196,6 +196,7 @@ TEST_CASE("processes killed while they allocate and drop leave a sound heap", "[
 TEST_CASE("a process may die at any instruction of the heap", "[heap][fork]") {
   Unchanged heap_is;
   auto body = [] {
+    from_here();
     uint64_t parent = block_of(3), child = block_of(2), target = block_of(1);
     heap().set_parent(child, parent);
     heap().drop(child);

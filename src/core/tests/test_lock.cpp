@@ -217,6 +217,7 @@ TEST_CASE("a process may die at any instruction of acquire and release", "[lock]
   uint64_t lock = create_lock(true);
   Unchanged heap_is;
   auto body = [&] {
+    from_here();
     acquire_lock(lock, Wait());
     acquire_lock(lock, Wait());
     release_lock(lock);

@@ -164,6 +164,7 @@ TEST_CASE("a process may die at any instruction of joining and leaving", "[parti
   Unchanged now;
   Token place = reserve_slot();
   auto body = [&] {
+    from_here();
     leave_session();
     join_session(place);
     heap().drop(heap().allocate(5000, Kind::Bytes, false));

@@ -5,19 +5,7 @@
 namespace {
 
 Status say(uint64_t end, uint64_t number, uint64_t bytes, const Wait& wait) {
-  Outgoing out;
-  out.size = bytes;
-  std::vector<uint8_t> small;
-  if (bytes > kInlineBytes) {
-    out.segment = create_segment(bytes);
-    fill_message(segment_data(out.segment), 1, number, bytes);
-  } else {
-    small = make_message(1, number, bytes);
-    out.bytes = small.data();
-  }
-  Status s = send_message(end, out, wait);
-  if (s != Status::Ok && out.segment) heap().drop(out.segment);
-  return s;
+  return Letter(1, number, bytes).send(end, wait);
 }
 
 // The number that was received whole, or -1 and how it ended.
@@ -192,6 +180,7 @@ TEST_CASE("an end that two processes hold ends with the second", "[pipe][fork]")
 TEST_CASE("a process may die at any instruction of making and closing a pipe", "[pipe][fork]") {
   Unchanged heap_is;
   auto body = [] {
+    from_here();
     uint64_t ends[2];
     create_pipe(true, ends);
     heap().drop(ends[0]);

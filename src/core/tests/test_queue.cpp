@@ -270,8 +270,10 @@ TEST_CASE("a process may die at any instruction of a put", "[queue][fork]") {
   uint64_t queue = create_queue(8);
   uint64_t bytes = 0;
   auto body = [&] {
-    send(queue, 1, 1, bytes, at_once());
-    send(queue, 1, 2, bytes, at_once());
+    Letter first(1, 1, bytes), second(1, 2, bytes);
+    from_here();
+    first.put(queue, at_once());
+    second.put(queue, at_once());
   };
   auto after = [&](uint64_t k) {
     INFO("instruction " << k);
@@ -300,6 +302,7 @@ TEST_CASE("a process may die at any instruction of a get", "[queue][fork]") {
   };
   auto body = [&] {
     Incoming in;
+    from_here();
     get_message(queue, in, at_once());
     get_message(queue, in, at_once());
   };

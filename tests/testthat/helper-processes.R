@@ -1,0 +1,126 @@
+# What the tests of processes share: rounds, conditions to wait for, what /proc says of a process, and other Rs.
+
+# `make soak` runs many rounds of what an ordinary run does a few times
+rounds <- function(soak, otherwise) if (identical(Sys.getenv("MULTIPROCESSING_SOAK"), "1")) soak else otherwise
+
+now <- function() as.numeric(Sys.time())
+
+wait_until <- function(condition, timeout = 20) {
+  deadline <- now() + timeout
+  while (!isTRUE(condition())) {
+    if (now() > deadline) {
+      return(FALSE)
+    }
+    Sys.sleep(0.001)
+  }
+  TRUE
+}
+
+# A moment that nobody chose
+random_moment <- function(longest) Sys.sleep(stats::runif(1, 0, longest))
+
+kill_9 <- function(pid) tools::pskill(pid, tools::SIGKILL)
+
+# The error that `expr` gives, or NULL
+error_of <- function(expr) {
+  tryCatch(
+    {
+      expr
+      NULL
+    },
+    error = function(e) e
+  )
+}
+
+# Every error of ours has our class, the precise class and a text
+expect_classed_error <- function(expr, class, text = NULL) {
+  e <- error_of(expr)
+  testthat::expect_s3_class(e, class)
+  testthat::expect_s3_class(e, "multiprocessing_error")
+  if (!is.null(text)) testthat::expect_match(conditionMessage(e), text)
+  invisible(e)
+}
+
+# Nearly all in time, and none lost: a busy machine may keep a process that is ready from running for a while
+expect_prompt <- function(seconds, limit = 0.1) {
+  testthat::expect_lte(stats::quantile(seconds, 0.9, names = FALSE), limit)
+  testthat::expect_lte(max(seconds), 10 * limit)
+}
+
+heap_state <- function() multiprocessing:::heap_check()
+
+expect_sound_heap <- function() testthat::expect_identical(heap_state()$problem, "")
+
+heap_blocks <- function() {
+  gc()
+  heap_state()
+  gc()
+  heap_state()$blocks
+}
+
+# --- what the system says ---
+
+process_state <- function(pid) {
+  stat <- tryCatch(suppressWarnings(readLines(sprintf("/proc/%d/stat", pid))), error = function(e) NULL)
+  if (length(stat)) substr(sub("^.*\\) ", "", stat[1L]), 1L, 1L) else "gone"
+}
+
+is_gone <- function(pid) process_state(pid) %in% c("gone", "Z", "X")
+
+all_gone <- function(pids) all(vapply(pids, is_gone, TRUE))
+
+children_of <- function(pid = Sys.getpid()) {
+  stats <- Sys.glob("/proc/[0-9]*/stat")
+  lines <- vapply(stats, function(f) tryCatch(suppressWarnings(readLines(f, 1L)), error = function(e) ""), "")
+  parents <- as.integer(sub("^.*\\) \\S (\\d+) .*$", "\\1", lines[nzchar(lines)]))
+  as.integer(sub(" .*", "", lines[nzchar(lines)]))[parents == pid]
+}
+
+# Everything that a leak would add to. A descriptor of the directory listing itself is in every count.
+footprint <- function() {
+  blocks <- heap_blocks()
+  list(
+    descriptors = length(list.files("/proc/self/fd")), children = length(children_of()),
+    threads = length(list.files("/proc/self/task")), blocks = blocks
+  )
+}
+
+# --- other Rs ---
+
+package_library <- function() dirname(getNamespaceInfo("multiprocessing", "path"))
+
+# A fresh R that attaches the package and calls `f` with `args`; a process handle of callr
+background_r <- function(f, args = list(), ...) {
+  testthat::skip_if_not_installed("callr")
+  run <- function(f, args, library) {
+    library("multiprocessing", lib.loc = library, character.only = TRUE)
+    environment(f) <- globalenv()
+    do.call(f, args)
+  }
+  environment(run) <- globalenv()
+  environment(f) <- globalenv()
+  callr::r_bg(run, list(f = f, args = args, library = package_library()), ...)
+}
+
+in_background_r <- function(f, args = list(), timeout = 120, ...) {
+  process <- background_r(f, args, ...)
+  on.exit(process$kill())
+  process$wait(timeout * 1000)
+  if (process$is_alive()) stop("the other R did not end in time")
+  process$get_result()
+}
+
+# The next line that a background R (stdout = "|") prints
+next_line <- function(process, timeout = 30) {
+  deadline <- now() + timeout
+  repeat {
+    line <- process$read_output_lines(1L)
+    if (length(line)) {
+      return(line)
+    }
+    if (now() > deadline || (!process$is_alive() && !process$is_incomplete_output())) {
+      return(NA_character_)
+    }
+    process$poll_io(200L)
+  }
+}
