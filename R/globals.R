@@ -79,9 +79,10 @@ attached_packages <- function() {
 # In the worker
 apply_needs <- function(needs) {
   for (package in needs$packages) {
-    if (!paste0("package:", package) %in% search()) {
-      suppressPackageStartupMessages(library(package, character.only = TRUE, warn.conflicts = FALSE))
-    }
+    if (paste0("package:", package) %in% search()) next
+    suppressPackageStartupMessages(
+      if (isNamespaceLoaded(package)) attachNamespace(package) else library(package, character.only = TRUE, warn.conflicts = FALSE)
+    )
   }
   if (length(needs$globals)) list2env(needs$globals, globalenv())
   invisible()

@@ -92,25 +92,27 @@ PoolHandle <- R6::R6Class("Pool",
   public = list(
     initialize = function(settings) pool_open(private, settings),
     map = function(func, iterable, chunksize = NULL, args = list(), ...) {
-      job_value(pool_map(private, func, iterable, chunksize, args, FALSE, map_options(private, ...)))
+      job_value(pool_map(private, sys.call(), func, iterable, chunksize, args, FALSE, ...))
     },
     map_async = function(func, iterable, chunksize = NULL, args = list(), ..., callback = NULL, error_callback = NULL) {
-      job <- pool_map(private, func, iterable, chunksize, args, FALSE, map_options(private, ...))
+      job <- pool_map(private, sys.call(), func, iterable, chunksize, args, FALSE, ...)
       async_result(self, private, job, callback, error_callback)
     },
     starmap = function(func, iterable, chunksize = NULL, ...) {
-      job_value(pool_map(private, func, iterable, chunksize, list(), TRUE, map_options(private, ...)))
+      job_value(pool_map(private, sys.call(), func, iterable, chunksize, list(), TRUE, ...))
     },
     starmap_async = function(func, iterable, chunksize = NULL, ..., callback = NULL, error_callback = NULL) {
-      job <- pool_map(private, func, iterable, chunksize, list(), TRUE, map_options(private, ...))
+      job <- pool_map(private, sys.call(), func, iterable, chunksize, list(), TRUE, ...)
       async_result(self, private, job, callback, error_callback)
     },
     apply = function(func, args = list()) job_value(pool_apply(private, func, args)),
     apply_async = function(func, args = list(), callback = NULL, error_callback = NULL) {
       async_result(self, private, pool_apply(private, func, args), callback, error_callback)
     },
-    imap = function(func, iterable, chunksize = 1L) pool_imap(self, private, func, iterable, chunksize, TRUE),
-    imap_unordered = function(func, iterable, chunksize = 1L) pool_imap(self, private, func, iterable, chunksize, FALSE),
+    imap = function(func, iterable, chunksize = 1L) pool_imap(self, private, sys.call(), func, iterable, chunksize, TRUE),
+    imap_unordered = function(func, iterable, chunksize = 1L) {
+      pool_imap(self, private, sys.call(), func, iterable, chunksize, FALSE)
+    },
     close = function() pool_shut(private),
     terminate = function() pool_end(private),
     join = function(timeout = NULL) pool_await_end(private, timeout),
@@ -155,13 +157,7 @@ map_options <- function(private, ...) {
   given <- list(...)
   if (length(given)) {
     unknown <- setdiff(if (is.null(names(given))) "" else names(given), names(options))
-    if (length(unknown) || length(names(given)) != length(given)) {
-      abort("ValueError", sprintf(
-        "unknown option %s: further arguments of the function go into `args = list(...)`; options are %s",
-        if (any(nzchar(unknown))) paste0("`", unknown[nzchar(unknown)], "`", collapse = ", ") else "without a name",
-        paste0("`", sort(names(options)), "`", collapse = ", ")
-      ))
-    }
+    if (length(unknown)) unknown_option(unknown[1L])
     options[names(given)] <- given
   }
   options$retries <- check_retries(options$retries)
@@ -171,6 +167,22 @@ map_options <- function(private, ...) {
     abort("ValueError", sprintf("`on_error` must be \"stop\" or \"return\", not %s", describe_value(options$on_error)))
   }
   options
+}
+
+option_names <- c("template", "progress", "seed", "retries", "task_timeout", "on_error")
+
+# R would match a part of a name to our own arguments: `i = 10` must not become `iterable`
+check_names <- function(call, allowed) {
+  given <- names(call)
+  unknown <- given[nzchar(given) & !given %in% allowed]
+  if (length(unknown)) unknown_option(unknown[1L])
+}
+
+unknown_option <- function(name) {
+  abort("ValueError", sprintf(
+    "unknown option %s: further arguments of the function go into `args = list(...)`; options are %s",
+    if (nzchar(name)) paste0("`", name, "`") else "without a name", paste0("`", option_names, "`", collapse = ", ")
+  ))
 }
 
 check_retries <- function(retries) as.integer(check_count(retries, "retries"))
@@ -212,7 +224,9 @@ pool_apply <- function(private, func, args) {
   job
 }
 
-pool_map <- function(private, func, iterable, chunksize, args, star, options) {
+pool_map <- function(private, call, func, iterable, chunksize, args, star, ...) {
+  check_names(call, c("func", "iterable", "chunksize", "args", "callback", "error_callback", option_names))
+  options <- map_options(private, ...)
   check_function(func, "func")
   check_list(args, "args")
   if (!is.null(chunksize)) check_count(chunksize, "chunksize", 1)
@@ -251,6 +265,7 @@ pool_job <- function(private, func, elements, chunks, args, star, options, each)
 
 # Waits for a job of this call and takes its value; an interrupt cancels it.
 job_value <- function(job) {
+  force(job)
   done <- FALSE
   on.exit(if (!done) pool_cancel(job$ptr, job$id))
   if (isTRUE(job$options$progress)) show_progress(job)

@@ -136,8 +136,11 @@ bool free_job(uint64_t pool, uint64_t job) {
   for (uint32_t i = 0; i < p.lanes; ++i) {
     LaneShared& l = lane_at(pool, i);
     // A dead worker counts until it is swept: another thread of its process may still write.
-    if (l.job.load(std::memory_order_acquire) == job && !is_swept(l.worker.load(std::memory_order_relaxed)))
-      return false;
+    if (l.job.load(std::memory_order_acquire) != job) continue;
+    Token worker = l.worker.load(std::memory_order_relaxed);
+    if (is_alive(worker)) return false;
+    reap();
+    if (!is_swept(worker)) return false;
   }
   heap().drop(job);
   return true;

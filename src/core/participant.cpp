@@ -3,7 +3,9 @@
 //   Reserved(g) -> Claiming(g,pid) by the participant; from here on it alone writes the slot
 //   Claiming(g) -> Live(g)         by the participant, after it holds `life`
 //   Claiming(g) -> Dead(g)         by anybody, when the process of that pid is gone
+//   Reserved(g) -> Reserved(g,pid) by the parent, as soon as it knows whom it expects
 //   Reserved(g) -> Dead(g)         by anybody, when the reservation has expired
+//   Reserved(g,pid) -> Dead(g)     by anybody, when the process of that pid is gone
 //   Reserved or Claiming(g) -> Dead(g)  by the parent, who knows that the process is gone or never was
 //   Live(g) -> Dead(g)         by anybody, once the kernel has marked `life`; or by itself when it leaves
 //   Dead(g) -> Free(g)         under the heap's guard, after everything of it was swept
@@ -60,7 +62,11 @@ void hold_life(Participant& p) {
 bool claim(Token t) {
   Participant& p = participant(t);
   uint32_t g = generation_of(t), pid = uint32_t(getpid());
-  if (!advance(p, {0, g, Life::Reserved}, {pid, g, Life::Claiming})) return false;
+  SlotState s;
+  do {
+    s = state_of(t); // the parent may note our pid right now
+    if (s.generation != g || s.life != Life::Reserved) return false;
+  } while (!advance(p, s, {pid, g, Life::Claiming}));
   hold_life(p);
   p.start_time = platform::process_start_time(getpid());
   p.doorbell.store(0, std::memory_order_relaxed);
@@ -145,6 +151,11 @@ Token reserve_slot() {
   return 0;
 }
 
+void expect_from(Token t, pid_t pid) {
+  uint32_t g = generation_of(t);
+  if (t) advance(participant(t), {0, g, Life::Reserved}, {uint32_t(pid), g, Life::Reserved});
+}
+
 void abandon_slot(Token t) {
   SlotState s = state_of(t);
   if (s.generation == generation_of(t) && (s.life == Life::Reserved || s.life == Life::Claiming))
@@ -180,7 +191,8 @@ bool reap() {
     SlotState s = SlotState::unpack(p.state.load(std::memory_order_acquire));
     bool over = false;
     if (s.life == Life::Live) over = life_over(p);
-    else if (s.life == Life::Claiming) over = platform::process_gone(pid_t(s.pid), 0);
+    else if (s.pid != 0 && (s.life == Life::Claiming || s.life == Life::Reserved))
+      over = platform::process_gone(pid_t(s.pid), 0);
     else if (s.life == Life::Reserved)
       over = platform::now_ns() - p.reserved_at.load(std::memory_order_relaxed) > kReservationNs;
     if (over && advance(p, s, {s.pid, s.generation, Life::Dead})) found = true;

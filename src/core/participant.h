@@ -24,6 +24,7 @@ void leave_session();
 // A slot for a child that is about to start; it must claim it soon (kReservationNs).
 // 0 when none is free.
 Token reserve_slot();
+void expect_from(Token t, pid_t pid); // it has as long as this process lives
 void abandon_slot(Token t); // nobody will claim it any more
 
 // False from the moment the participant's main thread is gone, zombie or not.

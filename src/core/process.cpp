@@ -93,6 +93,7 @@ bool fork_child(Child& child, Output output) {
   }
   child.pid = pid;
   child.token = fork_place();
+  expect_from(child.token, pid);
   note_start(child);
   if (child.token == 0) { // the child has seen it too and left
     while (!poll_child(child)) platform::relax();
@@ -148,6 +149,7 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
   }
   child.pid = pid;
   child.token = place;
+  expect_from(place, pid);
   note_start(child);
 }
 

@@ -134,4 +134,6 @@ test_that("results that nobody keeps are forgotten with their memory", {
   }))
 })
 
-test_that("the heap is sound after all of this", expect_sound_heap())
+test_that("the heap is sound after all of this", {
+  expect_sound_heap()
+})

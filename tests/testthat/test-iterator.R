@@ -131,4 +131,6 @@ test_that("iterators that are given up leave nothing behind", {
   }))
 })
 
-test_that("the heap is sound after all of this", expect_sound_heap())
+test_that("the heap is sound after all of this", {
+  expect_sound_heap()
+})

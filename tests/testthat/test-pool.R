@@ -94,7 +94,7 @@ test_that("an error that cannot travel arrives with its text", {
 test_that("values of every kind come back identical", {
   pool <- local_pool(2)
   values <- list(
-    NULL, 1:3, c(a = 1), "x", NA_character_, TRUE, raw(3), 2i, list(1, list("b")), iris, factor("q"), as.POSIXct(0, tz = "UTC"),
+    NULL, 1:3, c(a = 1), "x", NA_character_, TRUE, raw(3), 2i, list(1, list("b")), iris, factor("q"), as.POSIXct("2024-01-01", tz = "UTC"),
     matrix(1:6, 2), quote(x + y), as.name("n"), y ~ x, numeric(1e5), letters, Inf, NaN, array(0, c(2, 2, 2))
   )
   expect_equal(pool$map(identity, values), values, ignore_formula_env = TRUE)
@@ -278,4 +278,6 @@ test_that("a progress bar changes no result", {
   expect_identical(suppressMessages(pool$map(function(i) i, 1:30, progress = TRUE)), as.list(1:30))
 })
 
-test_that("the heap is sound after all of this", expect_sound_heap())
+test_that("the heap is sound after all of this", {
+  expect_sound_heap()
+})

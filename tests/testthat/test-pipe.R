@@ -1,0 +1,169 @@
+test_that("what is sent at one end is received at the other, both ways, in order", {
+  ends <- Pipe()
+  ends[[1]]$send("a")
+  ends[[1]]$send(iris)
+  ends[[2]]$send(1:3)
+  expect_identical(ends[[2]]$recv(), "a")
+  expect_identical(ends[[2]]$recv(), iris)
+  expect_identical(ends[[1]]$recv(), 1:3)
+})
+
+test_that("a one-way pipe receives at its first end and sends at its second", {
+  ends <- Pipe(duplex = FALSE)
+  expect_identical(c(ends[[1]]$readable, ends[[1]]$writable), c(TRUE, FALSE))
+  expect_identical(c(ends[[2]]$readable, ends[[2]]$writable), c(FALSE, TRUE))
+  expect_classed_error(ends[[1]]$send(1), "ValueError", "only receive")
+  expect_classed_error(ends[[2]]$recv(), "ValueError", "only send")
+  ends[[2]]$send("x")
+  expect_identical(ends[[1]]$recv(), "x")
+})
+
+test_that("poll says whether a message is there, waiting at most its timeout", {
+  ends <- Pipe()
+  expect_false(ends[[1]]$poll())
+  started <- now()
+  expect_false(ends[[1]]$poll(timeout = 0.1))
+  expect_gte(now() - started, 0.09)
+  ends[[2]]$send(1)
+  expect_true(ends[[1]]$poll())
+  expect_true(ends[[1]]$poll(timeout = 5))
+  expect_true(ends[[1]]$poll(timeout = NULL))
+  expect_identical(ends[[1]]$recv(), 1)
+  expect_false(ends[[1]]$poll())
+})
+
+test_that("bytes are sent and received as they are", {
+  ends <- Pipe()
+  bytes <- as.raw(sample(0:255, 1e5, TRUE))
+  ends[[1]]$send_bytes(bytes)
+  ends[[1]]$send_bytes(raw())
+  expect_identical(ends[[2]]$recv_bytes(), bytes)
+  expect_identical(ends[[2]]$recv_bytes(), raw())
+  expect_classed_error(ends[[1]]$send_bytes("text"), "ValueError", "raw vector")
+})
+
+test_that("a closed end is end-of-file for the other, after what was sent before", {
+  ends <- Pipe()
+  ends[[1]]$send("last")
+  ends[[1]]$close()
+  ends[[1]]$close()
+  expect_true(ends[[1]]$closed)
+  expect_false(ends[[2]]$closed)
+  expect_identical(ends[[2]]$recv(), "last")
+  expect_true(ends[[2]]$poll())
+  expect_classed_error(ends[[2]]$recv(), "EOFError")
+  expect_classed_error(ends[[2]]$send(1), "BrokenPipeError")
+  expect_classed_error(ends[[1]]$send(1), "ValueError", "closed")
+})
+
+test_that("two processes talk, and the one that waits sees the other's end", {
+  ends <- Pipe()
+  p <- Process(function() {
+    ends[[1]]$close()
+    got <- character()
+    repeat {
+      value <- tryCatch(ends[[2]]$recv(), EOFError = function(e) NULL)
+      if (is.null(value)) break
+      got <- c(got, value)
+      ends[[2]]$send(toupper(value))
+    }
+    got
+  })$start()
+  ends[[2]]$close()
+  for (word in c("hello", "again")) {
+    ends[[1]]$send(word)
+    expect_identical(ends[[1]]$recv(), toupper(word))
+  }
+  ends[[1]]$close()
+  expect_identical(p$value(), c("hello", "again"))
+})
+
+test_that("the death of the only process at the other end is end-of-file at once", {
+  latency <- vapply(seq_len(rounds(300, 20)), function(k) {
+    ends <- Pipe()
+    p <- Process(function() {
+      ends[[1]]$close()
+      ends[[2]]$send("up")
+      repeat Sys.sleep(10)
+    })$start()
+    ends[[2]]$close()
+    ends[[1]]$recv()
+    p$kill()
+    killed <- now()
+    e <- error_of(ends[[1]]$recv())
+    if (!inherits(e, "EOFError")) fail("no end-of-file")
+    p$join()
+    now() - killed
+  }, 1)
+  expect_prompt(latency)
+})
+
+test_that("an end that two processes have is open until both are gone", {
+  ends <- Pipe(duplex = FALSE)
+  gate <- Queue()
+  writers <- lapply(1:2, function(i) {
+    Process(function() {
+      gate$get()
+      ends[[2]]$send(i)
+    })$start()
+  })
+  ends[[2]]$close()
+  gate$put(1)
+  ends[[1]]$recv()
+  expect_false(ends[[1]]$poll(0.05))
+  gate$put(1)
+  ends[[1]]$recv()
+  expect_classed_error(ends[[1]]$recv(), "EOFError")
+  for (p in writers) p$join()
+})
+
+test_that("a writer that is killed in the middle of a send leaves whole messages and an end", {
+  for (k in seq_len(rounds(500, 20))) {
+    ends <- Pipe(duplex = FALSE)
+    p <- Process(function() repeat ends[[2]]$send(rep(1, 131072)))$start()
+    ends[[2]]$close()
+    ends[[1]]$recv()
+    random_moment(0.004)
+    p$kill()
+    repeat {
+      got <- tryCatch(ends[[1]]$recv(), EOFError = function(e) NULL)
+      if (is.null(got)) break
+      if (length(got) != 131072 || !all(got == 1)) fail("half a message")
+    }
+    p$join()
+  }
+  expect_sound_heap()
+})
+
+test_that("a pipe carries more than fits in any buffer before anybody reads", {
+  ends <- Pipe()
+  for (i in 1:200) ends[[1]]$send(rep(i, 1e4))
+  expect_true(all(vapply(1:200, function(i) identical(ends[[2]]$recv(), rep(i, 1e4)), TRUE)))
+})
+
+test_that("connections travel through queues and pipes", {
+  a <- Pipe()
+  b <- Pipe()
+  a[[1]]$send(list(end = b[[2]]))
+  moved <- a[[2]]$recv()$end
+  moved$send("from afar")
+  expect_identical(b[[1]]$recv(), "from afar")
+  expect_output(print(moved), "<Connection #")
+})
+
+test_that("a connection that only a message holds is open until the message is gone", {
+  ends <- Pipe()
+  q <- Queue()
+  q$put(ends[[2]])
+  ends[[2]]$close()
+  expect_false(ends[[1]]$poll())
+  revived <- q$get()
+  revived$send("alive")
+  expect_identical(ends[[1]]$recv(), "alive")
+  revived$close()
+  expect_classed_error(ends[[1]]$recv(), "EOFError")
+})
+
+test_that("the heap is sound after all of this", {
+  expect_sound_heap()
+})
