@@ -45,8 +45,8 @@ finish_child <- function() {
 #'
 #' @return `current_process()` a list with `pid`, `name` and `daemon`; `parent_process()` a list with `pid` and
 #'   `name`, or `NULL` in the main process; `active_children()` a list of [Process()] handles; `cpu_count()` an integer,
-#'   honouring the CPU affinity, control groups and `options(mc.cores)` limits as [parallelly::availableCores()] does
-#'   where that package is installed.
+#'   what [parallelly::availableCores()] says: it honours the CPU affinity, control groups, batch systems and
+#'   `options(mc.cores)`.
 #' @section Python: `multiprocessing.current_process()`, `parent_process()`, `active_children()`, `cpu_count()`.
 #' @examples
 #' current_process()$name
@@ -69,11 +69,4 @@ active_children <- function() {
 
 #' @rdname current_process
 #' @export
-cpu_count <- function() {
-  if (requireNamespace("parallelly", quietly = TRUE)) {
-    return(as.integer(parallelly::availableCores()))
-  }
-  n <- parallel::detectCores()
-  allowed <- tryCatch(length(parallel::mcaffinity(NULL)), error = function(e) 0L)
-  max(1L, if (allowed > 0L) min(n, allowed, na.rm = TRUE) else n, na.rm = TRUE)
-}
+cpu_count <- function() as.integer(parallelly::availableCores())

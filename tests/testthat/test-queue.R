@@ -1,6 +1,6 @@
 test_that("a queue is first in, first out, for values of every kind", {
   q <- Queue()
-  values <- list(1, "a", NULL, iris, list(1, list(2)), quote(x), 1e6:1, NA, raw(300), function(x) x)
+  values <- list(1, "a", NULL, iris, list(1, list(2)), quote(x), 1e6:1, NA, raw(300), sqrt)
   for (v in values) q$put(v)
   expect_equal(q$qsize(), length(values))
   for (v in values) expect_equal(q$get(), v)
@@ -172,14 +172,13 @@ test_that("a SimpleQueue puts, gets, and says whether it is empty", {
 
 test_that("who waits for a message gets it as soon as it is put", {
   q <- Queue()
+  ready <- Queue()
   p <- Process(function() {
-    q$put("ready")
-    value <- q$get(timeout = 20)
-    now() - value
-  })
-  p$start()
-  wait_until(function() q$qsize() == 1)
-  q2 <- q$get(timeout = 20)
+    ready$put(TRUE)
+    sent <- q$get(timeout = 20)
+    now() - sent
+  })$start()
+  ready$get(timeout = 20)
   wait_until(function() process_state(p$pid) == "S")
   q$put(now())
   expect_lt(p$value(), 0.5)

@@ -1,5 +1,6 @@
 #include "support.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -93,6 +94,12 @@ bool eventually(const std::function<bool()>& condition, int64_t ms) {
     if (late) return false;
     pause_us(200);
   }
+}
+
+int64_t Delays::percentile(size_t p) const {
+  std::vector<int64_t> sorted(all_);
+  std::sort(sorted.begin(), sorted.end());
+  return sorted.empty() ? INT64_MAX : sorted[(sorted.size() - 1) * p / 100];
 }
 
 Kid::Kid(const std::function<int()>& body) {

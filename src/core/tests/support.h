@@ -40,6 +40,17 @@ void pause_us(uint64_t us);
 // Looks every now and then until it is true; false after `ms`.
 bool eventually(const std::function<bool()>& condition, int64_t ms = 10'000);
 
+// How long something took, again and again. A machine that is busy with other things delays some.
+class Delays {
+ public:
+  void add(int64_t ns) { all_.push_back(ns); }
+  int64_t percentile(size_t p) const; // in ns
+  bool usually_below(int64_t ms) const { return percentile(90) < ms * kMs; }
+
+ private:
+  std::vector<int64_t> all_;
+};
+
 // Memory that forked processes share, apart from the heap that is tested.
 template <class T> class Shared {
  public:

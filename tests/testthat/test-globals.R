@@ -1,0 +1,114 @@
+# Functions as a script defines them: their environment is the global one.
+in_global <- function(f) {
+  environment(f) <- globalenv()
+  f
+}
+
+set_global <- function(..., frame = parent.frame()) {
+  values <- list(...)
+  list2env(values, globalenv())
+  do.call(on.exit, list(bquote(rm(list = .(names(values)), envir = globalenv())), add = TRUE), envir = frame)
+}
+
+test_that("workers see a global variable's present value, also after it changed", {
+  pool <- local_pool(2)
+  set_global(mp_factor = 2)
+  f <- in_global(function(x) x * mp_factor)
+  expect_identical(pool$map(f, 1:3, template = numeric(1)), c(2, 4, 6))
+  assign("mp_factor", 10, globalenv())
+  expect_identical(pool$map(f, 1:3, template = numeric(1)), c(10, 20, 30))
+  assign("mp_factor", -1, globalenv())
+  expect_identical(unlist(as.list(pool$imap(f, 1:3))), c(-1, -2, -3))
+})
+
+test_that("variables that did not exist when the pool started are there", {
+  pool <- local_pool(2)
+  pool$map(identity, 1:2)
+  set_global(mp_later = "new", mp_helper = in_global(function(x) paste(mp_later, x)))
+  expect_identical(pool$map(in_global(function(x) mp_helper(x)), 1:2), list("new 1", "new 2"))
+  expect_identical(pool$apply(in_global(function() mp_helper("a"))), "new a")
+})
+
+test_that("functions that call each other travel together, recursive ones too", {
+  pool <- local_pool(1)
+  set_global(
+    mp_even = in_global(function(n) if (n == 0) TRUE else mp_odd(n - 1)),
+    mp_odd = in_global(function(n) if (n == 0) FALSE else mp_even(n - 1))
+  )
+  expect_identical(pool$map(in_global(function(n) mp_even(n)), 0:3), list(TRUE, FALSE, TRUE, FALSE))
+})
+
+test_that("a changed helper is used, not the one of the last call", {
+  pool <- local_pool(1)
+  set_global(mp_helper = in_global(function(x) "old"))
+  f <- in_global(function(x) mp_helper(x))
+  expect_identical(pool$map(f, 1), list("old"))
+  assign("mp_helper", in_global(function(x) "new"), globalenv())
+  expect_identical(pool$map(f, 1), list("new"))
+})
+
+test_that("a local closure takes its variables along, with their values at the time", {
+  pool <- local_pool(2)
+  make <- function(a) function(x) x + a
+  expect_identical(pool$map(make(10), 1:2), list(11, 12))
+  b <- 1
+  f <- function(x) x + b
+  expect_identical(pool$map(f, 1:2), list(2, 3))
+  b <- 100
+  expect_identical(pool$map(f, 1:2), list(101, 102))
+})
+
+test_that("a function that is changed in place of another one is the new one", {
+  pool <- local_pool(1)
+  set_global(mp_fun = in_global(function(x) 1))
+  expect_identical(pool$map(mp_fun, 1), list(1))
+  assign("mp_fun", in_global(function(x) 2), globalenv())
+  expect_identical(pool$map(mp_fun, 1), list(2))
+})
+
+test_that("functions among args and elements bring their variables", {
+  pool <- local_pool(1)
+  set_global(mp_offset = 5)
+  g <- in_global(function(x) x + mp_offset)
+  expect_identical(pool$map(function(x, g) g(x), 1, args = list(g)), list(6))
+  expect_identical(pool$apply(function(g) g(2), list(g)), 7)
+})
+
+test_that("packages attached after the pool started are attached in the workers", {
+  pool <- local_pool(2)
+  pool$map(identity, 1:2)
+  skip_if("package:splines" %in% search())
+  library(splines)
+  on.exit(detach("package:splines"))
+  expect_identical(pool$map(in_global(function(i) dim(bs(1:10, df = 4))), 1:2), list(c(10L, 4L), c(10L, 4L)))
+})
+
+test_that("a variable of the worker's own is not visible here", {
+  pool <- local_pool(1)
+  pool$apply(in_global(function() assign("mp_only_there", 1, globalenv())))
+  expect_false(exists("mp_only_there", globalenv()))
+})
+
+test_that("a task's variable named like R6's or ours does no harm", {
+  pool <- local_pool(1)
+  set_global(X = "mine", i = "my i", FUN = in_global(function() "my FUN"), args = "my args")
+  expect_identical(pool$map(in_global(function(x) list(X, i, FUN(), args)), 1), list(list("mine", "my i", "my FUN", "my args")))
+})
+
+test_that("locks and queues in the global environment are the same objects in workers", {
+  pool <- local_pool(2)
+  set_global(mp_lock = Lock(), mp_queue = Queue())
+  f <- in_global(function(i) {
+    mp_lock$acquire()
+    mp_queue$put(i)
+    mp_lock$release()
+  })
+  pool$map(f, 1:10)
+  expect_equal(mp_queue$qsize(), 10)
+  expect_setequal(vapply(1:10, function(k) mp_queue$get(), 1L), 1:10)
+  expect_false(mp_lock$locked())
+})
+
+test_that("the heap is sound after all of this", {
+  expect_sound_heap()
+})

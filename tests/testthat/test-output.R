@@ -1,0 +1,115 @@
+test_that("what workers and processes print is seen by capture.output(), whole", {
+  pool <- local_pool(2)
+  lines <- capture.output(pool$map(function(i) cat("line", i, "\n"), 1:50))
+  expect_setequal(lines[grepl("^line", lines)], paste("line", 1:50, ""))
+  expect_identical(capture.output(Process(function() print(1:3))$start()$join()), "[1] 1 2 3")
+})
+
+test_that("sink() gets it, too", {
+  file <- tempfile()
+  sink(file)
+  tryCatch(Process(function() cat("into the sink\n"))$start()$join(), finally = sink())
+  expect_identical(readLines(file), "into the sink")
+})
+
+test_that("a sink that was open at the fork does not swallow what a child prints", {
+  lines <- capture.output({
+    p <- Process(function() cat("inside\n"))$start()
+    p$join()
+  })
+  expect_identical(lines, "inside")
+})
+
+test_that("no line is broken: eight processes print a thousand long lines each", {
+  n <- rounds(5000, 500)
+  text <- strrep("x", 200)
+  lines <- capture.output({
+    ps <- lapply(1:8, function(k) Process(function() for (i in seq_len(n)) cat(k, i, text, "\n"))$start())
+    for (p in ps) p$join()
+  })
+  expect_length(lines, 8 * n)
+  expect_true(all(grepl(paste0("^[1-8] [0-9]+ ", text, " $"), lines)))
+  numbers <- as.integer(sub("^[1-8] ([0-9]+) .*", "\\1", lines))
+  for (k in 1:8) expect_identical(numbers[startsWith(lines, paste0(k, " "))], seq_len(n))
+})
+
+test_that("a line without an end is shown when its process is over", {
+  expect_identical(capture.output(Process(function() cat("no newline"))$start()$join()), "no newline")
+})
+
+test_that("errors go to standard error: messages are not mixed into the output", {
+  said <- capture.output(
+    {
+      out <- capture.output(Process(function() {
+        message("to stderr")
+        cat("to stdout\n")
+      })$start()$join())
+    },
+    type = "message"
+  )
+  expect_identical(out, "to stdout")
+  expect_identical(said, "to stderr")
+})
+
+test_that("what a compiled program prints from a child is seen as well", {
+  expect_identical(capture.output(Process(function() system("echo from a program"))$start()$join()), "from a program")
+})
+
+test_that("the last words of a process that is killed are shown", {
+  lines <- capture.output(Process(function() {
+    cat("before the end\n")
+    tools::pskill(Sys.getpid(), 9L)
+  })$start()$join())
+  expect_identical(lines, "before the end")
+})
+
+test_that("a worker that prints 1 MB while it holds a lock that this process waits for stops nobody", {
+  lock <- Lock()
+  q <- Queue()
+  lines <- capture.output({
+    p <- Process(function() {
+      lock$acquire()
+      q$put("held")
+      for (i in 1:10000) cat(strrep("y", 104), "\n")
+      lock$release()
+    })$start()
+    q$get(timeout = 20)
+    got <- lock$acquire(timeout = 20)
+    lock$release()
+    p$join()
+  })
+  expect_true(got)
+  expect_length(lines, 10000)
+  expect_gt(sum(nchar(lines)), 1e6)
+  pool <- local_pool(2)
+  lines <- capture.output(pool$map(function(i) {
+    with(lock, for (k in 1:2000) cat(strrep("z", 104), "\n"))
+  }, 1:5))
+  expect_equal(sum(startsWith(lines, "zzz")), 10000)
+})
+
+test_that("five processes that print under a lock do not mix their lines", {
+  lock <- Lock()
+  lines <- capture.output({
+    ps <- lapply(1:5, function(i) Process(function() with(lock, cat("process", Sys.getpid(), "\n")))$start())
+    for (p in ps) p$join()
+  })
+  expect_setequal(lines, sprintf("process %d ", vapply(ps, function(p) p$pid, 1L)))
+})
+
+test_that("what was printed and read gives its memory back", {
+  skip_on_cran()
+  grown <- in_background_r(function() {
+    shared <- function() sum(as.numeric(sub("[^0-9]*([0-9]+) kB", "\\1", grep("^Shmem:", readLines("/proc/meminfo"), value = TRUE))))
+    before <- shared()
+    sink("/dev/null")
+    for (i in 1:3) Process(function() for (i in 1:50000) cat(strrep("y", 1000), "\n"))$start()$join()
+    sink()
+    shared() - before
+  })
+  expect_lt(grown, 100000)
+})
+
+test_that("the heap is sound after all of this", {
+  expect_sound_heap()
+})
