@@ -33,11 +33,16 @@ PoolOwner& pool_of(SEXP pointer) {
 // One wait for everything that a pool's owner may care about.
 template <class Ready> bool PoolOwner::wait(const Wait& limit, Ready ready) {
   Wait step = limit;
+  int64_t next_tick = platform::now_ns() + limit.tick_ns;
   for (;;) {
     attend();
     if (ready()) return true;
     int64_t now = platform::now_ns();
     if (now >= limit.deadline) return false;
+    if (now >= next_tick) { // whatever keeps us from sleeping, Ctrl-C is seen
+      if (limit.tick(limit.data)) interrupt();
+      next_tick = now + limit.tick_ns;
+    }
     bool busy = !ghosts_.empty() || !waiting_.empty();
     for (auto& entry : jobs_) busy = busy || (entry.second->timeout_ns && !entry.second->done());
     step.deadline = busy ? std::min(limit.deadline, now + 10'000'000) : limit.deadline;

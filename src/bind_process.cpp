@@ -208,7 +208,7 @@ int exit_status(RChild& c) {
 void show_output() {
   std::vector<ChildRef> now(all); // printing may run R code that starts processes
   for (const ChildRef& c : now)
-    if (!c->shown) show_child(*c, false);
+    if (!c->shown && (is_expected(c->child.token) || !is_over(*c))) show_child(*c, false);
   forget_shown();
 }
 

@@ -126,7 +126,7 @@ void PoolOwner::bury(size_t lane) {
     if (j.tried[suspect.position] <= j.retries) continue; // it will be computed again
     if (!j.owner.settle(suspect.position)) continue;
     Rcpp::Language call("death_of_worker", element(j, suspect.position), int(child->child.pid),
-                        exit_status(*child), child->expired);
+                        exit_status(*child), child->expired, double(child->child.peak_bytes));
     Rcpp::Shield<SEXP> condition(Rcpp::Rcpp_fast_eval(call, package_namespace()));
     fail(j, suspect.position, condition);
   }

@@ -165,12 +165,13 @@ void JobOwner::drain(const std::function<void(const ResultRecord&)>& each) {
     for (uint64_t r = newest; r; r = heap().at<ResultRecord>(r)->next) order.push_back(r);
     taken_.insert(taken_.end(), order.rbegin(), order.rend());
   }
-  while (!taken_.empty()) { // what `each` does not reach because it throws is there the next time
+  for (; !taken_.empty(); taken_.pop_front()) { // what `each` throws at is the first one the next time
     const ResultRecord& record = *heap().at<ResultRecord>(taken_.front());
-    taken_.pop_front();
     if (record.position >= settled_.size())
       throw Error{"ProcessError", "a worker left a result for an element that the job does not have"};
-    if (settle(record.position)) each(record);
+    if (settled_[record.position]) continue;
+    each(record);
+    settle(record.position);
   }
 }
 

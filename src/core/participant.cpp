@@ -48,14 +48,18 @@ void raise_top(HeapHeader& h, uint32_t slot) {
   }
 }
 
+// Initialised once and then inherited: others may still look at the life of the one before us.
 void hold_life(Participant& p) {
-  pthread_mutexattr_t a;
-  pthread_mutexattr_init(&a);
-  pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
-  pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
-  pthread_mutex_init(&p.life, &a);
-  pthread_mutexattr_destroy(&a);
-  pthread_mutex_lock(&p.life);
+  if (!p.life_made) {
+    pthread_mutexattr_t a;
+    pthread_mutexattr_init(&a);
+    pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
+    pthread_mutex_init(&p.life, &a);
+    pthread_mutexattr_destroy(&a);
+    p.life_made = 1;
+  }
+  if (pthread_mutex_lock(&p.life) == EOWNERDEAD) pthread_mutex_consistent(&p.life);
 }
 
 // Claims a reserved slot for the calling thread. False if the reservation has expired.

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -169,11 +170,13 @@ uint64_t join_spawned(const std::string& value) {
 bool poll_child(Child& child) {
   if (child.over) return true;
   int status = 0;
-  pid_t r = waitpid(child.pid, &status, WNOHANG);
+  rusage used;
+  pid_t r = wait4(child.pid, &status, WNOHANG, &used);
   if (r == 0 || (r < 0 && errno == EINTR)) return false;
   child.over = true;
   if (r < 0) child.status = 255; // somebody else reaped it; its record may know more
   else child.status = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+  if (r > 0) child.peak_bytes = uint64_t(used.ru_maxrss) * 1024;
   if (heap_exists()) abandon_slot(child.token); // it may have died before it took its place
   return true;
 }

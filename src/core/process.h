@@ -17,6 +17,7 @@ struct Child {
   uint64_t read[2] = {0, 0};
   bool over = false;    // reaped
   int status = 0;       // exit code, or -signal
+  uint64_t peak_bytes = 0; // of memory; known when it is over
   int64_t started_ns = 0;
   int64_t started_real = 0;
 };
