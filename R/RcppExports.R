@@ -2,230 +2,234 @@
 # Generator token: 10BE3573-1514-4C36-9D1C-5A225CD40393
 
 pool_create <- function(workers, start) {
-    .Call('_multiprocessing_pool_create', PACKAGE = 'multiprocessing', workers, start)
+    .Call(`_multiprocessing_pool_create`, workers, start)
 }
 
 pool_handle <- function(pool) {
-    .Call('_multiprocessing_pool_handle', PACKAGE = 'multiprocessing', pool)
+    .Call(`_multiprocessing_pool_handle`, pool)
 }
 
 pool_start <- function(pool) {
-    invisible(.Call('_multiprocessing_pool_start', PACKAGE = 'multiprocessing', pool))
+    invisible(.Call(`_multiprocessing_pool_start`, pool))
 }
 
 pool_abandon <- function(pool, id) {
-    invisible(.Call('_multiprocessing_pool_abandon', PACKAGE = 'multiprocessing', pool, id))
+    invisible(.Call(`_multiprocessing_pool_abandon`, pool, id))
 }
 
 pool_peek <- function(pool, id) {
-    .Call('_multiprocessing_pool_peek', PACKAGE = 'multiprocessing', pool, id)
+    .Call(`_multiprocessing_pool_peek`, pool, id)
 }
 
 pool_submit <- function(pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each) {
-    .Call('_multiprocessing_pool_submit', PACKAGE = 'multiprocessing', pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each)
+    .Call(`_multiprocessing_pool_submit`, pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each)
 }
 
 pool_wait <- function(pool, id, timeout) {
-    .Call('_multiprocessing_pool_wait', PACKAGE = 'multiprocessing', pool, id, timeout)
+    .Call(`_multiprocessing_pool_wait`, pool, id, timeout)
 }
 
 pool_wait_failure <- function(pool, id) {
-    .Call('_multiprocessing_pool_wait_failure', PACKAGE = 'multiprocessing', pool, id)
+    .Call(`_multiprocessing_pool_wait_failure`, pool, id)
 }
 
 pool_take <- function(pool, id) {
-    .Call('_multiprocessing_pool_take', PACKAGE = 'multiprocessing', pool, id)
+    .Call(`_multiprocessing_pool_take`, pool, id)
 }
 
 pool_next <- function(pool, id, element, timeout) {
-    .Call('_multiprocessing_pool_next', PACKAGE = 'multiprocessing', pool, id, element, timeout)
+    .Call(`_multiprocessing_pool_next`, pool, id, element, timeout)
 }
 
 pool_progress <- function(pool, id) {
-    .Call('_multiprocessing_pool_progress', PACKAGE = 'multiprocessing', pool, id)
+    .Call(`_multiprocessing_pool_progress`, pool, id)
 }
 
 pool_cancel <- function(pool, id) {
-    invisible(.Call('_multiprocessing_pool_cancel', PACKAGE = 'multiprocessing', pool, id))
+    invisible(.Call(`_multiprocessing_pool_cancel`, pool, id))
 }
 
 pool_forget <- function(pool, id) {
-    invisible(.Call('_multiprocessing_pool_forget', PACKAGE = 'multiprocessing', pool, id))
+    invisible(.Call(`_multiprocessing_pool_forget`, pool, id))
 }
 
 pool_attend <- function(pool) {
-    invisible(.Call('_multiprocessing_pool_attend', PACKAGE = 'multiprocessing', pool))
+    invisible(.Call(`_multiprocessing_pool_attend`, pool))
 }
 
 pool_close <- function(pool) {
-    invisible(.Call('_multiprocessing_pool_close', PACKAGE = 'multiprocessing', pool))
+    invisible(.Call(`_multiprocessing_pool_close`, pool))
+}
+
+pool_signal <- function(pool, signal) {
+    invisible(.Call(`_multiprocessing_pool_signal`, pool, signal))
 }
 
 pool_terminate <- function(pool) {
-    invisible(.Call('_multiprocessing_pool_terminate', PACKAGE = 'multiprocessing', pool))
+    invisible(.Call(`_multiprocessing_pool_terminate`, pool))
 }
 
 pool_join <- function(pool, timeout) {
-    .Call('_multiprocessing_pool_join', PACKAGE = 'multiprocessing', pool, timeout)
+    .Call(`_multiprocessing_pool_join`, pool, timeout)
 }
 
 pool_state <- function(pool) {
-    .Call('_multiprocessing_pool_state', PACKAGE = 'multiprocessing', pool)
+    .Call(`_multiprocessing_pool_state`, pool)
 }
 
 wait_any <- function(items, kinds, timeout) {
-    .Call('_multiprocessing_wait_any', PACKAGE = 'multiprocessing', items, kinds, timeout)
+    .Call(`_multiprocessing_wait_any`, items, kinds, timeout)
 }
 
 process_start <- function(what, spawn, silent) {
-    .Call('_multiprocessing_process_start', PACKAGE = 'multiprocessing', what, spawn, silent)
+    .Call(`_multiprocessing_process_start`, what, spawn, silent)
 }
 
 process_pid <- function(process) {
-    .Call('_multiprocessing_process_pid', PACKAGE = 'multiprocessing', process)
+    .Call(`_multiprocessing_process_pid`, process)
 }
 
 process_status <- function(process) {
-    .Call('_multiprocessing_process_status', PACKAGE = 'multiprocessing', process)
+    .Call(`_multiprocessing_process_status`, process)
 }
 
 process_join <- function(processes, timeout, all_of_them) {
-    .Call('_multiprocessing_process_join', PACKAGE = 'multiprocessing', processes, timeout, all_of_them)
+    .Call(`_multiprocessing_process_join`, processes, timeout, all_of_them)
 }
 
 process_signal <- function(process, signal) {
-    invisible(.Call('_multiprocessing_process_signal', PACKAGE = 'multiprocessing', process, signal))
+    invisible(.Call(`_multiprocessing_process_signal`, process, signal))
 }
 
 process_result <- function(process) {
-    .Call('_multiprocessing_process_result', PACKAGE = 'multiprocessing', process)
+    .Call(`_multiprocessing_process_result`, process)
 }
 
 process_publish <- function(value, status) {
-    invisible(.Call('_multiprocessing_process_publish', PACKAGE = 'multiprocessing', value, status))
+    invisible(.Call(`_multiprocessing_process_publish`, value, status))
 }
 
 process_spawned <- function(variable) {
-    .Call('_multiprocessing_process_spawned', PACKAGE = 'multiprocessing', variable)
+    .Call(`_multiprocessing_process_spawned`, variable)
 }
 
 process_leave <- function(status) {
-    invisible(.Call('_multiprocessing_process_leave', PACKAGE = 'multiprocessing', status))
+    invisible(.Call(`_multiprocessing_process_leave`, status))
 }
 
 in_child <- function() {
-    .Call('_multiprocessing_in_child', PACKAGE = 'multiprocessing')
+    .Call(`_multiprocessing_in_child`)
 }
 
 output_show <- function() {
-    invisible(.Call('_multiprocessing_output_show', PACKAGE = 'multiprocessing'))
+    invisible(.Call(`_multiprocessing_output_show`))
 }
 
 children_running <- function() {
-    .Call('_multiprocessing_children_running', PACKAGE = 'multiprocessing')
+    .Call(`_multiprocessing_children_running`)
 }
 
 handle_is_open <- function(pointer) {
-    .Call('_multiprocessing_handle_is_open', PACKAGE = 'multiprocessing', pointer)
+    .Call(`_multiprocessing_handle_is_open`, pointer)
 }
 
 handle_close <- function(pointer) {
-    invisible(.Call('_multiprocessing_handle_close', PACKAGE = 'multiprocessing', pointer))
+    invisible(.Call(`_multiprocessing_handle_close`, pointer))
 }
 
 handle_id <- function(pointer) {
-    .Call('_multiprocessing_handle_id', PACKAGE = 'multiprocessing', pointer)
+    .Call(`_multiprocessing_handle_id`, pointer)
 }
 
 heap_check <- function() {
-    .Call('_multiprocessing_heap_check', PACKAGE = 'multiprocessing')
+    .Call(`_multiprocessing_heap_check`)
 }
 
 reap_processes <- function() {
-    .Call('_multiprocessing_reap_processes', PACKAGE = 'multiprocessing')
+    .Call(`_multiprocessing_reap_processes`)
 }
 
 session_exists <- function() {
-    .Call('_multiprocessing_session_exists', PACKAGE = 'multiprocessing')
+    .Call(`_multiprocessing_session_exists`)
 }
 
 fork_count <- function() {
-    .Call('_multiprocessing_fork_count', PACKAGE = 'multiprocessing')
+    .Call(`_multiprocessing_fork_count`)
 }
 
 codec_encode <- function(x) {
-    .Call('_multiprocessing_codec_encode', PACKAGE = 'multiprocessing', x)
+    .Call(`_multiprocessing_codec_encode`, x)
 }
 
 codec_decode <- function(raw) {
-    .Call('_multiprocessing_codec_decode', PACKAGE = 'multiprocessing', raw)
+    .Call(`_multiprocessing_codec_decode`, raw)
 }
 
 lock_create <- function(recursive) {
-    .Call('_multiprocessing_lock_create', PACKAGE = 'multiprocessing', recursive)
+    .Call(`_multiprocessing_lock_create`, recursive)
 }
 
 lock_acquire <- function(lock, timeout) {
-    .Call('_multiprocessing_lock_acquire', PACKAGE = 'multiprocessing', lock, timeout)
+    .Call(`_multiprocessing_lock_acquire`, lock, timeout)
 }
 
 lock_release <- function(lock) {
-    invisible(.Call('_multiprocessing_lock_release', PACKAGE = 'multiprocessing', lock))
+    invisible(.Call(`_multiprocessing_lock_release`, lock))
 }
 
 lock_holder <- function(lock) {
-    .Call('_multiprocessing_lock_holder', PACKAGE = 'multiprocessing', lock)
+    .Call(`_multiprocessing_lock_holder`, lock)
 }
 
 queue_create <- function(maxsize) {
-    .Call('_multiprocessing_queue_create', PACKAGE = 'multiprocessing', maxsize)
+    .Call(`_multiprocessing_queue_create`, maxsize)
 }
 
 queue_put <- function(queue, value, timeout) {
-    .Call('_multiprocessing_queue_put', PACKAGE = 'multiprocessing', queue, value, timeout)
+    .Call(`_multiprocessing_queue_put`, queue, value, timeout)
 }
 
 queue_get <- function(queue, timeout) {
-    .Call('_multiprocessing_queue_get', PACKAGE = 'multiprocessing', queue, timeout)
+    .Call(`_multiprocessing_queue_get`, queue, timeout)
 }
 
 queue_size <- function(queue) {
-    .Call('_multiprocessing_queue_size', PACKAGE = 'multiprocessing', queue)
+    .Call(`_multiprocessing_queue_size`, queue)
 }
 
 queue_maxsize <- function(queue) {
-    .Call('_multiprocessing_queue_maxsize', PACKAGE = 'multiprocessing', queue)
+    .Call(`_multiprocessing_queue_maxsize`, queue)
 }
 
 pipe_create <- function(duplex) {
-    .Call('_multiprocessing_pipe_create', PACKAGE = 'multiprocessing', duplex)
+    .Call(`_multiprocessing_pipe_create`, duplex)
 }
 
 connection_send <- function(connection, value) {
-    .Call('_multiprocessing_connection_send', PACKAGE = 'multiprocessing', connection, value)
+    .Call(`_multiprocessing_connection_send`, connection, value)
 }
 
 connection_recv <- function(connection, timeout) {
-    .Call('_multiprocessing_connection_recv', PACKAGE = 'multiprocessing', connection, timeout)
+    .Call(`_multiprocessing_connection_recv`, connection, timeout)
 }
 
 connection_poll <- function(connection, timeout) {
-    .Call('_multiprocessing_connection_poll', PACKAGE = 'multiprocessing', connection, timeout)
+    .Call(`_multiprocessing_connection_poll`, connection, timeout)
 }
 
 connection_directions <- function(connection) {
-    .Call('_multiprocessing_connection_directions', PACKAGE = 'multiprocessing', connection)
+    .Call(`_multiprocessing_connection_directions`, connection)
 }
 
 worker_begin <- function(pool, lane, maxtasks, inherited) {
-    invisible(.Call('_multiprocessing_worker_begin', PACKAGE = 'multiprocessing', pool, lane, maxtasks, inherited))
+    invisible(.Call(`_multiprocessing_worker_begin`, pool, lane, maxtasks, inherited))
 }
 
 worker_run <- function() {
-    .Call('_multiprocessing_worker_run', PACKAGE = 'multiprocessing')
+    .Call(`_multiprocessing_worker_run`)
 }
 
 worker_fail <- function(failure) {
-    invisible(.Call('_multiprocessing_worker_fail', PACKAGE = 'multiprocessing', failure))
+    invisible(.Call(`_multiprocessing_worker_fail`, failure))
 }
 

@@ -47,7 +47,7 @@ death_of_worker <- function(index, pid, status, expired, peak = NA_real_) {
   memory <- if (is.na(peak)) "" else sprintf(", peak memory %.0f MB", peak / 1024^2)
   new_condition(
     c("WorkerDiedError", "multiprocessing_error", "error"),
-    sprintf("the worker of element %d (pid %d%s) %s; `retries` computes such an element again", index, pid, memory, how),
+    sprintf("the worker of element %d (pid %d%s) %s; `retries` (`mc.retry` of mclapply) computes such an element again", index, pid, memory, how),
     index = index, pid = pid, signal = signal, exitcode = if (status < 0L) NA_integer_ else status, peak_memory = peak
   )
 }

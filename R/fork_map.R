@@ -16,23 +16,38 @@ fork_map <- function(X, FUN, dots = list(), chunks, cores, before = NULL, silent
   lanes <- as.integer(max(1L, min(cores, length(chunks))))
   ptr <- NULL
   start <- function(lane) {
-    what <- list(pool = pool_handle(ptr), lane = lane, frame = frame)
+    what <- list(
+      pool = pool_handle(ptr), lane = lane, frame = frame, name = sprintf("ForkWorker-%d", lane + 1L),
+      parent = list(pid = Sys.getpid(), name = session$name)
+    )
     list(what = as.call(list(fork_map_worker, what)), spawn = FALSE, silent = isTRUE(silent))
   }
   ptr <- pool_create(lanes, start)
-  on.exit(pool_terminate(ptr))
+  done <- FALSE
+  on.exit(if (done) pool_terminate(ptr) else fork_map_cleanup(ptr, cleanup))
   sizes <- lengths(chunks)
   id <- pool_submit(ptr, NULL, NULL, NULL, n, c(0, cumsum(as.numeric(sizes))), unlist(chunks), as.integer(retry), 0, isTRUE(stop_on_error))
   job <- list(ptr = ptr, id = id, count = n)
   if (isTRUE(progress)) show_progress(job)
   if (isTRUE(stop_on_error)) pool_wait_failure(ptr, id) else pool_wait(ptr, id, NULL)
   output_show()
+  done <- TRUE
   if (isTRUE(stop_on_error)) pool_peek(ptr, id) else pool_take(ptr, id)
 }
 
+# After an interrupt, mc.cleanup says what becomes of the workers: TRUE ends them, a number is a signal for them, FALSE
+# lets them finish what they compute.
+fork_map_cleanup <- function(ptr, cleanup) {
+  if (isTRUE(cleanup)) {
+    return(pool_terminate(ptr))
+  }
+  if (is.numeric(cleanup)) pool_signal(ptr, as.integer(cleanup))
+  pool_close(ptr)
+  session$detached <- c(Filter(function(other) !pool_join(other, 0), session$detached), list(ptr))
+}
+
 fork_map_worker <- function(what) {
-  session$daemon <- TRUE
-  while (sink.number() > 0L) sink()
+  enter_child(what$name, TRUE, what$parent)
   worker_begin(what$pool, what$lane, -1L, what$frame)
   worker_loop()
   0L

@@ -5,6 +5,7 @@ session$name <- "MainProcess"
 session$daemon <- FALSE
 session$parent <- NULL # list(pid, name) of the process that started this one
 session$counter <- 0L
+session$detached <- list() # pools of mclapply() calls that were interrupted with mc.cleanup = FALSE
 session$processes <- list() # Process handles that were started here and are not known to be over
 
 # Called first in every child that we fork

@@ -176,6 +176,16 @@ BEGIN_RCPP
     return R_NilValue;
 END_RCPP
 }
+// pool_signal
+void pool_signal(SEXP pool, int signal);
+RcppExport SEXP _multiprocessing_pool_signal(SEXP poolSEXP, SEXP signalSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
+    Rcpp::traits::input_parameter< int >::type signal(signalSEXP);
+    pool_signal(pool, signal);
+    return R_NilValue;
+END_RCPP
+}
 // pool_terminate
 void pool_terminate(SEXP pool);
 RcppExport SEXP _multiprocessing_pool_terminate(SEXP poolSEXP) {
@@ -615,6 +625,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_pool_forget", (DL_FUNC) &_multiprocessing_pool_forget, 2},
     {"_multiprocessing_pool_attend", (DL_FUNC) &_multiprocessing_pool_attend, 1},
     {"_multiprocessing_pool_close", (DL_FUNC) &_multiprocessing_pool_close, 1},
+    {"_multiprocessing_pool_signal", (DL_FUNC) &_multiprocessing_pool_signal, 2},
     {"_multiprocessing_pool_terminate", (DL_FUNC) &_multiprocessing_pool_terminate, 1},
     {"_multiprocessing_pool_join", (DL_FUNC) &_multiprocessing_pool_join, 2},
     {"_multiprocessing_pool_state", (DL_FUNC) &_multiprocessing_pool_state, 1},

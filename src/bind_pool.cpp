@@ -147,6 +147,8 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, Rcp
     }
     plan.notify_each = each;
     plan.timed = task_timeout > 0;
+    // a share for each worker: none draws from another's stream or sees what its share left behind
+    plan.pinned = Rf_isNull(fun) && plan.starts.size() == owner.seats().size() + 1;
     struct Held { // a function's block, until the job refers to it
       uint64_t block = 0;
       ~Held() {
@@ -293,6 +295,15 @@ void pool_attend(SEXP pool) {
 // [[Rcpp::export(rng = false)]]
 void pool_close(SEXP pool) {
   entry([&] { pool_of(pool).close(); });
+}
+
+// Sends a signal to all workers.
+// [[Rcpp::export(rng = false)]]
+void pool_signal(SEXP pool, int signal) {
+  entry([&] {
+    for (const Seat& s : pool_of(pool).seats())
+      if (s.child) send_signal(*s.child, signal);
+  });
 }
 
 // [[Rcpp::export(rng = false)]]

@@ -72,6 +72,7 @@ uint64_t create_job(uint64_t pool, const JobPlan& plan) {
   j.owner = self();
   j.notify_each = plan.notify_each;
   j.timed = plan.timed;
+  j.pinned = plan.pinned;
   j.function = plan.function;
   j.body = {body, plan.body_bytes};
   j.input = {input, plan.input_bytes};
@@ -289,6 +290,7 @@ bool Worker::claim_chunk(Claim& claim) {
     claim.end = starts_of(attached_)[c + 1];
     return true;
   };
+  if (j.pinned) return lane_ < j.chunks && take(lane_);
   while (j.next_chunk.load(std::memory_order_relaxed) < j.chunks) {
     uint32_t c = j.next_chunk.fetch_add(1, std::memory_order_relaxed);
     if (c < j.chunks && take(c)) return true;
@@ -311,6 +313,7 @@ Status Worker::next(Claim& claim, const Wait& wait) {
       if (attach(i)) {
         claim.index = i;
         if (claim_chunk(claim)) return true;
+        skip = skip && !job_at(attached_).pinned; // a lane that starts late must find its own chunk
       }
       uint64_t next = OpenWord{open.round, i + 1}.pack();
       skip = skip && p.first_open.compare_exchange_strong(word, next, std::memory_order_seq_cst);

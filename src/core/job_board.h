@@ -31,6 +31,7 @@ struct JobPlan {
   Reference function{0, 0};     // held by the caller until the job is sealed
   bool notify_each = false;
   bool timed = false;
+  bool pinned = false; // chunk c is lane c's alone (mclapply's prescheduling); as many chunks as lanes
 };
 // A job block to be filled (job_at(job).body, .input), then sealed with what it refers to.
 uint64_t create_job(uint64_t pool, const JobPlan& plan);

@@ -240,7 +240,7 @@ struct JobShared {
   Token owner;
   uint32_t notify_each; // ring the owner after every element
   uint32_t timed;       // workers note when an element began
-  uint32_t pad;
+  uint32_t pinned;      // chunk c is lane c's alone
   Reference function;   // block with the encoded function; page 0: the workers inherited it
   Span body;            // the encoded rest of the job, in this block
   Span input;           // the encoded elements, in this block

@@ -1,0 +1,159 @@
+# Forks that are not ours: parallel::mclapply() called by a function of another package, whose children have
+# copies of all that this process holds, take locks, collect garbage, quit, and are killed.
+foreign <- function(f) {
+  environment(f) <- new.env(parent = asNamespace("stats"))
+  f
+}
+
+test_that("children that package parallel forks take locks, collect garbage, quit and are killed: nothing of ours changes", {
+  skip_on_cran()
+  seen <- in_background_r(function(n) {
+    lock <- Lock()
+    rlock <- RLock()
+    q <- Queue()
+    ends <- Pipe()
+    pool <- Pool(2)
+    process <- Process(function() {
+      repeat {
+        got <- ends[[1]]$recv()
+        if (is.null(got)) break
+        ends[[1]]$send(got * 2)
+      }
+    })$start()
+    pool$map(function(i) i, 1:10)
+    child <- function(i, lock, rlock, q, ends, pool) {
+      switch(i %% 6 + 1,
+        {
+          lock$acquire(timeout = 2)
+          rlock$acquire(timeout = 2)
+          lock$release()
+          rlock$release()
+        },
+        {
+          rm(lock, rlock, q, ends, pool)
+          for (k in 1:3) gc()
+        },
+        tools::pskill(Sys.getpid(), 9L),
+        {
+          lock$acquire(timeout = 2)
+          tools::pskill(Sys.getpid(), 9L)
+        },
+        {
+          q$put(i)
+          q$get(timeout = 2)
+          parallel:::mcexit(0L)
+        },
+        {
+          lock$acquire(timeout = 2)
+          parallel:::mcexit(0L)
+        }
+      )
+      i
+    }
+    environment(child) <- new.env(parent = asNamespace("stats"))
+    call <- function(...) suppressWarnings(parallel::mclapply(1:6, child, ..., mc.cores = 2, mc.preschedule = FALSE))
+    environment(call) <- list2env(list(child = child), parent = asNamespace("stats"))
+    blocks <- function() {
+      gc()
+      multiprocessing:::heap_check()
+      gc()
+      multiprocessing:::heap_check()$blocks
+    }
+    wrong <- character()
+    check <- function(what, ok) if (!isTRUE(ok)) wrong <<- c(wrong, what)
+    before <- blocks()
+    pids <- pool$status()$pid
+    for (round in seq_len(n)) {
+      call(lock, rlock, q, ends, pool)
+      check("lock", suppressWarnings(lock$acquire(timeout = 1)))
+      lock$release()
+      check("rlock", suppressWarnings(rlock$acquire(timeout = 1)))
+      rlock$release()
+      while (!q$empty()) q$get()
+      q$put(round)
+      check("queue", identical(q$get(timeout = 1), round))
+      ends[[2]]$send(round)
+      check("pipe", ends[[2]]$poll(2) && identical(ends[[2]]$recv(), round * 2))
+      check("pool", identical(pool$map(function(i) i + 1, 1:20), as.list(1:20 + 1)))
+      check("workers", identical(pool$status()$pid, pids))
+      check("heap", multiprocessing:::heap_check()$problem == "")
+    }
+    check("process", process$is_alive())
+    after <- blocks()
+    ends[[2]]$send(NULL)
+    process$join(5)
+    check("process over", identical(process$exitcode, 0L))
+    check("temporary folder", dir.exists(tempdir()))
+    pool$terminate()
+    list(wrong = wrong, before = before, after = after)
+  }, list(n = rounds(100, 10)), timeout = 300)
+  expect_identical(seen$wrong, character())
+  expect_lte(seen$after, seen$before + 1)
+})
+
+test_that("a child of package parallel that quits as an R does harms neither locks nor pools", {
+  skip_on_cran()
+  seen <- in_background_r(function(n) {
+    lock <- Lock()
+    pool <- Pool(2)
+    pool$map(identity, 1:4)
+    Process(function() 1)$start()$join()
+    for (round in seq_len(n)) {
+      job <- parallel::mcparallel({
+        lock$acquire()
+        gc()
+        quit("no", status = 0)
+      })
+      suppressWarnings(parallel::mccollect(job))
+      if (!suppressWarnings(lock$acquire(timeout = 2))) stop("the lock is lost")
+      lock$release()
+      if (!identical(pool$map(function(i) i * 2, 1:10), as.list(1:10 * 2))) stop("the pool is wrong")
+    }
+    problem <- multiprocessing:::heap_check()$problem
+    pool$terminate()
+    problem
+  }, list(n = rounds(100, 10)))
+  expect_identical(seen, "")
+})
+
+test_that("a task of ours may call package parallel", {
+  pool <- local_pool(2)
+  nested <- foreign(function(i) sum(unlist(parallel::mclapply(1:4, function(j) i * j, mc.cores = 2))))
+  expect_identical(pool$map(nested, 1:4), as.list(1:4 * 10L))
+  expect_identical(Process(nested, list(2L))$start()$value(), 20L)
+})
+
+test_that("a foreign child's element of a map is not published twice", {
+  pool <- local_pool(1)
+  f <- function(i) {
+    child <- parallel::mcparallel(i)
+    parallel::mccollect(child)
+    i
+  }
+  expect_identical(pool$map(f, 1:5), as.list(1:5))
+})
+
+test_that("a foreign child may use a queue of ours while its parent reads", {
+  q <- Queue()
+  put_all <- foreign(function(q) parallel::mclapply(1:20, function(i) q$put(i), mc.cores = 2))
+  put_all(q)
+  expect_setequal(vapply(1:20, function(i) q$get(timeout = 5), 1L), 1:20)
+})
+
+test_that("a foreign child cannot use the pool's handle, and ends nothing by losing it", {
+  pool <- local_pool(2)
+  pids <- pool$status()$pid
+  tried <- parallel::mclapply(1:2, function(i) {
+    answer <- class(tryCatch(pool$map(identity, 1), error = identity))
+    rm(pool, inherits = TRUE)
+    gc()
+    answer
+  }, mc.cores = 2)
+  expect_true(all(vapply(tried, function(x) "multiprocessing_error" %in% x, TRUE)))
+  expect_identical(pool$map(identity, 1:3), as.list(1:3))
+  expect_identical(pool$status()$pid, pids)
+})
+
+test_that("the heap is sound after all of this", {
+  expect_sound_heap()
+})

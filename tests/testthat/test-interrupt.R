@@ -1,0 +1,231 @@
+# A session that works without end; Ctrl-C comes at a moment that nobody chose. `body` is called in it with the things it
+# made in `setup`, again and again, and after every interrupt `check` must find everything right.
+interrupted_session <- function(setup, body, check) {
+  background_r(function(setup, body, check) {
+    for (f in c("setup", "body", "check")) assign(f, `environment<-`(get(f), globalenv()))
+    things <- setup()
+    repeat {
+      at <- tryCatch(
+        {
+          cat("inside\n")
+          repeat body(things)
+        },
+        interrupt = function(i) as.numeric(Sys.time())
+      )
+      right <- tryCatch(isTRUE(check(things)), error = function(e) conditionMessage(e))
+      problem <- multiprocessing:::heap_check()$problem
+      cat(sprintf("%.6f|%s|%s\n", at, right, problem))
+    }
+  }, list(setup, body, check), stdout = "|", stderr = tempfile())
+}
+
+# `group`: as a terminal does, to the whole process group; otherwise to that process alone
+expect_interruptible <- function(n, setup, body, check, longest = 0.03) {
+  session <- interrupted_session(setup, body, check)
+  on.exit(session$kill_tree())
+  pid <- session$get_pid()
+  latency <- numeric()
+  for (k in seq_len(n)) {
+    testthat::expect_identical(next_line(session), "inside")
+    random_moment(longest)
+    sent <- now()
+    tools::pskill(if (k %% 2) pid else -pid, tools::SIGINT)
+    line <- strsplit(next_line(session), "|", fixed = TRUE)[[1]]
+    if (length(line) < 2) break
+    latency[k] <- as.numeric(line[1]) - sent
+    testthat::expect_identical(line[2], "TRUE")
+    testthat::expect_identical(paste0("", line[-(1:2)]), if (length(line) > 2) "" else character())
+  }
+  testthat::expect_length(latency, n)
+  expect_prompt(latency)
+  if (nzchar(Sys.getenv("MULTIPROCESSING_SOAK"))) message(sprintf("slowest of %d interrupts: %.1f ms", n, 1000 * max(latency)))
+  invisible(latency)
+}
+
+test_that("Ctrl-C in map: control is back at once, and the next map is right", {
+  skip_on_cran()
+  expect_interruptible(
+    rounds(200, 12),
+    setup = function() Pool(2),
+    body = function(pool) pool$map(function(i) sum(sqrt(seq_len(20000 + i))), 1:200),
+    check = function(pool) identical(pool$map(function(i) i^2, 1:50), as.list((1:50)^2))
+  )
+})
+
+test_that("Ctrl-C in map of tasks that never end: their workers are free again", {
+  skip_on_cran()
+  expect_interruptible(
+    rounds(200, 8),
+    setup = function() Pool(2),
+    body = function(pool) pool$map(function(i) repeat i, 1:4),
+    check = function(pool) identical(pool$map(function(i) i + 1, 1:20), as.list(1:20 + 1))
+  )
+})
+
+test_that("Ctrl-C in mclapply(): its workers are gone, and the next call is right", {
+  skip_on_cran()
+  expect_interruptible(
+    rounds(200, 8),
+    setup = function() NULL,
+    body = function(none) mclapply(1:50, function(i) sum(sqrt(seq_len(20000))), mc.cores = 2),
+    check = function(none) identical(mclapply(1:20, function(i) i + 1, mc.cores = 2), as.list(1:20 + 1))
+  )
+})
+
+test_that("Ctrl-C in get of a queue: the next get has the next message, none is lost", {
+  skip_on_cran()
+  expect_interruptible(
+    rounds(200, 12),
+    setup = function() list(q = Queue(), never = Queue(), seen = new.env()),
+    body = function(t) t$never$get(),
+    check = function(t) {
+      for (i in 1:5) t$q$put(i)
+      identical(lapply(1:5, function(i) t$q$get(timeout = 2)), as.list(1:5)) && t$never$empty()
+    }
+  )
+})
+
+test_that("Ctrl-C while messages flow: what was put and not got is still there, in order", {
+  skip_on_cran()
+  expect_interruptible(
+    rounds(200, 12),
+    setup = function() Queue(100),
+    body = function(q) {
+      for (i in 1:20) q$put(i)
+      for (i in 1:20) q$get()
+    },
+    check = function(q) {
+      left <- numeric()
+      while (!q$empty()) left <- c(left, q$get(timeout = 1))
+      ordered <- length(left) < 2 || all(diff(left) == 1)
+      q$put("x", timeout = 1)
+      ordered && identical(q$get(timeout = 1), "x")
+    }
+  )
+})
+
+test_that("Ctrl-C in put of a full queue: nothing was put", {
+  skip_on_cran()
+  expect_interruptible(
+    rounds(200, 8),
+    setup = function() {
+      q <- Queue(2)
+      for (i in 1:2) q$put(i)
+      q
+    },
+    body = function(q) q$put("third"),
+    check = function(q) {
+      got <- list(q$get(timeout = 1), q$get(timeout = 1))
+      empty <- q$empty()
+      for (i in 1:2) q$put(i)
+      identical(got, list(1L, 2L)) && empty
+    }
+  )
+})
+
+test_that("Ctrl-C in acquire: the lock is where it was", {
+  skip_on_cran()
+  expect_interruptible(
+    rounds(200, 12),
+    setup = function() {
+      lock <- Lock()
+      gate <- Queue()
+      holder <- Process(function() {
+        lock$acquire()
+        repeat {
+          gate$get()
+          lock$release()
+          gate$get()
+          lock$acquire()
+        }
+      })$start()
+      while (!lock$locked()) NULL
+      list(lock = lock, gate = gate, holder = holder)
+    },
+    body = function(t) t$lock$acquire(),
+    check = function(t) {
+      t$gate$put(1)
+      free <- t$lock$acquire(timeout = 2)
+      t$lock$release()
+      t$gate$put(1)
+      until <- Sys.time() + 2
+      while (!t$lock$locked() && Sys.time() < until) NULL
+      free && t$lock$locked() && t$holder$is_alive()
+    }
+  )
+})
+
+test_that("Ctrl-C in with(lock, ...): the lock is released", {
+  skip_on_cran()
+  expect_interruptible(
+    rounds(200, 12),
+    setup = function() Lock(),
+    body = function(lock) with(lock, for (i in 1:1000) i),
+    check = function(lock) {
+      free <- lock$acquire(timeout = 1)
+      if (free) lock$release()
+      free
+    }
+  )
+})
+
+test_that("Ctrl-C in join, value and wait: the process is still there and can be joined", {
+  skip_on_cran()
+  expect_interruptible(
+    rounds(200, 12),
+    setup = function() {
+      q <- Queue()
+      list(q = q, p = Process(function() {
+        # a process of the user's own sees Ctrl-C of the terminal as Python's do; this one ignores it
+        repeat tryCatch(q$get(), interrupt = function(i) NULL)
+      })$start(), turn = new.env())
+    },
+    body = function(t) {
+      switch(sample(3, 1),
+        t$p$join(),
+        t$p$value(),
+        wait(list(t$p))
+      )
+    },
+    check = function(t) {
+      ended <- Process(function() 42)$start()
+      t$p$is_alive() && identical(ended$value(), 42)
+    }
+  )
+})
+
+test_that("Ctrl-C in get of a result and in an iterator: the result comes all the same", {
+  skip_on_cran()
+  expect_interruptible(
+    rounds(200, 12),
+    setup = function() list(pool = Pool(2), gate = Queue(), state = new.env()),
+    body = function(t) {
+      if (is.null(t$state$result)) t$state$result <- t$pool$apply_async(function(g) g$get(), list(t$gate))
+      t$state$result$get()
+    },
+    check = function(t) {
+      if (is.null(t$state$result)) {
+        return(TRUE)
+      }
+      t$gate$put("came")
+      came <- identical(t$state$result$get(timeout = 5), "came")
+      t$state$result <- NULL
+      came && identical(unlist(as.list(t$pool$imap(function(i) i, 1:10))), 1:10)
+    }
+  )
+})
+
+test_that("workers do not end by a Ctrl-C that is not for them", {
+  pool <- local_pool(2)
+  result <- pool$map_async(function(i) {
+    until <- now() + 0.2
+    while (now() < until) NULL
+    i
+  }, 1:2)
+  for (pid in pool$status()$pid) tools::pskill(pid, tools::SIGINT)
+  expect_identical(result$get(timeout = 20), as.list(1:2))
+})
+
+test_that("the heap is sound after all of this", {
+  expect_sound_heap()
+})

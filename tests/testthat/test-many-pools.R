@@ -1,0 +1,95 @@
+test_that("pools that are created, used and closed leave no descriptor, process, thread or block", {
+  use <- function(k) {
+    pool <- Pool(2)
+    stopifnot(identical(pool$map(function(i) i + k, 1:10), as.list(1:10 + k)))
+    pool$close()
+    pool$join()
+    rm(pool)
+  }
+  for (k in 1:3) use(k)
+  before <- footprint()
+  for (k in seq_len(rounds(1000, 50))) use(k)
+  expect_identical(footprint(), before)
+})
+
+test_that("pools that are terminated while they compute leave nothing", {
+  use <- function(k) {
+    pool <- Pool(2)
+    pool$map_async(function(i) repeat NULL, 1:10)
+    pool$terminate()
+  }
+  for (k in 1:3) use(k)
+  before <- footprint()
+  for (k in seq_len(rounds(300, 20))) use(k)
+  expect_identical(footprint(), before)
+})
+
+test_that("pools that nobody closed leave nothing once they are collected", {
+  use <- function(k) {
+    pool <- Pool(1)
+    stopifnot(identical(pool$apply(function(i) i, list(k)), k))
+  }
+  collect <- function() {
+    gc()
+    heap_state()
+    footprint()
+  }
+  for (k in 1:3) use(k)
+  expect_true(wait_until(function() {
+    gc()
+    heap_state()
+    length(children_of()) == 0
+  }))
+  before <- collect()
+  for (k in seq_len(rounds(300, 20))) use(k)
+  expect_true(wait_until(function() identical(collect(), before)))
+})
+
+test_that("processes, locks, queues and pipes leave nothing, either", {
+  use <- function(k) {
+    lock <- RLock()
+    q <- Queue()
+    ends <- Pipe()
+    q$put(list(lock, ends[[1]], q))
+    p <- Process(function() {
+      with(lock, q$put(k))
+      ends[[2]]$send(numeric(1e5))
+    })$start()
+    q$get()
+    stopifnot(length(ends[[1]]$recv()) == 1e5)
+    p$join()
+    q$get()
+  }
+  for (k in 1:3) use(k)
+  before <- footprint()
+  for (k in seq_len(rounds(1000, 50))) use(k)
+  expect_identical(footprint(), before)
+})
+
+test_that("calls of mclapply() leave nothing", {
+  for (k in 1:3) mclapply(1:4, function(i) i, mc.cores = 2)
+  before <- footprint()
+  for (k in seq_len(rounds(1000, 30))) mclapply(1:4, function(i) rep(i, 1e4), mc.cores = 2)
+  expect_identical(footprint(), before)
+})
+
+test_that("a thousand jobs on one pool leave nothing", {
+  pool <- local_pool(2)
+  for (k in 1:3) pool$map(function(i) i, 1:20)
+  before <- footprint()
+  for (k in 1:1000) pool$map(function(i) i, 1:20)
+  for (k in 1:100) pool$map(function(i) numeric(2e4), 1:4)
+  for (k in 1:100) error_of(pool$map(function(i) stop(i), 1:4))
+  pool$map(function(i) i, 1:20)
+  expect_identical(footprint()[c("descriptors", "children", "threads")], before[c("descriptors", "children", "threads")])
+  expect_lte(footprint()$blocks, before$blocks + 1)
+})
+
+test_that("a session that made no use of the package has no heap", {
+  skip_on_cran()
+  expect_false(in_background_r(function() multiprocessing:::session_exists()))
+})
+
+test_that("the heap is sound after all of this", {
+  expect_sound_heap()
+})
