@@ -394,6 +394,8 @@ Rcpp::LogicalVector wait_any(Rcpp::List items, Rcpp::CharacterVector kinds, SEXP
         }
         return false;
       }));
+      for (size_t k = 0; k < n; ++k) // we take nothing: the wake-up was meant for whoever gets
+        if (is(k, "queue")) wake_one(queue_shared(block_of(items[R_xlen_t(k)], Kind::Queue)).getters);
       for (size_t k = 0; k < n; ++k) // its life is over; the system may need a moment more
         if (is(k, "process") && !is_expected(process_child(items[R_xlen_t(k)]).child.token))
           await_child(process_child(items[R_xlen_t(k)]).child, 20);

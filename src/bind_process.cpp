@@ -76,46 +76,6 @@ void run_child(void* data) {
   leave_process(process, run.code);
 }
 
-void print_out(void* text) { Rprintf("%s", static_cast<const char*>(text)); }
-void print_err(void* text) { REprintf("%s", static_cast<const char*>(text)); }
-
-// R's printing may jump (a sink's connection may fail); that must not pass through the core.
-void emit(const std::string& text, int stream) {
-  constexpr size_t piece = 4000;
-  for (size_t at = 0; at < text.size(); at += piece) {
-    std::string part = text.substr(at, piece);
-    R_ToplevelExec(stream == 0 ? print_out : print_err, const_cast<char*>(part.c_str()));
-  }
-}
-
-void show_child(RChild& c, bool all_of_it) {
-  for (int stream = 0; stream < 2; ++stream) {
-    std::string& partial = c.partial[stream];
-    for (int round = 0; round < 16 || all_of_it; ++round) {
-      std::string text = read_output(c.child, stream, 1 << 16);
-      if (text.empty()) break;
-      partial += text;
-      size_t end = partial.rfind('\n');
-      if (end == std::string::npos) continue;
-      std::string lines = partial.substr(0, end + 1);
-      partial.erase(0, end + 1);
-      emit(lines, stream);
-    }
-    if (all_of_it && !partial.empty()) {
-      std::string rest;
-      rest.swap(partial);
-      emit(rest + "\n", stream);
-    }
-  }
-}
-
-void forget_shown() {
-  for (size_t i = 0; i < all.size();) {
-    if (all[i]->shown) all.erase(all.begin() + long(i));
-    else ++i;
-  }
-}
-
 void release_child(void* data) { delete static_cast<Owned*>(data); }
 
 void finalize_child(SEXP pointer) {
@@ -161,6 +121,9 @@ ProcessShared& shared(uint64_t process) { return *heap().at<ProcessShared>(proce
 
 namespace mp::bind {
 
+std::vector<ChildRef>& children() { return all; }
+uint64_t own_process() { return my_process; }
+
 RChild& process_child(SEXP pointer) {
   if (TYPEOF(pointer) != EXTPTRSXP || !R_ExternalPtrAddr(pointer))
     throw Error{"ValueError", "only the process that started a process can ask this"};
@@ -191,25 +154,13 @@ ChildRef spawn_r(SEXP payload) {
 
 bool is_over(RChild& c) {
   if (!poll_child(c.child)) return false;
-  if (!c.shown) {
-    c.shown = true;
-    show_child(c, true);
-    close_child(c.child);
-    reap();
-  }
+  if (!c.shown) show_output(); // all that it printed, after what others printed before
   return true;
 }
 
 int exit_status(RChild& c) {
   uint32_t left = shared(c.process).left.load(std::memory_order_acquire);
   return left && c.child.status >= 0 ? int(left) - 1 : c.child.status;
-}
-
-void show_output() {
-  std::vector<ChildRef> now(all); // printing may run R code that starts processes
-  for (const ChildRef& c : now)
-    if (!c->shown && (is_expected(c->child.token) || !is_over(*c))) show_child(*c, false);
-  forget_shown();
 }
 
 void send_signal(RChild& c, int signal) { signal_child(c.child, signal); }
@@ -294,6 +245,7 @@ SEXP process_result(SEXP process) {
 // [[Rcpp::export(rng = false)]]
 void process_publish(SEXP value, int status) {
   entry([&] {
+    mark_output();
     uint64_t block = store_value(value, my_process);
     ProcessShared& p = shared(my_process);
     p.result_status.store(uint32_t(status), std::memory_order_relaxed);
@@ -337,7 +289,7 @@ Rcpp::IntegerVector children_running() {
     Rcpp::IntegerVector pids;
     for (const ChildRef& c : now)
       if (!is_over(*c)) pids.push_back(c->child.pid);
-    forget_shown();
+    show_output(); // and forget those that are over
     return pids;
   });
 }

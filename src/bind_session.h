@@ -72,7 +72,8 @@ inline void check(Status s) {
 struct RChild {
   Child child;
   uint64_t process = 0; // the Process block, held while this exists
-  std::string partial[2];
+  std::string unshown[2]; // what was read of its output and not shown yet
+  uint64_t shown_to[2] = {0, 0}; // where that begins
   bool shown = false;   // everything it printed was shown
   bool expired = false; // killed because its element took longer than task_timeout
 };
@@ -84,7 +85,10 @@ ChildRef fork_r(SEXP call, Output output);
 ChildRef spawn_r(SEXP payload);
 bool is_over(RChild& c); // polls; the first time it is over shows what is left of its output
 int exit_status(RChild& c);
-void show_output();      // of all children, whole lines
+void show_output();      // of all children, whole lines, causes first; forgets those that are over
+void mark_output();      // before this process does what others can see
+std::vector<ChildRef>& children(); // that run, or whose output was not shown yet
+uint64_t own_process();  // the Process block of this process, 0 in a main process
 void send_signal(RChild& c, int signal);
 RChild& process_child(SEXP pointer); // of process_start()'s pointer; throws if it is another process's
 

@@ -13,6 +13,7 @@ namespace {
 
 // Encodes and sends: small values through a buffer, large ones and those with handles in a segment of their own.
 template <class Send> Status send_value(SEXP x, Send send) {
+  mark_output();
   alignas(8) uint8_t small[256];
   Outgoing out;
   out.bytes = small;
@@ -85,6 +86,7 @@ int lock_acquire(SEXP lock, SEXP timeout) {
 // [[Rcpp::export(rng = false)]]
 void lock_release(SEXP lock) {
   entry([&] {
+    mark_output();
     switch (release_lock(block_of(lock, Kind::Lock))) {
     case Released::Ok: return;
     case Released::NotLocked: throw Error{"ValueError", "release of a lock that nobody holds"};

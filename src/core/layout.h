@@ -132,6 +132,7 @@ struct HeapHeader {
   uint64_t free_backed_pages;           // derived: free pages that may hold memory
   uint64_t next_serial;
   uint32_t free_head[kSizeClasses];     // derived
+  std::atomic<uint64_t> output_sequence; // fetch_add by whoever marks its output, see OutputMark
   std::atomic<uint32_t> top_slot;       // 1 + highest slot ever used; grows by CAS
   Participant participants[kSlots];
 };
@@ -289,11 +290,21 @@ struct PoolShared {
 
 // --- processes ----------------------------------------------------------------------------------
 
+// How much a process had printed when it did something that others can see: what they print afterwards is
+// shown after it.
+struct OutputMark {
+  uint64_t sequence;
+  uint64_t bytes[2];
+};
+constexpr uint32_t kMarks = 64; // older ones are overwritten: the parent looks often enough, or loses order only
+
 struct ProcessShared {
   std::atomic<uint32_t> left;          // by the process when it leaves by itself: 1 + exit code
   std::atomic<uint32_t> result_status; // by the process: ResultStatus, before `result`
   std::atomic<uint64_t> result;        // by the process, once: a child block with what it returned
   uint64_t payload;                    // by the parent before the start: a child block, what to run
+  std::atomic<uint32_t> mark_count;    // by the process, after the mark itself
+  OutputMark marks[kMarks];            // by the process: marks[count % kMarks]
 };
 
 } // namespace mp
