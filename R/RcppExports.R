@@ -169,8 +169,12 @@ lock_create <- function(recursive) {
     .Call(`_multiprocessing_lock_create`, recursive)
 }
 
-lock_acquire <- function(lock, timeout) {
-    .Call(`_multiprocessing_lock_acquire`, lock, timeout)
+lock_enter <- function(lock) {
+    .Call(`_multiprocessing_lock_enter`, lock)
+}
+
+lock_acquire <- function(lock, block, timeout) {
+    .Call(`_multiprocessing_lock_acquire`, lock, block, timeout)
 }
 
 lock_release <- function(lock) {
@@ -185,20 +189,24 @@ queue_create <- function(maxsize) {
     .Call(`_multiprocessing_queue_create`, maxsize)
 }
 
-queue_put <- function(queue, value, timeout) {
-    .Call(`_multiprocessing_queue_put`, queue, value, timeout)
+queue_put <- function(queue, value, block, timeout) {
+    invisible(.Call(`_multiprocessing_queue_put`, queue, value, block, timeout))
 }
 
-queue_get <- function(queue, timeout) {
-    .Call(`_multiprocessing_queue_get`, queue, timeout)
+queue_get <- function(queue, block, timeout) {
+    .Call(`_multiprocessing_queue_get`, queue, block, timeout)
+}
+
+queue_shut <- function(queue) {
+    invisible(.Call(`_multiprocessing_queue_shut`, queue))
+}
+
+queue_is_full <- function(queue) {
+    .Call(`_multiprocessing_queue_is_full`, queue)
 }
 
 queue_size <- function(queue) {
     .Call(`_multiprocessing_queue_size`, queue)
-}
-
-queue_maxsize <- function(queue) {
-    .Call(`_multiprocessing_queue_maxsize`, queue)
 }
 
 pipe_create <- function(duplex) {
@@ -206,11 +214,11 @@ pipe_create <- function(duplex) {
 }
 
 connection_send <- function(connection, value) {
-    .Call(`_multiprocessing_connection_send`, connection, value)
+    invisible(.Call(`_multiprocessing_connection_send`, connection, value))
 }
 
-connection_recv <- function(connection, timeout) {
-    .Call(`_multiprocessing_connection_recv`, connection, timeout)
+connection_recv <- function(connection) {
+    .Call(`_multiprocessing_connection_recv`, connection)
 }
 
 connection_poll <- function(connection, timeout) {

@@ -35,5 +35,3 @@ handle_class <- function(name, public, private = list(), active = NULL) {
     private = private, active = active
   )
 }
-
-seconds_or_null <- function(block, timeout) if (isTRUE(block)) timeout else 0

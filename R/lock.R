@@ -32,20 +32,17 @@ Lock <- function() LockHandle$new(lock_create(FALSE))
 RLock <- function() LockHandle$new(lock_create(TRUE))
 
 LockHandle <- handle_class("Lock", list(
-  acquire = function(block = TRUE, timeout = NULL) lock_take(private$ptr, if (block) timeout else 0),
+  acquire = function(block = TRUE, timeout = NULL) lock_acquire(private$ptr, block, timeout),
   release = function() invisible(lock_release(private$ptr)),
   locked = function() lock_holder(private$ptr) != 0L
 ))
 
-lock_take <- function(ptr, timeout) {
-  got <- lock_acquire(ptr, timeout)
-  if (got == 2L) {
-    warning(new_condition(
-      c("OwnerDiedWarning", "warning"),
-      "the process that held this lock died while it held it; what the lock protects may be half changed"
-    ))
-  }
-  got > 0L
+# Called by the binding
+warn_owner_died <- function() {
+  warning(new_condition(
+    c("OwnerDiedWarning", "warning"),
+    "the process that held this lock died while it held it; what the lock protects may be half changed"
+  ))
 }
 
 #' @param data a lock.
@@ -54,7 +51,8 @@ lock_take <- function(ptr, timeout) {
 #' @rdname Lock
 #' @export
 with.Lock <- function(data, expr, ...) {
-  data$acquire()
-  on.exit(data$release())
+  died <- lock_enter(private_of(data)$ptr)
+  on.exit(data$release()) # before the warning: its handler may jump
+  if (died) warn_owner_died()
   expr
 }

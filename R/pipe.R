@@ -25,8 +25,8 @@
 Pipe <- function(duplex = TRUE) lapply(pipe_create(isTRUE(duplex)), ConnectionHandle$new)
 
 ConnectionHandle <- handle_class("Connection", list(
-  send = function(obj) pipe_send(private$ptr, obj),
-  recv = function() pipe_receive(private$ptr),
+  send = function(obj) invisible(connection_send(private$ptr, obj)),
+  recv = function() connection_recv(private$ptr),
   poll = function(timeout = 0) connection_poll(private$ptr, timeout),
   send_bytes = function(raw) pipe_send_bytes(private$ptr, raw),
   recv_bytes = function() pipe_receive_bytes(private$ptr),
@@ -37,28 +37,13 @@ ConnectionHandle <- handle_class("Connection", list(
   writable = function() connection_directions(private$ptr)[["writable"]]
 ))
 
-pipe_send <- function(ptr, obj) {
-  if (!connection_send(ptr, obj)) {
-    abort("BrokenPipeError", "the other end of this pipe is closed, or its processes have ended: nobody can receive this")
-  }
-  invisible(NULL)
-}
-
-pipe_receive <- function(ptr) {
-  value <- connection_recv(ptr, NULL)
-  if (identical(value, quote(.mp_eof))) {
-    abort("EOFError", "the other end of this pipe is closed, or its processes have ended: nothing more will come")
-  }
-  value
-}
-
 pipe_send_bytes <- function(ptr, raw) {
   if (!is.raw(raw)) abort("ValueError", sprintf("`raw` must be a raw vector, not %s; use $send() for R objects", describe_value(raw)))
-  pipe_send(ptr, raw)
+  invisible(connection_send(ptr, raw))
 }
 
 pipe_receive_bytes <- function(ptr) {
-  value <- pipe_receive(ptr)
+  value <- connection_recv(ptr)
   if (!is.raw(value)) abort("ValueError", "the message is not a raw vector: it was sent with $send(), receive it with $recv()")
   value
 }

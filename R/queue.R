@@ -39,45 +39,23 @@ queue_limit <- function(maxsize) {
 }
 
 QueueHandle <- handle_class("Queue", list(
-  put = function(obj, block = TRUE, timeout = NULL) queue_send(private, obj, if (block) timeout else 0),
-  get = function(block = TRUE, timeout = NULL) queue_receive(private, if (block) timeout else 0),
-  put_nowait = function(obj) queue_send(private, obj, 0),
-  get_nowait = function() queue_receive(private, 0),
+  put = function(obj, block = TRUE, timeout = NULL) invisible(queue_put(private$ptr, obj, block, timeout)),
+  get = function(block = TRUE, timeout = NULL) queue_get(private$ptr, block, timeout),
+  put_nowait = function(obj) invisible(queue_put(private$ptr, obj, FALSE, NULL)),
+  get_nowait = function() queue_get(private$ptr, FALSE, NULL),
   qsize = function() queue_size(private$ptr),
   empty = function() queue_size(private$ptr) == 0,
   full = function() queue_is_full(private$ptr),
-  close = function() invisible(private$closed <- TRUE),
+  close = function() invisible(queue_shut(private$ptr)),
   join_thread = function() invisible(NULL)
-), private = list(closed = FALSE))
+))
 
 SimpleQueueHandle <- handle_class("SimpleQueue", list(
-  put = function(obj) queue_send(private, obj, NULL),
-  get = function() queue_receive(private, NULL),
+  put = function(obj) invisible(queue_put(private$ptr, obj, TRUE, NULL)),
+  get = function() queue_get(private$ptr, TRUE, NULL),
   empty = function() queue_size(private$ptr) == 0,
-  close = function() invisible(private$closed <- TRUE)
-), private = list(closed = FALSE))
-
-queue_send <- function(private, obj, timeout) {
-  if (private$closed) abort("ValueError", "this queue is closed in this process: nothing can be put")
-  if (!queue_put(private$ptr, obj, timeout)) {
-    abort("Full", sprintf(
-      "the queue holds its maximum of %s messages%s", format(queue_maxsize(private$ptr)), waited(timeout)
-    ))
-  }
-  invisible(NULL)
-}
-
-queue_receive <- function(private, timeout) {
-  if (private$closed) abort("ValueError", "this queue is closed in this process: nothing can be got")
-  value <- queue_get(private$ptr, timeout)
-  if (identical(value, quote(.mp_empty))) abort("Empty", paste0("the queue is empty", waited(timeout)))
-  value
-}
-
-queue_is_full <- function(ptr) {
-  limit <- queue_maxsize(ptr)
-  limit > 0 && queue_size(ptr) >= limit
-}
+  close = function() invisible(queue_shut(private$ptr))
+))
 
 waited <- function(timeout) {
   if (is.numeric(timeout) && timeout > 0) sprintf(" after %s seconds; raise `timeout` to wait longer", format(timeout)) else ""

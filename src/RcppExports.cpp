@@ -442,14 +442,25 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
-// lock_acquire
-int lock_acquire(SEXP lock, SEXP timeout);
-RcppExport SEXP _multiprocessing_lock_acquire(SEXP lockSEXP, SEXP timeoutSEXP) {
+// lock_enter
+bool lock_enter(SEXP lock);
+RcppExport SEXP _multiprocessing_lock_enter(SEXP lockSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type lock(lockSEXP);
+    rcpp_result_gen = Rcpp::wrap(lock_enter(lock));
+    return rcpp_result_gen;
+END_RCPP
+}
+// lock_acquire
+bool lock_acquire(SEXP lock, SEXP block, SEXP timeout);
+RcppExport SEXP _multiprocessing_lock_acquire(SEXP lockSEXP, SEXP blockSEXP, SEXP timeoutSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type lock(lockSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type block(blockSEXP);
     Rcpp::traits::input_parameter< SEXP >::type timeout(timeoutSEXP);
-    rcpp_result_gen = Rcpp::wrap(lock_acquire(lock, timeout));
+    rcpp_result_gen = Rcpp::wrap(lock_acquire(lock, block, timeout));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -483,25 +494,45 @@ BEGIN_RCPP
 END_RCPP
 }
 // queue_put
-bool queue_put(SEXP queue, SEXP value, SEXP timeout);
-RcppExport SEXP _multiprocessing_queue_put(SEXP queueSEXP, SEXP valueSEXP, SEXP timeoutSEXP) {
+void queue_put(SEXP queue, SEXP value, SEXP block, SEXP timeout);
+RcppExport SEXP _multiprocessing_queue_put(SEXP queueSEXP, SEXP valueSEXP, SEXP blockSEXP, SEXP timeoutSEXP) {
 BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type queue(queueSEXP);
     Rcpp::traits::input_parameter< SEXP >::type value(valueSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type block(blockSEXP);
     Rcpp::traits::input_parameter< SEXP >::type timeout(timeoutSEXP);
-    rcpp_result_gen = Rcpp::wrap(queue_put(queue, value, timeout));
-    return rcpp_result_gen;
+    queue_put(queue, value, block, timeout);
+    return R_NilValue;
 END_RCPP
 }
 // queue_get
-SEXP queue_get(SEXP queue, SEXP timeout);
-RcppExport SEXP _multiprocessing_queue_get(SEXP queueSEXP, SEXP timeoutSEXP) {
+SEXP queue_get(SEXP queue, SEXP block, SEXP timeout);
+RcppExport SEXP _multiprocessing_queue_get(SEXP queueSEXP, SEXP blockSEXP, SEXP timeoutSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type queue(queueSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type block(blockSEXP);
     Rcpp::traits::input_parameter< SEXP >::type timeout(timeoutSEXP);
-    rcpp_result_gen = Rcpp::wrap(queue_get(queue, timeout));
+    rcpp_result_gen = Rcpp::wrap(queue_get(queue, block, timeout));
+    return rcpp_result_gen;
+END_RCPP
+}
+// queue_shut
+void queue_shut(SEXP queue);
+RcppExport SEXP _multiprocessing_queue_shut(SEXP queueSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type queue(queueSEXP);
+    queue_shut(queue);
+    return R_NilValue;
+END_RCPP
+}
+// queue_is_full
+bool queue_is_full(SEXP queue);
+RcppExport SEXP _multiprocessing_queue_is_full(SEXP queueSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type queue(queueSEXP);
+    rcpp_result_gen = Rcpp::wrap(queue_is_full(queue));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -512,16 +543,6 @@ BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type queue(queueSEXP);
     rcpp_result_gen = Rcpp::wrap(queue_size(queue));
-    return rcpp_result_gen;
-END_RCPP
-}
-// queue_maxsize
-double queue_maxsize(SEXP queue);
-RcppExport SEXP _multiprocessing_queue_maxsize(SEXP queueSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< SEXP >::type queue(queueSEXP);
-    rcpp_result_gen = Rcpp::wrap(queue_maxsize(queue));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -536,24 +557,22 @@ BEGIN_RCPP
 END_RCPP
 }
 // connection_send
-bool connection_send(SEXP connection, SEXP value);
+void connection_send(SEXP connection, SEXP value);
 RcppExport SEXP _multiprocessing_connection_send(SEXP connectionSEXP, SEXP valueSEXP) {
 BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type connection(connectionSEXP);
     Rcpp::traits::input_parameter< SEXP >::type value(valueSEXP);
-    rcpp_result_gen = Rcpp::wrap(connection_send(connection, value));
-    return rcpp_result_gen;
+    connection_send(connection, value);
+    return R_NilValue;
 END_RCPP
 }
 // connection_recv
-SEXP connection_recv(SEXP connection, SEXP timeout);
-RcppExport SEXP _multiprocessing_connection_recv(SEXP connectionSEXP, SEXP timeoutSEXP) {
+SEXP connection_recv(SEXP connection);
+RcppExport SEXP _multiprocessing_connection_recv(SEXP connectionSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type connection(connectionSEXP);
-    Rcpp::traits::input_parameter< SEXP >::type timeout(timeoutSEXP);
-    rcpp_result_gen = Rcpp::wrap(connection_recv(connection, timeout));
+    rcpp_result_gen = Rcpp::wrap(connection_recv(connection));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -652,17 +671,19 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_codec_encode", (DL_FUNC) &_multiprocessing_codec_encode, 1},
     {"_multiprocessing_codec_decode", (DL_FUNC) &_multiprocessing_codec_decode, 1},
     {"_multiprocessing_lock_create", (DL_FUNC) &_multiprocessing_lock_create, 1},
-    {"_multiprocessing_lock_acquire", (DL_FUNC) &_multiprocessing_lock_acquire, 2},
+    {"_multiprocessing_lock_enter", (DL_FUNC) &_multiprocessing_lock_enter, 1},
+    {"_multiprocessing_lock_acquire", (DL_FUNC) &_multiprocessing_lock_acquire, 3},
     {"_multiprocessing_lock_release", (DL_FUNC) &_multiprocessing_lock_release, 1},
     {"_multiprocessing_lock_holder", (DL_FUNC) &_multiprocessing_lock_holder, 1},
     {"_multiprocessing_queue_create", (DL_FUNC) &_multiprocessing_queue_create, 1},
-    {"_multiprocessing_queue_put", (DL_FUNC) &_multiprocessing_queue_put, 3},
-    {"_multiprocessing_queue_get", (DL_FUNC) &_multiprocessing_queue_get, 2},
+    {"_multiprocessing_queue_put", (DL_FUNC) &_multiprocessing_queue_put, 4},
+    {"_multiprocessing_queue_get", (DL_FUNC) &_multiprocessing_queue_get, 3},
+    {"_multiprocessing_queue_shut", (DL_FUNC) &_multiprocessing_queue_shut, 1},
+    {"_multiprocessing_queue_is_full", (DL_FUNC) &_multiprocessing_queue_is_full, 1},
     {"_multiprocessing_queue_size", (DL_FUNC) &_multiprocessing_queue_size, 1},
-    {"_multiprocessing_queue_maxsize", (DL_FUNC) &_multiprocessing_queue_maxsize, 1},
     {"_multiprocessing_pipe_create", (DL_FUNC) &_multiprocessing_pipe_create, 1},
     {"_multiprocessing_connection_send", (DL_FUNC) &_multiprocessing_connection_send, 2},
-    {"_multiprocessing_connection_recv", (DL_FUNC) &_multiprocessing_connection_recv, 2},
+    {"_multiprocessing_connection_recv", (DL_FUNC) &_multiprocessing_connection_recv, 1},
     {"_multiprocessing_connection_poll", (DL_FUNC) &_multiprocessing_connection_poll, 2},
     {"_multiprocessing_connection_directions", (DL_FUNC) &_multiprocessing_connection_directions, 1},
     {"_multiprocessing_worker_begin", (DL_FUNC) &_multiprocessing_worker_begin, 4},

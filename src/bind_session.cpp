@@ -142,7 +142,7 @@ void raise(const std::string& kind, const std::string& message) {
 
 SEXP make_handle(uint64_t block, Kind kind) {
   ++hold_counts[block];
-  auto* h = new Handle{kind, block, heap().serial_of(block)};
+  auto* h = new Handle{kind, block, heap().serial_of(block), false};
   SEXP p = PROTECT(R_MakeExternalPtr(h, handle_tag(), R_NilValue));
   R_RegisterCFinalizerEx(p, finalize_handle, FALSE);
   UNPROTECT(1);

@@ -44,6 +44,7 @@ struct Handle {
   Kind kind;
   uint64_t block;
   uint64_t serial;
+  bool shut = false; // a queue that this process has closed
 };
 
 // The caller's hold on `block` passes to the new pointer.

@@ -5,6 +5,7 @@
 #include "core/pipe.h"
 
 #include <cstring>
+#include <sstream>
 
 using namespace mp;
 using namespace mp::bind;
@@ -60,7 +61,26 @@ SEXP value_of(Incoming& message) {
   return codec::decode(message.data(), message.size());
 }
 
-SEXP status_symbol(const char* name) { return Rf_install(name); }
+Wait wait_for(SEXP block, SEXP timeout) {
+  if (!Rf_isLogical(block) || Rf_length(block) != 1) throw Error{"ValueError", "`block` must be TRUE or FALSE"};
+  Wait w = bind::wait_for(timeout);
+  if (!LOGICAL(block)[0]) w.deadline = 0;
+  return w;
+}
+
+// " after 2 seconds ..." when there was a limit
+std::string waited(const Wait& w, SEXP timeout) {
+  if (w.deadline <= 0 || w.deadline == platform::kForever) return "";
+  std::ostringstream s;
+  s << " after " << Rf_asReal(timeout) << " seconds; raise `timeout` to wait longer";
+  return s.str();
+}
+
+uint64_t open_queue(SEXP queue) {
+  Handle& h = handle_of(queue, Kind::Queue);
+  if (h.shut) throw Error{"ValueError", "this queue is closed in this process: nothing can be put or got"};
+  return h.block;
+}
 
 } // namespace
 
@@ -69,17 +89,37 @@ SEXP lock_create(bool recursive) {
   return entry([&] { return make_handle(create_lock(recursive), Kind::Lock); });
 }
 
-// 1: acquired, 0: not in time, 2: acquired, and its last owner died while it held it.
+// TRUE if its last owner died while it held it.
+static bool enter_lock(SEXP lock, const Wait& wait, bool* got) {
+  Status s = acquire_lock(block_of(lock, Kind::Lock), wait);
+  check(s);
+  if (s == Status::Closed)
+    throw Error{"DeadlockError", "this process holds this lock already and would wait for itself for ever; "
+                                 "release it first, give a `timeout`, or use an RLock()"};
+  *got = s == Status::Ok || s == Status::OwnerDied;
+  return s == Status::OwnerDied;
+}
+
+// Waits for ever, and leaves the warning to the caller.
 // [[Rcpp::export(rng = false)]]
-int lock_acquire(SEXP lock, SEXP timeout) {
+bool lock_enter(SEXP lock) {
   return entry([&] {
-    Wait wait = wait_for(timeout);
-    Status s = acquire_lock(block_of(lock, Kind::Lock), wait);
-    check(s);
-    if (s == Status::Closed)
-      throw Error{"DeadlockError", "this process holds this lock already and would wait for itself for ever; "
-                                   "release it first, give a `timeout`, or use an RLock()"};
-    return s == Status::Ok ? 1 : s == Status::OwnerDied ? 2 : 0;
+    bool got;
+    return enter_lock(lock, bind::wait_for(R_NilValue), &got);
+  });
+}
+
+// TRUE: acquired, FALSE: not in time. A warning if its last owner died while it held it.
+// [[Rcpp::export(rng = false)]]
+bool lock_acquire(SEXP lock, SEXP block, SEXP timeout) {
+  return entry([&] {
+    Wait wait = wait_for(block, timeout);
+    bool got;
+    if (enter_lock(lock, wait, &got)) {
+      Rcpp::Language call("warn_owner_died");
+      Rcpp::Rcpp_fast_eval(call, package_namespace());
+    }
+    return got;
   });
 }
 
@@ -110,37 +150,44 @@ SEXP queue_create(double maxsize) {
   return entry([&] { return make_handle(create_queue(uint64_t(maxsize)), Kind::Queue); });
 }
 
-// TRUE, or FALSE if it stayed full.
 // [[Rcpp::export(rng = false)]]
-bool queue_put(SEXP queue, SEXP value, SEXP timeout) {
-  return entry([&] {
-    Wait wait = wait_for(timeout);
-    uint64_t block = block_of(queue, Kind::Queue);
-    Status s = send_value(value, [&](const Outgoing& out) { return put_message(block, out, wait); });
+void queue_put(SEXP queue, SEXP value, SEXP block, SEXP timeout) {
+  entry([&] {
+    Wait wait = wait_for(block, timeout);
+    uint64_t q = open_queue(queue);
+    Status s = send_value(value, [&](const Outgoing& out) { return put_message(q, out, wait); });
     check(s);
-    return s == Status::Ok;
+    if (s != Status::Ok)
+      throw Error{"Full", "the queue holds its maximum of " + std::to_string(queue_capacity(q)) + " messages" +
+                              waited(wait, timeout)};
   });
 }
 
-// The value; the symbol .mp_empty if none came in time (no value can be that symbol: symbols travel in calls).
 // [[Rcpp::export(rng = false)]]
-SEXP queue_get(SEXP queue, SEXP timeout) {
+SEXP queue_get(SEXP queue, SEXP block, SEXP timeout) {
   return entry([&] {
-    Wait wait = wait_for(timeout);
-    Status s = get_message(block_of(queue, Kind::Queue), inbox(), wait);
+    Wait wait = wait_for(block, timeout);
+    Status s = get_message(open_queue(queue), inbox(), wait);
     check(s);
-    return s == Status::Ok ? value_of(inbox()) : status_symbol(".mp_empty");
+    if (s != Status::Ok) throw Error{"Empty", "the queue is empty" + waited(wait, timeout)};
+    return value_of(inbox());
   });
+}
+
+// This handle neither puts nor gets any more.
+// [[Rcpp::export(rng = false)]]
+void queue_shut(SEXP queue) {
+  entry([&] { handle_of(queue, Kind::Queue).shut = true; });
+}
+
+// [[Rcpp::export(rng = false)]]
+bool queue_is_full(SEXP queue) {
+  return entry([&] { return queue_full(block_of(queue, Kind::Queue)); });
 }
 
 // [[Rcpp::export(rng = false)]]
 double queue_size(SEXP queue) {
   return entry([&] { return double(queue_length(block_of(queue, Kind::Queue))); });
-}
-
-// [[Rcpp::export(rng = false)]]
-double queue_maxsize(SEXP queue) {
-  return entry([&] { return double(queue_capacity(block_of(queue, Kind::Queue))); });
 }
 
 // [[Rcpp::export(rng = false)]]
@@ -154,30 +201,32 @@ Rcpp::List pipe_create(bool duplex) {
   });
 }
 
-// FALSE if nobody can ever read it.
 // [[Rcpp::export(rng = false)]]
-bool connection_send(SEXP connection, SEXP value) {
-  return entry([&] {
+void connection_send(SEXP connection, SEXP value) {
+  entry([&] {
     uint64_t block = block_of(connection, Kind::Connection);
     if (!can_send(block)) throw Error{"ValueError", "this end of the pipe can only receive"};
-    Wait wait = wait_for(R_NilValue);
+    Wait wait = bind::wait_for(R_NilValue);
     Status s = send_value(value, [&](const Outgoing& out) { return send_message(block, out, wait); });
     check(s);
-    return s == Status::Ok;
+    if (s != Status::Ok)
+      throw Error{"BrokenPipeError", "the other end of this pipe is closed, or its processes have ended: "
+                                     "nobody can receive this"};
   });
 }
 
-// The value, .mp_empty (timeout) or .mp_eof (the other end is closed).
 // [[Rcpp::export(rng = false)]]
-SEXP connection_recv(SEXP connection, SEXP timeout) {
+SEXP connection_recv(SEXP connection) {
   return entry([&] {
     uint64_t block = block_of(connection, Kind::Connection);
     if (!can_receive(block)) throw Error{"ValueError", "this end of the pipe can only send"};
-    Wait wait = wait_for(timeout);
+    Wait wait = bind::wait_for(R_NilValue);
     Status s = receive_message(block, inbox(), wait);
     check(s);
-    if (s == Status::Ended) return status_symbol(".mp_eof");
-    return s == Status::Ok ? value_of(inbox()) : status_symbol(".mp_empty");
+    if (s != Status::Ok)
+      throw Error{"EOFError", "the other end of this pipe is closed, or its processes have ended: "
+                              "nothing more will come"};
+    return value_of(inbox());
   });
 }
 
@@ -187,7 +236,7 @@ bool connection_poll(SEXP connection, SEXP timeout) {
     uint64_t block = block_of(connection, Kind::Connection);
     if (!can_receive(block)) throw Error{"ValueError", "this end of the pipe can only send"};
     if (is_readable(block)) return true;
-    Wait wait = wait_for(timeout);
+    Wait wait = bind::wait_for(timeout);
     if (wait.deadline <= 0) return false;
     Waiter waiter(wait);
     waiter.add(connection_waiters(block));

@@ -97,6 +97,14 @@ bool wake_one(WaiterMask& mask) {
   return false;
 }
 
+bool anybody_waits(const WaiterMask& mask) {
+  // seq_cst: after the caller's change; pairs with the fetch_or in Waiter::begin(), and the look after it
+  uint32_t words = (heap().header().top_slot.load(std::memory_order_seq_cst) + 63) / 64;
+  for (uint32_t w = 0; w < words; ++w)
+    if (mask.word[w].load(std::memory_order_seq_cst)) return true;
+  return false;
+}
+
 void wake_all(WaiterMask& mask) {
   HeapHeader& h = heap().header();
   std::atomic_thread_fence(std::memory_order_seq_cst); // as in wake_one

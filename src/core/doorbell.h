@@ -31,6 +31,8 @@ void ring_all();
 // wake_one returns false if nobody alive waited.
 bool wake_one(WaiterMask& mask);
 void wake_all(WaiterMask& mask);
+// After a change that was itself a seq_cst read-modify-write: needs no fence, costs little if nobody waits.
+bool anybody_waits(const WaiterMask& mask);
 void forget_waiter(WaiterMask& mask, uint32_t slot);
 
 // Waits until look() is true. `masks` are the objects whose wakers must ring us; `watched` are

@@ -67,9 +67,10 @@ Released release_lock(uint64_t block) {
     if (owner != self()) return Released::NotOwner;
     if (--l.depth > 0) return Released::Ok;
   }
-  // release: pairs with the acquire CAS in try_acquire(). A CAS, since two may release at once.
-  if (!l.owner.compare_exchange_strong(owner, 0, std::memory_order_release)) return Released::NotLocked;
-  wake_one(l.waiters);
+  // Pairs with the acquire CAS in try_acquire(). A CAS, since two may release at once; seq_cst, since
+  // whoever begins to wait either sees it, or is seen.
+  if (!l.owner.compare_exchange_strong(owner, 0, std::memory_order_seq_cst)) return Released::NotLocked;
+  if (anybody_waits(l.waiters)) wake_one(l.waiters);
   return Released::Ok;
 }
 
