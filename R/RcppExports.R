@@ -37,8 +37,12 @@ pool_take <- function(pool, id) {
     .Call(`_multiprocessing_pool_take`, pool, id)
 }
 
-pool_next <- function(pool, id, element, timeout) {
-    .Call(`_multiprocessing_pool_next`, pool, id, element, timeout)
+pool_result <- function(pool, id) {
+    .Call(`_multiprocessing_pool_result`, pool, id)
+}
+
+pool_next <- function(pool, id, ordered, given, timeout) {
+    .Call(`_multiprocessing_pool_next`, pool, id, ordered, given, timeout)
 }
 
 pool_progress <- function(pool, id) {
@@ -149,6 +153,10 @@ reap_processes <- function() {
     .Call(`_multiprocessing_reap_processes`)
 }
 
+take_interrupt <- function() {
+    invisible(.Call(`_multiprocessing_take_interrupt`))
+}
+
 session_exists <- function() {
     .Call(`_multiprocessing_session_exists`)
 }
@@ -179,6 +187,10 @@ lock_acquire <- function(lock, block, timeout) {
 
 lock_release <- function(lock) {
     invisible(.Call(`_multiprocessing_lock_release`, lock))
+}
+
+lock_depth <- function(lock) {
+    .Call(`_multiprocessing_lock_depth`, lock)
 }
 
 lock_holder <- function(lock) {

@@ -49,7 +49,11 @@ AsyncResultHandle <- R6::R6Class("AsyncResult",
 
 async_result <- function(pool, pool_private, job, callback, error_callback) {
   for (f in list(callback, error_callback)) if (!is.null(f)) check_function(f, "callback")
-  result <- AsyncResultHandle$new(pool, job, callback, error_callback)
+  # its finalizer gives the job up: a Ctrl-C between the two must wait
+  result <- suspendInterrupts({
+    force(job)
+    AsyncResultHandle$new(pool, job, callback, error_callback)
+  })
   if (!is.null(callback) || !is.null(error_callback)) assign(as.character(job$id), result, pool_private$pending)
   result
 }

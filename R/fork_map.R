@@ -7,7 +7,8 @@ fork_map <- function(X, FUN, dots = list(), chunks, cores, before = NULL, silent
   if (n == 0L) {
     return(list(values = list(), failures = list()))
   }
-  frame <- do.call(new_frame, c(list(FUN = FUN), dots), quote = TRUE)
+  frame <- do.call(new_frame, dots, quote = TRUE)
+  frame$FUN <- FUN
   frame$begin_chunk <- function(number) {
     if (!is.null(affinity)) parallel::mcaffinity(affinity[[number]])
     if (!is.null(before)) before(number)

@@ -50,9 +50,14 @@ warn_owner_died <- function() {
 #' @param ... not used.
 #' @rdname Lock
 #' @export
-with.Lock <- function(data, expr, ...) {
-  died <- lock_enter(private_of(data)$ptr)
-  on.exit(data$release()) # before the warning: its handler may jump
-  if (died) warn_owner_died()
-  expr
+with.Lock <- function(data, expr, ...) suspendInterrupts(with_lock(private_of(data)$ptr, expr))
+
+# Ctrl-C comes in only while we wait for the lock or evaluate: never between having it and being sure to release it.
+with_lock <- function(ptr, expr) {
+  held <- lock_depth(ptr)
+  on.exit(if (lock_depth(ptr) > held) lock_release(ptr))
+  allowInterrupts({
+    if (lock_enter(ptr)) warn_owner_died()
+    expr
+  })
 }

@@ -95,15 +95,13 @@ PoolHandle <- R6::R6Class("Pool",
       job_value(pool_map(private, sys.call(), func, iterable, chunksize, args, FALSE, ...))
     },
     map_async = function(func, iterable, chunksize = NULL, args = list(), ..., callback = NULL, error_callback = NULL) {
-      job <- pool_map(private, sys.call(), func, iterable, chunksize, args, FALSE, ...)
-      async_result(self, private, job, callback, error_callback)
+      async_result(self, private, pool_map(private, sys.call(), func, iterable, chunksize, args, FALSE, ...), callback, error_callback)
     },
     starmap = function(func, iterable, chunksize = NULL, ...) {
       job_value(pool_map(private, sys.call(), func, iterable, chunksize, list(), TRUE, ...))
     },
     starmap_async = function(func, iterable, chunksize = NULL, ..., callback = NULL, error_callback = NULL) {
-      job <- pool_map(private, sys.call(), func, iterable, chunksize, list(), TRUE, ...)
-      async_result(self, private, job, callback, error_callback)
+      async_result(self, private, pool_map(private, sys.call(), func, iterable, chunksize, list(), TRUE, ...), callback, error_callback)
     },
     apply = function(func, args = list()) job_value(pool_apply(private, func, args)),
     apply_async = function(func, args = list(), callback = NULL, error_callback = NULL) {
@@ -180,7 +178,7 @@ check_names <- function(call, allowed) {
 
 unknown_option <- function(name) {
   abort("ValueError", sprintf(
-    "unknown option %s: further arguments of the function go into `args = list(...)`; options are %s",
+    "unknown option %s (names are written in full, `iterable`, `chunksize`, `args` too): further arguments of the function go into `args = list(...)`; options are %s",
     if (nzchar(name)) paste0("`", name, "`") else "without a name", paste0("`", option_names, "`", collapse = ", ")
   ))
 }
@@ -206,7 +204,7 @@ check_seed <- function(seed) {
   old <- get0(".Random.seed", globalenv(), inherits = FALSE)
   kinds <- RNGkind()
   on.exit({
-    RNGkind(kinds[1L], kinds[2L], kinds[3L])
+    suppressWarnings(RNGkind(kinds[1L], kinds[2L], kinds[3L])) # of R 3.5's sampler
     if (is.null(old)) forget_random_state() else assign(".Random.seed", old, globalenv())
   })
   set.seed(as.integer(seed), "L'Ecuyer-CMRG", "Inversion", "Rejection")
@@ -265,13 +263,13 @@ pool_job <- function(private, func, elements, chunks, args, star, options, each)
 
 # Waits for a job of this call and takes its value; an interrupt cancels it.
 job_value <- function(job) {
-  force(job)
-  done <- FALSE
-  on.exit(if (!done) pool_cancel(job$ptr, job$id))
+  taken <- NULL
+  suspendInterrupts({ # there is no job that nobody would cancel
+    force(job)
+    on.exit(if (is.null(taken)) pool_cancel(job$ptr, job$id))
+  })
   if (isTRUE(job$options$progress)) show_progress(job)
-  pool_wait(job$ptr, job$id, NULL)
-  taken <- pool_take(job$ptr, job$id)
-  done <- TRUE
+  taken <- pool_result(job$ptr, job$id)
   if (length(job$private$pending)) deliver_callbacks(job$private)
   outcome_value(job_outcome(job, taken))
 }

@@ -6,8 +6,11 @@ pool_imap <- function(self, private, call, func, iterable, chunksize, ordered) {
   check_function(func, "func")
   check_count(chunksize, "chunksize", 1)
   lazy <- lazy_source(iterable)
-  if (is.null(lazy)) EagerIterator$new(self, private, func, as_elements(iterable), chunksize, ordered)
-  else LazyIterator$new(self, private, func, lazy, chunksize, ordered)
+  if (!is.null(lazy)) {
+    return(LazyIterator$new(self, private, func, lazy, chunksize, ordered))
+  }
+  # its finalizer gives the job up: a Ctrl-C between the two must wait
+  suspendInterrupts(EagerIterator$new(self, private, func, as_elements(iterable), chunksize, ordered))
 }
 
 # A function that gives list(element), or NULL at the end; NULL if `x` is not lazy
@@ -69,15 +72,15 @@ EagerIterator <- R6::R6Class("EagerIterator",
     more = function() private$given < private$job$count,
     take = function(timeout) {
       job <- private$job
-      got <- pool_next(job$ptr, job$id, if (private$ordered) private$given + 1L else 0L, timeout)
+      got <- pool_next(job$ptr, job$id, private$ordered, private$given, timeout)
       if (is.null(got)) {
         return(NULL)
       }
       private$given <- private$given + 1L
       if (!private$more()) pool_forget(job$ptr, job$id)
-      list(value = got[[2L]], failure = got[[3L]])
+      list(value = got[[1L]], failure = got[[2L]])
     },
-    finalize = function() if (private$more()) pool_abandon(private$job$ptr, private$job$id)
+    finalize = function() if (!is.null(private$job) && private$more()) pool_abandon(private$job$ptr, private$job$id)
   )
 )
 
@@ -98,26 +101,24 @@ LazyIterator <- R6::R6Class("LazyIterator",
     pool_private = NULL, func = NULL, source = NULL, chunksize = 1L, window = 2L, ended = FALSE, pulled = 0L,
     jobs = list(), # running, oldest first
     ready = list(), # elements that came and were not given yet
+    elements = list(), # pulled and not submitted yet
     refill = function() {
       while (!private$ended && length(private$jobs) < private$window) {
-        elements <- list()
-        while (length(elements) < private$chunksize) {
+        while (!private$ended && length(private$elements) < private$chunksize) {
           pulled <- private$source()
-          if (is.null(pulled)) {
-            private$ended <- TRUE
-            break
-          }
-          elements <- c(elements, pulled)
+          if (is.null(pulled)) private$ended <- TRUE else private$elements <- c(private$elements, pulled)
         }
-        if (!length(elements)) break
-        job <- pool_job(
-          private$pool_private, private$func, elements, length(elements), list(), FALSE,
-          private$pool_private$settings$options, FALSE
-        )
-        job$first <- private$pulled
-        private$pulled <- private$pulled + length(elements)
-        private$jobs <- c(private$jobs, list(job))
+        if (length(private$elements)) suspendInterrupts(private$submit())
       }
+    },
+    submit = function() {
+      count <- length(private$elements)
+      options <- private$pool_private$settings$options
+      job <- pool_job(private$pool_private, private$func, private$elements, count, list(), FALSE, options, FALSE)
+      job$first <- private$pulled
+      private$pulled <- private$pulled + count
+      private$elements <- list()
+      private$jobs <- c(private$jobs, list(job))
     },
     more = function() {
       if (length(private$ready)) {
@@ -135,19 +136,21 @@ LazyIterator <- R6::R6Class("LazyIterator",
         if (!any(done)) {
           return(NULL)
         }
-        at <- which[done][1L]
-        job <- private$jobs[[at]]
-        private$jobs <- private$jobs[-at]
-        taken <- pool_take(job$ptr, job$id)
-        private$ready <- lapply(seq_len(job$count), function(i) {
-          failure <- taken$failures[[i]]
-          if (!is.null(failure)) failure$index <- job$first + i
-          list(value = taken$values[[i]], failure = failure)
-        })
+        suspendInterrupts(private$accept(which[done][1L]))
       }
       first <- private$ready[[1L]]
       private$ready <- private$ready[-1L]
       first
+    },
+    accept = function(at) {
+      job <- private$jobs[[at]]
+      taken <- pool_take(job$ptr, job$id)
+      private$jobs <- private$jobs[-at]
+      private$ready <- lapply(seq_len(job$count), function(i) {
+        failure <- taken$failures[[i]]
+        if (!is.null(failure)) failure$index <- job$first + i
+        list(value = taken$values[[i]], failure = failure)
+      })
     },
     finalize = function() for (job in private$jobs) pool_abandon(job$ptr, job$id)
   )

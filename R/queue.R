@@ -3,7 +3,7 @@
 #' First in, first out, any number of producers and consumers. `$put()` returns when the message is in shared memory: it
 #' outlives its sender, however that ends. A producer that is killed in the middle of a put leaves nothing.
 #'
-#' @param maxsize the number of messages it holds at most; 0 (the default) or less: as many as memory allows.
+#' @param maxsize the number of messages it holds at most; 0 (the default): as many as memory allows.
 #' @section Methods:
 #' - `$put(obj, block = TRUE, timeout = NULL)`: error `Full` if there was no place within `timeout` seconds.
 #' - `$get(block = TRUE, timeout = NULL)`: error `Empty` if no message came within `timeout` seconds.

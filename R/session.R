@@ -21,6 +21,17 @@ enter_child <- function(name, daemon, parent) {
   options(warn = max(1L, getOption("warn")))
 }
 
+# The first frame of a fork. The parent may have been holding Ctrl-C back when it forked, with one to come.
+forked_main <- function(run) {
+  allowInterrupts({
+    forget_interrupt()
+    run
+  })
+}
+
+# A Ctrl-C that came for something that is over, or for the parent: thrown now, before it hits something else
+forget_interrupt <- function() tryCatch(take_interrupt(), interrupt = function(i) NULL)
+
 # A fork copies the random state: without this all children draw the same numbers.
 forget_random_state <- function() {
   if (exists(".Random.seed", globalenv(), inherits = FALSE)) rm(".Random.seed", envir = globalenv())

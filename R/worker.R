@@ -37,23 +37,28 @@ worker_loop <- function() {
       }
     )
     if (over) break
+    forget_interrupt()
   }
 }
 
 # The call that computes an element; as lapply() makes it, so that errors show the same call
 each_call <- quote(forceAndCall(1, FUN, X[[i]], ...))
 
-new_frame <- function(FUN, ...) {
+# `...` alone, so that arguments of the function may have any names
+new_frame <- function(...) {
   X <- NULL
   i <- 0L
   args <- NULL
+  FUN <- NULL
   environment()
 }
 
 # body: list(args, globals, packages, star, seed), see pool_job()
 worker_frame <- function(FUN, body) {
   if (length(body[[2L]]) || length(body[[3L]])) apply_needs(list(globals = body[[2L]], packages = body[[3L]]))
-  if (length(body[[1L]])) do.call(new_frame, c(list(FUN = FUN), body[[1L]]), quote = TRUE) else new_frame(FUN)
+  frame <- if (length(body[[1L]])) do.call(new_frame, body[[1L]], quote = TRUE) else new_frame()
+  frame$FUN <- FUN
+  frame
 }
 
 # Elements of an iterable that travelled in one piece

@@ -47,7 +47,7 @@ whole <- compare("10,000 trivial tasks, 2 workers, default chunks, per task", "u
 must_be(whole, at_most = 0.4e-6)
 must_be(whole, peer = "lapply", ratio = 1)
 
-few <- 200L
+few <- 100L
 work <- "10,000 trivial tasks, 2 workers, one at a time (chunksize 1), per task"
 single <- compare(work, "us", list(
   on(our_pool(2L), OURS, function(p) per_task(function() p$map(f, x, chunksize = 1L))),
@@ -60,11 +60,11 @@ single <- compare(work, "us", list(
   on(daemons(2L), "mirai_map", rounds = 3L, run = function(state) {
     per_task(function() mirai::mirai_map(x, f)[])
   }),
-  contestant("ours, mclapply (200)", when = have_mclapply, run = function(state) {
+  contestant("ours, mclapply (100)", when = have_mclapply, run = function(state) {
     some <- x[seq_len(few)]
     per_task(function() our_mclapply(some, f, mc.cores = 2L, mc.preschedule = FALSE), few)
   }),
-  contestant("mclapply (200)", when = unix, rounds = 3L, run = function(state) {
+  contestant("mclapply (100)", when = unix, rounds = 3L, run = function(state) {
     some <- x[seq_len(few)]
     per_task(function() parallel::mclapply(some, f, mc.cores = 2L, mc.preschedule = FALSE), few)
   })

@@ -114,16 +114,28 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
-// pool_next
-SEXP pool_next(SEXP pool, int id, int element, SEXP timeout);
-RcppExport SEXP _multiprocessing_pool_next(SEXP poolSEXP, SEXP idSEXP, SEXP elementSEXP, SEXP timeoutSEXP) {
+// pool_result
+Rcpp::List pool_result(SEXP pool, int id);
+RcppExport SEXP _multiprocessing_pool_result(SEXP poolSEXP, SEXP idSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
     Rcpp::traits::input_parameter< int >::type id(idSEXP);
-    Rcpp::traits::input_parameter< int >::type element(elementSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_result(pool, id));
+    return rcpp_result_gen;
+END_RCPP
+}
+// pool_next
+SEXP pool_next(SEXP pool, int id, bool ordered, int given, SEXP timeout);
+RcppExport SEXP _multiprocessing_pool_next(SEXP poolSEXP, SEXP idSEXP, SEXP orderedSEXP, SEXP givenSEXP, SEXP timeoutSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
+    Rcpp::traits::input_parameter< int >::type id(idSEXP);
+    Rcpp::traits::input_parameter< bool >::type ordered(orderedSEXP);
+    Rcpp::traits::input_parameter< int >::type given(givenSEXP);
     Rcpp::traits::input_parameter< SEXP >::type timeout(timeoutSEXP);
-    rcpp_result_gen = Rcpp::wrap(pool_next(pool, id, element, timeout));
+    rcpp_result_gen = Rcpp::wrap(pool_next(pool, id, ordered, given, timeout));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -394,6 +406,14 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// take_interrupt
+void take_interrupt();
+RcppExport SEXP _multiprocessing_take_interrupt() {
+BEGIN_RCPP
+    take_interrupt();
+    return R_NilValue;
+END_RCPP
+}
 // session_exists
 bool session_exists();
 RcppExport SEXP _multiprocessing_session_exists() {
@@ -471,6 +491,16 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< SEXP >::type lock(lockSEXP);
     lock_release(lock);
     return R_NilValue;
+END_RCPP
+}
+// lock_depth
+int lock_depth(SEXP lock);
+RcppExport SEXP _multiprocessing_lock_depth(SEXP lockSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type lock(lockSEXP);
+    rcpp_result_gen = Rcpp::wrap(lock_depth(lock));
+    return rcpp_result_gen;
 END_RCPP
 }
 // lock_holder
@@ -638,7 +668,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_pool_wait", (DL_FUNC) &_multiprocessing_pool_wait, 3},
     {"_multiprocessing_pool_wait_failure", (DL_FUNC) &_multiprocessing_pool_wait_failure, 2},
     {"_multiprocessing_pool_take", (DL_FUNC) &_multiprocessing_pool_take, 2},
-    {"_multiprocessing_pool_next", (DL_FUNC) &_multiprocessing_pool_next, 4},
+    {"_multiprocessing_pool_result", (DL_FUNC) &_multiprocessing_pool_result, 2},
+    {"_multiprocessing_pool_next", (DL_FUNC) &_multiprocessing_pool_next, 5},
     {"_multiprocessing_pool_progress", (DL_FUNC) &_multiprocessing_pool_progress, 2},
     {"_multiprocessing_pool_cancel", (DL_FUNC) &_multiprocessing_pool_cancel, 2},
     {"_multiprocessing_pool_forget", (DL_FUNC) &_multiprocessing_pool_forget, 2},
@@ -666,6 +697,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_handle_id", (DL_FUNC) &_multiprocessing_handle_id, 1},
     {"_multiprocessing_heap_check", (DL_FUNC) &_multiprocessing_heap_check, 0},
     {"_multiprocessing_reap_processes", (DL_FUNC) &_multiprocessing_reap_processes, 0},
+    {"_multiprocessing_take_interrupt", (DL_FUNC) &_multiprocessing_take_interrupt, 0},
     {"_multiprocessing_session_exists", (DL_FUNC) &_multiprocessing_session_exists, 0},
     {"_multiprocessing_fork_count", (DL_FUNC) &_multiprocessing_fork_count, 0},
     {"_multiprocessing_codec_encode", (DL_FUNC) &_multiprocessing_codec_encode, 1},
@@ -674,6 +706,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_lock_enter", (DL_FUNC) &_multiprocessing_lock_enter, 1},
     {"_multiprocessing_lock_acquire", (DL_FUNC) &_multiprocessing_lock_acquire, 3},
     {"_multiprocessing_lock_release", (DL_FUNC) &_multiprocessing_lock_release, 1},
+    {"_multiprocessing_lock_depth", (DL_FUNC) &_multiprocessing_lock_depth, 1},
     {"_multiprocessing_lock_holder", (DL_FUNC) &_multiprocessing_lock_holder, 1},
     {"_multiprocessing_queue_create", (DL_FUNC) &_multiprocessing_queue_create, 1},
     {"_multiprocessing_queue_put", (DL_FUNC) &_multiprocessing_queue_put, 4},

@@ -91,7 +91,7 @@ uint64_t store_function(SEXP f) {
 SEXP pool_create(int workers, SEXP start) {
   return entry([&] {
     auto owner = std::make_unique<PoolOwner>(workers, start);
-    Rcpp::Shield<SEXP> p(R_MakeExternalPtr(owner.get(), R_NilValue, R_NilValue));
+    Rcpp::Shield<SEXP> p(R_MakeExternalPtr(owner.get(), R_NilValue, start));
     owner.release();
     R_RegisterCFinalizerEx(p, finalize_pool, TRUE);
     return SEXP(p);
@@ -117,7 +117,8 @@ void pool_start(SEXP pool) {
 // Nobody will ask for this job's results any more. Called by R's collector: only takes note.
 // [[Rcpp::export(rng = false)]]
 void pool_abandon(SEXP pool, int id) {
-  if (R_ExternalPtrAddr(pool)) static_cast<PoolOwner*>(R_ExternalPtrAddr(pool))->abandon(id);
+  if (TYPEOF(pool) == EXTPTRSXP && R_ExternalPtrAddr(pool))
+    static_cast<PoolOwner*>(R_ExternalPtrAddr(pool))->abandon(id);
 }
 
 // What is there of a job so far, as pool_take().
@@ -218,48 +219,58 @@ bool pool_wait_failure(SEXP pool, int id) {
     return owner.wait(wait_for(R_NilValue), [&] {
       PoolJob& j = owner.job(id);
       if (j.done()) return true;
-      for (; !j.arrived.empty(); j.arrived.pop_front())
-        if (!Rf_isNull(j.failures[j.arrived.front() - 1])) return true;
+      for (int e : j.arrived)
+        if (!Rf_isNull(j.failures[e - 1])) return true;
+      j.arrived.clear();
       return false;
     });
   });
 }
 
+static Rcpp::List take_job(PoolOwner& owner, int id) {
+  PoolJob& j = owner.job(id);
+  Rcpp::List r = Rcpp::List::create(Rcpp::_["values"] = j.values, Rcpp::_["failures"] = j.failures,
+                                    Rcpp::_["failed"] = j.failed > 0);
+  owner.forget(id);
+  return r;
+}
+
 // list(values, failures, failed), and the job is forgotten.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List pool_take(SEXP pool, int id) {
+  return entry([&] { return take_job(pool_of(pool), id); });
+}
+
+// The same after waiting for it.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List pool_result(SEXP pool, int id) {
   return entry([&] {
     PoolOwner& owner = pool_of(pool);
-    PoolJob& j = owner.job(id);
-    Rcpp::List r = Rcpp::List::create(Rcpp::_["values"] = j.values, Rcpp::_["failures"] = j.failures,
-                                      Rcpp::_["failed"] = j.failed > 0);
-    owner.forget(id);
-    return r;
+    owner.job(id);
+    owner.wait(wait_for(R_NilValue), [&] { return owner.job(id).done(); });
+    show_output();
+    return take_job(owner, id);
   });
 }
 
-// An iterator's next element: list(element, value, failure); NULL if none came in time. `element` 0: whichever
-// is done first, else that one.
+// An iterator's next element: list(value, failure); NULL if none came in time. `given` is how many it had before, in
+// order or as they were done. Asking again after a Ctrl-C gives the same one.
 // [[Rcpp::export(rng = false)]]
-SEXP pool_next(SEXP pool, int id, int element, SEXP timeout) {
+SEXP pool_next(SEXP pool, int id, bool ordered, int given, SEXP timeout) {
   return entry([&]() -> SEXP {
     PoolOwner& owner = pool_of(pool);
-    int e = element;
     owner.job(id);
     bool got = owner.wait(wait_for(timeout), [&] {
       PoolJob& j = owner.job(id);
-      if (element > 0) return j.owner.has(uint64_t(element) - 1);
-      if (j.arrived.empty()) return false;
-      e = j.arrived.front();
-      j.arrived.pop_front();
-      return true;
+      return ordered ? j.owner.has(uint64_t(given)) : j.arrived.size() > size_t(given);
     });
     show_output();
     if (!got) return R_NilValue;
     PoolJob& j = owner.job(id);
-    Rcpp::List r = Rcpp::List::create(e, SEXP(j.values[e - 1]), SEXP(j.failures[e - 1]));
-    j.values[e - 1] = R_NilValue; // not kept twice
-    return r;
+    auto place = [&](int k) { return ordered ? k : j.arrived[size_t(k)] - 1; };
+    if (given > 0) j.values[place(given - 1)] = R_NilValue; // not kept twice
+    int e = place(given);
+    return Rcpp::List::create(SEXP(j.values[e]), SEXP(j.failures[e]));
   });
 }
 

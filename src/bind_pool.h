@@ -26,7 +26,7 @@ struct PoolJob {
   std::map<uint64_t, int> tried;
   std::vector<int> places; // position -> 1-based element; empty: position + 1
   Rcpp::List values, failures; // by element; a failure is a condition
-  std::deque<int> arrived; // elements in the order of completion that nobody took yet
+  std::vector<int> arrived; // elements in the order of completion
   bool done() const { return owner.settled(); }
 };
 
@@ -65,7 +65,7 @@ class PoolOwner {
 
   uint64_t block_ = 0;
   uint32_t depth_;
-  Rcpp::Function start_;
+  SEXP start_; // kept by the pointer that owns this
   std::vector<Seat> seats_;
   std::map<int, std::unique_ptr<PoolJob>> jobs_;
   std::deque<int> waiting_; // jobs that found the ring full

@@ -62,7 +62,9 @@ struct ChildRun {
 void run_child(void* data) {
   auto* run = static_cast<ChildRun*>(data);
   replace_quit();
-  SEXP value = Rf_eval(run->call, package_namespace());
+  SEXP call = PROTECT(Rf_lang2(Rf_install("forked_main"), run->call));
+  SEXP value = Rf_eval(call, package_namespace());
+  UNPROTECT(1);
   run->code = Rf_isInteger(value) && Rf_length(value) == 1 ? INTEGER(value)[0] : 0;
 }
 

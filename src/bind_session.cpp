@@ -13,19 +13,12 @@ namespace {
 
 // Process-local; a fork copies them with the R objects that they count. Never destroyed: R's finalizers may
 // run after the destructors of static objects.
-std::unordered_map<uint64_t, int>& hold_counts = *new std::unordered_map<uint64_t, int>; // block -> R pointers
+std::unordered_map<uint64_t, int>& hold_counts = *new std::unordered_map<uint64_t, int>; // block -> R pointers and owners
 struct Later {
   void (*what)(void*);
   void* data;
 };
 std::vector<Later>& later = *new std::vector<Later>;
-
-void let_go(uint64_t block) {
-  auto it = hold_counts.find(block);
-  if (it == hold_counts.end() || --it->second > 0) return;
-  hold_counts.erase(it);
-  heap().drop(block);
-}
 
 void let_go_later(void* data) {
   std::unique_ptr<Handle> h(static_cast<Handle*>(data));
@@ -140,8 +133,17 @@ void raise(const std::string& kind, const std::string& message) {
   Rcpp::stop(message); // not reached: abort() does not return
 }
 
+void keep_block(uint64_t block) { ++hold_counts[block]; }
+
+void let_go(uint64_t block) {
+  auto it = hold_counts.find(block);
+  if (it == hold_counts.end() || --it->second > 0) return;
+  hold_counts.erase(it);
+  heap().drop(block);
+}
+
 SEXP make_handle(uint64_t block, Kind kind) {
-  ++hold_counts[block];
+  keep_block(block);
   auto* h = new Handle{kind, block, heap().serial_of(block), false};
   SEXP p = PROTECT(R_MakeExternalPtr(h, handle_tag(), R_NilValue));
   R_RegisterCFinalizerEx(p, finalize_handle, FALSE);
@@ -229,6 +231,10 @@ Rcpp::List heap_check() {
 bool reap_processes() {
   return entry([&] { return reap(); });
 }
+
+// Throws a Ctrl-C that came and was not seen yet.
+// [[Rcpp::export(rng = false)]]
+void take_interrupt() { Rcpp::checkUserInterrupt(); }
 
 // [[Rcpp::export(rng = false)]]
 bool session_exists() { return heap_exists(); }

@@ -49,6 +49,9 @@ struct Handle {
 
 // The caller's hold on `block` passes to the new pointer.
 SEXP make_handle(uint64_t block, Kind kind);
+// The same for an owner that is no pointer of R's: a block is dropped with the last of both.
+void keep_block(uint64_t block);
+void let_go(uint64_t block);
 Handle& handle_of(SEXP pointer, Kind kind);
 inline uint64_t block_of(SEXP pointer, Kind kind) { return handle_of(pointer, kind).block; }
 void close_handle(SEXP pointer);

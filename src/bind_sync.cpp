@@ -136,6 +136,12 @@ void lock_release(SEXP lock) {
   });
 }
 
+// How often this process holds it.
+// [[Rcpp::export(rng = false)]]
+int lock_depth(SEXP lock) {
+  return entry([&] { return int(mp::lock_depth(block_of(lock, Kind::Lock))); });
+}
+
 // The pid of the process that holds it, 0: free.
 // [[Rcpp::export(rng = false)]]
 int lock_holder(SEXP lock) {

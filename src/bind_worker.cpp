@@ -75,10 +75,18 @@ void load_job() {
   } else {
     Rcpp::Shield<SEXP> fun(function_of(j.function));
     Rcpp::Shield<SEXP> body(codec::decode(span_at(j.body), j.body.bytes));
-    Rcpp::Shield<SEXP> call(Rf_lang3(symbol("worker_frame"), fun, body));
-    Rcpp::Shield<SEXP> frame(Rcpp::Rcpp_fast_eval(call, package_namespace()));
-    keep(run.frame, frame);
     run.star = LOGICAL(VECTOR_ELT(body, 3))[0];
+    bool plain = Rf_length(VECTOR_ELT(body, 0)) == 0 && Rf_length(VECTOR_ELT(body, 1)) == 0 &&
+                 Rf_length(VECTOR_ELT(body, 2)) == 0;
+    if (run.star && plain) { // one call of a function: nothing to prepare
+      Rcpp::Shield<SEXP> frame(R_NewEnv(package_namespace(), 0, 0));
+      Rf_defineVar(symbol("FUN"), fun, frame);
+      keep(run.frame, frame);
+    } else {
+      Rcpp::Shield<SEXP> call(Rf_lang3(symbol("worker_frame"), fun, body));
+      Rcpp::Shield<SEXP> frame(Rcpp::Rcpp_fast_eval(call, package_namespace()));
+      keep(run.frame, frame);
+    }
     SEXP seed = VECTOR_ELT(body, 4);
     run.seeded = !Rf_isNull(seed);
     if (run.seeded) run.stream = Stream::from_r(seed);
@@ -208,7 +216,8 @@ void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited) {
   });
 }
 
-// TRUE when the pool has no more work for this worker. An R error comes out as it is.
+// TRUE when the pool has no more work for this worker; FALSE after a job that was cancelled. An R error comes out
+// as it is.
 // [[Rcpp::export(rng = false)]]
 bool worker_run() {
   return entry([&] {
@@ -233,8 +242,9 @@ bool worker_run() {
         std::rethrow_exception(problem);
       }
       if (run.position >= run.claim.end) run.worker->finish(run.claim);
-      run.active = false;
+      run.active = false; // from here on the handler takes no interrupt
       if (run.chunks_left > 0) --run.chunks_left;
+      if (run.worker->cancelled(run.claim)) return false;
     }
   });
 }

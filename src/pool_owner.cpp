@@ -27,18 +27,23 @@ void drop_block(void* block) { heap().drop(reinterpret_cast<uint64_t>(block)); }
 } // namespace
 
 PoolOwner::PoolOwner(int workers, SEXP start)
-    : block_(create_pool(uint32_t(workers))), depth_(fork_depth()), start_(start), seats_(size_t(workers)) {}
+    : block_(create_pool(uint32_t(workers))), depth_(fork_depth()), start_(start), seats_(size_t(workers)) {
+  keep_block(block_);
+}
 
 PoolOwner::~PoolOwner() {
   if (depth_ != fork_depth()) return; // a copy in a fork: the parent's
   for (Seat& s : seats_)
-    if (s.child && !s.child->child.over) send_signal(*s.child, SIGKILL);
+    if (s.child) send_signal(*s.child, SIGKILL);
+  for (Seat& s : seats_)
+    if (s.child && await_child(s.child->child, 1000)) is_over(*s.child);
   for (auto& j : jobs_) at_next_entry(drop_block, reinterpret_cast<void*>(j.second->owner.block()));
   for (Ghost& g : ghosts_) at_next_entry(drop_block, reinterpret_cast<void*>(g.block));
+  let_go(block_);
 }
 
 void PoolOwner::start(size_t lane) {
-  Rcpp::List how = start_(int(lane));
+  Rcpp::List how = Rcpp::Function(start_)(int(lane));
   Seat& s = seats_[lane];
   s.child = Rcpp::as<bool>(how["spawn"]) ? spawn_r(how["what"])
                          : fork_r(how["what"], Rcpp::as<bool>(how["silent"]) ? Output::Discarded : Output::Captured);

@@ -76,6 +76,11 @@ Released release_lock(uint64_t block) {
 
 bool is_locked(uint64_t block) { return lock_owner(block) != 0; }
 
+uint32_t lock_depth(uint64_t block) {
+  LockShared& l = shared(block);
+  return l.owner.load(std::memory_order_relaxed) == self() ? l.depth : 0; // then nobody else writes `depth`
+}
+
 Token lock_owner(uint64_t block) {
   Token t = shared(block).owner.load(std::memory_order_relaxed);
   return is_alive(t) ? t : 0;

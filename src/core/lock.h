@@ -19,5 +19,7 @@ Released release_lock(uint64_t block);
 bool is_locked(uint64_t block);
 // Who holds it now; 0: nobody.
 Token lock_owner(uint64_t block);
+// How often this process holds it: 0 or 1, more for an RLock.
+uint32_t lock_depth(uint64_t block);
 
 } // namespace mp

@@ -73,7 +73,7 @@ test_that("a seed leaves this session's random state and generator alone", {
 test_that("the parent's generator has no influence on seeded numbers", {
   keep_generator()
   pool <- local_pool(2)
-  RNGkind("Wichmann-Hill", "Box-Muller", "Rounding") |> suppressWarnings()
+  suppressWarnings(RNGkind("Wichmann-Hill", "Box-Muller", "Rounding"))
   a <- pool$map(draw, 1:4, seed = 11)
   late <- Pool(2)
   b <- late$map(draw, 1:4, seed = 11)

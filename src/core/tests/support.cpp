@@ -5,10 +5,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+CATCH_TRANSLATE_EXCEPTION(mp::Error& e) { return e.kind + ": " + e.message; }
 
 namespace test {
 namespace {
@@ -21,48 +20,6 @@ std::mt19937_64& generator() {
     g.seed(std::random_device{}());
   }
   return g;
-}
-
-// How often 1, 2, 3 ... fall into [0, 1), each time into the largest hole.
-double spread(uint64_t i) {
-  double x = 0, f = 0.5;
-  for (; i; i >>= 1, f /= 2)
-    if (i & 1) x += f;
-  return x;
-}
-
-enum class Traced { Killed, Ended, Refused };
-
-// Kills the child of `body` after `steps` instructions; `taken` gets how many it was when it ended.
-Traced step_child(const std::function<void()>& body, uint64_t steps, uint64_t* taken) {
-  Child child;
-  if (fork_child(child, Output::Captured)) {
-    if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) leave_process(0, 77);
-    body();
-    leave_process(0, 0);
-  }
-  int status = 0;
-  *taken = 0;
-  waitpid(child.pid, &status, 0);
-  while (WIFSTOPPED(status) && *taken < steps) {
-    int pass = WSTOPSIG(status) == SIGTRAP || WSTOPSIG(status) == SIGSTOP ? 0 : WSTOPSIG(status);
-    if (ptrace(PTRACE_SINGLESTEP, child.pid, nullptr, pass) != 0) break;
-    waitpid(child.pid, &status, 0);
-    ++*taken;
-  }
-  bool ended = !WIFSTOPPED(status);
-  if (!ended) {
-    kill(child.pid, SIGKILL);
-    waitpid(child.pid, &status, 0);
-  } else if (!WIFEXITED(status) || WEXITSTATUS(status) % 77 != 0) {
-    std::fprintf(stderr, "%s", read_output(child, 1, 10'000).c_str());
-    close_child(child);
-    throw Error{"TestError", "the traced child failed: status " + std::to_string(status)};
-  }
-  child.over = true;
-  close_child(child);
-  if (!ended) return Traced::Killed;
-  return WEXITSTATUS(status) == 0 ? Traced::Ended : Traced::Refused;
 }
 
 } // namespace
@@ -127,7 +84,8 @@ int Kid::join(int64_t ms) {
     child_.status = kStuck;
   }
   if (!said && child_.status != 0 && child_.status != -SIGKILL)
-    for (int stream : {0, 1}) std::fprintf(stderr, "%s", read_output(child_, stream, 10'000).c_str());
+    for (int stream : {0, 1})
+      std::fprintf(stderr, "%s", read_output(child_, stream, 10'000).c_str());
   return child_.status;
 }
 
@@ -175,22 +133,6 @@ std::string Unchanged::problem() {
   return p;
 }
 
-bool die_anywhere(const std::function<void()>& body, const std::function<void(uint64_t)>& after,
-                  int64_t quick_ms) {
-  int64_t end = platform::now_ns() + (soak() ? 20 : 1) * quick_ms * kMs;
-  uint64_t length = 0, taken = 0;
-  if (step_child(body, UINT64_MAX, &length) == Traced::Refused) return false;
-  after(length);
-  for (uint64_t i = 1; platform::now_ns() < end && i < 8 * length; ++i) {
-    uint64_t k = uint64_t(spread(i) * double(length)) + random_below(8);
-    step_child(body, k, &taken);
-    after(k);
-  }
-  return true;
-}
-
-void from_here() { raise(SIGSTOP); }
-
 void fill_message(uint8_t* data, uint64_t sender, uint64_t number, uint64_t bytes) {
   auto* w = reinterpret_cast<uint64_t*>(data);
   w[0] = sender;
@@ -229,7 +171,9 @@ Status Letter::sent(Status s) {
   if (s == Status::Ok) out_.segment = 0;
   return s;
 }
-Status Letter::put(uint64_t queue, const Wait& wait) { return sent(put_message(queue, out_, wait)); }
+Status Letter::put(uint64_t queue, const Wait& wait) {
+  return sent(put_message(queue, out_, wait));
+}
 Status Letter::send(uint64_t c, const Wait& wait) { return sent(send_message(c, out_, wait)); }
 
 Status send(uint64_t queue, uint64_t sender, uint64_t number, uint64_t bytes, const Wait& wait) {

@@ -1,5 +1,5 @@
-// What the tests share: a session, child processes that answer with their exit code, and deaths at a
-// chosen machine instruction. Every wait here ends with its condition, or with a failure.
+// What the tests share: a session, child processes that answer with their exit code, and deaths at
+// a chosen machine instruction. Every wait here ends with its condition, or with a failure.
 #pragma once
 
 #include "catch.h"
@@ -42,18 +42,18 @@ bool eventually(const std::function<bool()>& condition, int64_t ms = 10'000);
 
 // How long something took, again and again. A machine that is busy with other things delays some.
 class Delays {
- public:
+public:
   void add(int64_t ns) { all_.push_back(ns); }
   int64_t percentile(size_t p) const; // in ns
   bool usually_below(int64_t ms) const { return percentile(90) < ms * kMs; }
 
- private:
+private:
   std::vector<int64_t> all_;
 };
 
 // Memory that forked processes share, apart from the heap that is tested.
 template <class T> class Shared {
- public:
+public:
   Shared() {
     void* p = mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) throw mp::Error{"TestError", "no shared memory"};
@@ -65,14 +65,14 @@ template <class T> class Shared {
   T* operator->() const { return value_; }
   T& operator*() const { return *value_; }
 
- private:
+private:
   T* value_;
 };
 
-// A forked process of the session. What `body` returns is its exit code; if it is not 0, what it said is
-// printed.
+// A forked process of the session. What `body` returns is its exit code; if it is not 0, what it
+// said is printed.
 class Kid {
- public:
+public:
   explicit Kid(const std::function<int()>& body);
   ~Kid();
   Kid(const Kid&) = delete;
@@ -83,7 +83,7 @@ class Kid {
   mp::Token token() const { return child_.token; }
   static constexpr int kStuck = 1000;
 
- private:
+private:
   mp::Child child_;
 };
 inline int sleep_for_ever() {
@@ -96,30 +96,35 @@ bool in_threads(int n, const std::function<bool(int)>& body);
 
 // Compares the heap with what it was: empty if nothing was lost or left, otherwise what was.
 class Unchanged {
- public:
+public:
   Unchanged();
   std::string problem();
   uint64_t blocks() const { return blocks_; }
 
- private:
+private:
   uint64_t blocks_;
 };
 // Waits until the dead are swept. Empty, or what is wrong with the heap.
 std::string heap_problem();
 
-// Runs `body` in a child, from where it calls from_here() one machine instruction at a time, and kills it
-// at instruction after instruction, spread over the whole length, as many as fit into the time; calls
-// `after(k)` after each death. False where processes cannot be traced.
+// Runs `body` in a child, from where it calls from_here() one machine instruction at a time, and
+// kills it at instruction after instruction, spread over the whole length, as many as fit into the
+// time; calls `after(k)` after each death. False where processes cannot be traced.
 bool die_anywhere(const std::function<void()>& body, const std::function<void(uint64_t)>& after,
                   int64_t quick_ms = 1'200);
 
 void from_here();
 
+// The same, but the child is only stopped there, while `meanwhile` runs here, and then goes on;
+// `after` gets what `body` returned, or kStuck if it did not return in three seconds.
+bool stop_anywhere(const std::function<int()>& body, const std::function<void()>& meanwhile,
+                   const std::function<void(uint64_t, int)>& after, int64_t quick_ms = 1'200);
+
 // A message that proves itself whole: its bytes follow from its first words. At least 24 of them.
 void fill_message(uint8_t* data, uint64_t sender, uint64_t number, uint64_t bytes);
 bool is_whole(const uint8_t* data, uint64_t bytes, uint64_t* sender, uint64_t* number);
 class Letter {
- public:
+public:
   Letter(uint64_t sender, uint64_t number, uint64_t bytes);
   ~Letter(); // drops its segment, unless it was sent
   Letter(const Letter&) = delete;
@@ -127,12 +132,13 @@ class Letter {
   mp::Status put(uint64_t queue, const mp::Wait& wait);
   mp::Status send(uint64_t connection, const mp::Wait& wait);
 
- private:
+private:
   mp::Status sent(mp::Status s);
   mp::Outgoing out_;
   std::vector<uint8_t> small_;
 };
-mp::Status send(uint64_t queue, uint64_t sender, uint64_t number, uint64_t bytes, const mp::Wait& wait);
+mp::Status send(uint64_t queue, uint64_t sender, uint64_t number, uint64_t bytes,
+                const mp::Wait& wait);
 
 } // namespace test
 

@@ -218,3 +218,66 @@ TEST_CASE("the death of somebody who is watched ends a sleep at once", "[doorbel
   }
   REQUIRE(delays.usually_below(100));
 }
+
+TEST_CASE("no wake-up is lost, at whatever instruction it comes", "[doorbell][fork]") {
+  Unchanged at_first;
+  uint64_t lock = create_lock(false), queue = create_queue(1);
+  Wait patient = within(600'000); // ticks that would find a lost wake-up come too late
+  patient.tick_ns = 100'000 * kMs;
+  auto none_lost = [&](const char* who, const std::function<int()>& wait,
+                       const std::function<void()>& wake, const std::function<void()>& prepare) {
+    prepare();
+    auto body = [&] {
+      from_here();
+      return wait();
+    };
+    auto after = [&](uint64_t k, int code) {
+      INFO(who << ", instruction " << k);
+      REQUIRE(code == 0);
+      REQUIRE(heap().check().problem == "");
+      prepare();
+    };
+    if (!stop_anywhere(body, wake, after)) WARN("processes cannot be traced here");
+  };
+
+  none_lost(
+      "a lock",
+      [&] {
+        return acquire_lock(lock, patient) != Status::Ok || release_lock(lock) != Released::Ok;
+      },
+      [&] { release_lock(lock); }, [&] { acquire_lock(lock, at_once()); });
+
+  Incoming in;
+  none_lost(
+      "a get", [&] { return get_message(queue, in, patient) != Status::Ok; },
+      [&] { send(queue, 1, 1, 100, at_once()); }, [] {});
+
+  none_lost(
+      "a put", [&] { return send(queue, 2, 2, 100, patient) != Status::Ok; },
+      [&] { get_message(queue, in, at_once()); },
+      [&] {
+        get_message(queue, in, at_once());
+        send(queue, 1, 1, 100, at_once());
+      });
+
+  // Nobody rings for a death: the kernel does.
+  release_lock(lock);
+  std::unique_ptr<Kid> owner;
+  none_lost(
+      "a dead owner", [&] { return acquire_lock(lock, patient) != Status::OwnerDied; },
+      [&] { owner->kill(); },
+      [&] {
+        owner.reset();
+        owner = std::make_unique<Kid>([&] {
+          acquire_lock(lock, Wait());
+          return sleep_for_ever();
+        });
+        if (!eventually([&] { return lock_owner(lock) == owner->token(); }))
+          throw Error{"TestError", "the lock is not taken"};
+      });
+  owner.reset();
+  in.clear();
+  heap().drop(queue);
+  heap().drop(lock);
+  REQUIRE(at_first.problem() == "");
+}

@@ -38,7 +38,8 @@ TEST_CASE("a lock is held by one of four processes at a time", "[lock][fork]") {
     int n = rounds(3000, 200'000);
     Kids kids;
     for (int i = 0; i < 4; ++i)
-      kids.push_back(std::make_unique<Kid>([&] { return count_up(lock, *c, n, recursive) ? 0 : 1; }));
+      kids.push_back(
+          std::make_unique<Kid>([&] { return count_up(lock, *c, n, recursive) ? 0 : 1; }));
     for (auto& kid : kids) REQUIRE(kid->join(100'000) == 0);
     REQUIRE(c->count == uint64_t(4 * n));
     REQUIRE(c->together == 0);
@@ -83,7 +84,8 @@ TEST_CASE("an RLock counts how often its owner has it, and only he gives it back
   uint64_t lock = create_lock(true);
   for (int i = 0; i < 3; ++i) REQUIRE(acquire_lock(lock, Wait()) == Status::Ok);
   auto others = [&](int) {
-    return release_lock(lock) == Released::NotOwner && acquire_lock(lock, within(5)) == Status::Timeout;
+    return release_lock(lock) == Released::NotOwner &&
+           acquire_lock(lock, within(5)) == Status::Timeout;
   };
   for (int i = 0; i < 3; ++i) {
     REQUIRE(in_threads(1, others));
@@ -113,7 +115,8 @@ TEST_CASE("waiting for a lock honours the deadline and the interrupt", "[lock]")
     Wait wait;
     wait.tick = interrupt;
     int64_t start = platform::now_ns();
-    return acquire_lock(lock, wait) == Status::Interrupted && platform::now_ns() - start < 100 * kMs;
+    return acquire_lock(lock, wait) == Status::Interrupted &&
+           platform::now_ns() - start < 100 * kMs;
   }));
   REQUIRE(lock_owner(lock) == self()); // nothing of it was changed
   REQUIRE(release_lock(lock) == Released::Ok);
@@ -121,7 +124,8 @@ TEST_CASE("waiting for a lock honours the deadline and the interrupt", "[lock]")
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("the lock of a killed owner goes to the next one within 100 ms, who is told", "[lock][fork]") {
+TEST_CASE("the lock of a killed owner goes to the next one within 100 ms, who is told",
+          "[lock][fork]") {
   Unchanged heap_is;
   Delays delays;
   uint64_t plain = create_lock(false), recursive = create_lock(true);
@@ -196,7 +200,8 @@ TEST_CASE("owners killed at random never leave a lock that nobody has", "[lock][
     for (int i = 0; i < 3; ++i)
       kids.push_back(std::make_unique<Kid>([&]() -> int {
         for (;;)
-          if (acquire_lock(lock, Wait()) > Status::OwnerDied || release_lock(lock) != Released::Ok) return 1;
+          if (acquire_lock(lock, Wait()) > Status::OwnerDied || release_lock(lock) != Released::Ok)
+            return 1;
       }));
     pause_us(random_below(3000));
     kids[0]->kill();

@@ -75,7 +75,8 @@ TEST_CASE("an abandoned reservation cannot be claimed", "[participant]") {
   REQUIRE(heap_problem() == "");
 }
 
-TEST_CASE("when all 1,024 places are taken a fork is an error, and nothing breaks", "[participant][fork]") {
+TEST_CASE("when all 1,024 places are taken a fork is an error, and nothing breaks",
+          "[participant][fork]") {
   Unchanged heap_is;
   std::vector<Token> taken;
   while (Token t = reserve_slot()) taken.push_back(t);

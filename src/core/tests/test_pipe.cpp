@@ -26,7 +26,8 @@ TEST_CASE("what one end sends the other receives, both ways", "[pipe]") {
   for (int from : {0, 1}) {
     REQUIRE(can_send(ends[from]));
     REQUIRE(can_receive(ends[from]));
-    for (uint64_t i = 0; i < 5; ++i) REQUIRE(say(ends[from], i, 24 + i * 5000, Wait()) == Status::Ok);
+    for (uint64_t i = 0; i < 5; ++i)
+      REQUIRE(say(ends[from], i, 24 + i * 5000, Wait()) == Status::Ok);
     REQUIRE(is_readable(ends[1 - from]));
     REQUIRE_FALSE(is_readable(ends[from]));
     for (int64_t i = 0; i < 5; ++i) REQUIRE(hear(ends[1 - from], Wait()) == i);
@@ -105,7 +106,8 @@ TEST_CASE("a pipe there and back between processes is right", "[pipe][fork]") {
       heap().drop(ends[0]);
       Status s = Status::Ok;
       for (int64_t got; (got = hear(ends[1], within(20'000), &s)) >= 0;)
-        if (say(ends[1], uint64_t(got) + 1, 24 + uint64_t(got) % 20'000, Wait()) != Status::Ok) return 1;
+        if (say(ends[1], uint64_t(got) + 1, 24 + uint64_t(got) % 20'000, Wait()) != Status::Ok)
+          return 1;
       return s == Status::Ended ? 0 : 2;
     });
     heap().drop(ends[1]);

@@ -61,7 +61,8 @@ TEST_CASE("a child notes its exit code for those who cannot wait for it", "[proc
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("what a child prints is there, to the last byte, also when it was killed", "[process][fork]") {
+TEST_CASE("what a child prints is there, to the last byte, also when it was killed",
+          "[process][fork]") {
   Unchanged heap_is;
   int before = open_files();
   for (int round = 0; round < rounds(20, 300); ++round) {
@@ -85,7 +86,8 @@ TEST_CASE("what a child prints is there, to the last byte, also when it was kill
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("megabytes of output never block their writer, and their memory is given back", "[process][fork]") {
+TEST_CASE("megabytes of output never block their writer, and their memory is given back",
+          "[process][fork]") {
   session();
   Child child;
   uint64_t lines = uint64_t(rounds(40'000, 1'000'000));
@@ -141,7 +143,8 @@ TEST_CASE("when a process is killed its children are gone within a second", "[pr
     };
     REQUIRE(eventually([&] { return all([](pid_t p) { return p != 0; }); }));
     parent.kill();
-    REQUIRE(eventually([&] { return all([](pid_t p) { return platform::process_gone(p, 0); }); }, 1000));
+    REQUIRE(eventually([&] { return all([](pid_t p) { return platform::process_gone(p, 0); }); },
+                       1000));
   }
   REQUIRE(heap_is.problem() == "");
 }
@@ -150,7 +153,8 @@ TEST_CASE("a spawned program gets the heap, and nothing else does", "[process][f
   Unchanged heap_is;
   uint64_t process = heap().allocate(sizeof(ProcessShared), Kind::Process);
   Child child;
-  std::string script = "eval \"v=\\$" + std::string(kSpawnVariable) + "\"; echo \"$v $OTHER\"; "
+  std::string script = "eval \"v=\\$" + std::string(kSpawnVariable) +
+                       "\"; echo \"$v $OTHER\"; "
                        "readlink /proc/self/fd/${v%%:*}";
   spawn_child(child, {"/bin/sh", "-c", script}, {"OTHER=yes"}, process);
   REQUIRE(eventually([&] { return poll_child(child); }));
