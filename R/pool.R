@@ -129,7 +129,10 @@ pool_open <- function(private, settings) {
   private$pending <- new.env(parent = emptyenv())
   private$attached <- attached_packages()
   private$ptr <- pool_create(settings$processes, function(lane) worker_start(private, lane))
+  started <- FALSE
+  on.exit(if (!started) pool_terminate(private$ptr)) # the system allows only some of them: none stays
   pool_start(private$ptr)
+  started <- TRUE
 }
 
 # How to start the worker of a lane; called by the binding for new and for replaced ones
@@ -353,7 +356,10 @@ pool_status <- function(private) {
 }
 
 pool_format <- function(private) {
-  state <- pool_state(private$ptr)
+  state <- tryCatch(pool_state(private$ptr), ProcessError = function(e) NULL)
+  if (is.null(state)) {
+    return("<Pool of another process>")
+  }
   sprintf(
     "<Pool of %d %s (%s, %s%s)>", length(state$pids), if (length(state$pids) == 1L) "worker" else "workers",
     private$settings$method, if (state$closed) "closed" else "running",

@@ -42,7 +42,7 @@ worker_loop <- function() {
 }
 
 # The call that computes an element; as lapply() makes it, so that errors show the same call
-each_call <- quote(forceAndCall(1, FUN, X[[i]], ...))
+each_call <- quote(FUN(X[[i]], ...))
 
 # `...` alone, so that arguments of the function may have any names
 new_frame <- function(...) {

@@ -1,6 +1,7 @@
 // Children of this R: fork and spawn, their output, how they leave, what they return.
 #include "bind_session.h"
 
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <unistd.h>
@@ -20,9 +21,23 @@ struct Owned { // what the external pointer of a Process holds
   uint32_t depth;
 };
 
+void on_interrupt(int signal);
+
+void handle_interrupts() {
+  struct sigaction action;
+  std::memset(&action, 0, sizeof action);
+  action.sa_handler = on_interrupt;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, nullptr);
+}
+
 void on_interrupt(int signal) {
   // Ctrl-C goes to the whole foreground group; only the owner of a job decides that it is to stop.
-  if (interrupt_wanted && interrupt_wanted() && r_interrupt) r_interrupt(signal);
+  if (!interrupt_wanted || !interrupt_wanted() || !r_interrupt) return;
+  int e = errno;
+  r_interrupt(signal);
+  handle_interrupts(); // R's handler has put itself in our place
+  errno = e;
 }
 
 void install_interrupt_handler() {
@@ -30,10 +45,7 @@ void install_interrupt_handler() {
   sigaction(SIGINT, nullptr, &now);
   if (now.sa_handler != on_interrupt && now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN)
     r_interrupt = now.sa_handler;
-  std::memset(&now, 0, sizeof now);
-  now.sa_handler = on_interrupt;
-  sigemptyset(&now.sa_mask);
-  sigaction(SIGINT, &now, nullptr);
+  handle_interrupts();
 }
 
 void leave_at_exit(SEXP) { leave_process(my_process, 0); }
@@ -207,7 +219,9 @@ Rcpp::LogicalVector process_join(Rcpp::List processes, SEXP timeout, bool all_of
       for (RChild* c : cs) over += is_over(*c);
       if (over == cs.size() || (over && !all_of_them) || platform::now_ns() >= wait.deadline) break;
       Status s = waiter.until([&] {
-        bool changed = false;
+        size_t known = 0; // a tick may have reaped one since we counted
+        for (RChild* c : cs) known += c->child.over;
+        bool changed = known > over;
         for (RChild* c : cs) {
           if (c->child.over) continue;
           if (is_alive(c->child.token)) waiter.watch(c->child.token);

@@ -169,7 +169,10 @@ SEXP star_call(SEXP args, SEXP fun) {
 SEXP evaluate_chunk() {
   SEXP fun = PROTECT(symbol("FUN"));
   SEXP each = PROTECT(Rf_eval(symbol("each_call"), package_namespace()));
-  SEXP i = symbol("i");
+  SEXP number; // one index for all elements, as lapply() has, unless somebody kept it
+  PROTECT_INDEX at_number;
+  PROTECT_WITH_INDEX(number = Rf_ScalarInteger(0), &at_number);
+  Rf_defineVar(symbol("i"), number, run.frame);
   bool inherited = !job_at(run.claim.job).function.page;
   while (run.position < run.claim.end) {
     if (run.worker->cancelled(run.claim)) break;
@@ -187,10 +190,13 @@ SEXP evaluate_chunk() {
       UNPROTECT(3);
     } else {
       int index = inherited ? int(run.position - starts_of(run.claim.job)[run.claim.chunk]) + 1 : int(k) + 1;
-      SEXP number = PROTECT(Rf_ScalarInteger(index));
-      Rf_defineVar(i, number, run.frame);
-      value = PROTECT(Rf_eval(each, run.frame));
-      UNPROTECT(2);
+      if (MAYBE_SHARED(number)) {
+        REPROTECT(number = Rf_ScalarInteger(0), at_number);
+        Rf_defineVar(symbol("i"), number, run.frame);
+      }
+      INTEGER(number)[0] = index;
+      value = PROTECT(R_forceAndCall(each, 1, run.frame));
+      UNPROTECT(1);
     }
     PROTECT(value);
     if (run.depth != fork_depth()) platform::leave(0); // a fork that the function made came back here
@@ -198,7 +204,7 @@ SEXP evaluate_chunk() {
     UNPROTECT(1);
     if (!published) break;
   }
-  UNPROTECT(2);
+  UNPROTECT(3);
   return R_NilValue;
 }
 
