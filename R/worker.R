@@ -52,6 +52,7 @@ new_frame <- function(...) {
   FUN <- NULL
   environment()
 }
+environment(new_frame) <- baseenv() # `[[` is found at once
 
 # body: list(args, globals, packages, star, seed), see pool_job()
 worker_frame <- function(FUN, body) {

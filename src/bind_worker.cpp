@@ -79,7 +79,7 @@ void load_job() {
     bool plain = Rf_length(VECTOR_ELT(body, 0)) == 0 && Rf_length(VECTOR_ELT(body, 1)) == 0 &&
                  Rf_length(VECTOR_ELT(body, 2)) == 0;
     if (run.star && plain) { // one call of a function: nothing to prepare
-      Rcpp::Shield<SEXP> frame(R_NewEnv(package_namespace(), 0, 0));
+      Rcpp::Shield<SEXP> frame(R_NewEnv(R_BaseEnv, 0, 0));
       Rf_defineVar(symbol("FUN"), fun, frame);
       keep(run.frame, frame);
     } else {

@@ -53,7 +53,9 @@ bool watch_life(Token t, platform::Watch* out) {
 void ring(Token t) {
   Participant& p = participant(t);
   // seq_cst: pairs with the fetch_or in Waiter::sleep(); one of the two sees the other
-  uint32_t old = p.doorbell.fetch_add(2, std::memory_order_seq_cst);
+  uint32_t old = p.doorbell.load(std::memory_order_relaxed);
+  while (!p.doorbell.compare_exchange_weak(old, (old + 2) & ~1u, std::memory_order_seq_cst)) {
+  } // it counts as awake from here on
   if (old & 1) platform::wake(&p.doorbell, 1);
 }
 
@@ -125,6 +127,37 @@ void forget_waiter(WaiterMask& mask, uint32_t slot) {
   mask.word[slot / 64].fetch_and(~(uint64_t(1) << (slot % 64)), std::memory_order_relaxed);
 }
 
+namespace {
+
+bool alone_on(uint32_t cpu) {
+  HeapHeader& h = heap().header();
+  uint32_t top = h.top_slot.load(std::memory_order_relaxed), me = slot_of(self());
+  for (uint32_t slot = 0; slot < top; ++slot) {
+    Participant& p = h.participants[slot];
+    if (slot != me && p.cpu.load(std::memory_order_relaxed) == cpu &&
+        SlotState::unpack(p.state.load(std::memory_order_relaxed)).life == Life::Live &&
+        !(p.doorbell.load(std::memory_order_relaxed) & 1))
+      return false;
+  }
+  return true;
+}
+
+// On a core that another awake participant ran on last, spinning keeps that one from running. Now and
+// then it is tried all the same: two that are busy on one core are what makes the system part them.
+bool worth_spinning() {
+  static thread_local int skip = 0;
+  constexpr int kSkips = 63;
+  uint32_t cpu = platform::current_cpu() + 1; // 0: never waited
+  participant(self()).cpu.store(cpu, std::memory_order_relaxed);
+  if (usual_wait_ns >= kSpinWorthNs || awake_count() > heap().cores()) return false;
+  if (alone_on(cpu)) return true;
+  if (skip-- > 0) return false;
+  skip = kSkips;
+  return true;
+}
+
+} // namespace
+
 void Waiter::add(WaiterMask& mask) { masks_.push_back(&mask); }
 void Waiter::watch(Token t) { watched_.push_back(t); }
 
@@ -180,7 +213,7 @@ Status Waiter::sleep(uint32_t bell) {
   if (next_tick_ == 0) next_tick_ = start + wait_.tick_ns;
 
   bool rung = false;
-  if (usual_wait_ns < kSpinWorthNs && awake_count() <= heap().cores()) {
+  if (worth_spinning()) {
     int64_t end = std::min(start + 2 * usual_wait_ns + 5'000, wait_.deadline);
     do {
       for (int i = 0; i < 64 && !rung; ++i) {

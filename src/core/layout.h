@@ -64,6 +64,7 @@ struct alignas(128) Participant {
   uint64_t start_time;            // with pid: identity; by the participant before it is Live
   std::atomic<int64_t> reserved_at; // by who reserves; an abandoned reservation expires
   std::atomic<Token> parent;      // who reserved the slot
+  std::atomic<uint32_t> cpu;      // 1 + where it ran when it last waited, a hint; by the participant
   uint32_t life_made;             // `life` was initialised; by the slot's first participant
 };
 static_assert(offsetof(Participant, life) % 8 == 0, "the life word is the mutex's first word");

@@ -41,6 +41,7 @@ uint64_t total_memory();
 uint64_t available_memory();
 
 int cpu_count();
+uint32_t current_cpu(); // where the caller runs right now
 
 // Identity of a process across the reuse of its pid.
 uint64_t process_start_time(pid_t pid);

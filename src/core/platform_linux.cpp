@@ -209,6 +209,11 @@ int cpu_count() {
   return int(sysconf(_SC_NPROCESSORS_ONLN));
 }
 
+uint32_t current_cpu() {
+  int cpu = sched_getcpu();
+  return cpu < 0 ? 0 : uint32_t(cpu);
+}
+
 uint64_t process_start_time(pid_t pid) {
   char path[64];
   std::snprintf(path, sizeof path, "/proc/%d/stat", int(pid));
