@@ -84,6 +84,7 @@ void run_child(void* data) {
   my_process = process;
   for (const ChildRef& sibling : all) close_child(sibling->child);
   all.clear();
+  keep_held_blocks(process); // not the parent's jobs and processes: they would live as long as this child
   install_interrupt_handler();
   ChildRun run{call, 1};
   R_ToplevelExec(run_child, &run); // a jump to top level leaves with code 1

@@ -142,6 +142,10 @@ void let_go(uint64_t block) {
   heap().drop(block);
 }
 
+void keep_held_blocks(uint64_t process) {
+  heap().keep_only([&](uint64_t block) { return block == process || hold_counts.count(block) > 0; });
+}
+
 SEXP make_handle(uint64_t block, Kind kind) {
   keep_block(block);
   auto* h = new Handle{kind, block, heap().serial_of(block), false};

@@ -55,6 +55,7 @@ void let_go(uint64_t block);
 Handle& handle_of(SEXP pointer, Kind kind);
 inline uint64_t block_of(SEXP pointer, Kind kind) { return handle_of(pointer, kind).block; }
 void close_handle(SEXP pointer);
+void keep_held_blocks(uint64_t process); // in a child: what R's pointers and its own process block need
 bool is_open(SEXP pointer);
 std::vector<Reference> references_of(const std::vector<codec::HandleId>& handles);
 

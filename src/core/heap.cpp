@@ -505,6 +505,18 @@ void Heap::inherit(Token parent, Token child) {
   });
 }
 
+void Heap::keep_only(const std::function<bool(uint64_t)>& keep) {
+  HeapSection section(*this);
+  uint32_t slot = slot_of(self());
+  uint64_t bit = uint64_t(1) << (slot % 64);
+  each_used([&](uint64_t page, uint64_t) {
+    uint64_t& holders = records_[page].holders[slot / 64];
+    if (!(holders & bit) || keep(page * kPageBytes)) return;
+    holders &= ~bit;
+    release(page);
+  });
+}
+
 void Heap::sweep(Token gone) {
   // A few milliseconds at most: whoever holds the guard longer is stopped, and the next tick tries again.
   HeapSection section(*this, Wait::until(platform::now_ns() + 5'000'000));

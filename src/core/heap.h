@@ -5,6 +5,8 @@
 #include "layout.h"
 #include "participant.h"
 
+#include <functional>
+
 namespace mp {
 
 struct HeapReport { // what Heap::check() found
@@ -59,6 +61,8 @@ class Heap {
   static uint64_t page_of(uint64_t offset) { return offset / kPageBytes; }
 
   void inherit(Token parent, Token child); // a fork copies what the parent holds
+  // Of what the caller holds, keeps only blocks for which keep(block) is true.
+  void keep_only(const std::function<bool(uint64_t)>& keep);
   void sweep(Token gone);                  // Dead -> Free
   HeapReport check();
   void trim();                             // gives free pages back to the system

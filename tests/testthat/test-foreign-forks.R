@@ -21,6 +21,10 @@ test_that("children that package parallel forks take locks, collect garbage, qui
       }
     })$start()
     pool$map(function(i) i, 1:10)
+    q$put(0) # queue and pipe have their first segments now, and keep them
+    q$get()
+    ends[[2]]$send(0)
+    ends[[2]]$recv()
     child <- function(i, lock, rlock, q, ends, pool) {
       switch(i %% 6 + 1,
         {
