@@ -68,6 +68,13 @@ check_count <- function(x, name, min = 0) {
   invisible(x)
 }
 
+check_flag <- function(x, name) {
+  if (!is.logical(x) || length(x) != 1L || is.na(x)) {
+    abort("ValueError", sprintf("`%s` must be TRUE or FALSE, not %s", name, describe_value(x)))
+  }
+  x
+}
+
 check_function <- function(x, name) {
   if (!is.function(x)) abort("ValueError", sprintf("`%s` must be a function, not %s", name, describe_value(x)))
   invisible(x)

@@ -22,7 +22,7 @@
 #' ends[[1]]$recv()
 #' p$join()
 #' @export
-Pipe <- function(duplex = TRUE) lapply(pipe_create(isTRUE(duplex)), ConnectionHandle$new)
+Pipe <- function(duplex = TRUE) lapply(pipe_create(check_flag(duplex, "duplex")), ConnectionHandle$new)
 
 ConnectionHandle <- handle_class("Connection", list(
   send = function(obj) invisible(connection_send(private$ptr, obj)),

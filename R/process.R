@@ -35,7 +35,7 @@ Process <- function(target, args = list(), name = NULL, daemon = NULL, context =
   }
   if (!is.character(name) || length(name) != 1L || is.na(name)) abort("ValueError", "`name` must be one string")
   if (is.null(daemon)) daemon <- session$daemon
-  ProcessHandle$new(target, args, name, isTRUE(daemon), method_of(context))
+  ProcessHandle$new(target, args, name, check_flag(daemon, "daemon"), method_of(context))
 }
 
 ProcessHandle <- R6::R6Class("Process",

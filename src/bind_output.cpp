@@ -1,7 +1,7 @@
-// What children print, shown here as R's own output. Each child writes into files of its own, so that no line is
-// broken and nobody waits for a reader. Before a child does something that others can see (releases a lock, puts,
-// sends, returns) it marks how much it has printed, with a number that grows over the session: so a line that was
-// printed because of another one is shown after it.
+// What children print, shown here as R's own output. Each child writes into files of its own, so
+// that no line is broken and nobody waits for a reader. Before a child does something that others
+// can see (releases a lock, puts, sends, returns) it marks how much it has printed, with a number
+// that grows over the session: so a line that was printed because of another one is shown after it.
 #include "bind_session.h"
 
 #include <algorithm>
@@ -101,7 +101,8 @@ void show_output() {
     close_child(c->child);
   }
   std::vector<ChildRef>& all = children();
-  all.erase(std::remove_if(all.begin(), all.end(), [](const ChildRef& c) { return c->shown; }), all.end());
+  all.erase(std::remove_if(all.begin(), all.end(), [](const ChildRef& c) { return c->shown; }),
+            all.end());
   if (ended) reap();
 }
 

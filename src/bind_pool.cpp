@@ -24,7 +24,8 @@ void finalize_pool(SEXP pointer) {
 } // namespace
 
 PoolOwner& pool_of(SEXP pointer) {
-  auto* p = TYPEOF(pointer) == EXTPTRSXP ? static_cast<PoolOwner*>(R_ExternalPtrAddr(pointer)) : nullptr;
+  auto* p =
+      TYPEOF(pointer) == EXTPTRSXP ? static_cast<PoolOwner*>(R_ExternalPtrAddr(pointer)) : nullptr;
   if (!p || p->depth() != fork_depth())
     throw Error{"ProcessError", "a pool can be used only by the process that made it"};
   return *p;
@@ -66,7 +67,8 @@ struct FunctionCache {
 };
 FunctionCache cached;
 
-// Its value cannot have changed: a function of the global environment or of a package, or a builtin.
+// Its value cannot have changed: a function of the global environment or of a package, or a
+// builtin.
 bool immutable(SEXP f) {
   if (TYPEOF(f) != CLOSXP) return true;
   SEXP env = CLOENV(f);
@@ -130,11 +132,12 @@ Rcpp::List pool_peek(SEXP pool, int id) {
   });
 }
 
-// A job. `fun` NULL: the workers inherited it (fork_map). `iterable`: the elements. `chunks`: a size, 0 for
-// guided self-scheduling, or the first positions of each chunk. Returns its id.
+// A job. `fun` NULL: the workers inherited it (fork_map). `iterable`: the elements. `chunks`: a
+// size, 0 for guided self-scheduling, or the first positions of each chunk. Returns its id.
 // [[Rcpp::export(rng = false)]]
-int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, Rcpp::NumericVector chunks,
-                Rcpp::IntegerVector places, int retries, double task_timeout, bool each) {
+int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count,
+                Rcpp::NumericVector chunks, Rcpp::IntegerVector places, int retries,
+                double task_timeout, bool each) {
   return entry([&] {
     PoolOwner& owner = pool_of(pool);
     JobPlan plan;
@@ -176,7 +179,8 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, Rcp
       plan.function = {Heap::page_of(block), heap().serial_of(block)};
     }
     codec::Encoding rest = codec::encode(body), input = codec::encode(iterable);
-    std::vector<Reference> refs = references_of(rest.handles()), more = references_of(input.handles());
+    std::vector<Reference> refs = references_of(rest.handles()),
+                           more = references_of(input.handles());
     refs.insert(refs.end(), more.begin(), more.end());
     plan.body_bytes = rest.size();
     plan.input_bytes = input.size();
@@ -253,8 +257,8 @@ Rcpp::List pool_result(SEXP pool, int id) {
   });
 }
 
-// An iterator's next element: list(value, failure); NULL if none came in time. `given` is how many it had before, in
-// order or as they were done. Asking again after a Ctrl-C gives the same one.
+// An iterator's next element: list(value, failure); NULL if none came in time. `given` is how many
+// it had before, in order or as they were done. Asking again after a Ctrl-C gives the same one.
 // [[Rcpp::export(rng = false)]]
 SEXP pool_next(SEXP pool, int id, bool ordered, int given, SEXP timeout) {
   return entry([&]() -> SEXP {
@@ -350,15 +354,17 @@ Rcpp::List pool_state(SEXP pool) {
   });
 }
 
-// Waits for any of several things; which of them are ready. `kinds` names each item: a "connection", "queue",
-// "process" pointer, or a "result": list(pool, job id).
+// Waits for any of several things; which of them are ready. `kinds` names each item: a
+// "connection", "queue", "process" pointer, or a "result": list(pool, job id).
 // [[Rcpp::export(rng = false)]]
 Rcpp::LogicalVector wait_any(Rcpp::List items, Rcpp::CharacterVector kinds, SEXP timeout) {
   return entry([&] {
     Wait limit = wait_for(timeout);
     size_t n = size_t(items.size());
     Rcpp::LogicalVector ready(items.size());
-    auto is = [&](size_t k, const char* name) { return std::strcmp(CHAR(STRING_ELT(kinds, R_xlen_t(k))), name) == 0; };
+    auto is = [&](size_t k, const char* name) {
+      return std::strcmp(CHAR(STRING_ELT(kinds, R_xlen_t(k))), name) == 0;
+    };
     for (;;) {
       bool some = false;
       Waiter waiter(limit);
@@ -406,7 +412,8 @@ Rcpp::LogicalVector wait_any(Rcpp::List items, Rcpp::CharacterVector kinds, SEXP
         return false;
       }));
       for (size_t k = 0; k < n; ++k) // we take nothing: the wake-up was meant for whoever gets
-        if (is(k, "queue")) wake_one(queue_shared(block_of(items[R_xlen_t(k)], Kind::Queue)).getters);
+        if (is(k, "queue"))
+          wake_one(queue_shared(block_of(items[R_xlen_t(k)], Kind::Queue)).getters);
       for (size_t k = 0; k < n; ++k) // its life is over; the system may need a moment more
         if (is(k, "process") && !is_expected(process_child(items[R_xlen_t(k)]).child.token))
           await_child(process_child(items[R_xlen_t(k)]).child, 20);

@@ -16,36 +16,38 @@ struct Seat { // a worker's place in the pool; the lane number is its index
 
 struct PoolJob {
   JobOwner owner;
-  uint64_t index = 0;      // on the ring
+  uint64_t index = 0; // on the ring
   bool submitted = false, retired = false;
-  bool fragile = false;    // a worker died in it: the hint `done_chunks` may lag
-  bool each = false;       // every element is awaited (imap)
-  int64_t timeout_ns = 0;  // for one element
+  bool fragile = false;   // a worker died in it: the hint `done_chunks` may lag
+  bool each = false;      // every element is awaited (imap)
+  int64_t timeout_ns = 0; // for one element
   int retries = 0;
-  int failed = 0;          // elements with a failure
+  int failed = 0; // elements with a failure
   std::map<uint64_t, int> tried;
-  std::vector<int> places; // position -> 1-based element; empty: position + 1
+  std::vector<int> places;     // position -> 1-based element; empty: position + 1
   Rcpp::List values, failures; // by element; a failure is a condition
-  std::vector<int> arrived; // elements in the order of completion
+  std::vector<int> arrived;    // elements in the order of completion
   bool done() const { return owner.settled(); }
 };
 
 class PoolOwner {
- public:
+public:
   PoolOwner(int workers, SEXP start);
   ~PoolOwner();
   int submit(std::unique_ptr<PoolJob> job); // its id
   PoolJob& job(int id);
-  void forget(int id);    // its results were taken, or nobody wants them
-  void abandon(int id) { abandoned_.push_back(id); } // forget() it once it is done; allocates nothing of R
+  void forget(int id); // its results were taken, or nobody wants them
+  void abandon(int id) {
+    abandoned_.push_back(id);
+  } // forget() it once it is done; allocates nothing of R
   void start_all();
-  void attend();          // everything that is to be done now; never waits
+  void attend(); // everything that is to be done now; never waits
   // Waits until ready() or the deadline. False: not in time.
   template <class Ready> bool wait(const Wait& wait, Ready ready);
   void cancel(int id);
   void close();
   void terminate();
-  bool joined();          // all workers have left
+  bool joined(); // all workers have left
   bool closing() const { return closing_; }
   uint64_t block() const { return block_; }
   uint32_t depth() const { return depth_; }
@@ -53,9 +55,9 @@ class PoolOwner {
   bool is_done(int id) { return jobs_.count(id) == 0 || jobs_[id]->done(); }
   size_t unfinished() const;
   std::vector<Token> tokens() const;
-  bool news();            // for a waiter's look: attend() has something to do
+  bool news(); // for a waiter's look: attend() has something to do
 
- private:
+private:
   void start(size_t lane);
   void bury(size_t lane); // a worker is gone
   void collect(PoolJob& job);

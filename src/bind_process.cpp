@@ -12,8 +12,9 @@ using namespace mp::bind;
 namespace {
 
 // Never destroyed: finalizers may run after the destructors of static objects.
-std::vector<ChildRef>& all = *new std::vector<ChildRef>; // running, or with output that was not shown yet
-uint64_t my_process = 0;         // in a child: its Process block
+std::vector<ChildRef>& all =
+    *new std::vector<ChildRef>;     // running, or with output that was not shown yet
+uint64_t my_process = 0;            // in a child: its Process block
 void (*r_interrupt)(int) = nullptr; // R's own handler for SIGINT
 
 struct Owned { // what the external pointer of a Process holds
@@ -50,9 +51,9 @@ void install_interrupt_handler() {
 
 void leave_at_exit(SEXP) { leave_process(my_process, 0); }
 
-// quit() in a fork must not run the parent's finalizers nor delete its temporary folder. The functions are
-// replaced in this process; who calls .Internal(quit()) is caught by an exit finalizer, the last one
-// registered and so the first to run.
+// quit() in a fork must not run the parent's finalizers nor delete its temporary folder. The
+// functions are replaced in this process; who calls .Internal(quit()) is caught by an exit
+// finalizer, the last one registered and so the first to run.
 void replace_quit() {
   SEXP leave = PROTECT(Rf_eval(Rf_install("leave_by_quit"), package_namespace()));
   for (const char* name : {"quit", "q"}) {
@@ -84,7 +85,8 @@ void run_child(void* data) {
   my_process = process;
   for (const ChildRef& sibling : all) close_child(sibling->child);
   all.clear();
-  keep_held_blocks(process); // not the parent's jobs and processes: they would live as long as this child
+  keep_held_blocks(
+      process); // not the parent's jobs and processes: they would live as long as this child
   install_interrupt_handler();
   ChildRun run{call, 1};
   R_ToplevelExec(run_child, &run); // a jump to top level leaves with code 1
@@ -186,7 +188,8 @@ void send_signal(RChild& c, int signal) { signal_child(c.child, signal); }
 // [[Rcpp::export(rng = false)]]
 SEXP process_start(SEXP what, bool spawn, bool silent) {
   return entry([&] {
-    ChildRef c = spawn ? spawn_r(what) : fork_r(what, silent ? Output::Discarded : Output::Captured);
+    ChildRef c =
+        spawn ? spawn_r(what) : fork_r(what, silent ? Output::Discarded : Output::Captured);
     Rcpp::Shield<SEXP> p(R_MakeExternalPtr(new Owned{c, fork_depth()}, R_NilValue, R_NilValue));
     R_RegisterCFinalizerEx(p, finalize_child, FALSE);
     return SEXP(p);
@@ -207,7 +210,8 @@ SEXP process_status(SEXP process) {
   });
 }
 
-// Waits for processes: which of them are over. `all_of_them`: waits for the last, else for the first.
+// Waits for processes: which of them are over. `all_of_them`: waits for the last, else for the
+// first.
 // [[Rcpp::export(rng = false)]]
 Rcpp::LogicalVector process_join(Rcpp::List processes, SEXP timeout, bool all_of_them) {
   return entry([&] {
@@ -232,7 +236,9 @@ Rcpp::LogicalVector process_join(Rcpp::List processes, SEXP timeout, bool all_of
       });
       check(s);
       for (RChild* c : cs) // its life is over; the system may need a moment more
-        if (!is_expected(c->child.token) && !await_child(c->child, 20) && interruptible_tick(nullptr)) interrupt();
+        if (!is_expected(c->child.token) && !await_child(c->child, 20) &&
+            interruptible_tick(nullptr))
+          interrupt();
     }
     show_output();
     Rcpp::LogicalVector r(processes.size());

@@ -11,9 +11,10 @@
 namespace mp::bind {
 namespace {
 
-// Process-local; a fork copies them with the R objects that they count. Never destroyed: R's finalizers may
-// run after the destructors of static objects.
-std::unordered_map<uint64_t, int>& hold_counts = *new std::unordered_map<uint64_t, int>; // block -> R pointers and owners
+// Process-local; a fork copies them with the R objects that they count. Never destroyed: R's
+// finalizers may run after the destructors of static objects.
+std::unordered_map<uint64_t, int>& hold_counts =
+    *new std::unordered_map<uint64_t, int>; // block -> R pointers and owners
 struct Later {
   void (*what)(void*);
   void* data;
@@ -117,7 +118,8 @@ void enter() {
   if (self() == 0)
     throw Error{"ProcessError",
                 "this process was forked when the session had no free place for it: it cannot use "
-                "locks, queues or pools (at most " + std::to_string(kSlots) + " processes at a time)"};
+                "locks, queues or pools (at most " +
+                    std::to_string(kSlots) + " processes at a time)"};
   while (!later.empty()) {
     Later l = later.back();
     later.pop_back();
@@ -143,7 +145,8 @@ void let_go(uint64_t block) {
 }
 
 void keep_held_blocks(uint64_t process) {
-  heap().keep_only([&](uint64_t block) { return block == process || hold_counts.count(block) > 0; });
+  heap().keep_only(
+      [&](uint64_t block) { return block == process || hold_counts.count(block) > 0; });
 }
 
 SEXP make_handle(uint64_t block, Kind kind) {
@@ -184,7 +187,8 @@ Wait wait_for(SEXP timeout) {
   Wait w;
   w.tick = interruptible_tick;
   if (Rf_isNull(timeout)) return w;
-  double seconds = (Rf_isNumeric(timeout) && Rf_length(timeout) == 1) ? Rf_asReal(timeout) : NA_REAL;
+  double seconds =
+      (Rf_isNumeric(timeout) && Rf_length(timeout) == 1) ? Rf_asReal(timeout) : NA_REAL;
   if (std::isnan(seconds))
     throw Error{"ValueError", "`timeout` must be NULL (wait for ever) or one number of seconds"};
   if (seconds <= 0) w.deadline = 0;
@@ -225,9 +229,10 @@ Rcpp::List heap_check() {
   return entry([&] {
     reap();
     HeapReport r = heap().check();
-    return Rcpp::List::create(Rcpp::_["blocks"] = double(r.used_blocks), Rcpp::_["bytes"] = double(r.used_bytes),
-                              Rcpp::_["backed"] = double(r.backed_bytes), Rcpp::_["total"] = double(r.total_bytes),
-                              Rcpp::_["problem"] = r.problem);
+    return Rcpp::List::create(
+        Rcpp::_["blocks"] = double(r.used_blocks), Rcpp::_["bytes"] = double(r.used_bytes),
+        Rcpp::_["backed"] = double(r.backed_bytes), Rcpp::_["total"] = double(r.total_bytes),
+        Rcpp::_["problem"] = r.problem);
   });
 }
 

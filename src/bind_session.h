@@ -13,8 +13,8 @@
 
 namespace mp::bind {
 
-// Every entry from R starts here: makes the session on first use, refuses to run in a fork that found no
-// place in it, and lets go of what R's collector has found dead.
+// Every entry from R starts here: makes the session on first use, refuses to run in a fork that
+// found no place in it, and lets go of what R's collector has found dead.
 void enter();
 void prepare_kinds();
 SEXP package_namespace();
@@ -38,7 +38,8 @@ template <class F> auto entry(F body) -> decltype(body()) {
   }
 }
 
-// --- handles: R's external pointers to blocks -----------------------------------------------------
+// --- handles: R's external pointers to blocks
+// -----------------------------------------------------
 
 struct Handle {
   Kind kind;
@@ -55,16 +56,19 @@ void let_go(uint64_t block);
 Handle& handle_of(SEXP pointer, Kind kind);
 inline uint64_t block_of(SEXP pointer, Kind kind) { return handle_of(pointer, kind).block; }
 void close_handle(SEXP pointer);
-void keep_held_blocks(uint64_t process); // in a child: what R's pointers and its own process block need
+void keep_held_blocks(
+    uint64_t process); // in a child: what R's pointers and its own process block need
 bool is_open(SEXP pointer);
 std::vector<Reference> references_of(const std::vector<codec::HandleId>& handles);
 
 // Takes note of something to be done at the next entry: finalizers may run inside any allocation.
 void at_next_entry(void (*what)(void*), void* data);
 
-// --- waiting --------------------------------------------------------------------------------------
+// --- waiting
+// --------------------------------------------------------------------------------------
 
-// NULL: for ever; 0 or less: does not wait. Between sleeps the children's output is shown and Ctrl-C seen.
+// NULL: for ever; 0 or less: does not wait. Between sleeps the children's output is shown and
+// Ctrl-C seen.
 Wait wait_for(SEXP timeout);
 bool interruptible_tick(void*);
 [[noreturn]] void interrupt();
@@ -72,30 +76,33 @@ inline void check(Status s) {
   if (s == Status::Interrupted) interrupt();
 }
 
-// --- children -------------------------------------------------------------------------------------
+// --- children
+// -------------------------------------------------------------------------------------
 
 struct RChild {
   Child child;
-  uint64_t process = 0; // the Process block, held while this exists
-  std::string unshown[2]; // what was read of its output and not shown yet
+  uint64_t process = 0;          // the Process block, held while this exists
+  std::string unshown[2];        // what was read of its output and not shown yet
   uint64_t shown_to[2] = {0, 0}; // where that begins
-  bool shown = false;   // everything it printed was shown
-  bool expired = false; // killed because its element took longer than task_timeout
+  bool shown = false;            // everything it printed was shown
+  bool expired = false;          // killed because its element took longer than task_timeout
 };
 using ChildRef = std::shared_ptr<RChild>;
 
-// Forks; the child evaluates `call` in the package's namespace and leaves. `output`: Captured or Discarded.
+// Forks; the child evaluates `call` in the package's namespace and leaves. `output`: Captured or
+// Discarded.
 ChildRef fork_r(SEXP call, Output output);
 // A fresh R that evaluates what `payload` (a list) says, see spawned_main().
 ChildRef spawn_r(SEXP payload);
 bool is_over(RChild& c); // polls; the first time it is over shows what is left of its output
 int exit_status(RChild& c);
-void show_output();      // of all children, whole lines, causes first; forgets those that are over
-void mark_output();      // before this process does what others can see
+void show_output(); // of all children, whole lines, causes first; forgets those that are over
+void mark_output(); // before this process does what others can see
 std::vector<ChildRef>& children(); // that run, or whose output was not shown yet
-uint64_t own_process();  // the Process block of this process, 0 in a main process
+uint64_t own_process();            // the Process block of this process, 0 in a main process
 void send_signal(RChild& c, int signal);
-RChild& process_child(SEXP pointer); // of process_start()'s pointer; throws if it is another process's
+RChild&
+process_child(SEXP pointer); // of process_start()'s pointer; throws if it is another process's
 
 // A worker's interrupt handler asks this; set by the worker's loop.
 extern bool (*interrupt_wanted)();

@@ -12,7 +12,8 @@ using namespace mp::bind;
 
 namespace {
 
-// Encodes and sends: small values through a buffer, large ones and those with handles in a segment of their own.
+// Encodes and sends: small values through a buffer, large ones and those with handles in a segment
+// of their own.
 template <class Send> Status send_value(SEXP x, Send send) {
   mark_output();
   alignas(8) uint8_t small[256];
@@ -62,7 +63,8 @@ SEXP value_of(Incoming& message) {
 }
 
 Wait wait_for(SEXP block, SEXP timeout) {
-  if (!Rf_isLogical(block) || Rf_length(block) != 1) throw Error{"ValueError", "`block` must be TRUE or FALSE"};
+  if (!Rf_isLogical(block) || Rf_length(block) != 1)
+    throw Error{"ValueError", "`block` must be TRUE or FALSE"};
   Wait w = bind::wait_for(timeout);
   if (!LOGICAL(block)[0]) w.deadline = 0;
   return w;
@@ -78,7 +80,8 @@ std::string waited(const Wait& w, SEXP timeout) {
 
 uint64_t open_queue(SEXP queue) {
   Handle& h = handle_of(queue, Kind::Queue);
-  if (h.shut) throw Error{"ValueError", "this queue is closed in this process: nothing can be put or got"};
+  if (h.shut)
+    throw Error{"ValueError", "this queue is closed in this process: nothing can be put or got"};
   return h.block;
 }
 
@@ -94,8 +97,9 @@ static bool enter_lock(SEXP lock, const Wait& wait, bool* got) {
   Status s = acquire_lock(block_of(lock, Kind::Lock), wait);
   check(s);
   if (s == Status::Closed)
-    throw Error{"DeadlockError", "this process holds this lock already and would wait for itself for ever; "
-                                 "release it first, give a `timeout`, or use an RLock()"};
+    throw Error{"DeadlockError",
+                "this process holds this lock already and would wait for itself for ever; "
+                "release it first, give a `timeout`, or use an RLock()"};
   *got = s == Status::Ok || s == Status::OwnerDied;
   return s == Status::OwnerDied;
 }
@@ -128,8 +132,10 @@ void lock_release(SEXP lock) {
   entry([&] {
     mark_output();
     switch (release_lock(block_of(lock, Kind::Lock))) {
-    case Released::Ok: return;
-    case Released::NotLocked: throw Error{"ValueError", "release of a lock that nobody holds"};
+    case Released::Ok:
+      return;
+    case Released::NotLocked:
+      throw Error{"ValueError", "release of a lock that nobody holds"};
     case Released::NotOwner:
       throw Error{"ValueError", "an RLock can be released only by the process that acquired it"};
     }
@@ -164,8 +170,8 @@ void queue_put(SEXP queue, SEXP value, SEXP block, SEXP timeout) {
     Status s = send_value(value, [&](const Outgoing& out) { return put_message(q, out, wait); });
     check(s);
     if (s != Status::Ok)
-      throw Error{"Full", "the queue holds its maximum of " + std::to_string(queue_capacity(q)) + " messages" +
-                              waited(wait, timeout)};
+      throw Error{"Full", "the queue holds its maximum of " + std::to_string(queue_capacity(q)) +
+                              " messages" + waited(wait, timeout)};
   });
 }
 
@@ -213,11 +219,13 @@ void connection_send(SEXP connection, SEXP value) {
     uint64_t block = block_of(connection, Kind::Connection);
     if (!can_send(block)) throw Error{"ValueError", "this end of the pipe can only receive"};
     Wait wait = bind::wait_for(R_NilValue);
-    Status s = send_value(value, [&](const Outgoing& out) { return send_message(block, out, wait); });
+    Status s =
+        send_value(value, [&](const Outgoing& out) { return send_message(block, out, wait); });
     check(s);
     if (s != Status::Ok)
-      throw Error{"BrokenPipeError", "the other end of this pipe is closed, or its processes have ended: "
-                                     "nobody can receive this"};
+      throw Error{"BrokenPipeError",
+                  "the other end of this pipe is closed, or its processes have ended: "
+                  "nobody can receive this"};
   });
 }
 

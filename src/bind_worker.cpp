@@ -1,5 +1,5 @@
-// A worker's loop: claims chunks, evaluates, publishes. R code runs between; a jump out of it ends in the
-// R function worker_main(), which reports it and comes back here.
+// A worker's loop: claims chunks, evaluates, publishes. R code runs between; a jump out of it ends
+// in the R function worker_main(), which reports it and comes back here.
 #include "bind_session.h"
 
 #include "core/job_board.h"
@@ -16,19 +16,21 @@ namespace {
 struct Run {
   std::unique_ptr<Worker> worker;
   Claim claim;
-  bool active = false;    // a chunk is claimed; `position` is the element that comes next
+  bool active = false;     // a chunk is claimed; `position` is the element that comes next
   bool evaluating = false; // `position` has begun
   uint64_t position = 0;
-  uint64_t loaded = 0;    // serial of the job whose frame is ready
-  SEXP frame = nullptr;   // environment with FUN, X, i and `...` (preserved)
-  SEXP inherited = nullptr; // frame of fork_map(): function and elements are here already (preserved)
-  bool star = false;      // elements are argument lists
+  uint64_t loaded = 0;  // serial of the job whose frame is ready
+  SEXP frame = nullptr; // environment with FUN, X, i and `...` (preserved)
+  SEXP inherited =
+      nullptr;       // frame of fork_map(): function and elements are here already (preserved)
+  bool star = false; // elements are argument lists
   bool seeded = false;
   Stream stream;
-  int chunks_left = -1;   // maxtasksperchild
+  int chunks_left = -1; // maxtasksperchild
   uint32_t depth = 0;
 };
-Run& run = *new Run; // never destroyed, as the vector below: the process leaves from inside the loop
+Run& run =
+    *new Run; // never destroyed, as the vector below: the process leaves from inside the loop
 
 bool cancelled() { return run.active && run.worker->cancelled(run.claim); }
 
@@ -105,7 +107,8 @@ void load_chunk() {
     return;
   }
   bool whole = false;
-  Rcpp::Shield<SEXP> x(codec::decode_slice(span_at(j.input), j.input.bytes, run.claim.first, n, &whole));
+  Rcpp::Shield<SEXP> x(
+      codec::decode_slice(span_at(j.input), j.input.bytes, run.claim.first, n, &whole));
   if (whole) {
     Rcpp::Shield<SEXP> all(codec::decode(span_at(j.input), j.input.bytes));
     Rcpp::Shield<SEXP> call(Rf_lang4(symbol("worker_slice"), all, R_NilValue, R_NilValue));
@@ -189,7 +192,8 @@ SEXP evaluate_chunk() {
       value = PROTECT(Rf_eval(call, run.frame));
       UNPROTECT(3);
     } else {
-      int index = inherited ? int(run.position - starts_of(run.claim.job)[run.claim.chunk]) + 1 : int(k) + 1;
+      int index = inherited ? int(run.position - starts_of(run.claim.job)[run.claim.chunk]) + 1
+                            : int(k) + 1;
       if (MAYBE_SHARED(number)) {
         REPROTECT(number = Rf_ScalarInteger(0), at_number);
         Rf_defineVar(symbol("i"), number, run.frame);
@@ -199,7 +203,8 @@ SEXP evaluate_chunk() {
       UNPROTECT(1);
     }
     PROTECT(value);
-    if (run.depth != fork_depth()) platform::leave(0); // a fork that the function made came back here
+    if (run.depth != fork_depth())
+      platform::leave(0); // a fork that the function made came back here
     bool published = publish_quietly(value);
     UNPROTECT(1);
     if (!published) break;
@@ -222,8 +227,8 @@ void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited) {
   });
 }
 
-// TRUE when the pool has no more work for this worker; FALSE after a job that was cancelled. An R error comes out
-// as it is.
+// TRUE when the pool has no more work for this worker; FALSE after a job that was cancelled. An R
+// error comes out as it is.
 // [[Rcpp::export(rng = false)]]
 bool worker_run() {
   return entry([&] {
@@ -255,7 +260,8 @@ bool worker_run() {
   });
 }
 
-// The element that was being computed failed: its error is its result, and the loop goes on after it.
+// The element that was being computed failed: its error is its result, and the loop goes on after
+// it.
 // [[Rcpp::export(rng = false)]]
 void worker_fail(SEXP failure) {
   entry([&] {
@@ -264,10 +270,12 @@ void worker_fail(SEXP failure) {
       run.active = false;
       return;
     }
-    if (!run.evaluating) run.worker->begin(run.claim, run.position); // before the first: loading failed
+    if (!run.evaluating)
+      run.worker->begin(run.claim, run.position); // before the first: loading failed
     bool loaded = run.loaded == heap().serial_of(run.claim.job) && run.evaluating;
     publish_value(failure, ResultStatus::Error);
-    while (!loaded && run.position < run.claim.end) { // then every element of the chunk fails with it
+    while (!loaded &&
+           run.position < run.claim.end) { // then every element of the chunk fails with it
       run.worker->begin(run.claim, run.position);
       publish_value(failure, ResultStatus::Error);
     }

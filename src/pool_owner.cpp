@@ -27,7 +27,8 @@ void drop_block(void* block) { heap().drop(reinterpret_cast<uint64_t>(block)); }
 } // namespace
 
 PoolOwner::PoolOwner(int workers, SEXP start)
-    : block_(create_pool(uint32_t(workers))), depth_(fork_depth()), start_(start), seats_(size_t(workers)) {
+    : block_(create_pool(uint32_t(workers))), depth_(fork_depth()), start_(start),
+      seats_(size_t(workers)) {
   keep_block(block_);
 }
 
@@ -45,14 +46,17 @@ PoolOwner::~PoolOwner() {
 void PoolOwner::start(size_t lane) {
   Rcpp::List how = Rcpp::Function(start_)(int(lane));
   Seat& s = seats_[lane];
-  s.child = Rcpp::as<bool>(how["spawn"]) ? spawn_r(how["what"])
-                         : fork_r(how["what"], Rcpp::as<bool>(how["silent"]) ? Output::Discarded : Output::Captured);
+  s.child = Rcpp::as<bool>(how["spawn"])
+                ? spawn_r(how["what"])
+                : fork_r(how["what"],
+                         Rcpp::as<bool>(how["silent"]) ? Output::Discarded : Output::Captured);
   s.started_ns = platform::now_ns();
 }
 
 int PoolOwner::submit(std::unique_ptr<PoolJob> job) {
-  if (terminated_) throw Error{"ValueError", "this pool is terminated"};
-  if (closing_) throw Error{"ValueError", "this pool is closed"};
+  if (terminated_) throw Error{"ValueError", "this pool is terminated; make another Pool()"};
+  if (closing_)
+    throw Error{"ValueError", "this pool is closed: it takes no more jobs; make another Pool()"};
   int id = next_id_++;
   PoolJob& j = *job;
   jobs_[id] = std::move(job);
@@ -139,9 +143,10 @@ void PoolOwner::bury(size_t lane) {
   if (began || was_computing) failed_starts_ = 0;
   else if (!clean && ++failed_starts_ >= kFailedStarts) {
     terminate();
-    throw Error{"ProcessError", "the pool's workers end before they can work (the last one with exit code " +
-                                    std::to_string(exit_status(*child)) +
-                                    "): see what they printed above; is `initializer` at fault?"};
+    throw Error{"ProcessError",
+                "the pool's workers end before they can work (the last one with exit code " +
+                    std::to_string(exit_status(*child)) +
+                    "): see what they printed above; is `initializer` at fault?"};
   }
   if (!terminated_ && !(closing_ && unfinished() == 0)) start(lane);
 }

@@ -1,5 +1,5 @@
-// L'Ecuyer's combined multiple-recursive generator, by streams: stream k starts 2^127 steps after stream
-// k - 1. Element i of a seeded job draws from stream i, whoever computes it.
+// L'Ecuyer's combined multiple-recursive generator, by streams: stream k starts 2^127 steps after
+// stream k - 1. Element i of a seeded job draws from stream i, whoever computes it.
 #pragma once
 
 #include <Rcpp.h>
@@ -10,12 +10,12 @@
 namespace mp::bind {
 
 class Stream {
- public:
+public:
   static Stream from_r(SEXP seed); // six words, or seven with R's kind in front
   void seek(uint64_t stream);      // the next one is `stream`, counted from 0
   void next_into_r();              // makes it R's random state and advances. May longjmp.
 
- private:
+private:
   using State = std::array<uint64_t, 6>;
   static void jump(State& s, uint64_t streams);
   State base_{}, now_{};

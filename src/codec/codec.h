@@ -29,7 +29,7 @@ struct HandleId {
   uint64_t serial;
 };
 
-inline bool operator==(const HandleId &a, const HandleId &b) {
+inline bool operator==(const HandleId& a, const HandleId& b) {
   return a.kind == b.kind && a.block == b.block && a.serial == b.serial;
 }
 
@@ -37,17 +37,17 @@ inline bool operator==(const HandleId &a, const HandleId &b) {
 struct HandleHooks {
   // Is this environment or external pointer a handle? If so its id is in `out`. Neither allocates
   // nor jumps, and always says the same of the same object: write() asks again.
-  bool (*describe)(SEXP x, HandleId *out);
+  bool (*describe)(SEXP x, HandleId* out);
   // The R object for `id` in this process. May allocate and may signal R errors, but throws
   // nothing.
-  SEXP (*revive)(const HandleId &id, bool external_pointer);
+  SEXP (*revive)(const HandleId& id, bool external_pointer);
 };
-void set_hooks(const HandleHooks &hooks);
+void set_hooks(const HandleHooks& hooks);
 
 // A value that cannot travel. `where` is the path from the value that was given to the culprit, as
 // an R user would write it ("$con[[2]]"); empty if it is that value itself.
 struct EncodeError : std::runtime_error {
-  EncodeError(std::string path, const std::string &reason)
+  EncodeError(std::string path, const std::string& reason)
       : std::runtime_error(reason), where(std::move(path)) {}
   std::string where;
 };
@@ -66,10 +66,10 @@ class Encoding {
 public:
   uint64_t size() const { return size_; } // a multiple of 8
   // Every handle inside, in order of appearance, each once.
-  const std::vector<HandleId> &handles() const { return handles_; }
+  const std::vector<HandleId>& handles() const { return handles_; }
   // `dst` is aligned to 8 and has room for size() bytes. Reads the R value again; calls nothing of
   // R that allocates or jumps.
-  void write(uint8_t *dst) const;
+  void write(uint8_t* dst) const;
   // Did the value go through R's serializer?
   bool serialized() const { return serialized_ != nullptr; }
 
@@ -79,7 +79,7 @@ private:
   friend class Writer;
   friend class Serializer;
   struct Free {
-    void operator()(uint8_t *p) const;
+    void operator()(uint8_t* p) const;
   };
   using Memory = std::unique_ptr<uint8_t, Free>;
   struct Copy {
@@ -102,24 +102,24 @@ Encoding encode(SEXP x);
 // The quick way for what most tasks take and give: NULL and atomic vectors without attributes that
 // fit into `room` (8-byte aligned). The bytes written, or 0: then it is a case for encode(). Never
 // jumps, allocates nothing.
-uint64_t encode_small(SEXP x, uint8_t *dst, uint64_t room);
+uint64_t encode_small(SEXP x, uint8_t* dst, uint64_t room);
 
 // Any bytes give a value or an exception (DecodeError, Unwind), with one exception: what R's
 // serializer wrote is trusted. Reads nothing outside [p, p + n); n may be larger than the frame.
 // The result is not protected.
-SEXP decode(const uint8_t *p, uint64_t n);
+SEXP decode(const uint8_t* p, uint64_t n);
 
 // decode() for NULL and for attribute-free logicals, integers, doubles and strings of length one,
 // 25 ns cheaper (14 instead of 39): it may longjmp when R is out of memory, so the caller's frames
 // own nothing. nullptr if the frame is anything else, valid or not.
-SEXP decode_small(const uint8_t *p, uint64_t n);
+SEXP decode_small(const uint8_t* p, uint64_t n);
 
 // How many elements the value has, as length() says.
-uint64_t length_of(const uint8_t *p, uint64_t n);
+uint64_t length_of(const uint8_t* p, uint64_t n);
 
 // Elements [first, first + count) as a vector of the same type without attributes; elements of a
 // list keep theirs. `*whole` is set, and NULL is returned, if the value does not allow it (it went
 // through R's serializer, or is a handle): decode() it and slice in R.
-SEXP decode_slice(const uint8_t *p, uint64_t n, uint64_t first, uint64_t count, bool *whole);
+SEXP decode_slice(const uint8_t* p, uint64_t n, uint64_t first, uint64_t count, bool* whole);
 
 } // namespace mp::codec

@@ -10,9 +10,9 @@ namespace mp::codec {
 
 HandleHooks hooks = {nullptr, nullptr};
 
-void set_hooks(const HandleHooks &given) { hooks = given; }
+void set_hooks(const HandleHooks& given) { hooks = given; }
 
-void Encoding::Free::operator()(uint8_t *p) const { std::free(p); }
+void Encoding::Free::operator()(uint8_t* p) const { std::free(p); }
 
 namespace {
 
@@ -21,34 +21,30 @@ constexpr R_xlen_t kMaxCopied = 1000000;
 
 // How the walk came to a value: a chain on the C stack, made into a path only for an error.
 struct Step {
-  const Step *up;
+  const Step* up;
   SEXP list;      // the element `index` of this list, or
   SEXP attribute; // the attribute of this name
   R_xlen_t index;
 };
 
-bool is_name(const char *text) {
-  if (!std::strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.", *text))
-    return false;
+bool is_name(const char* text) {
+  if (!std::strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.", *text)) return false;
   return std::strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._") ==
          std::strlen(text);
 }
 
-std::string path_of(const Step *step) {
-  if (!step)
-    return {};
+std::string path_of(const Step* step) {
+  if (!step) return {};
   std::string path = path_of(step->up);
   if (step->attribute) {
-    const char *name = CHAR(PRINTNAME(step->attribute));
+    const char* name = CHAR(PRINTNAME(step->attribute));
     return path + "attr(,\"" + name + "\")";
   }
   SEXP names = find_attribute(ATTRIB(step->list), R_NamesSymbol);
   if (names && TYPEOF(names) == STRSXP && !ALTREP(names) && step->index < Rf_xlength(names)) {
-    const char *name = CHAR(STRING_ELT(names, step->index));
-    if (is_name(name))
-      return path + "$" + name;
-    if (*name && STRING_ELT(names, step->index) != NA_STRING)
-      return path + "$`" + name + "`";
+    const char* name = CHAR(STRING_ELT(names, step->index));
+    if (is_name(name)) return path + "$" + name;
+    if (*name && STRING_ELT(names, step->index) != NA_STRING) return path + "$`" + name + "`";
   }
   return path + "[[" + std::to_string(step->index + 1) + "]]";
 }
@@ -59,7 +55,7 @@ std::string path_of(const Step *step) {
 // what is found belongs to `out_`.
 class Measurer {
 public:
-  explicit Measurer(Encoding *out) : out_(out) {}
+  explicit Measurer(Encoding* out) : out_(out) {}
 
   // Whether `x` is plain; if it is, out's size, handles and copies are right.
   bool measure(SEXP x) {
@@ -72,7 +68,7 @@ public:
 
 private:
   // Once something was not plain, the walk goes on only to find what cannot travel.
-  void value(SEXP x, const Step *step, int depth, bool in_attribute) {
+  void value(SEXP x, const Step* step, int depth, bool in_attribute) {
     if (depth > kMaxDepth) {
       plain_ = false;
       deep_ = true;
@@ -117,13 +113,11 @@ private:
   }
 
   void fixed(SEXP x, Type type) {
-    if (!plain_)
-      return;
+    if (!plain_) return;
     R_xlen_t length = Rf_xlength(x);
     uint64_t bytes = static_cast<uint64_t>(length) * element_size(type);
     bytes_ += round_up(bytes);
-    if (!ALTREP(x) || length == 0 || DATAPTR_OR_NULL(x))
-      return;
+    if (!ALTREP(x) || length == 0 || DATAPTR_OR_NULL(x)) return;
     if (length > kMaxCopied) {
       plain_ = false;
       return;
@@ -133,26 +127,25 @@ private:
     copy_region(x, length, new_copy(x, bytes));
   }
 
-  uint8_t *new_copy(SEXP x, uint64_t bytes) { // owned before R runs again
-    out_->copies_.push_back({x, Encoding::Memory(static_cast<uint8_t *>(std::malloc(bytes)))});
-    if (!out_->copies_.back().data)
-      throw std::bad_alloc();
+  uint8_t* new_copy(SEXP x, uint64_t bytes) { // owned before R runs again
+    out_->copies_.push_back({x, Encoding::Memory(static_cast<uint8_t*>(std::malloc(bytes)))});
+    if (!out_->copies_.back().data) throw std::bad_alloc();
     return out_->copies_.back().data.get();
   }
 
-  static void copy_region(SEXP x, R_xlen_t n, uint8_t *to) {
+  static void copy_region(SEXP x, R_xlen_t n, uint8_t* to) {
     switch (TYPEOF(x)) {
     case LGLSXP:
-      LOGICAL_GET_REGION(x, 0, n, reinterpret_cast<int *>(to));
+      LOGICAL_GET_REGION(x, 0, n, reinterpret_cast<int*>(to));
       break;
     case INTSXP:
-      INTEGER_GET_REGION(x, 0, n, reinterpret_cast<int *>(to));
+      INTEGER_GET_REGION(x, 0, n, reinterpret_cast<int*>(to));
       break;
     case REALSXP:
-      REAL_GET_REGION(x, 0, n, reinterpret_cast<double *>(to));
+      REAL_GET_REGION(x, 0, n, reinterpret_cast<double*>(to));
       break;
     case CPLXSXP:
-      COMPLEX_GET_REGION(x, 0, n, reinterpret_cast<Rcomplex *>(to));
+      COMPLEX_GET_REGION(x, 0, n, reinterpret_cast<Rcomplex*>(to));
       break;
     default:
       RAW_GET_REGION(x, 0, n, to);
@@ -160,24 +153,21 @@ private:
   }
 
   void strings(SEXP x) {
-    if (!plain_)
-      return;
+    if (!plain_) return;
     R_xlen_t n = Rf_xlength(x);
-    if (n == 0)
-      return;
+    if (n == 0) return;
     if (ALTREP(x) && n > kMaxCopied && !DATAPTR_OR_NULL(x)) {
       plain_ = false;
       return;
     }
-    const SEXP *element = STRING_PTR_RO(x); // R's own way to expand as.character(1:10)
+    const SEXP* element = STRING_PTR_RO(x); // R's own way to expand as.character(1:10)
     uint64_t bytes = static_cast<uint64_t>(n) * kStringEntry;
     for (R_xlen_t i = 0; i < n; i++)
-      if (element[i] != NA_STRING)
-        bytes += static_cast<uint64_t>(LENGTH(element[i]));
+      if (element[i] != NA_STRING) bytes += static_cast<uint64_t>(LENGTH(element[i]));
     bytes_ += round_up(bytes);
   }
 
-  void list(SEXP x, const Step *step, int depth, bool in_attribute) {
+  void list(SEXP x, const Step* step, int depth, bool in_attribute) {
     if (ALTREP(x)) { // its elements may not exist until asked for
       plain_ = false;
       return;
@@ -200,13 +190,11 @@ private:
     }
   }
 
-  void attributes(SEXP x, const Step *step, int depth) {
+  void attributes(SEXP x, const Step* step, int depth) {
     SEXP all = ATTRIB(x);
-    if (IS_S4_OBJECT(x))
-      plain_ = false;
+    if (IS_S4_OBJECT(x)) plain_ = false;
     if (all == R_NilValue) {
-      if (OBJECT(x))
-        plain_ = false;
+      if (OBJECT(x)) plain_ = false;
       return;
     }
     bool has_class = false;
@@ -215,8 +203,7 @@ private:
       if (TYPEOF(name) != SYMSXP || !travels(PRINTNAME(name)) ||
           !sound_attribute(TYPEOF(x), Rf_xlength(x), all, name, CAR(cell)))
         plain_ = false;
-      else
-        bytes_ += sizeof(AttributeName) + round_up(LENGTH(PRINTNAME(name)));
+      else bytes_ += sizeof(AttributeName) + round_up(LENGTH(PRINTNAME(name)));
       has_class = has_class || name == R_ClassSymbol;
       Step below = {step, nullptr, name, 0};
       value(CAR(cell), &below, depth + 1, true);
@@ -230,16 +217,15 @@ private:
            Rf_getCharCE(name) != CE_BYTES;
   }
 
-  Encoding *out_;
+  Encoding* out_;
   uint64_t bytes_ = 0;
   bool plain_ = true;
   bool deep_ = false;
 };
 
-void add_handle(std::vector<HandleId> &handles, const HandleId &id) {
-  for (const HandleId &known : handles)
-    if (known == id)
-      return;
+void add_handle(std::vector<HandleId>& handles, const HandleId& id) {
+  for (const HandleId& known : handles)
+    if (known == id) return;
   handles.push_back(id);
 }
 
@@ -259,8 +245,7 @@ Encoding encode(SEXP x) {
     out.elements_ = static_cast<uint64_t>(Rf_xlength(x));
     return R_NilValue;
   });
-  if (out.size_ == 0)
-    Serializer::encode(x, deep, &out);
+  if (out.size_ == 0) Serializer::encode(x, deep, &out);
   return out;
 }
 

@@ -12,17 +12,17 @@ extern HandleHooks hooks;
 
 // Runs `body` so that a longjmp of R ends here and becomes Unwind. The frames below `body` own
 // nothing: what they build belongs to `data`, which the caller owns.
-SEXP run_protected(SEXP (*body)(void *), void *data);
+SEXP run_protected(SEXP (*body)(void*), void* data);
 
 // The same for C++ code: an exception crosses no frame of R's, but waits in `failure`.
-template <class F> SEXP protect(F &&work) {
+template <class F> SEXP protect(F&& work) {
   struct Call {
-    F &work;
+    F& work;
     std::exception_ptr failure;
   } call{work, nullptr};
   SEXP value = run_protected(
-      [](void *data) -> SEXP {
-        auto *c = static_cast<Call *>(data);
+      [](void* data) -> SEXP {
+        auto* c = static_cast<Call*>(data);
         try {
           return c->work();
         } catch (...) {
@@ -31,8 +31,7 @@ template <class F> SEXP protect(F &&work) {
         }
       },
       &call);
-  if (call.failure)
-    std::rethrow_exception(call.failure);
+  if (call.failure) std::rethrow_exception(call.failure);
   return value;
 }
 
@@ -49,10 +48,10 @@ SEXP without_source(SEXP x, int depth = 0);
 class Serializer {
 public:
   // Throws Unwind; with `deep`, which costs 10 us, R's errors are caught and become EncodeError.
-  static void encode(SEXP x, bool deep, Encoding *out);
-  static SEXP decode(const uint8_t *bytes, uint64_t n);
+  static void encode(SEXP x, bool deep, Encoding* out);
+  static SEXP decode(const uint8_t* bytes, uint64_t n);
 };
 
-void add_handle(std::vector<HandleId> &handles, const HandleId &id);
+void add_handle(std::vector<HandleId>& handles, const HandleId& id);
 
 } // namespace mp::codec

@@ -21,7 +21,7 @@ SEXPTYPE r_type(Type type) {
   }
 }
 
-void *data_of(SEXP x) {
+void* data_of(SEXP x) {
   switch (TYPEOF(x)) {
   case LGLSXP:
     return LOGICAL(x);
@@ -36,7 +36,7 @@ void *data_of(SEXP x) {
   }
 }
 
-StringLength length_at(const uint8_t *lengths, uint64_t i) {
+StringLength length_at(const uint8_t* lengths, uint64_t i) {
   StringLength length;
   std::memcpy(&length, lengths + i * sizeof length, sizeof length);
   return length;
@@ -44,18 +44,17 @@ StringLength length_at(const uint8_t *lengths, uint64_t i) {
 
 } // namespace
 
-SEXP Reader::fail(const char *reason) {
-  if (!failure_)
-    failure_ = reason;
+SEXP Reader::fail(const char* reason) {
+  if (!failure_) failure_ = reason;
   return nullptr;
 }
 
-const uint8_t *Reader::take(uint64_t bytes) {
+const uint8_t* Reader::take(uint64_t bytes) {
   if (bytes > left()) {
     fail("it ends too early");
     return nullptr;
   }
-  const uint8_t *from = frame_ + at_;
+  const uint8_t* from = frame_ + at_;
   at_ += bytes;
   return from;
 }
@@ -67,16 +66,15 @@ bool Reader::skip_to(Offset offset) {
   return true;
 }
 
-Offset Reader::offset_at(const uint8_t *offsets, uint64_t i) {
+Offset Reader::offset_at(const uint8_t* offsets, uint64_t i) {
   Offset offset;
   std::memcpy(&offset, offsets + i * sizeof offset, sizeof offset);
   return offset;
 }
 
-bool Reader::header(NodeHeader *node) {
-  const uint8_t *from = take(sizeof *node);
-  if (!from)
-    return false;
+bool Reader::header(NodeHeader* node) {
+  const uint8_t* from = take(sizeof *node);
+  if (!from) return false;
   std::memcpy(node, from, sizeof *node);
   bool is_handle = node->type == static_cast<uint8_t>(Type::handle);
   if (node->reserved != 0 || node->type > static_cast<uint8_t>(Type::nil_pointer) ||
@@ -87,20 +85,17 @@ bool Reader::header(NodeHeader *node) {
 
 SEXP Reader::value(int depth) {
   NodeHeader node;
-  if (depth > kMaxDepth)
-    return fail("nested too deeply");
-  if (!header(&node))
-    return nullptr;
+  if (depth > kMaxDepth) return fail("nested too deeply");
+  if (!header(&node)) return nullptr;
   SEXP x = data(node, depth);
-  if (!x || node.attributes == 0)
-    return x;
+  if (!x || node.attributes == 0) return x;
   PROTECT(x);
   bool good = attributes(node, x, depth);
   UNPROTECT(1);
   return good ? x : nullptr;
 }
 
-SEXP Reader::data(const NodeHeader &node, int depth) {
+SEXP Reader::data(const NodeHeader& node, int depth) {
   Type type = static_cast<Type>(node.type);
   switch (type) {
   case Type::null:
@@ -108,7 +103,7 @@ SEXP Reader::data(const NodeHeader &node, int depth) {
   case Type::string:
     return strings(node.length, 0, node.length);
   case Type::list: {
-    const uint8_t *table = offsets(node.length);
+    const uint8_t* table = offsets(node.length);
     return table ? elements(table, node.length, depth) : nullptr;
   }
   case Type::handle:
@@ -123,30 +118,25 @@ SEXP Reader::data(const NodeHeader &node, int depth) {
 
 SEXP Reader::fixed(Type type, uint64_t length, uint64_t first, uint64_t count) {
   uint64_t size = element_size(type);
-  if (length > left() / size)
-    return fail("a vector runs past the end");
-  const uint8_t *from = take(round_up(length * size));
-  if (!from)
-    return nullptr;
+  if (length > left() / size) return fail("a vector runs past the end");
+  const uint8_t* from = take(round_up(length * size));
+  if (!from) return nullptr;
   SEXP x = Rf_allocVector(r_type(type), static_cast<R_xlen_t>(count));
-  if (count)
-    std::memcpy(data_of(x), from + first * size, count * size);
+  if (count) std::memcpy(data_of(x), from + first * size, count * size);
   return x;
 }
 
 SEXP Reader::strings(uint64_t length, uint64_t first, uint64_t count) {
-  if (length > left() / kStringEntry)
-    return fail("a string vector runs past the end");
+  if (length > left() / kStringEntry) return fail("a string vector runs past the end");
   uint64_t start = at_;
-  const uint8_t *lengths = take(length * sizeof(StringLength));
-  const uint8_t *encodings = take(length);
+  const uint8_t* lengths = take(length * sizeof(StringLength));
+  const uint8_t* encodings = take(length);
   uint64_t before = 0;
   for (uint64_t i = 0; i < first; i++) {
     StringLength bytes = length_at(lengths, i);
     before += bytes > 0 ? static_cast<uint64_t>(bytes) : 0;
   }
-  if (!take(before))
-    return nullptr;
+  if (!take(before)) return nullptr;
   SEXP x = PROTECT(Rf_allocVector(STRSXP, static_cast<R_xlen_t>(count)));
   for (uint64_t i = 0; i < count; i++) {
     SEXP s = string(length_at(lengths, first + i), encodings[first + i]);
@@ -164,20 +154,18 @@ SEXP Reader::strings(uint64_t length, uint64_t first, uint64_t count) {
 SEXP Reader::string(StringLength length, uint8_t encoding) {
   if (length == kNaString)
     return encoding == CE_NATIVE ? NA_STRING : fail("an NA with an encoding");
-  if (length < 0)
-    return fail("a string of negative length");
+  if (length < 0) return fail("a string of negative length");
   if (encoding != CE_NATIVE && encoding != CE_UTF8 && encoding != CE_LATIN1 && encoding != CE_BYTES)
     return fail("a string of unknown encoding");
-  const uint8_t *text = take(static_cast<uint64_t>(length));
-  if (!text)
-    return nullptr;
+  const uint8_t* text = take(static_cast<uint64_t>(length));
+  if (!text) return nullptr;
   if (length && std::memchr(text, 0, static_cast<size_t>(length)))
     return fail("a zero within a string");
-  return Rf_mkCharLenCE(reinterpret_cast<const char *>(text), length,
+  return Rf_mkCharLenCE(reinterpret_cast<const char*>(text), length,
                         static_cast<cetype_t>(encoding));
 }
 
-const uint8_t *Reader::offsets(uint64_t length) {
+const uint8_t* Reader::offsets(uint64_t length) {
   if (length > left() / (sizeof(Offset) + sizeof(NodeHeader))) {
     fail("a list runs past the end");
     return nullptr;
@@ -185,7 +173,7 @@ const uint8_t *Reader::offsets(uint64_t length) {
   return take(length * sizeof(Offset));
 }
 
-SEXP Reader::elements(const uint8_t *offsets, uint64_t count, int depth) {
+SEXP Reader::elements(const uint8_t* offsets, uint64_t count, int depth) {
   SEXP x = PROTECT(Rf_allocVector(VECSXP, static_cast<R_xlen_t>(count)));
   for (uint64_t i = 0; i < count; i++) {
     SEXP element = offset_at(offsets, i) == at_ ? value(depth + 1) : fail("a list with gaps");
@@ -199,10 +187,9 @@ SEXP Reader::elements(const uint8_t *offsets, uint64_t count, int depth) {
   return x;
 }
 
-SEXP Reader::handle(const NodeHeader &node) {
-  const uint8_t *from = take(sizeof(HandleRecord));
-  if (!from)
-    return nullptr;
+SEXP Reader::handle(const NodeHeader& node) {
+  const uint8_t* from = take(sizeof(HandleRecord));
+  if (!from) return nullptr;
   HandleRecord record;
   std::memcpy(&record, from, sizeof record);
   if (node.length != 1 || record.reserved != 0 || !hooks.revive)
@@ -213,45 +200,38 @@ SEXP Reader::handle(const NodeHeader &node) {
 
 SEXP Reader::attribute_name() {
   AttributeName name;
-  const uint8_t *from = take(sizeof name);
-  if (!from)
-    return nullptr;
+  const uint8_t* from = take(sizeof name);
+  if (!from) return nullptr;
   std::memcpy(&name, from, sizeof name);
   if (name.bytes == 0 || name.bytes > kMaxAttributeName || name.encoding == CE_BYTES ||
       name.reserved[0] || name.reserved[1] || name.reserved[2])
     return fail("an attribute without a proper name");
   uint64_t end = at_ + round_up(name.bytes);
   SEXP text = string(static_cast<StringLength>(name.bytes), name.encoding);
-  if (!text || !take(end - at_))
-    return nullptr;
+  if (!text || !take(end - at_)) return nullptr;
   PROTECT(text);
   SEXP symbol = Rf_installTrChar(text);
   UNPROTECT(1);
   return symbol;
 }
 
-bool Reader::attributes(const NodeHeader &node, SEXP x, int depth) {
-  if (!Rf_isVector(x))
-    return fail("attributes of a value that has none") != nullptr;
+bool Reader::attributes(const NodeHeader& node, SEXP x, int depth) {
+  if (!Rf_isVector(x)) return fail("attributes of a value that has none") != nullptr;
   SEXP last = nullptr;
   for (uint32_t i = 0; i < node.attributes; i++) {
     SEXP name = attribute_name();
     SEXP given = name ? value(depth + 1) : nullptr;
-    if (!given)
-      return false;
+    if (!given) return false;
     SEXP cell = Rf_cons(given, R_NilValue);
     SET_TAG(cell, name);
-    if (last)
-      SETCDR(last, cell);
-    else
-      SET_ATTRIB(x, cell);
+    if (last) SETCDR(last, cell);
+    else SET_ATTRIB(x, cell);
     last = cell;
   }
   for (SEXP cell = ATTRIB(x); cell != R_NilValue; cell = CDR(cell)) {
     if (!sound_attribute(TYPEOF(x), Rf_xlength(x), ATTRIB(x), TAG(cell), CAR(cell)))
       return fail("an attribute that does not fit its value") != nullptr;
-    if (TAG(cell) == R_ClassSymbol)
-      SET_OBJECT(x, 1);
+    if (TAG(cell) == R_ClassSymbol) SET_OBJECT(x, 1);
   }
   return true;
 }

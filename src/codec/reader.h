@@ -9,12 +9,12 @@ namespace mp::codec {
 
 class Reader {
 public:
-  Reader(const uint8_t *frame, uint64_t size, uint64_t at) : frame_(frame), size_(size), at_(at) {}
+  Reader(const uint8_t* frame, uint64_t size, uint64_t at) : frame_(frame), size_(size), at_(at) {}
 
-  const char *failure() const { return failure_; }
+  const char* failure() const { return failure_; }
   bool at_end() const { return at_ == size_; }
 
-  bool header(NodeHeader *node);
+  bool header(NodeHeader* node);
   SEXP value(int depth); // a node: header, data, attributes
 
   // The header is behind us: elements [first, first + count) of the `length` that start here.
@@ -22,25 +22,25 @@ public:
   SEXP strings(uint64_t length, uint64_t first, uint64_t count);
 
   // The table of a list whose header is behind us, and the `count` elements that start here.
-  const uint8_t *offsets(uint64_t length);
-  SEXP elements(const uint8_t *offsets, uint64_t count, int depth);
+  const uint8_t* offsets(uint64_t length);
+  SEXP elements(const uint8_t* offsets, uint64_t count, int depth);
   bool skip_to(Offset offset); // forward only
-  static Offset offset_at(const uint8_t *offsets, uint64_t i);
+  static Offset offset_at(const uint8_t* offsets, uint64_t i);
 
 private:
-  SEXP fail(const char *reason);
-  const uint8_t *take(uint64_t bytes);
+  SEXP fail(const char* reason);
+  const uint8_t* take(uint64_t bytes);
   uint64_t left() const { return size_ - at_; }
-  SEXP data(const NodeHeader &node, int depth);
+  SEXP data(const NodeHeader& node, int depth);
   SEXP string(StringLength length, uint8_t encoding);
-  SEXP handle(const NodeHeader &node);
+  SEXP handle(const NodeHeader& node);
   SEXP attribute_name();
-  bool attributes(const NodeHeader &node, SEXP x, int depth); // x is protected
+  bool attributes(const NodeHeader& node, SEXP x, int depth); // x is protected
 
-  const uint8_t *frame_;
+  const uint8_t* frame_;
   uint64_t size_;
   uint64_t at_; // never beyond size_
-  const char *failure_ = nullptr;
+  const char* failure_ = nullptr;
 };
 
 } // namespace mp::codec

@@ -15,7 +15,7 @@ struct Symbols {
   SEXP function;
 };
 
-const Symbols &symbols() {
+const Symbols& symbols() {
   static Symbols all = {{nullptr, nullptr, nullptr}, nullptr};
   if (!all.function) // no initializer of the static itself, as R may jump out of Rf_install()
     all = {{Rf_install("srcref"), Rf_install("srcfile"), Rf_install("wholeSrcref")},
@@ -28,11 +28,9 @@ bool is_function_expression(SEXP x) {
 }
 
 bool has_source_attribute(SEXP x) {
-  if (ATTRIB(x) == R_NilValue)
-    return false;
+  if (ATTRIB(x) == R_NilValue) return false;
   for (SEXP name : symbols().source)
-    if (find_attribute(ATTRIB(x), name))
-      return true;
+    if (find_attribute(ATTRIB(x), name)) return true;
   return false;
 }
 
@@ -47,15 +45,13 @@ bool has_source(SEXP x) {
 
 void remove_attributes(SEXP x) {
   for (SEXP name : symbols().source)
-    if (find_attribute(ATTRIB(x), name))
-      Rf_setAttrib(x, name, R_NilValue);
+    if (find_attribute(ATTRIB(x), name)) Rf_setAttrib(x, name, R_NilValue);
 }
 
 void remove_source(SEXP x) { // x is our own copy
   for (; TYPEOF(x) == LANGSXP || TYPEOF(x) == LISTSXP; x = CDR(x)) {
     remove_attributes(x);
-    if (is_function_expression(x))
-      SETCADDDR(x, R_NilValue);
+    if (is_function_expression(x)) SETCADDDR(x, R_NilValue);
     remove_source(CAR(x));
   }
 }
@@ -102,20 +98,16 @@ SEXP closure_without_source(SEXP f) {
 } // namespace
 
 SEXP without_source(SEXP x, int depth) {
-  if (TYPEOF(x) == CLOSXP)
-    return closure_without_source(x);
-  if (TYPEOF(x) != VECSXP || ALTREP(x) || depth == kMaxListDepth)
-    return x;
+  if (TYPEOF(x) == CLOSXP) return closure_without_source(x);
+  if (TYPEOF(x) != VECSXP || ALTREP(x) || depth == kMaxListDepth) return x;
   SEXP copy = x;
   PROTECT_INDEX index;
   PROTECT_WITH_INDEX(copy, &index);
   for (R_xlen_t i = 0; i < Rf_xlength(x); i++) {
     SEXP element = without_source(VECTOR_ELT(x, i), depth + 1);
-    if (element == VECTOR_ELT(x, i))
-      continue;
+    if (element == VECTOR_ELT(x, i)) continue;
     PROTECT(element);
-    if (copy == x)
-      REPROTECT(copy = Rf_shallow_duplicate(x), index);
+    if (copy == x) REPROTECT(copy = Rf_shallow_duplicate(x), index);
     SET_VECTOR_ELT(copy, i, element);
     UNPROTECT(1);
   }

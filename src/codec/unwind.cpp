@@ -19,18 +19,16 @@ SEXP unwind_token() {
   return CAR(holder);
 }
 
-void leave_r(void *jump, Rboolean jumping) {
-  if (jumping)
-    std::longjmp(*static_cast<std::jmp_buf *>(jump), 1);
+void leave_r(void* jump, Rboolean jumping) {
+  if (jumping) std::longjmp(*static_cast<std::jmp_buf*>(jump), 1);
 }
 
 } // namespace
 
-SEXP run_protected(SEXP (*body)(void *), void *data) {
+SEXP run_protected(SEXP (*body)(void*), void* data) {
   SEXP token = unwind_token();
   std::jmp_buf jump;
-  if (setjmp(jump))
-    throw Unwind{token};
+  if (setjmp(jump)) throw Unwind{token};
   SEXP value = R_UnwindProtect(body, data, leave_r, &jump, token);
   SETCAR(token, R_NilValue); // R put the value there, and the token would keep it alive
   return value;

@@ -8,20 +8,19 @@ namespace mp::codec {
 
 namespace {
 
-template <class T> uint8_t *put(uint8_t *at, const T &record) {
+template <class T> uint8_t* put(uint8_t* at, const T& record) {
   std::memcpy(at, &record, sizeof(T));
   return at + sizeof(T);
 }
 
-uint8_t *put_bytes(uint8_t *at, const void *from, uint64_t bytes) {
+uint8_t* put_bytes(uint8_t* at, const void* from, uint64_t bytes) {
   if (bytes) // R's pointer to an empty vector may be anything
     std::memcpy(at, from, bytes);
   return at + bytes;
 }
 
-uint8_t *put_zeros(uint8_t *at, uint8_t *end) {
-  if (at != end)
-    std::memset(at, 0, static_cast<size_t>(end - at));
+uint8_t* put_zeros(uint8_t* at, uint8_t* end) {
+  if (at != end) std::memset(at, 0, static_cast<size_t>(end - at));
   return end;
 }
 
@@ -56,10 +55,10 @@ FrameHeader frame_of(Kind kind, uint64_t size) {
   return {kMagic, kVersion, static_cast<uint8_t>(kind), 0, size};
 }
 
-uint8_t *put_strings(const SEXP *element, R_xlen_t n, uint8_t *at) {
-  uint8_t *lengths = at;
-  uint8_t *encodings = at + static_cast<uint64_t>(n) * sizeof(StringLength);
-  uint8_t *bytes = encodings + n;
+uint8_t* put_strings(const SEXP* element, R_xlen_t n, uint8_t* at) {
+  uint8_t* lengths = at;
+  uint8_t* encodings = at + static_cast<uint64_t>(n) * sizeof(StringLength);
+  uint8_t* bytes = encodings + n;
   for (R_xlen_t i = 0; i < n; i++) {
     SEXP s = element[i];
     if (s == NA_STRING) {
@@ -79,10 +78,10 @@ uint8_t *put_strings(const SEXP *element, R_xlen_t n, uint8_t *at) {
 
 class Writer {
 public:
-  Writer(const Encoding &from, uint8_t *frame)
+  Writer(const Encoding& from, uint8_t* frame)
       : frame_(frame), copy_(from.copies_.data()), last_copy_(copy_ + from.copies_.size()) {}
 
-  uint8_t *value(SEXP x, uint8_t *at) {
+  uint8_t* value(SEXP x, uint8_t* at) {
     Type type = type_of(x);
     switch (type) {
     case Type::null:
@@ -95,13 +94,11 @@ public:
     R_xlen_t length = Rf_xlength(x);
     SEXP attributes = ATTRIB(x);
     uint32_t count = 0;
-    for (SEXP cell = attributes; cell != R_NilValue; cell = CDR(cell))
-      count++;
+    for (SEXP cell = attributes; cell != R_NilValue; cell = CDR(cell)) count++;
     at = put(at, node_of(type, static_cast<uint64_t>(length), count));
     switch (type) {
     case Type::string:
-      if (length)
-        at = put_strings(STRING_PTR_RO(x), length, at);
+      if (length) at = put_strings(STRING_PTR_RO(x), length, at);
       break;
     case Type::list:
       at = list(x, length, at);
@@ -115,19 +112,17 @@ public:
   }
 
 private:
-  uint8_t *fixed(SEXP x, uint64_t bytes, uint8_t *at) {
-    if (bytes == 0)
-      return at;
-    const void *data;
+  uint8_t* fixed(SEXP x, uint64_t bytes, uint8_t* at) {
+    if (bytes == 0) return at;
+    const void* data;
     if (copy_ != last_copy_ && copy_->of == x) // in the order in which the walk meets them
       data = (copy_++)->data.get();
-    else
-      data = DATAPTR_RO(x);
+    else data = DATAPTR_RO(x);
     return put_zeros(put_bytes(at, data, bytes), at + round_up(bytes));
   }
 
-  uint8_t *list(SEXP x, R_xlen_t n, uint8_t *at) {
-    uint8_t *offsets = at;
+  uint8_t* list(SEXP x, R_xlen_t n, uint8_t* at) {
+    uint8_t* offsets = at;
     at += static_cast<uint64_t>(n) * sizeof(Offset);
     for (R_xlen_t i = 0; i < n; i++) {
       offsets = put(offsets, static_cast<Offset>(at - frame_));
@@ -136,46 +131,43 @@ private:
     return at;
   }
 
-  static uint8_t *reference(SEXP x, uint8_t *at) {
+  static uint8_t* reference(SEXP x, uint8_t* at) {
     HandleId id;
-    if (!hooks.describe || !hooks.describe(x, &id))
-      return put(at, node_of(Type::nil_pointer, 0));
+    if (!hooks.describe || !hooks.describe(x, &id)) return put(at, node_of(Type::nil_pointer, 0));
     uint8_t flags = TYPEOF(x) == EXTPTRSXP ? kFlagExternalPointer : 0;
     at = put(at, node_of(Type::handle, 1, 0, flags));
     return put(at, HandleRecord{id.kind, 0, id.block, id.serial});
   }
 
-  static uint8_t *name(SEXP text, uint8_t *at) {
+  static uint8_t* name(SEXP text, uint8_t* at) {
     uint32_t bytes = static_cast<uint32_t>(LENGTH(text));
     at = put(at, AttributeName{bytes, static_cast<uint8_t>(Rf_getCharCE(text)), {0, 0, 0}});
     return put_zeros(put_bytes(at, CHAR(text), bytes), at + round_up(bytes));
   }
 
-  uint8_t *frame_;
-  const Encoding::Copy *copy_; // the next one
-  const Encoding::Copy *last_copy_;
+  uint8_t* frame_;
+  const Encoding::Copy* copy_; // the next one
+  const Encoding::Copy* last_copy_;
 };
 
-void Encoding::write(uint8_t *dst) const {
+void Encoding::write(uint8_t* dst) const {
   if (!serialized_) {
-    uint8_t *at = put(dst, frame_of(Kind::plain, size_));
+    uint8_t* at = put(dst, frame_of(Kind::plain, size_));
     Writer(*this, dst).value(value_, at);
     return;
   }
-  uint8_t *at = put(dst, frame_of(Kind::serialized, size_));
+  uint8_t* at = put(dst, frame_of(Kind::serialized, size_));
   at = put(at, SerializedHeader{serialized_bytes_, elements_});
   put_zeros(put_bytes(at, serialized_.get(), serialized_bytes_), dst + size_);
 }
 
-uint64_t encode_small(SEXP x, uint8_t *dst, uint64_t room) {
+uint64_t encode_small(SEXP x, uint8_t* dst, uint64_t room) {
   constexpr uint64_t kHeaders = sizeof(FrameHeader) + sizeof(NodeHeader);
   Type type = type_of(x);
-  if (room < kHeaders || type == Type::list || type == Type::handle)
-    return 0;
+  if (room < kHeaders || type == Type::list || type == Type::handle) return 0;
   uint64_t length = 0, bytes = 0;
   if (type != Type::null) {
-    if (ALTREP(x) || ATTRIB(x) != R_NilValue || OBJECT(x) || IS_S4_OBJECT(x))
-      return 0;
+    if (ALTREP(x) || ATTRIB(x) != R_NilValue || OBJECT(x) || IS_S4_OBJECT(x)) return 0;
     length = static_cast<uint64_t>(Rf_xlength(x));
     if (length > room) // even raw does not fit, and no product below can overflow
       return 0;
@@ -189,13 +181,11 @@ uint64_t encode_small(SEXP x, uint8_t *dst, uint64_t room) {
     }
   }
   uint64_t size = kHeaders + round_up(bytes);
-  if (size > room)
-    return 0;
-  uint8_t *at = put(dst, frame_of(Kind::plain, size));
+  if (size > room) return 0;
+  uint8_t* at = put(dst, frame_of(Kind::plain, size));
   at = put(at, node_of(type, length));
   if (type == Type::string) {
-    if (length)
-      put_strings(STRING_PTR_RO(x), static_cast<R_xlen_t>(length), at);
+    if (length) put_strings(STRING_PTR_RO(x), static_cast<R_xlen_t>(length), at);
   } else if (bytes) {
     put_zeros(put_bytes(at, DATAPTR_RO(x), bytes), dst + size);
   }

@@ -34,8 +34,8 @@ bool watch_life(Token t, platform::Watch* out) {
   std::atomic<uint32_t>* word = life_word(t);
   uint32_t v = word->load(std::memory_order_acquire);
   for (;;) {
-    // No thread id: its holder has left, or the slot's next participant is about to lock it. He must find
-    // nothing in the word: a lone waiters bit would have him wait for nobody.
+    // No thread id: its holder has left, or the slot's next participant is about to lock it. He
+    // must find nothing in the word: a lone waiters bit would have him wait for nobody.
     if ((v & kFutexOwnerDied) || (v & kFutexThreadId) == 0) return false;
     if (v & kFutexWaiters) break;
     // relaxed: the bit concerns the kernel alone
@@ -86,7 +86,8 @@ bool wake_one(WaiterMask& mask) {
       uint32_t b = uint32_t(__builtin_ctzll(bits));
       uint64_t bit = uint64_t(1) << b;
       bits &= ~bit;
-      if (!(mask.word[w].fetch_and(~bit, std::memory_order_acq_rel) & bit)) continue; // another waker's
+      if (!(mask.word[w].fetch_and(~bit, std::memory_order_acq_rel) & bit))
+        continue; // another waker's
       uint32_t slot = w * 64 + b;
       SlotState state =
           SlotState::unpack(h.participants[slot].state.load(std::memory_order_acquire));
@@ -100,7 +101,8 @@ bool wake_one(WaiterMask& mask) {
 }
 
 bool anybody_waits(const WaiterMask& mask) {
-  // seq_cst: after the caller's change; pairs with the fetch_or in Waiter::begin(), and the look after it
+  // seq_cst: after the caller's change; pairs with the fetch_or in Waiter::begin(), and the look
+  // after it
   uint32_t words = (heap().header().top_slot.load(std::memory_order_seq_cst) + 63) / 64;
   for (uint32_t w = 0; w < words; ++w)
     if (mask.word[w].load(std::memory_order_seq_cst)) return true;
@@ -142,8 +144,9 @@ bool alone_on(uint32_t cpu) {
   return true;
 }
 
-// On a core that another awake participant ran on last, spinning keeps that one from running. Now and
-// then it is tried all the same: two that are busy on one core are what makes the system part them.
+// On a core that another awake participant ran on last, spinning keeps that one from running. Now
+// and then it is tried all the same: two that are busy on one core are what makes the system part
+// them.
 bool worth_spinning() {
   static thread_local int skip = 0;
   constexpr int kSkips = 63;
@@ -194,15 +197,17 @@ void Waiter::sleep_watching(std::atomic<uint32_t>& door, uint32_t bell) {
   for (Token t : watched_)
     if (count <= 64 && watch_life(t, &words[count])) ++count; // the tick finds those beyond
   if (std::any_of(watched_.begin(), watched_.end(), over)) {
-    // The news may be ours to spread: then our own doorbell rings too, and we do not sleep. Otherwise
-    // what the dead held is swept as soon as his process is gone, a matter of milliseconds.
+    // The news may be ours to spread: then our own doorbell rings too, and we do not sleep.
+    // Otherwise what the dead held is swept as soon as his process is gone, a matter of
+    // milliseconds.
     reap();
     until = std::min(until, platform::now_ns() + kBurialNs);
   }
   // seq_cst: pairs with the fetch_add in ring()
   if (door.fetch_or(1, std::memory_order_seq_cst) == bell) platform::sleep_on(words, count, until);
   door.fetch_and(~1u, std::memory_order_relaxed); // concerns ringers' economy only
-  // The kernel has told one sleeper of a death, which may be us even if we were rung as well: tell all.
+  // The kernel has told one sleeper of a death, which may be us even if we were rung as well: tell
+  // all.
   if (std::any_of(watched_.begin(), watched_.end(), over)) reap();
 }
 

@@ -9,8 +9,8 @@ namespace mp {
 
 enum class Status { Ok, OwnerDied, Timeout, Interrupted, Closed, Empty, Full, Ended };
 
-// How long to wait, and what to do meanwhile. `tick` is called between sleeps, with nothing held, at
-// least every kTickNs and after a signal; true ends the wait with Interrupted. It may throw.
+// How long to wait, and what to do meanwhile. `tick` is called between sleeps, with nothing held,
+// at least every kTickNs and after a signal; true ends the wait with Interrupted. It may throw.
 struct Wait {
   int64_t deadline = platform::kForever;
   bool (*tick)(void* data) = nullptr;
@@ -31,14 +31,15 @@ void ring_all();
 // wake_one returns false if nobody alive waited.
 bool wake_one(WaiterMask& mask);
 void wake_all(WaiterMask& mask);
-// After a change that was itself a seq_cst read-modify-write: needs no fence, costs little if nobody waits.
+// After a change that was itself a seq_cst read-modify-write: needs no fence, costs little if
+// nobody waits.
 bool anybody_waits(const WaiterMask& mask);
 void forget_waiter(WaiterMask& mask, uint32_t slot);
 
 // Waits until look() is true. `masks` are the objects whose wakers must ring us; `watched` are
 // participants whose death ends a sleep at once (a lock's owner, a process that is joined).
 class Waiter {
- public:
+public:
   explicit Waiter(const Wait& wait) : wait_(wait) {}
   Waiter(const Waiter&) = delete;
   Waiter& operator=(const Waiter&) = delete;
@@ -63,7 +64,7 @@ class Waiter {
     }
   }
 
- private:
+private:
   uint32_t begin();
   Status sleep(uint32_t bell);
   void sleep_watching(std::atomic<uint32_t>& door, uint32_t bell);

@@ -45,7 +45,8 @@ Status lock_guard(GuardWord& g, const Wait& wait) {
 }
 
 void unlock_guard(GuardWord& g) {
-  // Pairs with the acquire in try_lock(); seq_cst, since whoever begins to wait either sees it, or is seen.
+  // Pairs with the acquire in try_lock(); seq_cst, since whoever begins to wait either sees it, or
+  // is seen.
   g.owner.exchange(0, std::memory_order_seq_cst);
   if (anybody_waits(g.waiters)) wake_one(g.waiters);
 }

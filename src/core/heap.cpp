@@ -1,6 +1,7 @@
-// run[page] is the truth about used memory: one store of {Used, pages} at a block's first page makes it
-// exist, one store makes it free. Free runs, their lists and sizes, children and pins are derived; a
-// process that dies inside the guard leaves them torn, and the next owner derives them again.
+// run[page] is the truth about used memory: one store of {Used, pages} at a block's first page
+// makes it exist, one store makes it free. Free runs, their lists and sizes, children and pins are
+// derived; a process that dies inside the guard leaves them torn, and the next owner derives them
+// again.
 #include "heap.h"
 #include "guard.h"
 
@@ -31,13 +32,16 @@ constexpr uint64_t kKeepBackedPages = (uint64_t(256) << 20) / kPageBytes;
 constexpr uint64_t kCheckMemoryBytes = uint64_t(4) << 20;
 constexpr uint64_t kMemoryMargin = uint64_t(128) << 20;
 
-uint64_t pages_for(uint64_t bytes) { return bytes == 0 ? 1 : (bytes + kPageBytes - 1) / kPageBytes; }
+uint64_t pages_for(uint64_t bytes) {
+  return bytes == 0 ? 1 : (bytes + kPageBytes - 1) / kPageBytes;
+}
 uint64_t align_page(uint64_t bytes) { return pages_for(bytes) * kPageBytes; }
 int class_of(uint64_t pages) { return 63 - __builtin_clzll(pages); }
 
 std::string human(uint64_t bytes) {
   char text[64];
-  if (bytes >= (uint64_t(1) << 30)) std::snprintf(text, sizeof text, "%.1f GB", double(bytes) / 1e9);
+  if (bytes >= (uint64_t(1) << 30))
+    std::snprintf(text, sizeof text, "%.1f GB", double(bytes) / 1e9);
   else if (bytes >= (1u << 20)) std::snprintf(text, sizeof text, "%.1f MB", double(bytes) / 1e6);
   else std::snprintf(text, sizeof text, "%.1f kB", double(bytes) / 1e3);
   return text;
@@ -50,7 +54,7 @@ bool heap_exists() { return exists; }
 
 // The heap's guard for the length of a scope; repairs after a takeover.
 class HeapSection {
- public:
+public:
   explicit HeapSection(Heap& h, const Wait& wait = Wait()) : header_(h.header()) {
     Status s = lock_guard(header_.guard, wait);
     held_ = s == Status::Ok || s == Status::OwnerDied;
@@ -61,7 +65,7 @@ class HeapSection {
   }
   bool held() const { return held_; }
 
- private:
+private:
   HeapHeader& header_;
   bool held_;
 };
@@ -77,9 +81,13 @@ void Heap::create(uint64_t bytes) {
       bytes = std::min(bytes, uint64_t(r.rlim_cur));
   }
   uint64_t pages = bytes / kPageBytes;
-  if (pages < 4096) throw Error{"HeapFullError", "no room for a shared heap: the limits of this process allow " + human(bytes)};
+  if (pages < 4096)
+    throw Error{"HeapFullError",
+                "no room for a shared heap: the limits of this process allow " + human(bytes)};
   int fd = platform::create_memory("multiprocessing", pages * kPageBytes);
-  if (fd < 0) throw Error{"HeapFullError", std::string("cannot create shared memory: ") + std::strerror(errno)};
+  if (fd < 0)
+    throw Error{"HeapFullError",
+                std::string("cannot create shared memory: ") + std::strerror(errno)};
   uint64_t runs = align_page(sizeof(HeapHeader));
   uint64_t records = runs + align_page(pages * sizeof(uint64_t));
   uint64_t first = (records + align_page(pages * sizeof(BlockRecord))) / kPageBytes;
@@ -110,7 +118,8 @@ void Heap::attach(int fd, uint64_t nonce) {
   the_heap.map(fd, uint64_t(st.st_size));
   HeapHeader& h = the_heap.header();
   if (h.magic != kHeapMagic || h.nonce != nonce || h.bytes != uint64_t(st.st_size))
-    throw Error{"ProcessError", "the shared memory that was handed over belongs to another session"};
+    throw Error{"ProcessError",
+                "the shared memory that was handed over belongs to another session"};
   the_heap.runs_ = the_heap.at<uint64_t>(h.runs_offset);
   the_heap.records_ = the_heap.at<BlockRecord>(h.records_offset);
   exists = true;
@@ -124,7 +133,8 @@ void Heap::set_actions(Kind kind, KindActions a) {
 void Heap::map(int fd, uint64_t bytes) {
   void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
   if (p == MAP_FAILED)
-    throw Error{"HeapFullError", "cannot map " + human(bytes) + " of shared memory: " + std::strerror(errno)};
+    throw Error{"HeapFullError",
+                "cannot map " + human(bytes) + " of shared memory: " + std::strerror(errno)};
   madvise(p, bytes, MADV_DONTDUMP); // a core dump must not write gigabytes while others wait
   base_ = static_cast<uint8_t*>(p);
   fd_ = fd;
@@ -213,9 +223,15 @@ template <class F> void Heap::each_used(F f) {
   for (uint64_t p = h.first_page; p < h.high_water;) {
     uint64_t v = __atomic_load_n(&runs_[p], __ATOMIC_ACQUIRE), n = run_value(v);
     switch (run_kind(v)) {
-    case kUsed: f(p, n); p += n; break;
-    case kFree: p += n; break;
-    default: ++p;
+    case kUsed:
+      f(p, n);
+      p += n;
+      break;
+    case kFree:
+      p += n;
+      break;
+    default:
+      ++p;
     }
   }
 }
@@ -453,7 +469,8 @@ int Heap::holders(uint64_t block, Token but, Token* out, int room) {
     for (uint64_t bits = r.holders[w]; bits; bits &= bits - 1) {
       uint32_t slot = w * 64 + uint32_t(__builtin_ctzll(bits));
       if (but && slot == slot_of(but)) continue;
-      SlotState s = SlotState::unpack(header().participants[slot].state.load(std::memory_order_acquire));
+      SlotState s =
+          SlotState::unpack(header().participants[slot].state.load(std::memory_order_acquire));
       if (n < room) out[n++] = make_token(slot, s.generation);
     }
   return n;
@@ -518,7 +535,8 @@ void Heap::keep_only(const std::function<bool(uint64_t)>& keep) {
 }
 
 void Heap::sweep(Token gone) {
-  // A few milliseconds at most: whoever holds the guard longer is stopped, and the next tick tries again.
+  // A few milliseconds at most: whoever holds the guard longer is stopped, and the next tick tries
+  // again.
   HeapSection section(*this, Wait::until(platform::now_ns() + 5'000'000));
   if (!section.held()) return;
   Participant& p = participant(gone);

@@ -17,15 +17,15 @@ struct HeapReport { // what Heap::check() found
   std::string problem; // empty: consistent
 };
 
-// What a kind of block does when it is freed, and how it forgets a participant that is gone. Called under
-// the heap's guard: they ring doorbells and write their own block, nothing else.
+// What a kind of block does when it is freed, and how it forgets a participant that is gone. Called
+// under the heap's guard: they ring doorbells and write their own block, nothing else.
 struct KindActions {
   void (*on_free)(uint64_t block) = nullptr; // of sealed blocks alone
   void (*forget)(uint64_t block, Token gone) = nullptr;
 };
 
 class Heap {
- public:
+public:
   static void create(uint64_t bytes = 0); // 0: as much as the machine allows
   static void attach(int fd, uint64_t nonce);
 
@@ -34,7 +34,9 @@ class Heap {
   int cores() const { return cores_; }
   void set_actions(Kind kind, KindActions a); // the same ones as often as you like
 
-  template <class T = uint8_t> T* at(uint64_t offset) { return reinterpret_cast<T*>(base_ + offset); }
+  template <class T = uint8_t> T* at(uint64_t offset) {
+    return reinterpret_cast<T*>(base_ + offset);
+  }
 
   // A zeroed block (when `zero`), held by the caller; belongs to `parent` too when given. Throws
   // Error("HeapFullError") with the numbers.
@@ -43,7 +45,7 @@ class Heap {
   // caller holds each of them. From now on they live as long as the block.
   void seal(uint64_t block, uint64_t offset, uint32_t count);
 
-  void hold(uint64_t block);                 // the caller's bit
+  void hold(uint64_t block);                  // the caller's bit
   bool hold(uint64_t block, uint64_t serial); // only if it is still that block
   void hold_for(uint64_t block, Token t);
   void drop(uint64_t block);
@@ -63,11 +65,11 @@ class Heap {
   void inherit(Token parent, Token child); // a fork copies what the parent holds
   // Of what the caller holds, keeps only blocks for which keep(block) is true.
   void keep_only(const std::function<bool(uint64_t)>& keep);
-  void sweep(Token gone);                  // Dead -> Free
+  void sweep(Token gone); // Dead -> Free
   HeapReport check();
-  void trim();                             // gives free pages back to the system
+  void trim(); // gives free pages back to the system
 
- private:
+private:
   friend class HeapSection;
   void map(int fd, uint64_t bytes);
   void rebuild(); // derives everything again from run[] and the records; after a takeover

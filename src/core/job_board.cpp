@@ -61,7 +61,8 @@ uint64_t create_job(uint64_t pool, const JobPlan& plan) {
   uint64_t body = results + lanes * sizeof(ResultLane);
   uint64_t input = body + padded(plan.body_bytes);
   uint64_t arena = input + padded(plan.input_bytes);
-  uint64_t fixed = (arena + kPageBytes - 1) / kPageBytes * kPageBytes; // the rest of the page is arena
+  uint64_t fixed =
+      (arena + kPageBytes - 1) / kPageBytes * kPageBytes; // the rest of the page is arena
   uint64_t bytes = std::max(fixed, arena + 2 * kSliceBytes * std::min<uint64_t>(plan.count, 16));
   uint64_t job = heap().allocate(bytes, Kind::Job, false);
   std::memset(heap().at(job), 0, body);
@@ -118,7 +119,8 @@ bool submit_job(uint64_t pool, uint64_t job, uint64_t* index) {
   uint64_t i = p.submitted.load(std::memory_order_relaxed); // the owner alone writes it
   if (ring_at(pool, i).load(std::memory_order_relaxed) != 0) return false;
   ring_at(pool, i).store(job, std::memory_order_release);
-  p.submitted.store(i + 1, std::memory_order_release); // publishes the job; pairs with Worker::next()
+  p.submitted.store(i + 1,
+                    std::memory_order_release); // publishes the job; pairs with Worker::next()
   *index = i;
   uint32_t wanted = std::min(job_at(job).chunks, p.lanes);
   while (wanted-- > 0 && wake_one(p.idle)) {
@@ -166,10 +168,12 @@ void JobOwner::drain(const std::function<void(const ResultRecord&)>& each) {
     for (uint64_t r = newest; r; r = heap().at<ResultRecord>(r)->next) order.push_back(r);
     taken_.insert(taken_.end(), order.rbegin(), order.rend());
   }
-  for (; !taken_.empty(); taken_.pop_front()) { // what `each` throws at is the first one the next time
+  for (; !taken_.empty();
+       taken_.pop_front()) { // what `each` throws at is the first one the next time
     const ResultRecord& record = *heap().at<ResultRecord>(taken_.front());
     if (record.position >= settled_.size())
-      throw Error{"ProcessError", "a worker left a result for an element that the job does not have"};
+      throw Error{"ProcessError",
+                  "a worker left a result for an element that the job does not have"};
     if (settled_[record.position]) continue;
     each(record);
     settle(record.position);
@@ -207,19 +211,21 @@ JobOwner::Suspect JobOwner::recover(Token worker, const std::function<bool(uint6
       }
     }
     if (cursor >= size) {
-      word.store(ClaimWord{worker, uint32_t(size), ChunkState::Done}.pack(), std::memory_order_release);
+      word.store(ClaimWord{worker, uint32_t(size), ChunkState::Done}.pack(),
+                 std::memory_order_release);
       j.done_chunks.fetch_add(1, std::memory_order_relaxed);
     } else {
       word.store(ClaimWord{0, cursor, ChunkState::Free}.pack(), std::memory_order_release);
       reopen = true;
     }
   }
-  // Also when nothing is put back: the dead may have finished a chunk and not counted it, so that from now
-  // on the count does not tell the last finisher to ring. release: pairs with claim_chunk()
+  // Also when nothing is put back: the dead may have finished a chunk and not counted it, so that
+  // from now on the count does not tell the last finisher to ring. release: pairs with
+  // claim_chunk()
   j.reopened.fetch_add(1, std::memory_order_seq_cst);
   if (reopen) {
-    // Found again from the oldest on. Workers may advance the word meanwhile, but only the owner changes
-    // its round. release: pairs with the load in Worker::next()
+    // Found again from the oldest on. Workers may advance the word meanwhile, but only the owner
+    // changes its round. release: pairs with the load in Worker::next()
     std::atomic<uint64_t>& open = pool_at(pool_).first_open;
     uint32_t round = OpenWord::unpack(open.load(std::memory_order_relaxed)).round;
     open.store(OpenWord{round + 1, 0}.pack(), std::memory_order_seq_cst);
@@ -408,7 +414,8 @@ void Worker::finish(const Claim& claim) {
   std::atomic<uint64_t>& mine = lane_at(pool_, lane_).chunks_done;
   mine.store(mine.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   uint32_t done = 1 + j.done_chunks.fetch_add(1, std::memory_order_acq_rel);
-  std::atomic_thread_fence(std::memory_order_seq_cst); // recover() sees our results, or we see `reopened`
+  std::atomic_thread_fence(
+      std::memory_order_seq_cst); // recover() sees our results, or we see `reopened`
   if (done >= j.chunks || j.reopened.load(std::memory_order_relaxed)) ring(j.owner);
 }
 

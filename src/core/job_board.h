@@ -1,6 +1,7 @@
-// Jobs for a pool's workers: no dispatcher, no message per task. The owner (the process that made the
-// pool) writes a job and puts it on the pool's ring; workers claim its chunks with one CAS each, compute
-// and push results; the owner takes them. README.md tells what a death leaves and who repairs it.
+// Jobs for a pool's workers: no dispatcher, no message per task. The owner (the process that made
+// the pool) writes a job and puts it on the pool's ring; workers claim its chunks with one CAS
+// each, compute and push results; the owner takes them. README.md tells what a death leaves and who
+// repairs it.
 #pragma once
 
 #include "doorbell.h"
@@ -31,7 +32,8 @@ struct JobPlan {
   Reference function{0, 0};     // held by the caller until the job is sealed
   bool notify_each = false;
   bool timed = false;
-  bool pinned = false; // chunk c is lane c's alone (mclapply's prescheduling); as many chunks as lanes
+  bool pinned =
+      false; // chunk c is lane c's alone (mclapply's prescheduling); as many chunks as lanes
 };
 // A job block to be filled (job_at(job).body, .input), then sealed with what it refers to.
 uint64_t create_job(uint64_t pool, const JobPlan& plan);
@@ -43,7 +45,7 @@ std::vector<uint64_t> equal_chunks(uint64_t count, uint64_t size);
 
 // The owner's private knowledge of one job.
 class JobOwner {
- public:
+public:
   JobOwner() = default;
   JobOwner(uint64_t pool, uint64_t job);
 
@@ -56,18 +58,18 @@ class JobOwner {
   // The owner decides an element by itself (a worker died in it); false if it had a result already.
   bool settle(uint64_t position);
 
-  struct Suspect { // what a dead worker leaves
+  struct Suspect {        // what a dead worker leaves
     bool running = false; // it died in this element
     uint64_t position = 0;
   };
-  // After `worker` died and drain() ran: puts back what it had not started. A suspect is put back too if
-  // `again(position)` says so, otherwise it must be settled by the caller.
+  // After `worker` died and drain() ran: puts back what it had not started. A suspect is put back
+  // too if `again(position)` says so, otherwise it must be settled by the caller.
   Suspect recover(Token worker, const std::function<bool(uint64_t)>& again);
   // Elements running now: (position, lane) of workers that began before `before_ns`.
   bool running(Token worker, uint64_t* position) const;
   void cancel();
 
- private:
+private:
   uint64_t pool_ = 0, job_ = 0;
   std::deque<uint64_t> taken_; // records from the lanes that were not yet given to drain()'s caller
   std::vector<bool> settled_;
@@ -92,7 +94,7 @@ struct Claim {
 };
 
 class Worker {
- public:
+public:
   Worker(uint64_t pool, uint32_t lane);
   // Ok with a claim, Ended (the pool is closed), Interrupted.
   Status next(Claim& claim, const Wait& wait);
@@ -107,13 +109,13 @@ class Worker {
   bool cancelled(const Claim& claim) const;
   void detach(); // looks at no job any more
 
- private:
+private:
   bool attach(uint64_t index);
   bool claim_chunk(Claim& claim);
 
   uint64_t pool_;
   uint32_t lane_;
-  uint64_t attached_ = 0;  // job block
+  uint64_t attached_ = 0;            // job block
   uint64_t area_ = 0, area_end_ = 0; // small results go here
   ResultRecord* pending_ = nullptr;
   uint64_t pending_offset_ = 0;

@@ -41,9 +41,7 @@ struct SlotState {
   uint32_t pid;
   uint32_t generation;
   Life life;
-  constexpr uint64_t pack() const {
-    return uint64_t(pid) << 32 | generation << 3 | uint32_t(life);
-  }
+  constexpr uint64_t pack() const { return uint64_t(pid) << 32 | generation << 3 | uint32_t(life); }
   static constexpr SlotState unpack(uint64_t v) {
     return {uint32_t(v >> 32), uint32_t(v) >> 3, Life(uint32_t(v) & 7)};
   }
@@ -63,9 +61,9 @@ struct alignas(128) Participant {
   pthread_mutex_t life;           // robust; the kernel marks it when the holder dies
   uint64_t start_time;            // with pid: identity; by the participant before it is Live
   std::atomic<int64_t> reserved_at; // by who reserves; an abandoned reservation expires
-  std::atomic<Token> parent;      // who reserved the slot
-  std::atomic<uint32_t> cpu;      // 1 + where it ran when it last waited, a hint; by the participant
-  uint32_t life_made;             // `life` was initialised; by the slot's first participant
+  std::atomic<Token> parent;        // who reserved the slot
+  std::atomic<uint32_t> cpu; // 1 + where it ran when it last waited, a hint; by the participant
+  uint32_t life_made;        // `life` was initialised; by the slot's first participant
 };
 static_assert(offsetof(Participant, life) % 8 == 0, "the life word is the mutex's first word");
 
@@ -78,7 +76,7 @@ struct GuardWord {
 
 enum class Kind : uint8_t {
   None = 0,
-  Bytes,      // a segment of a queue, results, an encoded value
+  Bytes, // a segment of a queue, results, an encoded value
   Lock,
   Queue,
   Pipe,
@@ -102,13 +100,13 @@ struct alignas(64) BlockRecord {
   uint32_t first_child;         // children: a list (derived, rebuilt)
   uint32_t next_sibling;
   uint32_t previous_sibling;
-  uint32_t next_free;           // free runs: list of the size class (derived); also freeing work list
+  uint32_t next_free; // free runs: list of the size class (derived); also freeing work list
   uint32_t previous_free;
   Token creator;
   Kind kind;
   bool sealed;
-  bool backed;                  // its pages exist already (also of a free run)
-  bool doomed;                  // on the work list of release()
+  bool backed; // its pages exist already (also of a free run)
+  bool doomed; // on the work list of release()
 };
 static_assert(sizeof(BlockRecord) == 192, "three cache lines; the table is sparse");
 
@@ -127,22 +125,21 @@ struct HeapHeader {
   uint64_t runs_offset;
   uint64_t records_offset;
   uint64_t first_page;
-  alignas(64) GuardWord guard;          // the heap's guard; the fields below are written under it
-  uint64_t high_water;                  // pages from here on were never used
-  uint64_t used_pages;                  // derived
-  uint64_t free_backed_pages;           // derived: free pages that may hold memory
+  alignas(64) GuardWord guard; // the heap's guard; the fields below are written under it
+  uint64_t high_water;         // pages from here on were never used
+  uint64_t used_pages;         // derived
+  uint64_t free_backed_pages;  // derived: free pages that may hold memory
   uint64_t next_serial;
-  uint32_t free_head[kSizeClasses];     // derived
+  uint32_t free_head[kSizeClasses];      // derived
   std::atomic<uint64_t> output_sequence; // fetch_add by whoever marks its output, see OutputMark
-  std::atomic<uint32_t> top_slot;       // 1 + highest slot ever used; grows by CAS
+  std::atomic<uint32_t> top_slot;        // 1 + highest slot ever used; grows by CAS
   Participant participants[kSlots];
 };
 
-
 // --- what lies in blocks ------------------------------------------------------------------------
 
-// Lock and RLock. `owner` is changed by CAS; `depth` is written by the owner alone. A death leaves the
-// owner's token: the next acquirer takes it over and is told.
+// Lock and RLock. `owner` is changed by CAS; `depth` is written by the owner alone. A death leaves
+// the owner's token: the next acquirer takes it over and is told.
 struct LockShared {
   std::atomic<uint32_t> owner;
   uint32_t recursive; // by the creator
@@ -150,8 +147,9 @@ struct LockShared {
   WaiterMask waiters;
 };
 
-// A queue is a list of segments. Small messages lie one after the other in a common segment; a large
-// one, or one that refers to other blocks, has a segment of its own, filled before anybody sees it.
+// A queue is a list of segments. Small messages lie one after the other in a common segment; a
+// large one, or one that refers to other blocks, has a segment of its own, filled before anybody
+// sees it.
 struct MessageHeader {
   uint64_t bytes;
 };
@@ -166,27 +164,28 @@ struct SegmentShared {
 constexpr uint64_t kSegmentHeaderBytes = 64;
 static_assert(sizeof(SegmentShared) <= kSegmentHeaderBytes);
 
-// Everything but the counters and masks is written under the guard. A death under the guard leaves at
-// most one step undone: `arriving` or `leaving` name its segment, repair_queue() finishes or forgets it.
+// Everything but the counters and masks is written under the guard. A death under the guard leaves
+// at most one step undone: `arriving` or `leaving` name its segment, repair_queue() finishes or
+// forgets it.
 struct QueueShared {
   GuardWord guard;
-  uint64_t head;     // first segment, 0: none
-  uint64_t tail;     // last segment
-  uint64_t spare;    // an empty common segment kept for the next put
-  uint64_t arriving; // a segment being linked
-  uint64_t leaving;  // a segment being unlinked
-  uint64_t max_items; // 0: unbounded; by the creator
+  uint64_t head;               // first segment, 0: none
+  uint64_t tail;               // last segment
+  uint64_t spare;              // an empty common segment kept for the next put
+  uint64_t arriving;           // a segment being linked
+  uint64_t leaving;            // a segment being unlinked
+  uint64_t max_items;          // 0: unbounded; by the creator
   std::atomic<uint64_t> items; // stored under the guard, read by anybody as a hint
   WaiterMask getters;
   WaiterMask putters;
 };
 
-// Two one-way queues. Each end is a Connection block that refers to the pipe; when nobody holds it any
-// more, the heap frees it and marks the end closed (under the heap's guard).
+// Two one-way queues. Each end is a Connection block that refers to the pipe; when nobody holds it
+// any more, the heap frees it and marks the end closed (under the heap's guard).
 struct PipeShared {
-  uint64_t queue[2];                // blocks; queue[i] carries what end i sends
-  std::atomic<uint32_t> closed[2];  // end i is closed for good
-  uint64_t end[2];                  // the Connection blocks, for finding their holders
+  uint64_t queue[2];               // blocks; queue[i] carries what end i sends
+  std::atomic<uint32_t> closed[2]; // end i is closed for good
+  uint64_t end[2];                 // the Connection blocks, for finding their holders
 };
 struct ConnectionShared {
   Reference pipe; // sealed: the pipe lives as long as an end
@@ -194,12 +193,11 @@ struct ConnectionShared {
   uint32_t can_read, can_write;
 };
 
-
 // --- the job board ------------------------------------------------------------------------------
 
-// A chunk of a job, one word: who computes it and how far he is. Free -> Claimed by a worker's CAS; then
-// stored by that worker alone (Running before an element, Done at the end); after its death by the
-// owner of the pool alone.
+// A chunk of a job, one word: who computes it and how far he is. Free -> Claimed by a worker's CAS;
+// then stored by that worker alone (Running before an element, Done at the end); after its death by
+// the owner of the pool alone.
 enum class ChunkState : uint32_t { Free = 0, Claimed = 1, Running = 2, Done = 3 };
 struct ClaimWord {
   Token worker;
@@ -224,7 +222,8 @@ struct ResultRecord {
 enum class ResultStatus : uint32_t { Value = 0, Error = 1 };
 static_assert(sizeof(ResultRecord) % 8 == 0, "encoded values are aligned to 8");
 
-// Pushed by its lane's worker (CAS), taken whole by the owner (exchange). A death leaves whole records.
+// Pushed by its lane's worker (CAS), taken whole by the owner (exchange). A death leaves whole
+// records.
 struct alignas(64) ResultLane {
   std::atomic<uint64_t> head; // offset of the newest ResultRecord, 0: none
 };
@@ -236,7 +235,7 @@ struct Span { // of bytes in a block
 
 // Everything but the atomics is written by the owner before it submits the job.
 struct JobShared {
-  uint64_t count;   // elements
+  uint64_t count; // elements
   uint32_t chunks;
   uint32_t lanes;
   Token owner;
@@ -250,9 +249,10 @@ struct JobShared {
   uint64_t claims;      // std::atomic<uint64_t>[chunks]
   uint64_t results;     // ResultLane[lanes]
   Span arena;           // for small results
-  std::atomic<uint64_t> arena_used;  // fetch_add by workers; a death wastes what it took
-  std::atomic<uint32_t> next_chunk;  // hint, fetch_add by workers: chunks before it were offered once
-  std::atomic<uint32_t> reopened;    // by the owner: chunks may be free anywhere, look at all
+  std::atomic<uint64_t> arena_used; // fetch_add by workers; a death wastes what it took
+  std::atomic<uint32_t>
+      next_chunk;                 // hint, fetch_add by workers: chunks before it were offered once
+  std::atomic<uint32_t> reopened; // by the owner: chunks may be free anywhere, look at all
   std::atomic<uint32_t> done_chunks; // hint for ringing; the claims are the truth
   std::atomic<uint32_t> cancelled;   // by the owner
 };
@@ -266,8 +266,8 @@ struct alignas(64) LaneShared {
 
 constexpr uint32_t kRing = 16384; // submitted jobs that are not over
 
-// Where workers begin to look for a free chunk. The owner starts a new round when it puts a chunk back, so
-// that a worker who looked before that cannot advance the word over it.
+// Where workers begin to look for a free chunk. The owner starts a new round when it puts a chunk
+// back, so that a worker who looked before that cannot advance the word over it.
 struct OpenWord {
   uint32_t round; // by the owner
   uint64_t index; // on the ring
@@ -291,13 +291,14 @@ struct PoolShared {
 
 // --- processes ----------------------------------------------------------------------------------
 
-// How much a process had printed when it did something that others can see: what they print afterwards is
-// shown after it.
+// How much a process had printed when it did something that others can see: what they print
+// afterwards is shown after it.
 struct OutputMark {
   uint64_t sequence;
   uint64_t bytes[2];
 };
-constexpr uint32_t kMarks = 64; // older ones are overwritten: the parent looks often enough, or loses order only
+constexpr uint32_t kMarks =
+    64; // older ones are overwritten: the parent looks often enough, or loses order only
 
 struct ProcessShared {
   std::atomic<uint32_t> left;          // by the process when it leaves by itself: 1 + exit code

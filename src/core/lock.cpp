@@ -67,9 +67,10 @@ Released release_lock(uint64_t block) {
     if (owner != self()) return Released::NotOwner;
     if (--l.depth > 0) return Released::Ok;
   }
-  // Pairs with the acquire CAS in try_acquire(). A CAS, since two may release at once; seq_cst, since
-  // whoever begins to wait either sees it, or is seen.
-  if (!l.owner.compare_exchange_strong(owner, 0, std::memory_order_seq_cst)) return Released::NotLocked;
+  // Pairs with the acquire CAS in try_acquire(). A CAS, since two may release at once; seq_cst,
+  // since whoever begins to wait either sees it, or is seen.
+  if (!l.owner.compare_exchange_strong(owner, 0, std::memory_order_seq_cst))
+    return Released::NotLocked;
   if (anybody_waits(l.waiters)) wake_one(l.waiters);
   return Released::Ok;
 }
@@ -78,7 +79,8 @@ bool is_locked(uint64_t block) { return lock_owner(block) != 0; }
 
 uint32_t lock_depth(uint64_t block) {
   LockShared& l = shared(block);
-  return l.owner.load(std::memory_order_relaxed) == self() ? l.depth : 0; // then nobody else writes `depth`
+  return l.owner.load(std::memory_order_relaxed) == self() ? l.depth
+                                                           : 0; // then nobody else writes `depth`
 }
 
 Token lock_owner(uint64_t block) {

@@ -9,8 +9,8 @@ namespace mp {
 uint64_t create_lock(bool recursive);
 void register_lock_kind();
 
-// Ok, OwnerDied (acquired; its last owner died holding it), Timeout, Interrupted; Closed when a Lock is
-// waited for without limit by its own owner: only another process's release could end that.
+// Ok, OwnerDied (acquired; its last owner died holding it), Timeout, Interrupted; Closed when a
+// Lock is waited for without limit by its own owner: only another process's release could end that.
 Status acquire_lock(uint64_t block, const Wait& wait);
 
 enum class Released { Ok, NotLocked, NotOwner };

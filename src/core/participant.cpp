@@ -6,9 +6,9 @@
 //   Reserved(g) -> Reserved(g,pid) by the parent, as soon as it knows whom it expects
 //   Reserved(g) -> Dead(g)         by anybody, when the reservation has expired
 //   Reserved(g,pid) -> Dead(g)     by anybody, when the process of that pid is gone
-//   Reserved or Claiming(g) -> Dead(g)  by the parent, who knows that the process is gone or never was
-//   Live(g) -> Dead(g)         by anybody, once the kernel has marked `life`; or by itself when it leaves
-//   Dead(g) -> Free(g)         under the heap's guard, after everything of it was swept
+//   Reserved or Claiming(g) -> Dead(g)  by the parent, who knows that the process is gone or never
+//   was Live(g) -> Dead(g)         by anybody, once the kernel has marked `life`; or by itself when
+//   it leaves Dead(g) -> Free(g)         under the heap's guard, after everything of it was swept
 // A death between two steps leaves a state from which reap() goes on.
 #include "participant.h"
 #include "doorbell.h"
@@ -177,8 +177,8 @@ void join_session(Token reserved) {
 
 void leave_session() {
   if (my_token == 0) return;
-  // An unlocked life is a life that is over: from here on nothing may be done in its name, and what it
-  // held is swept by whoever reaps next.
+  // An unlocked life is a life that is over: from here on nothing may be done in its name, and what
+  // it held is swept by whoever reaps next.
   pthread_mutex_unlock(&participant(my_token).life);
   my_token = 0;
 }
@@ -206,7 +206,8 @@ bool reap() {
     Participant& p = h.participants[slot];
     SlotState s = SlotState::unpack(p.state.load(std::memory_order_acquire));
     if (s.life != Life::Dead) continue;
-    bool other = s.pid != 0 && pid_t(s.pid) != getpid(); // a thread of the core's tests is gone at once
+    bool other =
+        s.pid != 0 && pid_t(s.pid) != getpid(); // a thread of the core's tests is gone at once
     if (other && !platform::process_gone(pid_t(s.pid), p.start_time) &&
         !platform::runs_without(pid_t(s.pid), heap().fd()))
       continue;

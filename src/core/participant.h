@@ -25,7 +25,7 @@ void leave_session();
 // 0 when none is free.
 Token reserve_slot();
 void expect_from(Token t, pid_t pid); // it has as long as this process lives
-void abandon_slot(Token t); // nobody will claim it any more
+void abandon_slot(Token t);           // nobody will claim it any more
 
 // False from the moment the participant's main thread is gone, zombie or not.
 bool is_alive(Token t);
@@ -35,8 +35,9 @@ bool is_swept(Token t);
 bool is_expected(Token t);
 pid_t pid_of(Token t);
 
-// Marks the dead as dead, rings everybody if there was one, and takes back what they held as soon as
-// their processes are really gone. Cheap when nobody died. Returns true if somebody was found dead.
+// Marks the dead as dead, rings everybody if there was one, and takes back what they held as soon
+// as their processes are really gone. Cheap when nobody died. Returns true if somebody was found
+// dead.
 bool reap();
 
 // How many participants are not asleep on their doorbell (a lower bound of what wants a core).
@@ -44,8 +45,8 @@ int awake_count();
 
 constexpr int64_t kReservationNs = 20'000'000'000;
 
-// fork() by anybody (ours, parallel's, a system library's): reserves a slot in the parent, claims it in
-// the child. Installed once per process.
+// fork() by anybody (ours, parallel's, a system library's): reserves a slot in the parent, claims
+// it in the child. Installed once per process.
 void install_fork_handlers();
 // Counts the forks between the first process and this one: an entry that remembers another number
 // runs in a copy of the process that it belongs to.
@@ -54,7 +55,8 @@ uint32_t fork_depth();
 // The place that the last fork of this process reserved for its child; 0: there was none.
 Token fork_place();
 
-// While true, a fork's child gets no place and holds nothing: it will start another program at once.
+// While true, a fork's child gets no place and holds nothing: it will start another program at
+// once.
 void expect_exec(bool follows);
 
 // Called in the child of a fork with the new token, or 0 when no slot was free.

@@ -47,8 +47,8 @@ uint32_t current_cpu(); // where the caller runs right now
 uint64_t process_start_time(pid_t pid);
 // True when no thread of that process can write any more. start_time 0: not known.
 bool process_gone(pid_t pid, uint64_t start_time);
-// True when that process runs, but has put another program (exec) in the place of the one that mapped the
-// memory of `fd`.
+// True when that process runs, but has put another program (exec) in the place of the one that
+// mapped the memory of `fd`.
 bool runs_without(pid_t pid, int fd);
 // A descriptor that becomes readable when the child is gone; -1 where there is none.
 int watch_process(pid_t pid);

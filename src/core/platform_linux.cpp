@@ -34,10 +34,10 @@
 namespace mp::platform {
 namespace {
 
-constexpr int kFutexWait = 0;       // FUTEX_WAIT, shared between processes
-constexpr int kFutexWake = 1;       // FUTEX_WAKE
-constexpr uint32_t kFutexU32 = 2;   // FUTEX_32 for futex_waitv
-constexpr int kMaxWatch = 128;      // FUTEX_WAITV_MAX
+constexpr int kFutexWait = 0;     // FUTEX_WAIT, shared between processes
+constexpr int kFutexWake = 1;     // FUTEX_WAKE
+constexpr uint32_t kFutexU32 = 2; // FUTEX_32 for futex_waitv
+constexpr int kMaxWatch = 128;    // FUTEX_WAITV_MAX
 constexpr int64_t kTickNs = 10'000'000;
 
 struct WaitVector { // struct futex_waitv of the kernel
@@ -60,8 +60,8 @@ void wait_one(const Watch& w, int64_t deadline_ns) {
   int64_t left = deadline_ns - now_ns();
   if (left <= 0) return;
   timespec t = to_timespec(left);
-  syscall(SYS_futex, w.word, kFutexWait, w.expected, deadline_ns == kForever ? nullptr : &t, nullptr,
-          0);
+  syscall(SYS_futex, w.word, kFutexWait, w.expected, deadline_ns == kForever ? nullptr : &t,
+          nullptr, 0);
 }
 
 uint64_t read_number(const char* path, uint64_t otherwise) {
@@ -180,7 +180,8 @@ int back_memory(int fd, uint64_t offset, uint64_t bytes) {
 }
 
 void punch_memory(int fd, uint64_t offset, uint64_t bytes) {
-  while (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off_t(offset), off_t(bytes)) != 0 &&
+  while (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off_t(offset), off_t(bytes)) !=
+             0 &&
          errno == EINTR) {
   }
 }
@@ -238,7 +239,8 @@ bool process_gone(pid_t pid, uint64_t start_time) {
     if (errno == ENOSYS) return kill(pid, 0) != 0 && errno == ESRCH;
     return false; // out of descriptors: try again later
   }
-  uint64_t now = process_start_time(pid); // the pid was found, so this reads the same process or none
+  uint64_t now =
+      process_start_time(pid); // the pid was found, so this reads the same process or none
   pollfd p{fd, POLLIN, 0};
   bool gone = (start_time != 0 && now != 0 && now != start_time) || poll(&p, 1, 0) > 0;
   close(fd);

@@ -9,8 +9,8 @@
 #include <ctime>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/stat.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -63,7 +63,8 @@ void child_files(const Child& child, Output output) {
 
 [[noreturn]] void cannot_start(Child& child, int e) {
   close_child(child);
-  throw Error{"ProcessError", std::string("the system refuses another process: ") + std::strerror(e)};
+  throw Error{"ProcessError",
+              std::string("the system refuses another process: ") + std::strerror(e)};
 }
 
 void note_start(Child& child) {
@@ -124,7 +125,8 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
     const char* eq = std::strchr(*e, '=');
     bool replaced = false;
     for (const std::string& l : lines)
-      replaced = replaced || (eq && l.compare(0, size_t(eq - *e) + 1, *e, size_t(eq - *e) + 1) == 0);
+      replaced =
+          replaced || (eq && l.compare(0, size_t(eq - *e) + 1, *e, size_t(eq - *e) + 1) == 0);
     if (!replaced) envp.push_back(*e);
   }
   for (const std::string& l : lines) envp.push_back(const_cast<char*>(l.c_str()));
@@ -225,7 +227,8 @@ void close_child(Child& child) {
 void leave_process(uint64_t process, int code) {
   std::fflush(nullptr);
   if (process) // release: pairs with the parent's load once the life word says that we are gone
-    heap().at<ProcessShared>(process)->left.store(uint32_t(1 + (code & 255)), std::memory_order_release);
+    heap().at<ProcessShared>(process)->left.store(uint32_t(1 + (code & 255)),
+                                                  std::memory_order_release);
   platform::leave(code);
 }
 

@@ -11,12 +11,12 @@ namespace mp {
 // The parent's private knowledge of a child.
 struct Child {
   pid_t pid = 0;
-  int watch_fd = -1;    // pidfd
-  Token token = 0;      // its place in the session
+  int watch_fd = -1;        // pidfd
+  Token token = 0;          // its place in the session
   int output[2] = {-1, -1}; // what it wrote to stdout and stderr
   uint64_t read[2] = {0, 0};
-  bool over = false;    // reaped
-  int status = 0;       // exit code, or -signal
+  bool over = false;       // reaped
+  int status = 0;          // exit code, or -signal
   uint64_t peak_bytes = 0; // of memory; known when it is over
   int64_t started_ns = 0;
   int64_t started_real = 0;
@@ -24,22 +24,23 @@ struct Child {
 
 enum class Output { Captured, Discarded, Inherited }; // Discarded: stdout alone, stderr is captured
 
-// Forks. Returns true in the child, which is then set up: it dies with its parent, has default signals,
-// no stdin, its own outputs, and a place in the session. The child must end with leave_process().
-// Throws Error("ProcessError").
+// Forks. Returns true in the child, which is then set up: it dies with its parent, has default
+// signals, no stdin, its own outputs, and a place in the session. The child must end with
+// leave_process(). Throws Error("ProcessError").
 bool fork_child(Child& child, Output output);
-// Starts a program. It must join the session with join_spawned(). `environment` lines NAME=value are added.
-// `process` is a block that is held for the child from the start.
+// Starts a program. It must join the session with join_spawned(). `environment` lines NAME=value
+// are added. `process` is a block that is held for the child from the start.
 void spawn_child(Child& child, const std::vector<std::string>& arguments,
                  const std::vector<std::string>& environment, uint64_t process);
-// In the started program: what spawn_child() put into the variable `kSpawnVariable`. Returns the block.
+// In the started program: what spawn_child() put into the variable `kSpawnVariable`. Returns the
+// block.
 constexpr const char* kSpawnVariable = "MULTIPROCESSING_SPAWN";
 uint64_t join_spawned(const std::string& value);
 
 // True once the child is gone; then `status` is set.
 bool poll_child(Child& child);
-// The same, after waiting for at most `ms`: for a child whose life is over and who is still being taken
-// down (its memory may be large).
+// The same, after waiting for at most `ms`: for a child whose life is over and who is still being
+// taken down (its memory may be large).
 bool await_child(Child& child, int ms);
 // It has a place in the session that is alive, or is on its way there.
 bool child_running(Child& child);

@@ -21,8 +21,8 @@ bool is_empty(const SegmentShared& s) {
   return s.single ? read_of(w) != 0 : read_of(w) == write_of(w);
 }
 
-// After an owner of the guard died. Every step below was ordered so that one word was the commit; here
-// the step that it was in is finished or forgotten.
+// After an owner of the guard died. Every step below was ordered so that one word was the commit;
+// here the step that it was in is finished or forgotten.
 void repair_queue(uint64_t block, QueueShared& q) {
   auto reachable = [&](uint64_t segment) {
     for (uint64_t s = q.head; s; s = segment_at(s).next)
@@ -60,7 +60,8 @@ void repair_queue(uint64_t block, QueueShared& q) {
 
 Status lock_queue(uint64_t block, QueueShared& q, const Wait& wait) {
   Status s = lock_guard(q.guard, wait);
-  if (s == Status::Timeout) { // an owner who lost his core is soon done: not a reason to say Full or Empty
+  if (s == Status::Timeout) { // an owner who lost his core is soon done: not a reason to say Full
+                              // or Empty
     Wait grace = wait;
     grace.deadline = platform::now_ns() + kGuardGraceNs;
     s = lock_guard(q.guard, grace);
@@ -89,20 +90,23 @@ void unlink_head(uint64_t, QueueShared& q) {
   q.leaving = segment;
   std::atomic_signal_fence(std::memory_order_seq_cst);
   uint64_t next = segment_at(segment).next;
-  if (next == 0) q.tail = 0; // derived: repair_queue() finds it again if the next store is not reached
+  if (next == 0)
+    q.tail = 0; // derived: repair_queue() finds it again if the next store is not reached
   __atomic_store_n(&q.head, next, __ATOMIC_RELEASE); // the commit
   heap().clear_parent(segment);
   std::atomic_signal_fence(std::memory_order_seq_cst);
   q.leaving = 0;
 }
 
-// A common segment with room for `bytes` at the tail, or 0 if memory for a new one must be had first.
+// A common segment with room for `bytes` at the tail, or 0 if memory for a new one must be had
+// first.
 uint64_t tail_with_room(QueueShared& q, uint64_t bytes) {
   if (!q.tail) return 0;
   SegmentShared& t = segment_at(q.tail);
   if (t.single) return 0;
   uint64_t w = t.window.load(std::memory_order_relaxed);
-  if (read_of(w) == write_of(w) && read_of(w) != 0) t.window.store(w = 0, std::memory_order_relaxed);
+  if (read_of(w) == write_of(w) && read_of(w) != 0)
+    t.window.store(w = 0, std::memory_order_relaxed);
   return t.capacity - write_of(w) >= bytes ? q.tail : 0;
 }
 
@@ -192,9 +196,8 @@ Status put_message(uint64_t block, const Outgoing& message, const Wait& wait,
     if (closed && closed->load(std::memory_order_acquire)) return Status::Closed;
     if (!has_room(q)) {
       if (wait.deadline <= 0) return Status::Timeout;
-      Status s = waiter.until([&] {
-        return has_room(q) || (closed && closed->load(std::memory_order_acquire));
-      });
+      Status s = waiter.until(
+          [&] { return has_room(q) || (closed && closed->load(std::memory_order_acquire)); });
       if (s != Status::Ok) return s;
       wake_up.owed = true;
       continue;
@@ -268,8 +271,9 @@ bool Incoming::take(uint64_t block, const Wait& wait, Status* status) {
     data_ = copy_.data();
     size_ = bytes;
     // the commit: from here on the message is this process's
-    s.window.store(window(read_of(w) + uint32_t(sizeof(MessageHeader) + padded(bytes)), write_of(w)),
-                   std::memory_order_release);
+    s.window.store(
+        window(read_of(w) + uint32_t(sizeof(MessageHeader) + padded(bytes)), write_of(w)),
+        std::memory_order_release);
   }
   q.items.store(q.items.load(std::memory_order_relaxed) - 1, std::memory_order_release);
   return true;

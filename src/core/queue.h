@@ -9,8 +9,9 @@ namespace mp {
 
 uint64_t create_queue(uint64_t max_items); // Kind::Queue; 0: unbounded
 
-// A message that is ready to be sent. Small: bytes that are copied in. Large: a segment that the sender
-// made with create_segment(), filled, and (when it refers to blocks) sealed; given away on success.
+// A message that is ready to be sent. Small: bytes that are copied in. Large: a segment that the
+// sender made with create_segment(), filled, and (when it refers to blocks) sealed; given away on
+// success.
 struct Outgoing {
   const uint8_t* bytes = nullptr;
   uint64_t size = 0;
@@ -18,20 +19,20 @@ struct Outgoing {
 };
 constexpr uint64_t kInlineBytes = 8192; // larger messages get a segment of their own
 
-uint64_t create_segment(uint64_t bytes);   // held by the caller
+uint64_t create_segment(uint64_t bytes); // held by the caller
 uint8_t* segment_data(uint64_t segment);
 // References of a segment: `count` pairs at `offset` bytes after segment_data().
 void seal_segment(uint64_t segment, uint64_t offset, uint32_t count);
 
-// Ok, Timeout (the queue stayed full), Interrupted; OwnerDied never reaches the caller. `closed`, when
-// given, ends the put with Closed once it is not 0 (a pipe whose reader has gone).
+// Ok, Timeout (the queue stayed full), Interrupted; OwnerDied never reaches the caller. `closed`,
+// when given, ends the put with Closed once it is not 0 (a pipe whose reader has gone).
 Status put_message(uint64_t queue, const Outgoing& message, const Wait& wait,
                    const std::atomic<uint32_t>* closed = nullptr);
 
-// A received message. Small ones were copied to `copy`; large ones are read in place, and the segment
-// is dropped by the destructor.
+// A received message. Small ones were copied to `copy`; large ones are read in place, and the
+// segment is dropped by the destructor.
 class Incoming {
- public:
+public:
   Incoming() = default;
   Incoming(const Incoming&) = delete;
   Incoming& operator=(const Incoming&) = delete;
@@ -40,7 +41,7 @@ class Incoming {
   uint64_t size() const { return size_; }
   void clear();
 
- private:
+private:
   friend Status get_message(uint64_t, Incoming&, const Wait&, const std::atomic<uint32_t>*,
                             void (*)(Waiter&, uint64_t), uint64_t);
   bool take(uint64_t queue, const Wait& wait, Status* s);
@@ -50,8 +51,8 @@ class Incoming {
   std::vector<uint8_t> copy_;
 };
 
-// Ok, Timeout, Interrupted; Ended when it is empty and `closed` is not 0. `watch(waiter, data)` names the
-// participants whose death may end the wait.
+// Ok, Timeout, Interrupted; Ended when it is empty and `closed` is not 0. `watch(waiter, data)`
+// names the participants whose death may end the wait.
 Status get_message(uint64_t queue, Incoming& message, const Wait& wait,
                    const std::atomic<uint32_t>* closed = nullptr,
                    void (*watch)(Waiter&, uint64_t) = nullptr, uint64_t data = 0);
