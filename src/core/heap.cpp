@@ -1,9 +1,6 @@
-// run[page] is the truth about used memory: one store of {Used, pages} at a block's first page
-// makes it exist, one store makes it free. Free runs, their lists and sizes, children and pins are
-// derived; a process that dies inside the guard leaves them torn, and the next owner derives them
-// again.
-#include "heap.h"
-#include "guard.h"
+// Blocks: who holds them, what they belong and refer to, when they are freed. Their pages are
+// heap_runs.cpp's.
+#include "heap_internal.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -20,15 +17,6 @@ namespace {
 Heap the_heap;
 bool exists = false;
 
-enum RunKind : uint64_t { kUnused = 0, kUsed = 1, kUsedEnd = 2, kFree = 3, kFreeEnd = 4 };
-uint64_t run(RunKind k, uint64_t value) { return value << 3 | k; }
-RunKind run_kind(uint64_t v) { return RunKind(v & 7); }
-uint64_t run_value(uint64_t v) { return v >> 3; }
-
-// The words are read by rebuild() in another process after a death: stored whole, in program order.
-void put(uint64_t& word, uint64_t v) { __atomic_store_n(&word, v, __ATOMIC_RELEASE); }
-
-constexpr uint64_t kKeepBackedPages = (uint64_t(256) << 20) / kPageBytes;
 constexpr uint64_t kCheckMemoryBytes = uint64_t(4) << 20;
 constexpr uint64_t kMemoryMargin = uint64_t(128) << 20;
 
@@ -36,7 +24,6 @@ uint64_t pages_for(uint64_t bytes) {
   return bytes == 0 ? 1 : (bytes + kPageBytes - 1) / kPageBytes;
 }
 uint64_t align_page(uint64_t bytes) { return pages_for(bytes) * kPageBytes; }
-int class_of(uint64_t pages) { return 63 - __builtin_clzll(pages); }
 
 std::string human(uint64_t bytes) {
   char text[64];
@@ -51,24 +38,6 @@ std::string human(uint64_t bytes) {
 
 Heap& heap() { return the_heap; }
 bool heap_exists() { return exists; }
-
-// The heap's guard for the length of a scope; repairs after a takeover.
-class HeapSection {
-public:
-  explicit HeapSection(Heap& h, const Wait& wait = Wait()) : header_(h.header()) {
-    Status s = lock_guard(header_.guard, wait);
-    held_ = s == Status::Ok || s == Status::OwnerDied;
-    if (s == Status::OwnerDied) h.rebuild();
-  }
-  ~HeapSection() {
-    if (held_) unlock_guard(header_.guard);
-  }
-  bool held() const { return held_; }
-
-private:
-  HeapHeader& header_;
-  bool held_;
-};
 
 void Heap::create(uint64_t bytes) {
   if (exists) return;
@@ -139,144 +108,6 @@ void Heap::map(int fd, uint64_t bytes) {
   base_ = static_cast<uint8_t*>(p);
   fd_ = fd;
   cores_ = platform::cpu_count();
-}
-
-// --- free runs -------------------------------------------------------------------------------
-
-// backed: all of its pages exist. warm: so many of them may exist (at least as many as do).
-void Heap::list_add(uint64_t page, uint64_t pages, bool backed, uint64_t warm) {
-  HeapHeader& h = header();
-  int c = class_of(pages);
-  BlockRecord& r = records_[page];
-  r.bytes = warm;
-  r.next_free = h.free_head[c];
-  r.previous_free = 0;
-  r.backed = backed;
-  if (r.next_free) records_[r.next_free].previous_free = uint32_t(page);
-  h.free_head[c] = uint32_t(page);
-  if (pages > 1) put(runs_[page + pages - 1], run(kFreeEnd, page));
-  put(runs_[page], run(kFree, pages));
-  h.free_backed_pages += warm;
-}
-
-void Heap::list_remove(uint64_t page, uint64_t pages) {
-  HeapHeader& h = header();
-  BlockRecord& r = records_[page];
-  if (r.previous_free) records_[r.previous_free].next_free = r.next_free;
-  else h.free_head[class_of(pages)] = r.next_free;
-  if (r.next_free) records_[r.next_free].previous_free = r.previous_free;
-  h.free_backed_pages -= r.bytes;
-}
-
-uint64_t Heap::take_run(uint64_t pages, bool* backed) {
-  HeapHeader& h = header();
-  for (int c = class_of(pages); c < int(kSizeClasses); ++c) {
-    int tries = 32; // in the first class runs may be too short
-    for (uint64_t p = h.free_head[c]; p != 0 && tries-- > 0; p = records_[p].next_free) {
-      uint64_t have = run_value(runs_[p]);
-      if (have < pages) continue;
-      *backed = records_[p].backed;
-      list_remove(p, have);
-      if (have > pages)
-        list_add(p + pages, have - pages, *backed, std::min(records_[p].bytes, have - pages));
-      return p;
-    }
-  }
-  if (h.high_water + pages > h.pages) return 0;
-  uint64_t p = h.high_water;
-  put(h.high_water, p + pages);
-  *backed = false;
-  return p;
-}
-
-void Heap::give_run(uint64_t page, uint64_t pages, bool backed, uint64_t warm) {
-  HeapHeader& h = header();
-  if (page > h.first_page) { // the run before it
-    uint64_t v = runs_[page - 1];
-    uint64_t first = 0;
-    if (run_kind(v) == kFreeEnd) first = run_value(v);
-    else if (run_kind(v) == kFree && run_value(v) == 1) first = page - 1;
-    if (first) {
-      bool b = records_[first].backed;
-      list_remove(first, page - first);
-      backed = backed && b;
-      warm += records_[first].bytes;
-      pages += page - first;
-      put(runs_[page], run(kUnused, 0));
-      page = first;
-    }
-  }
-  if (page + pages < h.high_water && run_kind(runs_[page + pages]) == kFree) { // the run after it
-    uint64_t next = page + pages, n = run_value(runs_[next]);
-    bool b = records_[next].backed;
-    list_remove(next, n);
-    backed = backed && b;
-    warm += records_[next].bytes;
-    put(runs_[next], run(kUnused, 0));
-    pages += n;
-  }
-  list_add(page, pages, backed, warm);
-}
-
-template <class F> void Heap::each_used(F f) {
-  HeapHeader& h = header();
-  for (uint64_t p = h.first_page; p < h.high_water;) {
-    uint64_t v = __atomic_load_n(&runs_[p], __ATOMIC_ACQUIRE), n = run_value(v);
-    switch (run_kind(v)) {
-    case kUsed:
-      f(p, n);
-      p += n;
-      break;
-    case kFree:
-      p += n;
-      break;
-    default:
-      ++p;
-    }
-  }
-}
-
-void Heap::rebuild() {
-  HeapHeader& h = header();
-  std::memset(h.free_head, 0, sizeof h.free_head);
-  h.used_pages = h.free_backed_pages = 0;
-  // (1) A torn split or merge may leave free words that overlap: only used runs are believed.
-  uint64_t free_from = h.first_page;
-  auto close_gap = [&](uint64_t to) {
-    if (to > free_from) list_add(free_from, to - free_from, false, to - free_from);
-  };
-  uint64_t p = h.first_page;
-  while (p < h.high_water) {
-    uint64_t v = runs_[p];
-    if (run_kind(v) != kUsed) {
-      put(runs_[p], run(kUnused, 0));
-      ++p;
-      continue;
-    }
-    close_gap(p);
-    uint64_t n = run_value(v);
-    h.used_pages += n;
-    BlockRecord& r = records_[p];
-    r.pins = 0;
-    r.first_child = r.next_sibling = r.previous_sibling = 0;
-    r.doomed = false;
-    p += n;
-    free_from = p;
-  }
-  close_gap(h.high_water);
-  // (2) Children and pins, from the parents' and the sealed blocks' own words.
-  each_used([&](uint64_t page, uint64_t) {
-    BlockRecord& r = records_[page];
-    if (r.parent && run_kind(runs_[r.parent]) == kUsed) link_child(page, r.parent);
-    else r.parent = 0; // never between: our own death here would orphan a child that is needed
-    if (!r.sealed) return;
-    const Reference* refs = at<Reference>(page * kPageBytes + r.references);
-    for (uint32_t i = 0; i < r.reference_count; ++i)
-      if (run_kind(runs_[refs[i].page]) == kUsed && records_[refs[i].page].serial == refs[i].serial)
-        ++records_[refs[i].page].pins;
-  });
-  // (3) What the dead owner was about to free.
-  each_used([&](uint64_t page, uint64_t) { release(page); });
 }
 
 // --- blocks ----------------------------------------------------------------------------------
@@ -474,41 +305,6 @@ int Heap::holders(uint64_t block, Token but, Token* out, int room) {
       if (n < room) out[n++] = make_token(slot, s.generation);
     }
   return n;
-}
-
-void Heap::trim() {
-  // Largest first: take a free run as a block of ours, punch it outside the guard, give it back.
-  for (int c = int(kSizeClasses) - 1; c >= 8; --c) { // 1 MiB and more
-    uint64_t page = 0, pages = 0;
-    {
-      HeapSection section(*this);
-      HeapHeader& h = header();
-      if (h.free_backed_pages <= kKeepBackedPages / 2) return;
-      for (uint64_t p = h.free_head[c]; p; p = records_[p].next_free)
-        if (records_[p].bytes) { // may hold memory
-          page = p;
-          break;
-        }
-      if (!page) continue;
-      pages = run_value(runs_[page]);
-      list_remove(page, pages);
-      BlockRecord& r = records_[page];
-      std::memset(static_cast<void*>(&r), 0, sizeof r);
-      r.serial = h.next_serial++;
-      r.kind = Kind::Bytes;
-      r.holders[slot_of(self()) / 64] = uint64_t(1) << (slot_of(self()) % 64);
-      h.used_pages += pages;
-      if (pages > 1) put(runs_[page + pages - 1], run(kUsedEnd, page));
-      put(runs_[page], run(kUsed, pages));
-    }
-    platform::punch_memory(fd_, page * kPageBytes, pages * kPageBytes);
-    HeapSection section(*this);
-    records_[page].holders[slot_of(self()) / 64] = 0;
-    header().used_pages -= pages;
-    put(runs_[page], run(kUnused, 0));
-    give_run(page, pages, false, 0);
-    ++c; // the same class again
-  }
 }
 
 // --- participants ----------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 // death leaves in it. Shared memory holds offsets, never pointers: each process maps it elsewhere.
 //
 //   page 0 ..            HeapHeader (with the participants)
-//   runs_offset          uint64_t run[pages]      what each page is (see heap.cpp)
+//   runs_offset          uint64_t run[pages]      what each page is (see heap_runs.cpp)
 //   records_offset       BlockRecord record[pages] one per block, at the index of its first page
 //   first_page ..        the blocks
 #pragma once
@@ -171,7 +171,6 @@ struct QueueShared {
   GuardWord guard;
   uint64_t head;               // first segment, 0: none
   uint64_t tail;               // last segment
-  uint64_t spare;              // an empty common segment kept for the next put
   uint64_t arriving;           // a segment being linked
   uint64_t leaving;            // a segment being unlinked
   uint64_t max_items;          // 0: unbounded; by the creator

@@ -1,0 +1,56 @@
+// What heap.cpp (blocks) and heap_runs.cpp (pages) share.
+#pragma once
+
+#include "guard.h"
+#include "heap.h"
+
+namespace mp {
+
+enum RunKind : uint64_t { kUnused = 0, kUsed = 1, kUsedEnd = 2, kFree = 3, kFreeEnd = 4 };
+inline uint64_t run(RunKind k, uint64_t value) { return value << 3 | k; }
+inline RunKind run_kind(uint64_t v) { return RunKind(v & 7); }
+inline uint64_t run_value(uint64_t v) { return v >> 3; }
+
+// The words are read by rebuild() in another process after a death: stored whole, in program order.
+inline void put(uint64_t& word, uint64_t v) { __atomic_store_n(&word, v, __ATOMIC_RELEASE); }
+
+constexpr uint64_t kKeepBackedPages = (uint64_t(256) << 20) / kPageBytes;
+
+// The heap's guard for the length of a scope; repairs after a takeover.
+class HeapSection {
+public:
+  explicit HeapSection(Heap& h, const Wait& wait = Wait()) : header_(h.header()) {
+    Status s = lock_guard(header_.guard, wait);
+    held_ = s == Status::Ok || s == Status::OwnerDied;
+    if (s == Status::OwnerDied) h.rebuild();
+  }
+  ~HeapSection() {
+    if (held_) unlock_guard(header_.guard);
+  }
+  bool held() const { return held_; }
+
+private:
+  HeapHeader& header_;
+  bool held_;
+};
+
+// Calls f(page, pages) for every used run. Under the guard.
+template <class F> void Heap::each_used(F f) {
+  HeapHeader& h = header();
+  for (uint64_t p = h.first_page; p < h.high_water;) {
+    uint64_t v = __atomic_load_n(&runs_[p], __ATOMIC_ACQUIRE), n = run_value(v);
+    switch (run_kind(v)) {
+    case kUsed:
+      f(p, n);
+      p += n;
+      break;
+    case kFree:
+      p += n;
+      break;
+    default:
+      ++p;
+    }
+  }
+}
+
+} // namespace mp
