@@ -83,7 +83,8 @@ test_that("children that package parallel forks take locks, collect garbage, qui
       check("heap", multiprocessing:::heap_check()$problem == "")
     }
     check("process", process$is_alive())
-    after <- blocks()
+    until <- Sys.time() + 10 # the last of the dead are swept
+    while ((after <- blocks()) > before && Sys.time() < until) pool$map(identity, 1)
     ends[[2]]$send(NULL)
     process$join(5)
     check("process over", identical(process$exitcode, 0L))
@@ -92,7 +93,7 @@ test_that("children that package parallel forks take locks, collect garbage, qui
     list(wrong = wrong, before = before, after = after)
   }, list(n = rounds(100, 10)), timeout = 300)
   expect_identical(seen$wrong, character())
-  expect_lte(seen$after, seen$before + 1)
+  expect_lte(seen$after, seen$before)
 })
 
 test_that("a child of package parallel that quits as an R does harms neither locks nor pools", {

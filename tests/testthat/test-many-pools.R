@@ -82,7 +82,11 @@ test_that("a thousand jobs on one pool leave nothing", {
   for (k in 1:100) error_of(pool$map(function(i) stop(i), 1:4))
   pool$map(function(i) i, 1:20)
   expect_identical(footprint()[c("descriptors", "children", "threads")], before[c("descriptors", "children", "threads")])
-  expect_lte(footprint()$blocks, before$blocks + 1)
+  # a worker may look at the last job a moment longer; the pool frees it when it is asked the next time
+  expect_true(wait_until(function() {
+    pool$status()
+    footprint()$blocks <= before$blocks + 1
+  }))
 })
 
 test_that("a session that made no use of the package has no heap", {
