@@ -1,7 +1,9 @@
 # What the tests of processes share: rounds, conditions to wait for, what /proc says of a process, and other Rs.
 
 # `make soak` runs many rounds of what an ordinary run does a few times
-rounds <- function(soak, otherwise) if (identical(Sys.getenv("MULTIPROCESSING_SOAK"), "1")) soak else otherwise
+soaking <- function() identical(Sys.getenv("MULTIPROCESSING_SOAK"), "1")
+
+rounds <- function(soak, otherwise) if (soaking()) soak else otherwise
 
 now <- function() as.numeric(Sys.time())
 
@@ -43,6 +45,12 @@ expect_classed_error <- function(expr, class, text = NULL) {
 
 # Nearly all in time, and none lost: a busy machine may keep a process that is ready from running for a while
 expect_prompt <- function(seconds, limit = 0.1) {
+  if (soaking()) {
+    message(sprintf(
+      "%d rounds: half within %.1f ms, 99%% within %.1f ms, all within %.1f ms", length(seconds),
+      1000 * stats::median(seconds), 1000 * stats::quantile(seconds, 0.99), 1000 * max(seconds)
+    ))
+  }
   testthat::expect_lte(stats::quantile(seconds, 0.9, names = FALSE), limit)
   testthat::expect_lte(max(seconds), 10 * limit)
 }

@@ -161,7 +161,7 @@ test_that("more processes than the system gives descriptors for is an error, and
 
 test_that("more processes than a session has places for is an error, and the session goes on", {
   skip_on_cran()
-  skip_if(rounds(TRUE, FALSE) == FALSE, "a thousand processes: make soak")
+  skip_if_not(soaking(), "a thousand processes: make soak")
   seen <- in_background_r(start_until_refused, list(1100), timeout = 300)
   expect_true(all(c("ProcessError", "multiprocessing_error") %in% seen$failure))
   expect_match(seen$message, "running processes already")

@@ -44,7 +44,6 @@ expect_interruptible <- function(n, setup, body, check, longest = 0.03) {
   }
   testthat::expect_length(latency, n)
   expect_prompt(latency)
-  if (nzchar(Sys.getenv("MULTIPROCESSING_SOAK"))) message(sprintf("slowest of %d interrupts: %.1f ms", n, 1000 * max(latency)))
   invisible(latency)
 }
 
