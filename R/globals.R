@@ -2,7 +2,7 @@
 # values, and attached packages.
 
 needs_cache <- new.env(parent = emptyenv())
-needs_cache$entries <- list() # list(fun, names), the latest first
+needs_cache$entries <- list() # list(body, formals, names), the latest first
 needs_cache$limit <- 16L
 
 # `values`: functions and data that travel. `fresh`: the other side is a new R, so everything is needed.
@@ -28,26 +28,32 @@ globals_of <- function(values) {
   found
 }
 
-# Names that a function may look up in the global environment; its code is analysed once.
+# Names that a function may look up in the global environment
 global_names <- function(fun) {
-  for (entry in needs_cache$entries) if (identical(entry$fun, fun)) {
-    return(entry$names)
-  }
   if (is.primitive(fun) || !reaches_global(environment(fun))) {
     return(character())
   }
-  names <- tryCatch(
-    globals::findGlobals(fun, method = "ordered", dotdotdot = "ignore", trace = FALSE),
-    error = function(e) codetools_globals(fun)
-  )
+  names <- free_names(fun)
   local <- environment(fun)
-  inner <- character()
-  while (!identical(local, globalenv()) && !identical(local, emptyenv())) {
-    inner <- c(inner, ls(local, all.names = TRUE, sorted = FALSE))
+  while (!identical(local, globalenv())) {
+    names <- setdiff(names, ls(local, all.names = TRUE, sorted = FALSE))
     local <- parent.env(local)
   }
-  names <- setdiff(unique(names), inner)
-  needs_cache$entries <- utils::head(c(list(list(fun = fun, names = names)), needs_cache$entries), needs_cache$limit)
+  names
+}
+
+# Code is analysed once; its environment is not kept, what lies there may be large.
+free_names <- function(fun) {
+  body <- body(fun)
+  for (entry in needs_cache$entries) if (identical(entry$body, body) && identical(entry$formals, formals(fun))) {
+    return(entry$names)
+  }
+  names <- tryCatch(
+    unique(globals::findGlobals(fun, method = "ordered", dotdotdot = "ignore", trace = FALSE)),
+    error = function(e) codetools_globals(fun)
+  )
+  entry <- list(body = body, formals = formals(fun), names = names)
+  needs_cache$entries <- utils::head(c(list(entry), needs_cache$entries), needs_cache$limit)
   names
 }
 

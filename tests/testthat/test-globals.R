@@ -109,6 +109,32 @@ test_that("locks and queues in the global environment are the same objects in wo
   expect_false(mp_lock$locked())
 })
 
+test_that("a function that was mapped is not kept, nor what lies in its environment", {
+  pool <- local_pool(1)
+  gone <- FALSE
+  map_local <- in_global(function(pool, note) {
+    large <- new.env()
+    reg.finalizer(large, function(e) note())
+    pool$map(function(i) i + 1, 1:3)
+  })
+  expect_identical(map_local(pool, function() gone <<- TRUE), list(2, 3, 4))
+  pool$map(identity, 1)
+  gc()
+  gc()
+  expect_true(gone)
+})
+
+test_that("a variable that becomes local hides the global one", {
+  pool <- local_pool(1)
+  set_global(mp_value = "global")
+  make <- in_global(function(hide) {
+    if (hide) mp_value <- "local"
+    function(i) mp_value
+  })
+  expect_identical(pool$map(make(FALSE), 1), list("global"))
+  expect_identical(pool$map(make(TRUE), 1), list("local"))
+})
+
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
