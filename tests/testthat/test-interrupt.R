@@ -19,12 +19,8 @@ interrupted_session <- function(setup, body, check) {
   }, list(setup, body, check), stdout = "|", stderr = tempfile())
 }
 
-# As a terminal does: Ctrl-C goes to the whole process group
-interrupt_group <- function(pid) {
-  group <- as.integer(strsplit(sub("^.*\\) ", "", readLines(sprintf("/proc/%d/stat", pid))), " ")[[1]][3])
-  testthat::expect_identical(group, pid)
-  system(paste("kill -INT", -group))
-}
+# Ctrl-C of a terminal goes to every process of the foreground group
+group_of <- function(pid) c(pid, children_of(pid))
 
 # Every second time to that process alone
 expect_interruptible <- function(n, setup, body, check, longest = 0.03) {
@@ -35,8 +31,9 @@ expect_interruptible <- function(n, setup, body, check, longest = 0.03) {
   for (k in seq_len(n)) {
     testthat::expect_identical(next_line(session), "inside")
     random_moment(longest)
+    targets <- if (k %% 2) pid else group_of(pid)
     sent <- now()
-    if (k %% 2) tools::pskill(pid, tools::SIGINT) else interrupt_group(pid)
+    tools::pskill(targets, tools::SIGINT)
     line <- strsplit(next_line(session), "|", fixed = TRUE)[[1]]
     if (length(line) < 2) break
     latency[k] <- as.numeric(line[1]) - sent
