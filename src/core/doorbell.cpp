@@ -131,6 +131,10 @@ void forget_waiter(WaiterMask& mask, uint32_t slot) {
 
 namespace {
 
+// Ticks are counted over all waits of a process: many short ones, too, let a Ctrl-C in. (A signal alone does not end a
+// sleep: R's handlers restart system calls.)
+thread_local int64_t tick_due = 0;
+
 bool alone_on(uint32_t cpu) {
   HeapHeader& h = heap().header();
   uint32_t top = h.top_slot.load(std::memory_order_relaxed), me = slot_of(self());
@@ -215,7 +219,8 @@ Status Waiter::sleep(uint32_t bell) {
   std::atomic<uint32_t>& door = participant(self()).doorbell;
   int64_t start = platform::now_ns();
   if (start >= wait_.deadline) return Status::Timeout;
-  if (next_tick_ == 0) next_tick_ = start + wait_.tick_ns;
+  if (next_tick_ == 0)
+    next_tick_ = wait_.tick ? std::min(tick_due, start + wait_.tick_ns) : start + wait_.tick_ns;
 
   bool rung = false;
   if (worth_spinning()) {
@@ -237,6 +242,7 @@ Status Waiter::sleep(uint32_t bell) {
   }
   if (now >= next_tick_) {
     next_tick_ = now + wait_.tick_ns;
+    if (wait_.tick) tick_due = next_tick_;
     reap();
   }
   return Status::Ok;
