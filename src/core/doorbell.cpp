@@ -131,8 +131,8 @@ void forget_waiter(WaiterMask& mask, uint32_t slot) {
 
 namespace {
 
-// Ticks are counted over all waits of a process: many short ones, too, let a Ctrl-C in. (A signal alone does not end a
-// sleep: R's handlers restart system calls.)
+// Ticks are counted over all waits of a process: many short ones, too, let a Ctrl-C in. (A signal
+// alone does not end a sleep: R's handlers restart system calls.)
 thread_local int64_t tick_due = 0;
 
 bool alone_on(uint32_t cpu) {

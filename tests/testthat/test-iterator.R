@@ -46,7 +46,14 @@ test_that("an element that fails gives its error in its place, and the iterator 
   e <- expect_classed_error(it$next_value(), "TaskError", "two")
   expect_identical(e$index, 2L)
   expect_identical(it$next_value(), 3L)
-  lazy <- pool$imap(function(i) if (i == 2) stop("two") else i, iterators::iter(1:3))
+  left <- 1:3
+  source <- function() {
+    if (!length(left)) stop("StopIteration")
+    one <- left[1]
+    left <<- left[-1]
+    one
+  }
+  lazy <- pool$imap(function(i) if (i == 2) stop("two") else i, source)
   expect_identical(lazy$next_value(), 1L)
   e <- expect_classed_error(lazy$next_value(), "TaskError")
   expect_identical(e$index, 2L)

@@ -256,11 +256,10 @@ test_that("a pool's handle in another process cannot be used there", {
 
 test_that("warnings and messages of tasks appear here", {
   pool <- local_pool(1)
-  said <- capture.output(pool$map(function(i) {
+  said <- capture.output(type = "message", invisible(pool$map(function(i) {
     message("note ", i)
     warning("careful")
-    i
-  }, 1), type = "message")
+  }, 1)))
   expect_match(said, "note 1", all = FALSE)
   expect_match(said, "careful", all = FALSE)
 })
