@@ -23,7 +23,7 @@ fork_map <- function(X, FUN, dots = list(), chunks, cores, before = NULL, silent
     )
     list(what = as.call(list(fork_map_worker, what)), spawn = FALSE, silent = isTRUE(silent))
   }
-  ptr <- pool_create(lanes, start)
+  ptr <- pool_create(lanes, start, FALSE)
   done <- FALSE
   on.exit(if (done) pool_terminate(ptr) else fork_map_cleanup(ptr, cleanup))
   sizes <- lengths(chunks)

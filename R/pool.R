@@ -103,9 +103,9 @@ PoolHandle <- R6::R6Class("Pool",
     starmap_async = function(func, iterable, chunksize = NULL, ..., callback = NULL, error_callback = NULL) {
       async_result(self, private, pool_map(private, sys.call(), func, iterable, chunksize, list(), TRUE, ...), callback, error_callback)
     },
-    apply = function(func, args = list()) job_value(pool_apply(private, func, args)),
+    apply = function(func, args = list()) pool_apply(private, func, args),
     apply_async = function(func, args = list(), callback = NULL, error_callback = NULL) {
-      async_result(self, private, pool_apply(private, func, args), callback, error_callback)
+      async_result(self, private, pool_single(private, func, args), callback, error_callback)
     },
     imap = function(func, iterable, chunksize = 1L) pool_imap(self, private, sys.call(), func, iterable, chunksize, TRUE),
     imap_unordered = function(func, iterable, chunksize = 1L) {
@@ -128,7 +128,8 @@ pool_open <- function(private, settings) {
   private$settings <- settings
   private$pending <- new.env(parent = emptyenv())
   private$attached <- attached_packages()
-  private$ptr <- pool_create(settings$processes, function(lane) worker_start(private, lane))
+  plain <- settings$options$retries == 0L && is.null(settings$options$task_timeout) && is.null(settings$options$seed)
+  private$ptr <- pool_create(settings$processes, function(lane) worker_start(private, lane), plain)
   started <- FALSE
   on.exit(if (!started) pool_terminate(private$ptr)) # the system allows only some of them: none stays
   pool_start(private$ptr)
@@ -217,6 +218,16 @@ check_seed <- function(seed) {
 # --- jobs ---
 
 pool_apply <- function(private, func, args) {
+  taken <- pool_call(private$ptr, func, args)
+  if (is.null(taken)) {
+    return(job_value(pool_single(private, func, args)))
+  }
+  if (length(private$pending)) deliver_callbacks(private)
+  if (length(taken) == 2L) stop(single_failure(taken[[2L]]))
+  taken[[1L]]
+}
+
+pool_single <- function(private, func, args) {
   check_function(func, "func")
   check_list(args, "args")
   options <- private$settings$options

@@ -10,34 +10,35 @@ Rcpp::Rostream<true>&  Rcpp::Rcout = Rcpp::Rcpp_cout_get();
 Rcpp::Rostream<false>& Rcpp::Rcerr = Rcpp::Rcpp_cerr_get();
 #endif
 
-// pool_create
-SEXP pool_create(int workers, SEXP start);
-RcppExport SEXP _multiprocessing_pool_create(SEXP workersSEXP, SEXP startSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< int >::type workers(workersSEXP);
-    Rcpp::traits::input_parameter< SEXP >::type start(startSEXP);
-    rcpp_result_gen = Rcpp::wrap(pool_create(workers, start));
-    return rcpp_result_gen;
-END_RCPP
-}
-// pool_handle
-SEXP pool_handle(SEXP pool);
-RcppExport SEXP _multiprocessing_pool_handle(SEXP poolSEXP) {
+// pool_submit
+int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, Rcpp::NumericVector chunks, Rcpp::IntegerVector places, int retries, double task_timeout, bool each);
+RcppExport SEXP _multiprocessing_pool_submit(SEXP poolSEXP, SEXP funSEXP, SEXP bodySEXP, SEXP iterableSEXP, SEXP countSEXP, SEXP chunksSEXP, SEXP placesSEXP, SEXP retriesSEXP, SEXP task_timeoutSEXP, SEXP eachSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
-    rcpp_result_gen = Rcpp::wrap(pool_handle(pool));
+    Rcpp::traits::input_parameter< SEXP >::type fun(funSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type body(bodySEXP);
+    Rcpp::traits::input_parameter< SEXP >::type iterable(iterableSEXP);
+    Rcpp::traits::input_parameter< double >::type count(countSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type chunks(chunksSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type places(placesSEXP);
+    Rcpp::traits::input_parameter< int >::type retries(retriesSEXP);
+    Rcpp::traits::input_parameter< double >::type task_timeout(task_timeoutSEXP);
+    Rcpp::traits::input_parameter< bool >::type each(eachSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_submit(pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each));
     return rcpp_result_gen;
 END_RCPP
 }
-// pool_start
-void pool_start(SEXP pool);
-RcppExport SEXP _multiprocessing_pool_start(SEXP poolSEXP) {
+// pool_call
+SEXP pool_call(SEXP pool, SEXP fun, SEXP args);
+RcppExport SEXP _multiprocessing_pool_call(SEXP poolSEXP, SEXP funSEXP, SEXP argsSEXP) {
 BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
-    pool_start(pool);
-    return R_NilValue;
+    Rcpp::traits::input_parameter< SEXP >::type fun(funSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type args(argsSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_call(pool, fun, args));
+    return rcpp_result_gen;
 END_RCPP
 }
 // pool_abandon
@@ -58,25 +59,6 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
     Rcpp::traits::input_parameter< int >::type id(idSEXP);
     rcpp_result_gen = Rcpp::wrap(pool_peek(pool, id));
-    return rcpp_result_gen;
-END_RCPP
-}
-// pool_submit
-int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, Rcpp::NumericVector chunks, Rcpp::IntegerVector places, int retries, double task_timeout, bool each);
-RcppExport SEXP _multiprocessing_pool_submit(SEXP poolSEXP, SEXP funSEXP, SEXP bodySEXP, SEXP iterableSEXP, SEXP countSEXP, SEXP chunksSEXP, SEXP placesSEXP, SEXP retriesSEXP, SEXP task_timeoutSEXP, SEXP eachSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
-    Rcpp::traits::input_parameter< SEXP >::type fun(funSEXP);
-    Rcpp::traits::input_parameter< SEXP >::type body(bodySEXP);
-    Rcpp::traits::input_parameter< SEXP >::type iterable(iterableSEXP);
-    Rcpp::traits::input_parameter< double >::type count(countSEXP);
-    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type chunks(chunksSEXP);
-    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type places(placesSEXP);
-    Rcpp::traits::input_parameter< int >::type retries(retriesSEXP);
-    Rcpp::traits::input_parameter< double >::type task_timeout(task_timeoutSEXP);
-    Rcpp::traits::input_parameter< bool >::type each(eachSEXP);
-    rcpp_result_gen = Rcpp::wrap(pool_submit(pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -170,6 +152,37 @@ BEGIN_RCPP
     return R_NilValue;
 END_RCPP
 }
+// pool_create
+SEXP pool_create(int workers, SEXP start, bool plain);
+RcppExport SEXP _multiprocessing_pool_create(SEXP workersSEXP, SEXP startSEXP, SEXP plainSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< int >::type workers(workersSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type start(startSEXP);
+    Rcpp::traits::input_parameter< bool >::type plain(plainSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_create(workers, start, plain));
+    return rcpp_result_gen;
+END_RCPP
+}
+// pool_handle
+SEXP pool_handle(SEXP pool);
+RcppExport SEXP _multiprocessing_pool_handle(SEXP poolSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_handle(pool));
+    return rcpp_result_gen;
+END_RCPP
+}
+// pool_start
+void pool_start(SEXP pool);
+RcppExport SEXP _multiprocessing_pool_start(SEXP poolSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
+    pool_start(pool);
+    return R_NilValue;
+END_RCPP
+}
 // pool_attend
 void pool_attend(SEXP pool);
 RcppExport SEXP _multiprocessing_pool_attend(SEXP poolSEXP) {
@@ -225,18 +238,6 @@ BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
     rcpp_result_gen = Rcpp::wrap(pool_state(pool));
-    return rcpp_result_gen;
-END_RCPP
-}
-// wait_any
-Rcpp::LogicalVector wait_any(Rcpp::List items, Rcpp::CharacterVector kinds, SEXP timeout);
-RcppExport SEXP _multiprocessing_wait_any(SEXP itemsSEXP, SEXP kindsSEXP, SEXP timeoutSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< Rcpp::List >::type items(itemsSEXP);
-    Rcpp::traits::input_parameter< Rcpp::CharacterVector >::type kinds(kindsSEXP);
-    Rcpp::traits::input_parameter< SEXP >::type timeout(timeoutSEXP);
-    rcpp_result_gen = Rcpp::wrap(wait_any(items, kinds, timeout));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -627,6 +628,18 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// wait_any
+Rcpp::LogicalVector wait_any(Rcpp::List items, Rcpp::CharacterVector kinds, SEXP timeout);
+RcppExport SEXP _multiprocessing_wait_any(SEXP itemsSEXP, SEXP kindsSEXP, SEXP timeoutSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type items(itemsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::CharacterVector >::type kinds(kindsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type timeout(timeoutSEXP);
+    rcpp_result_gen = Rcpp::wrap(wait_any(items, kinds, timeout));
+    return rcpp_result_gen;
+END_RCPP
+}
 // worker_begin
 void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited);
 RcppExport SEXP _multiprocessing_worker_begin(SEXP poolSEXP, SEXP laneSEXP, SEXP maxtasksSEXP, SEXP inheritedSEXP) {
@@ -659,12 +672,10 @@ END_RCPP
 }
 
 static const R_CallMethodDef CallEntries[] = {
-    {"_multiprocessing_pool_create", (DL_FUNC) &_multiprocessing_pool_create, 2},
-    {"_multiprocessing_pool_handle", (DL_FUNC) &_multiprocessing_pool_handle, 1},
-    {"_multiprocessing_pool_start", (DL_FUNC) &_multiprocessing_pool_start, 1},
+    {"_multiprocessing_pool_submit", (DL_FUNC) &_multiprocessing_pool_submit, 10},
+    {"_multiprocessing_pool_call", (DL_FUNC) &_multiprocessing_pool_call, 3},
     {"_multiprocessing_pool_abandon", (DL_FUNC) &_multiprocessing_pool_abandon, 2},
     {"_multiprocessing_pool_peek", (DL_FUNC) &_multiprocessing_pool_peek, 2},
-    {"_multiprocessing_pool_submit", (DL_FUNC) &_multiprocessing_pool_submit, 10},
     {"_multiprocessing_pool_wait", (DL_FUNC) &_multiprocessing_pool_wait, 3},
     {"_multiprocessing_pool_wait_failure", (DL_FUNC) &_multiprocessing_pool_wait_failure, 2},
     {"_multiprocessing_pool_take", (DL_FUNC) &_multiprocessing_pool_take, 2},
@@ -673,13 +684,15 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_pool_progress", (DL_FUNC) &_multiprocessing_pool_progress, 2},
     {"_multiprocessing_pool_cancel", (DL_FUNC) &_multiprocessing_pool_cancel, 2},
     {"_multiprocessing_pool_forget", (DL_FUNC) &_multiprocessing_pool_forget, 2},
+    {"_multiprocessing_pool_create", (DL_FUNC) &_multiprocessing_pool_create, 3},
+    {"_multiprocessing_pool_handle", (DL_FUNC) &_multiprocessing_pool_handle, 1},
+    {"_multiprocessing_pool_start", (DL_FUNC) &_multiprocessing_pool_start, 1},
     {"_multiprocessing_pool_attend", (DL_FUNC) &_multiprocessing_pool_attend, 1},
     {"_multiprocessing_pool_close", (DL_FUNC) &_multiprocessing_pool_close, 1},
     {"_multiprocessing_pool_signal", (DL_FUNC) &_multiprocessing_pool_signal, 2},
     {"_multiprocessing_pool_terminate", (DL_FUNC) &_multiprocessing_pool_terminate, 1},
     {"_multiprocessing_pool_join", (DL_FUNC) &_multiprocessing_pool_join, 2},
     {"_multiprocessing_pool_state", (DL_FUNC) &_multiprocessing_pool_state, 1},
-    {"_multiprocessing_wait_any", (DL_FUNC) &_multiprocessing_wait_any, 3},
     {"_multiprocessing_process_start", (DL_FUNC) &_multiprocessing_process_start, 3},
     {"_multiprocessing_process_pid", (DL_FUNC) &_multiprocessing_process_pid, 1},
     {"_multiprocessing_process_status", (DL_FUNC) &_multiprocessing_process_status, 1},
@@ -719,6 +732,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_connection_recv", (DL_FUNC) &_multiprocessing_connection_recv, 1},
     {"_multiprocessing_connection_poll", (DL_FUNC) &_multiprocessing_connection_poll, 2},
     {"_multiprocessing_connection_directions", (DL_FUNC) &_multiprocessing_connection_directions, 1},
+    {"_multiprocessing_wait_any", (DL_FUNC) &_multiprocessing_wait_any, 3},
     {"_multiprocessing_worker_begin", (DL_FUNC) &_multiprocessing_worker_begin, 4},
     {"_multiprocessing_worker_run", (DL_FUNC) &_multiprocessing_worker_run, 0},
     {"_multiprocessing_worker_fail", (DL_FUNC) &_multiprocessing_worker_fail, 1},

@@ -5,6 +5,7 @@
 #include "core/job_board.h"
 
 #include <deque>
+#include <functional>
 #include <map>
 
 namespace mp::bind {
@@ -32,7 +33,8 @@ struct PoolJob {
 
 class PoolOwner {
 public:
-  PoolOwner(int workers, SEXP start);
+  // `plain`: the pool has no options of its own (retries, task_timeout, seed).
+  PoolOwner(int workers, SEXP start, bool plain);
   ~PoolOwner();
   int submit(std::unique_ptr<PoolJob> job); // its id
   PoolJob& job(int id);
@@ -43,7 +45,7 @@ public:
   void start_all();
   void attend(); // everything that is to be done now; never waits
   // Waits until ready() or the deadline. False: not in time.
-  template <class Ready> bool wait(const Wait& wait, Ready ready);
+  bool wait(const Wait& wait, const std::function<bool()>& ready);
   void cancel(int id);
   void close();
   void terminate();
@@ -51,6 +53,8 @@ public:
   bool closing() const { return closing_; }
   uint64_t block() const { return block_; }
   uint32_t depth() const { return depth_; }
+  // Has no options, and the packages that are attached are those its workers began with.
+  bool simple() const;
   const std::vector<Seat>& seats() const { return seats_; }
   bool is_done(int id) { return jobs_.count(id) == 0 || jobs_[id]->done(); }
   size_t unfinished() const;
@@ -68,6 +72,9 @@ private:
   uint64_t block_ = 0;
   uint32_t depth_;
   SEXP start_; // kept by the pointer that owns this
+  bool plain_;
+  std::vector<SEXP> search_path_; // the environments of attached packages, kept by search_kept_
+  Rcpp::List search_kept_;        // so that none of them makes place for another
   std::vector<Seat> seats_;
   std::map<int, std::unique_ptr<PoolJob>> jobs_;
   std::deque<int> waiting_; // jobs that found the ring full

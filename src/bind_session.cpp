@@ -1,10 +1,10 @@
 #include "bind_session.h"
+#include "r_api.h"
 
 #include "core/job_board.h"
 #include "core/lock.h"
 #include "core/pipe.h"
 
-#include <Rversion.h>
 #include <csignal>
 #include <unordered_map>
 
@@ -38,25 +38,15 @@ SEXP handle_tag() {
   return tag;
 }
 
-SEXP frame_value(SEXP env, const char* name) {
-  SEXP symbol = Rf_install(name);
-#if R_VERSION >= R_Version(4, 5, 0)
-  return R_getVarEx(symbol, env, FALSE, R_NilValue);
-#else
-  SEXP v = Rf_findVarInFrame(env, symbol);
-  return v == R_UnboundValue ? R_NilValue : v;
-#endif
-}
-
 // The pointer inside one of our R6 objects, or the pointer itself; NULL for anything else.
 SEXP pointer_in(SEXP x) {
   if (TYPEOF(x) == EXTPTRSXP) return R_ExternalPtrTag(x) == handle_tag() ? x : R_NilValue;
   if (TYPEOF(x) != ENVSXP || !Rf_inherits(x, "multiprocessing_handle")) return R_NilValue;
-  SEXP enclosure = frame_value(x, ".__enclos_env__");
+  SEXP enclosure = frame_variable(x, Rf_install(".__enclos_env__"));
   if (TYPEOF(enclosure) != ENVSXP) return R_NilValue;
-  SEXP fields = frame_value(enclosure, "private");
+  SEXP fields = frame_variable(enclosure, Rf_install("private"));
   if (TYPEOF(fields) != ENVSXP) return R_NilValue;
-  SEXP p = frame_value(fields, "ptr");
+  SEXP p = frame_variable(fields, Rf_install("ptr"));
   return TYPEOF(p) == EXTPTRSXP && R_ExternalPtrTag(p) == handle_tag() ? p : R_NilValue;
 }
 

@@ -1,4 +1,5 @@
 #include "bind_pool.h"
+#include "r_api.h"
 
 #include <algorithm>
 #include <csignal>
@@ -26,10 +27,23 @@ void drop_block(void* block) { heap().drop(reinterpret_cast<uint64_t>(block)); }
 
 } // namespace
 
-PoolOwner::PoolOwner(int workers, SEXP start)
-    : block_(create_pool(uint32_t(workers))), depth_(fork_depth()), start_(start),
+PoolOwner::PoolOwner(int workers, SEXP start, bool plain)
+    : block_(create_pool(uint32_t(workers))), depth_(fork_depth()), start_(start), plain_(plain),
       seats_(size_t(workers)) {
   keep_block(block_);
+  for (SEXP e = parent_environment(R_GlobalEnv); e != R_BaseEnv; e = parent_environment(e))
+    search_path_.push_back(e);
+  search_kept_ = Rcpp::wrap(std::vector<Rcpp::RObject>(search_path_.begin(), search_path_.end()));
+}
+
+bool PoolOwner::simple() const {
+  if (!plain_) return false;
+  SEXP e = parent_environment(R_GlobalEnv);
+  for (SEXP attached : search_path_) {
+    if (e != attached) return false;
+    e = parent_environment(e);
+  }
+  return e == R_BaseEnv;
 }
 
 PoolOwner::~PoolOwner() {
@@ -294,6 +308,30 @@ bool PoolOwner::joined() {
   for (Seat& s : seats_)
     if (s.child) return false;
   return true;
+}
+
+// One wait for everything that a pool's owner may care about.
+bool PoolOwner::wait(const Wait& limit, const std::function<bool()>& ready) {
+  Wait step = limit;
+  int64_t next_tick = platform::now_ns() + limit.tick_ns;
+  for (;;) {
+    attend();
+    if (ready()) return true;
+    int64_t now = platform::now_ns();
+    if (now >= limit.deadline) return false;
+    if (now >= next_tick) { // whatever keeps us from sleeping, Ctrl-C is seen
+      if (limit.tick(limit.data)) interrupt();
+      next_tick = now + limit.tick_ns;
+    }
+    bool busy = !ghosts_.empty() || !waiting_.empty();
+    for (auto& entry : jobs_) busy = busy || (entry.second->timeout_ns && !entry.second->done());
+    step.deadline = busy ? std::min(limit.deadline, now + 10'000'000) : limit.deadline;
+    Waiter waiter(step);
+    check(waiter.until([&] {
+      for (Token t : tokens()) waiter.watch(t);
+      return news();
+    }));
+  }
 }
 
 } // namespace mp::bind

@@ -1,0 +1,265 @@
+// Jobs of a pool, from the owner's side: submitted, awaited, taken.
+#include "bind_pool.h"
+#include "function_cache.h"
+
+using namespace mp;
+using namespace mp::bind;
+
+namespace {
+
+struct Held { // a block, until the job refers to it
+  uint64_t block = 0;
+  ~Held() {
+    if (block) heap().drop(block);
+  }
+};
+
+// The bytes of what a call of a function needs besides its arguments, see pool_job(): nothing.
+const std::vector<uint8_t>& bare_body() {
+  static const std::vector<uint8_t>& bytes = *new std::vector<uint8_t>([] {
+    Rcpp::List body = Rcpp::List::create(Rcpp::List(), Rcpp::List(), R_NilValue, true, R_NilValue);
+    codec::Encoding e = codec::encode(body);
+    std::vector<uint8_t> b(e.size());
+    e.write(b.data());
+    return b;
+  }());
+  return bytes;
+}
+
+std::unique_ptr<PoolJob> make_job(PoolOwner& owner, uint64_t block, const JobPlan& plan) {
+  auto job = std::make_unique<PoolJob>();
+  job->owner = JobOwner(owner.block(), block);
+  job->each = plan.notify_each;
+  job->values = Rcpp::List(R_xlen_t(plan.count));
+  job->failures = Rcpp::List(R_xlen_t(plan.count));
+  return job;
+}
+
+Rcpp::List take_job(PoolOwner& owner, int id) {
+  PoolJob& j = owner.job(id);
+  Rcpp::List r = Rcpp::List::create(Rcpp::_["values"] = j.values, Rcpp::_["failures"] = j.failures,
+                                    Rcpp::_["failed"] = j.failed > 0);
+  owner.forget(id);
+  return r;
+}
+
+// A job whose caller waits for it: nobody else would cancel it.
+class Awaited {
+public:
+  Awaited(PoolOwner& owner, int id) : owner_(owner), id_(id) {}
+  Awaited(const Awaited&) = delete;
+  Awaited& operator=(const Awaited&) = delete;
+  ~Awaited() {
+    try {
+      owner_.cancel(id_); // nothing, if it was taken
+    } catch (...) { // the heap's guard was not to be had: what is left goes with the pool
+    }
+  }
+
+private:
+  PoolOwner& owner_;
+  int id_;
+};
+
+void await_job(PoolOwner& owner, int id) {
+  owner.wait(wait_for(R_NilValue), [&] { return owner.job(id).done(); });
+  show_output();
+}
+
+} // namespace
+
+// A job. `fun` NULL: the workers inherited it (fork_map). `iterable`: the elements. `chunks`: a
+// size, 0 for guided self-scheduling, or the first positions of each chunk. Returns its id.
+// [[Rcpp::export(rng = false)]]
+int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count,
+                Rcpp::NumericVector chunks, Rcpp::IntegerVector places, int retries,
+                double task_timeout, bool each) {
+  return entry([&] {
+    PoolOwner& owner = pool_of(pool);
+    JobPlan plan;
+    plan.count = uint64_t(count);
+    if (chunks.size() != 1) {
+      for (double c : chunks) plan.starts.push_back(uint64_t(c));
+    } else if (chunks[0] > 0) {
+      plan.starts = equal_chunks(plan.count, uint64_t(chunks[0]));
+    } else {
+      plan.starts = guided_chunks(plan.count, uint32_t(owner.seats().size()));
+    }
+    plan.notify_each = each;
+    plan.timed = task_timeout > 0;
+    // a share for each worker: none draws from another's stream or sees what its share left behind
+    plan.pinned = Rf_isNull(fun) && plan.starts.size() == owner.seats().size() + 1;
+    Held function;
+    if (!Rf_isNull(fun)) {
+      uint64_t block;
+      if (const SentFunction* sent = sent_function(fun)) block = sent->block;
+      else block = function.block = store_function(fun);
+      plan.function = {Heap::page_of(block), heap().serial_of(block)};
+    }
+    codec::Encoding rest = codec::encode(body), input = codec::encode(iterable);
+    std::vector<Reference> refs = references_of(rest.handles()),
+                           more = references_of(input.handles());
+    refs.insert(refs.end(), more.begin(), more.end());
+    plan.body_bytes = rest.size();
+    plan.input_bytes = input.size();
+    plan.references = refs.size();
+    Held unsent{create_job(owner.block(), plan)};
+    rest.write(heap().at(unsent.block + job_at(unsent.block).body.offset));
+    input.write(heap().at(unsent.block + job_at(unsent.block).input.offset));
+    seal_job(unsent.block, refs);
+    auto job = make_job(owner, unsent.block, plan);
+    job->retries = retries;
+    job->timeout_ns = int64_t(task_timeout * 1e9);
+    job->places = Rcpp::as<std::vector<int>>(places);
+    unsent.block = 0;
+    return owner.submit(std::move(job));
+  });
+}
+
+// One call of a function, waited for: list(value) or list(NULL, failure). NULL: it is not a simple
+// one (options, variables or packages that have to be sent), take the long way.
+// [[Rcpp::export(rng = false)]]
+SEXP pool_call(SEXP pool, SEXP fun, SEXP args) {
+  return entry([&]() -> SEXP {
+    PoolOwner& owner = pool_of(pool);
+    if (!owner.simple() || !Rf_isFunction(fun) || TYPEOF(args) != VECSXP || OBJECT(args))
+      return R_NilValue;
+    for (R_xlen_t i = 0; i < Rf_xlength(args); ++i)
+      if (TYPEOF(VECTOR_ELT(args, i)) == CLOSXP) return R_NilValue; // may need variables
+    SentFunction* sent = sent_function(fun);
+    if (!sent || needs_variables(*sent)) return R_NilValue;
+
+    Rcpp::Shield<SEXP> elements(Rf_allocVector(VECSXP, 1));
+    SET_VECTOR_ELT(elements, 0, args);
+    codec::Encoding input = codec::encode(elements);
+    std::vector<Reference> refs = references_of(input.handles());
+    JobPlan plan;
+    plan.count = 1;
+    plan.starts = {0, 1};
+    plan.function = {Heap::page_of(sent->block), heap().serial_of(sent->block)};
+    plan.body_bytes = bare_body().size();
+    plan.input_bytes = input.size();
+    plan.references = refs.size();
+    Held unsent{create_job(owner.block(), plan)};
+    std::copy(bare_body().begin(), bare_body().end(),
+              heap().at(unsent.block + job_at(unsent.block).body.offset));
+    input.write(heap().at(unsent.block + job_at(unsent.block).input.offset));
+    seal_job(unsent.block, refs);
+    auto job = make_job(owner, unsent.block, plan);
+    unsent.block = 0;
+    int id = owner.submit(std::move(job));
+    Awaited guard(owner, id);
+    await_job(owner, id);
+    PoolJob& j = owner.job(id);
+    SEXP failure = j.failures[0];
+    Rcpp::Shield<SEXP> r(Rf_allocVector(VECSXP, failure == R_NilValue ? 1 : 2));
+    SET_VECTOR_ELT(r, 0, j.values[0]);
+    if (failure != R_NilValue) SET_VECTOR_ELT(r, 1, failure);
+    owner.forget(id);
+    return r;
+  });
+}
+
+// Nobody will ask for this job's results any more. Called by R's collector: only takes note.
+// [[Rcpp::export(rng = false)]]
+void pool_abandon(SEXP pool, int id) {
+  if (TYPEOF(pool) == EXTPTRSXP && R_ExternalPtrAddr(pool))
+    static_cast<PoolOwner*>(R_ExternalPtrAddr(pool))->abandon(id);
+}
+
+// What is there of a job so far, as pool_take().
+// [[Rcpp::export(rng = false)]]
+Rcpp::List pool_peek(SEXP pool, int id) {
+  return entry([&] {
+    PoolJob& j = pool_of(pool).job(id);
+    return Rcpp::List::create(Rcpp::_["values"] = j.values, Rcpp::_["failures"] = j.failures);
+  });
+}
+
+// TRUE if the job is done within the time.
+// [[Rcpp::export(rng = false)]]
+bool pool_wait(SEXP pool, int id, SEXP timeout) {
+  return entry([&] {
+    PoolOwner& owner = pool_of(pool);
+    owner.job(id);
+    bool done = owner.wait(wait_for(timeout), [&] { return owner.job(id).done(); });
+    show_output();
+    return done;
+  });
+}
+
+// TRUE as soon as one of the elements failed or all are done.
+// [[Rcpp::export(rng = false)]]
+bool pool_wait_failure(SEXP pool, int id) {
+  return entry([&] {
+    PoolOwner& owner = pool_of(pool);
+    return owner.wait(wait_for(R_NilValue), [&] {
+      PoolJob& j = owner.job(id);
+      if (j.done()) return true;
+      for (int e : j.arrived)
+        if (!Rf_isNull(j.failures[e - 1])) return true;
+      j.arrived.clear();
+      return false;
+    });
+  });
+}
+
+// list(values, failures, failed), and the job is forgotten.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List pool_take(SEXP pool, int id) {
+  return entry([&] { return take_job(pool_of(pool), id); });
+}
+
+// The same after waiting for it.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List pool_result(SEXP pool, int id) {
+  return entry([&] {
+    PoolOwner& owner = pool_of(pool);
+    owner.job(id);
+    await_job(owner, id);
+    return take_job(owner, id);
+  });
+}
+
+// An iterator's next element: list(value, failure); NULL if none came in time. `given` is how many
+// it had before, in order or as they were done. Asking again after a Ctrl-C gives the same one.
+// [[Rcpp::export(rng = false)]]
+SEXP pool_next(SEXP pool, int id, bool ordered, int given, SEXP timeout) {
+  return entry([&]() -> SEXP {
+    PoolOwner& owner = pool_of(pool);
+    owner.job(id);
+    bool got = owner.wait(wait_for(timeout), [&] {
+      PoolJob& j = owner.job(id);
+      return ordered ? j.owner.has(uint64_t(given)) : j.arrived.size() > size_t(given);
+    });
+    show_output();
+    if (!got) return R_NilValue;
+    PoolJob& j = owner.job(id);
+    auto place = [&](int k) { return ordered ? k : j.arrived[size_t(k)] - 1; };
+    if (given > 0) j.values[place(given - 1)] = R_NilValue; // not kept twice
+    int e = place(given);
+    return Rcpp::List::create(SEXP(j.values[e]), SEXP(j.failures[e]));
+  });
+}
+
+// How many elements of the job are done.
+// [[Rcpp::export(rng = false)]]
+double pool_progress(SEXP pool, int id) {
+  return entry([&] {
+    PoolOwner& owner = pool_of(pool);
+    owner.attend();
+    PoolJob& j = owner.job(id);
+    return double(j.owner.settled_count());
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+void pool_cancel(SEXP pool, int id) {
+  entry([&] { pool_of(pool).cancel(id); });
+}
+
+// [[Rcpp::export(rng = false)]]
+void pool_forget(SEXP pool, int id) {
+  entry([&] { pool_of(pool).forget(id); });
+}
+

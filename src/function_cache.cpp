@@ -1,0 +1,76 @@
+#include "function_cache.h"
+
+#include "r_api.h"
+
+#include <cstring>
+
+namespace mp::bind {
+namespace {
+
+constexpr size_t kSentFunctions = 16;
+std::vector<SentFunction>& sent_functions = *new std::vector<SentFunction>; // the latest last
+uint32_t sent_depth = 0;
+
+// A function of the global environment or of a package, or a builtin: it looks up nothing in a
+// frame of its own that somebody may assign to. Source references do not travel.
+bool immutable(SEXP f) {
+  if (TYPEOF(f) != CLOSXP) return true;
+  SEXP env = closure_environment(f);
+  return (env == R_GlobalEnv || R_IsNamespaceEnv(env)) && only_source_references(f);
+}
+
+void forget(SentFunction& f) {
+  R_ReleaseObject(f.function);
+  heap().drop(f.block);
+}
+
+} // namespace
+
+uint64_t store_function(SEXP fun) {
+  codec::Encoding e = codec::encode(fun);
+  std::vector<Reference> refs = references_of(e.handles());
+  uint64_t block = heap().allocate(e.size() + refs.size() * sizeof(Reference), Kind::Bytes, false);
+  e.write(heap().at(block));
+  if (!refs.empty()) {
+    std::memcpy(heap().at(block + e.size()), refs.data(), refs.size() * sizeof(Reference));
+    heap().seal(block, e.size(), uint32_t(refs.size()));
+  }
+  return block;
+}
+
+SentFunction* sent_function(SEXP fun) {
+  if (sent_depth != fork_depth()) { // a fork lets go of blocks that no R object of its own holds
+    for (SentFunction& f : sent_functions) R_ReleaseObject(f.function);
+    sent_functions.clear();
+    sent_depth = fork_depth();
+  }
+  for (SentFunction& f : sent_functions)
+    if (f.function == fun) return &f;
+  if (!immutable(fun)) return nullptr;
+  if (sent_functions.size() == kSentFunctions) {
+    forget(sent_functions.front());
+    sent_functions.erase(sent_functions.begin());
+  }
+  SentFunction f;
+  f.block = store_function(fun);
+  f.function = fun;
+  R_PreserveObject(fun);
+  sent_functions.push_back(f);
+  return &sent_functions.back();
+}
+
+bool needs_variables(SentFunction& sent) {
+  if (!sent.names_known) {
+    Rcpp::Language call("global_names", sent.function);
+    Rcpp::CharacterVector names(Rcpp::Rcpp_fast_eval(call, package_namespace()));
+    sent.names.clear();
+    for (R_xlen_t i = 0; i < names.size(); ++i)
+      sent.names.push_back(Rf_installTrChar(STRING_ELT(names, i)));
+    sent.names_known = true;
+  }
+  for (SEXP name : sent.names)
+    if (R_existsVarInFrame(R_GlobalEnv, name)) return true;
+  return false;
+}
+
+} // namespace mp::bind

@@ -1,0 +1,24 @@
+// Functions that calls sent to workers: a block for each, kept while later calls use the same one.
+#pragma once
+
+#include "bind_session.h"
+
+namespace mp::bind {
+
+struct SentFunction {
+  SEXP function;            // preserved, so that nobody changes it in place
+  uint64_t block;           // held by this process
+  bool names_known = false; // `names` are there
+  std::vector<SEXP> names;  // symbols that it may look up in the global environment
+};
+
+// NULL for a function that may change without our knowing, as its environment may.
+SentFunction* sent_function(SEXP fun);
+
+// Does it use variables of the global environment that exist now, and so travel with it?
+bool needs_variables(SentFunction& sent);
+
+// The function in a block of its own, held by the caller.
+uint64_t store_function(SEXP fun);
+
+} // namespace mp::bind

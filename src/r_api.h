@@ -1,0 +1,40 @@
+// What R offers under other names in its newer versions.
+#pragma once
+
+#include <Rinternals.h>
+#include <Rversion.h>
+
+namespace mp::bind {
+
+inline SEXP closure_environment(SEXP f) {
+#if R_VERSION >= R_Version(4, 5, 0)
+  return R_ClosureEnv(f);
+#else
+  return CLOENV(f);
+#endif
+}
+
+inline SEXP parent_environment(SEXP env) {
+#if R_VERSION >= R_Version(4, 5, 0)
+  return R_ParentEnv(env);
+#else
+  return ENCLOS(env);
+#endif
+}
+
+inline bool only_source_references(SEXP x) {
+  for (SEXP a = ATTRIB(x); a != R_NilValue; a = CDR(a))
+    if (TAG(a) != Rf_install("srcref")) return false;
+  return true;
+}
+
+inline SEXP frame_variable(SEXP env, SEXP symbol) { // R_NilValue: not there
+#if R_VERSION >= R_Version(4, 5, 0)
+  return R_getVarEx(symbol, env, FALSE, R_NilValue);
+#else
+  SEXP v = Rf_findVarInFrame(env, symbol);
+  return v == R_UnboundValue ? R_NilValue : v;
+#endif
+}
+
+} // namespace mp::bind
