@@ -16,11 +16,8 @@ fork_map <- function(X, FUN, dots = list(), chunks, cores, before = NULL, silent
   }
   lanes <- as.integer(max(1L, min(cores, length(chunks))))
   ptr <- NULL
-  start <- function(lane) {
-    what <- list(
-      pool = pool_handle(ptr), lane = lane, frame = frame, name = sprintf("ForkWorker-%d", lane + 1L),
-      parent = list(pid = Sys.getpid(), name = session$name)
-    )
+  start <- function() {
+    what <- list(pool = pool_handle(ptr), frame = frame, parent = list(pid = Sys.getpid(), name = session$name))
     list(what = as.call(list(fork_map_worker, what)), spawn = FALSE, silent = isTRUE(silent))
   }
   ptr <- pool_create(lanes, start, FALSE)
@@ -47,9 +44,9 @@ fork_map_cleanup <- function(ptr, cleanup) {
   session$detached <- c(Filter(function(other) !pool_join(other, 0), session$detached), list(ptr))
 }
 
-fork_map_worker <- function(what) {
-  enter_child(what$name, TRUE, what$parent)
-  worker_begin(what$pool, what$lane, -1L, what$frame)
+fork_map_worker <- function(what, lane) {
+  enter_child(sprintf("ForkWorker-%d", lane + 1L), TRUE, what$parent)
+  worker_begin(what$pool, lane, -1L, what$frame)
   worker_loop()
   0L
 }

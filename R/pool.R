@@ -129,25 +129,26 @@ pool_open <- function(private, settings) {
   private$pending <- new.env(parent = emptyenv())
   private$attached <- attached_packages()
   plain <- settings$options$retries == 0L && is.null(settings$options$task_timeout) && is.null(settings$options$seed)
-  private$ptr <- pool_create(settings$processes, function(lane) worker_start(private, lane), plain)
+  private$ptr <- pool_create(settings$processes, function() worker_start(private), plain)
   started <- FALSE
   on.exit(if (!started) pool_terminate(private$ptr)) # the system allows only some of them: none stays
   pool_start(private$ptr)
   started <- TRUE
 }
 
-# How to start the worker of a lane; called by the binding for new and for replaced ones
-worker_start <- function(private, lane) {
+# How to start workers; called by the binding for the first ones and for those that replace others
+worker_start <- function(private) {
   settings <- private$settings
   what <- list(
-    main = "worker_main", name = sprintf("PoolWorker-%d", lane + 1L), parent = list(pid = Sys.getpid(), name = session$name),
-    pool = pool_handle(private$ptr), lane = lane, maxtasks = settings$maxtasks, inherited = NULL,
+    main = "worker_main", parent = list(pid = Sys.getpid(), name = session$name),
+    pool = pool_handle(private$ptr), maxtasks = settings$maxtasks, inherited = NULL,
     initializer = settings$initializer, initargs = settings$initargs
   )
   if (settings$method == "fork") {
     return(list(what = as.call(list(worker_main, what)), spawn = FALSE, silent = FALSE))
   }
   what$needs <- needs_of(c(settings$initializer, settings$initargs), fresh = TRUE)
+  what$lane <- 0L # the binding fills it in
   list(what = what, spawn = TRUE, silent = FALSE)
 }
 

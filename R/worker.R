@@ -1,6 +1,6 @@
 # What a pool's worker does. Its loop is bind_worker.cpp; here it comes back with what R throws.
-worker_main <- function(what) {
-  enter_child(what$name, TRUE, what$parent)
+worker_main <- function(what, lane = what$lane) {
+  enter_child(sprintf("PoolWorker-%d", lane + 1L), TRUE, what$parent)
   forget_random_state()
   apply_needs(what$needs)
   if (!is.null(what$initializer)) {
@@ -16,7 +16,7 @@ worker_main <- function(what) {
       return(1L)
     }
   }
-  worker_begin(what$pool, what$lane, what$maxtasks, what$inherited)
+  worker_begin(what$pool, lane, what$maxtasks, what$inherited)
   worker_loop()
   finish_child()
   0L

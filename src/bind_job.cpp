@@ -52,7 +52,7 @@ public:
   ~Awaited() {
     try {
       owner_.cancel(id_); // nothing, if it was taken
-    } catch (...) { // the heap's guard was not to be had: what is left goes with the pool
+    } catch (...) {       // the heap's guard was not to be had: what is left goes with the pool
     }
   }
 
@@ -262,4 +262,3 @@ void pool_cancel(SEXP pool, int id) {
 void pool_forget(SEXP pool, int id) {
   entry([&] { pool_of(pool).forget(id); });
 }
-

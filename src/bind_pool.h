@@ -62,7 +62,7 @@ public:
   bool news(); // for a waiter's look: attend() has something to do
 
 private:
-  void start(size_t lane);
+  void start(const std::vector<size_t>& lanes);
   void bury(size_t lane); // a worker is gone
   void collect(PoolJob& job);
   void fail(PoolJob& job, uint64_t position, SEXP condition);

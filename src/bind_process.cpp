@@ -1,6 +1,7 @@
 // Children of this R: fork and spawn, their output, how they leave, what they return.
 #include "bind_session.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -13,9 +14,11 @@ namespace {
 
 // Never destroyed: finalizers may run after the destructors of static objects.
 std::vector<ChildRef>& all =
-    *new std::vector<ChildRef>;     // running, or with output that was not shown yet
-uint64_t my_process = 0;            // in a child: its Process block
-void (*r_interrupt)(int) = nullptr; // R's own handler for SIGINT
+    *new std::vector<ChildRef>; // running, or with output that was not shown yet
+std::vector<std::weak_ptr<RChild>>& prepared =
+    *new std::vector<std::weak_ptr<RChild>>; // for forks to come; a fork closes its siblings' files
+uint64_t my_process = 0;                     // in a child: its Process block
+void (*r_interrupt)(int) = nullptr;          // R's own handler for SIGINT
 
 struct Owned { // what the external pointer of a Process holds
   ChildRef child;
@@ -69,26 +72,37 @@ void replace_quit() {
 
 struct ChildRun {
   SEXP call;
+  int lane;
   int code;
 };
 
 void run_child(void* data) {
   auto* run = static_cast<ChildRun*>(data);
   replace_quit();
-  SEXP call = PROTECT(Rf_lang2(Rf_install("forked_main"), run->call));
+  SEXP what = PROTECT(run->call);
+  if (run->lane >= 0) {
+    SEXP lane = PROTECT(Rf_ScalarInteger(run->lane));
+    what = Rf_lang3(CAR(run->call), CADR(run->call), lane);
+    UNPROTECT(1);
+  }
+  PROTECT(what);
+  SEXP call = PROTECT(Rf_lang2(Rf_install("forked_main"), what));
   SEXP value = Rf_eval(call, package_namespace());
-  UNPROTECT(1);
+  UNPROTECT(3);
   run->code = Rf_isInteger(value) && Rf_length(value) == 1 ? INTEGER(value)[0] : 0;
 }
 
-[[noreturn]] void be_child(SEXP call, uint64_t process) {
+[[noreturn]] void be_child(SEXP call, int lane, uint64_t process) {
   my_process = process;
+  for (const std::weak_ptr<RChild>& sibling : prepared)
+    if (ChildRef c = sibling.lock()) close_child(c->child);
   for (const ChildRef& sibling : all) close_child(sibling->child);
+  prepared.clear();
   all.clear();
   keep_held_blocks(
       process); // not the parent's jobs and processes: they would live as long as this child
   install_interrupt_handler();
-  ChildRun run{call, 1};
+  ChildRun run{call, lane, 1};
   R_ToplevelExec(run_child, &run); // a jump to top level leaves with code 1
   leave_process(process, run.code);
 }
@@ -150,11 +164,19 @@ RChild& process_child(SEXP pointer) {
   return *o->child;
 }
 
-ChildRef fork_r(SEXP call, Output output) {
+ChildRef prepare_child(Output output) {
   ChildRef c = new_child();
-  if (fork_child(c->child, output)) be_child(call, c->process);
-  all.push_back(c);
+  prepare_outputs(c->child, output);
+  prepared.erase(std::remove_if(prepared.begin(), prepared.end(),
+                                [](auto& p) { return p.expired() || p.lock()->child.pid; }),
+                 prepared.end());
+  prepared.push_back(c);
   return c;
+}
+
+void fork_r(const ChildRef& c, SEXP call, Output output, int lane) {
+  if (fork_child(c->child, output)) be_child(call, lane, c->process);
+  all.push_back(c);
 }
 
 ChildRef spawn_r(SEXP payload) {
@@ -188,8 +210,9 @@ void send_signal(RChild& c, int signal) { signal_child(c.child, signal); }
 // [[Rcpp::export(rng = false)]]
 SEXP process_start(SEXP what, bool spawn, bool silent) {
   return entry([&] {
-    ChildRef c =
-        spawn ? spawn_r(what) : fork_r(what, silent ? Output::Discarded : Output::Captured);
+    Output output = silent ? Output::Discarded : Output::Captured;
+    ChildRef c = spawn ? spawn_r(what) : prepare_child(output);
+    if (!spawn) fork_r(c, what, output);
     Rcpp::Shield<SEXP> p(R_MakeExternalPtr(new Owned{c, fork_depth()}, R_NilValue, R_NilValue));
     R_RegisterCFinalizerEx(p, finalize_child, FALSE);
     return SEXP(p);

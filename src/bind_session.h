@@ -89,9 +89,12 @@ struct RChild {
 };
 using ChildRef = std::shared_ptr<RChild>;
 
-// Forks; the child evaluates `call` in the package's namespace and leaves. `output`: Captured or
-// Discarded.
-ChildRef fork_r(SEXP call, Output output);
+// A child to come: all that its fork needs is made here, so that several forks can follow each
+// other quickly. (Whatever the parent writes between two of them is a page that it copies.)
+ChildRef prepare_child(Output output);
+// Forks; the child evaluates `call` in the package's namespace and leaves. `lane` >= 0 is added to
+// the call as its last argument.
+void fork_r(const ChildRef& child, SEXP call, Output output, int lane = -1);
 // A fresh R that evaluates what `payload` (a list) says, see spawned_main().
 ChildRef spawn_r(SEXP payload);
 bool is_over(RChild& c); // polls; the first time it is over shows what is left of its output

@@ -57,14 +57,27 @@ PoolOwner::~PoolOwner() {
   let_go(block_);
 }
 
-void PoolOwner::start(size_t lane) {
-  Rcpp::List how = Rcpp::Function(start_)(int(lane));
-  Seat& s = seats_[lane];
-  s.child = Rcpp::as<bool>(how["spawn"])
-                ? spawn_r(how["what"])
-                : fork_r(how["what"],
-                         Rcpp::as<bool>(how["silent"]) ? Output::Discarded : Output::Captured);
-  s.started_ns = platform::now_ns();
+void PoolOwner::start(const std::vector<size_t>& lanes) {
+  if (lanes.empty()) return;
+  Rcpp::List how = Rcpp::Function(start_)();
+  bool spawn = Rcpp::as<bool>(how["spawn"]);
+  SEXP what = how["what"];
+  Output output = Rcpp::as<bool>(how["silent"]) ? Output::Discarded : Output::Captured;
+  std::vector<ChildRef> forks;
+  if (!spawn)
+    for (size_t i = 0; i < lanes.size(); ++i) forks.push_back(prepare_child(output));
+  for (size_t i = 0; i < lanes.size(); ++i) {
+    Seat& s = seats_[lanes[i]];
+    if (spawn) {
+      Rcpp::List payload = Rcpp::clone(Rcpp::List(what));
+      payload["lane"] = int(lanes[i]);
+      s.child = spawn_r(payload);
+    } else {
+      fork_r(forks[i], what, output, int(lanes[i]));
+      s.child = forks[i];
+    }
+    s.started_ns = platform::now_ns();
+  }
 }
 
 int PoolOwner::submit(std::unique_ptr<PoolJob> job) {
@@ -82,8 +95,10 @@ int PoolOwner::submit(std::unique_ptr<PoolJob> job) {
 }
 
 void PoolOwner::start_all() {
+  std::vector<size_t> empty;
   for (size_t lane = 0; lane < seats_.size(); ++lane)
-    if (!seats_[lane].child) start(lane);
+    if (!seats_[lane].child) empty.push_back(lane);
+  start(empty);
 }
 
 PoolJob& PoolOwner::job(int id) {
@@ -162,7 +177,7 @@ void PoolOwner::bury(size_t lane) {
                     std::to_string(exit_status(*child)) +
                     "): see what they printed above; is `initializer` at fault?"};
   }
-  if (!terminated_ && !(closing_ && unfinished() == 0)) start(lane);
+  if (!terminated_ && !(closing_ && unfinished() == 0)) start({lane});
 }
 
 void PoolOwner::expire(PoolJob& job) {

@@ -37,19 +37,6 @@ void redirect(int from, int to) {
   if (from >= 0 && from != to) dup2(from, to);
 }
 
-void prepare_outputs(Child& child, Output output) {
-  if (output == Output::Inherited) return;
-  const char* labels[] = {"multiprocessing-stdout", "multiprocessing-stderr"};
-  for (int i = 0; i < 2; ++i) {
-    child.output[i] = platform::create_output(labels[i]);
-    if (child.output[i] < 0) {
-      int e = errno;
-      close_child(child);
-      throw Error{"ProcessError", std::string("cannot start a process: ") + std::strerror(e)};
-    }
-  }
-}
-
 // In the child, between fork and anything else. No allocation.
 void child_files(const Child& child, Output output) {
   int null = open("/dev/null", O_RDWR);
@@ -74,6 +61,19 @@ void note_start(Child& child) {
 }
 
 } // namespace
+
+void prepare_outputs(Child& child, Output output) {
+  if (output == Output::Inherited || child.output[0] >= 0) return;
+  const char* labels[] = {"multiprocessing-stdout", "multiprocessing-stderr"};
+  for (int i = 0; i < 2; ++i) {
+    child.output[i] = platform::create_output(labels[i]);
+    if (child.output[i] < 0) {
+      int e = errno;
+      close_child(child);
+      throw Error{"ProcessError", std::string("cannot start a process: ") + std::strerror(e)};
+    }
+  }
+}
 
 bool fork_child(Child& child, Output output) {
   prepare_outputs(child, output);

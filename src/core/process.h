@@ -24,6 +24,8 @@ struct Child {
 
 enum class Output { Captured, Discarded, Inherited }; // Discarded: stdout alone, stderr is captured
 
+// Makes the files for its output, if that was not done yet.
+void prepare_outputs(Child& child, Output output);
 // Forks. Returns true in the child, which is then set up: it dies with its parent, has default
 // signals, no stdin, its own outputs, and a place in the session. The child must end with
 // leave_process(). Throws Error("ProcessError").
