@@ -1,6 +1,5 @@
 #' @keywords internal
 #' @useDynLib multiprocessing, .registration = TRUE
-#' @importFrom Rcpp evalCpp
 #' @importFrom R6 R6Class
 "_PACKAGE"
 

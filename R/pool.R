@@ -148,8 +148,12 @@ worker_start <- function(private) {
     return(list(what = as.call(list(worker_main, what)), spawn = FALSE, silent = FALSE))
   }
   what$needs <- needs_of(c(settings$initializer, settings$initargs), fresh = TRUE)
-  what$lane <- 0L # the binding fills it in
   list(what = what, spawn = TRUE, silent = FALSE)
+}
+
+with_lane <- function(what, lane) {
+  what$lane <- lane
+  what
 }
 
 # --- options ---

@@ -17,7 +17,7 @@ struct Held { // a block, until the job refers to it
 // The bytes of what a call of a function needs besides its arguments, see pool_job(): nothing.
 const std::vector<uint8_t>& bare_body() {
   static const std::vector<uint8_t>& bytes = *new std::vector<uint8_t>([] {
-    Rcpp::List body = Rcpp::List::create(Rcpp::List(), Rcpp::List(), R_NilValue, true, R_NilValue);
+    Protected none(list_of()), body(list_of(SEXP(none), SEXP(none), R_NilValue, true, R_NilValue));
     codec::Encoding e = codec::encode(body);
     std::vector<uint8_t> b(e.size());
     e.write(b.data());
@@ -26,19 +26,23 @@ const std::vector<uint8_t>& bare_body() {
   return bytes;
 }
 
+SEXP new_list(uint64_t n) {
+  return codec::protect([&] { return Rf_allocVector(VECSXP, R_xlen_t(n)); });
+}
+
 std::unique_ptr<PoolJob> make_job(PoolOwner& owner, uint64_t block, const JobPlan& plan) {
   auto job = std::make_unique<PoolJob>();
   job->owner = JobOwner(owner.block(), block);
   job->each = plan.notify_each;
-  job->values = Rcpp::List(R_xlen_t(plan.count));
-  job->failures = Rcpp::List(R_xlen_t(plan.count));
+  job->values = Kept(new_list(plan.count));
+  job->failures = Kept(new_list(plan.count));
   return job;
 }
 
-Rcpp::List take_job(PoolOwner& owner, int id) {
+SEXP take_job(PoolOwner& owner, int id) {
   PoolJob& j = owner.job(id);
-  Rcpp::List r = Rcpp::List::create(Rcpp::_["values"] = j.values, Rcpp::_["failures"] = j.failures,
-                                    Rcpp::_["failed"] = j.failed > 0);
+  Protected r(with_names(list_of(SEXP(j.values), SEXP(j.failures), j.failed > 0),
+                         {"values", "failures", "failed"}));
   owner.forget(id);
   return r;
 }
@@ -70,18 +74,17 @@ void await_job(PoolOwner& owner, int id) {
 
 // A job. `fun` NULL: the workers inherited it (fork_map). `iterable`: the elements. `chunks`: a
 // size, 0 for guided self-scheduling, or the first positions of each chunk. Returns its id.
-// [[Rcpp::export(rng = false)]]
-int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count,
-                Rcpp::NumericVector chunks, Rcpp::IntegerVector places, int retries,
-                double task_timeout, bool each) {
+int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks,
+                SEXP places, int retries, double task_timeout, bool each) {
   return entry([&] {
     PoolOwner& owner = pool_of(pool);
     JobPlan plan;
     plan.count = uint64_t(count);
-    if (chunks.size() != 1) {
-      for (double c : chunks) plan.starts.push_back(uint64_t(c));
-    } else if (chunks[0] > 0) {
-      plan.starts = equal_chunks(plan.count, uint64_t(chunks[0]));
+    std::vector<double> wanted = doubles_of(chunks);
+    if (wanted.size() != 1) {
+      plan.starts.assign(wanted.begin(), wanted.end());
+    } else if (wanted[0] > 0) {
+      plan.starts = equal_chunks(plan.count, uint64_t(wanted[0]));
     } else {
       plan.starts = guided_chunks(plan.count, uint32_t(owner.seats().size()));
     }
@@ -110,7 +113,7 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count,
     auto job = make_job(owner, unsent.block, plan);
     job->retries = retries;
     job->timeout_ns = int64_t(task_timeout * 1e9);
-    job->places = Rcpp::as<std::vector<int>>(places);
+    job->places = integers_of(places);
     unsent.block = 0;
     return owner.submit(std::move(job));
   });
@@ -118,7 +121,6 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count,
 
 // One call of a function, waited for: list(value) or list(NULL, failure). NULL: it is not a simple
 // one (options, variables or packages that have to be sent), take the long way.
-// [[Rcpp::export(rng = false)]]
 SEXP pool_call(SEXP pool, SEXP fun, SEXP args) {
   return entry([&]() -> SEXP {
     PoolOwner& owner = pool_of(pool);
@@ -129,8 +131,7 @@ SEXP pool_call(SEXP pool, SEXP fun, SEXP args) {
     SentFunction* sent = sent_function(fun);
     if (!sent || needs_variables(*sent)) return R_NilValue;
 
-    Rcpp::Shield<SEXP> elements(Rf_allocVector(VECSXP, 1));
-    SET_VECTOR_ELT(elements, 0, args);
+    Protected elements(list_of(args));
     codec::Encoding input = codec::encode(elements);
     std::vector<Reference> refs = references_of(input.handles());
     JobPlan plan;
@@ -151,33 +152,28 @@ SEXP pool_call(SEXP pool, SEXP fun, SEXP args) {
     Awaited guard(owner, id);
     await_job(owner, id);
     PoolJob& j = owner.job(id);
-    SEXP failure = j.failures[0];
-    Rcpp::Shield<SEXP> r(Rf_allocVector(VECSXP, failure == R_NilValue ? 1 : 2));
-    SET_VECTOR_ELT(r, 0, j.values[0]);
-    if (failure != R_NilValue) SET_VECTOR_ELT(r, 1, failure);
+    SEXP value = VECTOR_ELT(j.values, 0), failure = VECTOR_ELT(j.failures, 0);
+    Protected r(failure == R_NilValue ? list_of(value) : list_of(value, failure));
     owner.forget(id);
-    return r;
+    return SEXP(r);
   });
 }
 
 // Nobody will ask for this job's results any more. Called by R's collector: only takes note.
-// [[Rcpp::export(rng = false)]]
 void pool_abandon(SEXP pool, int id) {
   if (TYPEOF(pool) == EXTPTRSXP && R_ExternalPtrAddr(pool))
     static_cast<PoolOwner*>(R_ExternalPtrAddr(pool))->abandon(id);
 }
 
 // What is there of a job so far, as pool_take().
-// [[Rcpp::export(rng = false)]]
-Rcpp::List pool_peek(SEXP pool, int id) {
+SEXP pool_peek(SEXP pool, int id) {
   return entry([&] {
     PoolJob& j = pool_of(pool).job(id);
-    return Rcpp::List::create(Rcpp::_["values"] = j.values, Rcpp::_["failures"] = j.failures);
+    return with_names(list_of(SEXP(j.values), SEXP(j.failures)), {"values", "failures"});
   });
 }
 
 // TRUE if the job is done within the time.
-// [[Rcpp::export(rng = false)]]
 bool pool_wait(SEXP pool, int id, SEXP timeout) {
   return entry([&] {
     PoolOwner& owner = pool_of(pool);
@@ -189,7 +185,6 @@ bool pool_wait(SEXP pool, int id, SEXP timeout) {
 }
 
 // TRUE as soon as one of the elements failed or all are done.
-// [[Rcpp::export(rng = false)]]
 bool pool_wait_failure(SEXP pool, int id) {
   return entry([&] {
     PoolOwner& owner = pool_of(pool);
@@ -197,7 +192,7 @@ bool pool_wait_failure(SEXP pool, int id) {
       PoolJob& j = owner.job(id);
       if (j.done()) return true;
       for (int e : j.arrived)
-        if (!Rf_isNull(j.failures[e - 1])) return true;
+        if (!Rf_isNull(VECTOR_ELT(j.failures, e - 1))) return true;
       j.arrived.clear();
       return false;
     });
@@ -205,14 +200,12 @@ bool pool_wait_failure(SEXP pool, int id) {
 }
 
 // list(values, failures, failed), and the job is forgotten.
-// [[Rcpp::export(rng = false)]]
-Rcpp::List pool_take(SEXP pool, int id) {
+SEXP pool_take(SEXP pool, int id) {
   return entry([&] { return take_job(pool_of(pool), id); });
 }
 
 // The same after waiting for it.
-// [[Rcpp::export(rng = false)]]
-Rcpp::List pool_result(SEXP pool, int id) {
+SEXP pool_result(SEXP pool, int id) {
   return entry([&] {
     PoolOwner& owner = pool_of(pool);
     owner.job(id);
@@ -223,7 +216,6 @@ Rcpp::List pool_result(SEXP pool, int id) {
 
 // An iterator's next element: list(value, failure); NULL if none came in time. `given` is how many
 // it had before, in order or as they were done. Asking again after a Ctrl-C gives the same one.
-// [[Rcpp::export(rng = false)]]
 SEXP pool_next(SEXP pool, int id, bool ordered, int given, SEXP timeout) {
   return entry([&]() -> SEXP {
     PoolOwner& owner = pool_of(pool);
@@ -236,14 +228,13 @@ SEXP pool_next(SEXP pool, int id, bool ordered, int given, SEXP timeout) {
     if (!got) return R_NilValue;
     PoolJob& j = owner.job(id);
     auto place = [&](int k) { return ordered ? k : j.arrived[size_t(k)] - 1; };
-    if (given > 0) j.values[place(given - 1)] = R_NilValue; // not kept twice
+    if (given > 0) SET_VECTOR_ELT(j.values, place(given - 1), R_NilValue); // not kept twice
     int e = place(given);
-    return Rcpp::List::create(SEXP(j.values[e]), SEXP(j.failures[e]));
+    return list_of(VECTOR_ELT(j.values, e), VECTOR_ELT(j.failures, e));
   });
 }
 
 // How many elements of the job are done.
-// [[Rcpp::export(rng = false)]]
 double pool_progress(SEXP pool, int id) {
   return entry([&] {
     PoolOwner& owner = pool_of(pool);
@@ -253,12 +244,10 @@ double pool_progress(SEXP pool, int id) {
   });
 }
 
-// [[Rcpp::export(rng = false)]]
 void pool_cancel(SEXP pool, int id) {
   entry([&] { pool_of(pool).cancel(id); });
 }
 
-// [[Rcpp::export(rng = false)]]
 void pool_forget(SEXP pool, int id) {
   entry([&] { pool_of(pool).forget(id); });
 }

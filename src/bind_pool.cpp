@@ -27,11 +27,10 @@ PoolOwner& pool_of(SEXP pointer) {
 
 } // namespace mp::bind
 
-// [[Rcpp::export(rng = false)]]
 SEXP pool_create(int workers, SEXP start, bool plain) {
   return entry([&] {
     auto owner = std::make_unique<PoolOwner>(workers, start, plain);
-    Rcpp::Shield<SEXP> p(R_MakeExternalPtr(owner.get(), R_NilValue, start));
+    Protected p(R_MakeExternalPtr(owner.get(), R_NilValue, start));
     owner.release();
     R_RegisterCFinalizerEx(p, finalize_pool, TRUE);
     return SEXP(p);
@@ -39,7 +38,6 @@ SEXP pool_create(int workers, SEXP start, bool plain) {
 }
 
 // The pool's block as a handle, for the workers.
-// [[Rcpp::export(rng = false)]]
 SEXP pool_handle(SEXP pool) {
   return entry([&] {
     uint64_t block = pool_of(pool).block();
@@ -49,12 +47,10 @@ SEXP pool_handle(SEXP pool) {
 }
 
 // Starts the workers.
-// [[Rcpp::export(rng = false)]]
 void pool_start(SEXP pool) {
   entry([&] { pool_of(pool).start_all(); });
 }
 
-// [[Rcpp::export(rng = false)]]
 void pool_attend(SEXP pool) {
   entry([&] {
     pool_of(pool).attend();
@@ -62,13 +58,11 @@ void pool_attend(SEXP pool) {
   });
 }
 
-// [[Rcpp::export(rng = false)]]
 void pool_close(SEXP pool) {
   entry([&] { pool_of(pool).close(); });
 }
 
 // Sends a signal to all workers.
-// [[Rcpp::export(rng = false)]]
 void pool_signal(SEXP pool, int signal) {
   entry([&] {
     for (const Seat& s : pool_of(pool).seats())
@@ -76,12 +70,10 @@ void pool_signal(SEXP pool, int signal) {
   });
 }
 
-// [[Rcpp::export(rng = false)]]
 void pool_terminate(SEXP pool) {
   entry([&] { pool_of(pool).terminate(); });
 }
 
-// [[Rcpp::export(rng = false)]]
 bool pool_join(SEXP pool, SEXP timeout) {
   return entry([&] {
     PoolOwner& owner = pool_of(pool);
@@ -91,20 +83,18 @@ bool pool_join(SEXP pool, SEXP timeout) {
   });
 }
 
-// [[Rcpp::export(rng = false)]]
-Rcpp::List pool_state(SEXP pool) {
+SEXP pool_state(SEXP pool) {
   return entry([&] {
     PoolOwner& owner = pool_of(pool);
     owner.attend();
-    Rcpp::IntegerVector pids;
-    Rcpp::NumericVector chunks;
+    std::vector<int> pids;
+    std::vector<double> chunks;
     for (size_t lane = 0; lane < owner.seats().size(); ++lane) {
       const Seat& s = owner.seats()[lane];
       pids.push_back(s.child ? int(s.child->child.pid) : NA_INTEGER);
       chunks.push_back(double(lane_at(owner.block(), uint32_t(lane)).chunks_done.load()));
     }
-    return Rcpp::List::create(Rcpp::_["pids"] = pids, Rcpp::_["chunks"] = chunks,
-                              Rcpp::_["unfinished"] = double(owner.unfinished()),
-                              Rcpp::_["closed"] = owner.closing());
+    return with_names(list_of(pids, chunks, double(owner.unfinished()), owner.closing()),
+                      {"pids", "chunks", "unfinished", "closed"});
   });
 }

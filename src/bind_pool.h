@@ -25,9 +25,9 @@ struct PoolJob {
   int retries = 0;
   int failed = 0; // elements with a failure
   std::map<uint64_t, int> tried;
-  std::vector<int> places;     // position -> 1-based element; empty: position + 1
-  Rcpp::List values, failures; // by element; a failure is a condition
-  std::vector<int> arrived;    // elements in the order of completion
+  std::vector<int> places;  // position -> 1-based element; empty: position + 1
+  Kept values, failures;    // lists by element; a failure is a condition
+  std::vector<int> arrived; // elements in the order of completion
   bool done() const { return owner.settled(); }
 };
 
@@ -73,8 +73,8 @@ private:
   uint32_t depth_;
   SEXP start_; // kept by the pointer that owns this
   bool plain_;
-  std::vector<SEXP> search_path_; // the environments of attached packages, kept by search_kept_
-  Rcpp::List search_kept_;        // so that none of them makes place for another
+  std::vector<SEXP> search_path_; // the environments of attached packages, kept so that none of
+  std::vector<Kept> search_kept_; // them makes place for another
   std::vector<Seat> seats_;
   std::map<int, std::unique_ptr<PoolJob>> jobs_;
   std::deque<int> waiting_; // jobs that found the ring full

@@ -182,11 +182,9 @@ void fork_r(const ChildRef& c, SEXP call, Output output, int lane) {
 ChildRef spawn_r(SEXP payload) {
   ChildRef c = new_child();
   shared(c->process).payload = store_value(payload, c->process);
-  Rcpp::Shield<SEXP> call(Rf_lang1(Rf_install("spawn_command")));
-  Rcpp::Shield<SEXP> command(Rcpp::Rcpp_fast_eval(call, package_namespace()));
-  Rcpp::List parts(command);
-  spawn_child(c->child, Rcpp::as<std::vector<std::string>>(parts["arguments"]),
-              Rcpp::as<std::vector<std::string>>(parts["environment"]), c->process);
+  Protected command(call_r("spawn_command"));
+  spawn_child(c->child, strings_of(element(command, "arguments")),
+              strings_of(element(command, "environment")), c->process);
   all.push_back(c);
   return c;
 }
@@ -207,25 +205,22 @@ void send_signal(RChild& c, int signal) { signal_child(c.child, signal); }
 } // namespace mp::bind
 
 // `spawn`: a list for a fresh R; otherwise `what` is a call that a fork evaluates.
-// [[Rcpp::export(rng = false)]]
 SEXP process_start(SEXP what, bool spawn, bool silent) {
   return entry([&] {
     Output output = silent ? Output::Discarded : Output::Captured;
     ChildRef c = spawn ? spawn_r(what) : prepare_child(output);
     if (!spawn) fork_r(c, what, output);
-    Rcpp::Shield<SEXP> p(R_MakeExternalPtr(new Owned{c, fork_depth()}, R_NilValue, R_NilValue));
+    Protected p(R_MakeExternalPtr(new Owned{c, fork_depth()}, R_NilValue, R_NilValue));
     R_RegisterCFinalizerEx(p, finalize_child, FALSE);
     return SEXP(p);
   });
 }
 
-// [[Rcpp::export(rng = false)]]
 int process_pid(SEXP process) {
   return entry([&] { return int(process_child(process).child.pid); });
 }
 
 // NULL while it runs, else its exit code, or -signal.
-// [[Rcpp::export(rng = false)]]
 SEXP process_status(SEXP process) {
   return entry([&] {
     RChild& c = process_child(process);
@@ -235,12 +230,12 @@ SEXP process_status(SEXP process) {
 
 // Waits for processes: which of them are over. `all_of_them`: waits for the last, else for the
 // first.
-// [[Rcpp::export(rng = false)]]
-Rcpp::LogicalVector process_join(Rcpp::List processes, SEXP timeout, bool all_of_them) {
+std::vector<bool> process_join(SEXP processes, SEXP timeout, bool all_of_them) {
   return entry([&] {
     Wait wait = wait_for(timeout);
     std::vector<RChild*> cs;
-    for (SEXP p : processes) cs.push_back(&process_child(p));
+    for (R_xlen_t i = 0; i < Rf_xlength(processes); ++i)
+      cs.push_back(&process_child(VECTOR_ELT(processes, i)));
     Waiter waiter(wait);
     for (;;) {
       size_t over = 0;
@@ -264,31 +259,28 @@ Rcpp::LogicalVector process_join(Rcpp::List processes, SEXP timeout, bool all_of
           interrupt();
     }
     show_output();
-    Rcpp::LogicalVector r(processes.size());
-    for (size_t i = 0; i < cs.size(); ++i) r[long(i)] = cs[i]->child.over;
+    std::vector<bool> r;
+    for (RChild* c : cs) r.push_back(c->child.over);
     return r;
   });
 }
 
-// [[Rcpp::export(rng = false)]]
 void process_signal(SEXP process, int signal) {
   entry([&] { signal_child(process_child(process).child, signal); });
 }
 
 // What it returned: list(status, value), or NULL if it has left nothing.
-// [[Rcpp::export(rng = false)]]
 SEXP process_result(SEXP process) {
   return entry([&]() -> SEXP {
     ProcessShared& p = shared(process_child(process).process);
     uint64_t block = p.result.load(std::memory_order_acquire); // pairs with process_publish()
     if (!block) return R_NilValue;
-    Rcpp::Shield<SEXP> value(codec::decode(heap().at(block), heap().bytes_of(block)));
-    return Rcpp::List::create(int(p.result_status.load(std::memory_order_relaxed)), SEXP(value));
+    Protected value(codec::decode(heap().at(block), heap().bytes_of(block)));
+    return list_of(int(p.result_status.load(std::memory_order_relaxed)), SEXP(value));
   });
 }
 
 // In a child: what it returns, or its error.
-// [[Rcpp::export(rng = false)]]
 void process_publish(SEXP value, int status) {
   entry([&] {
     mark_output();
@@ -300,14 +292,9 @@ void process_publish(SEXP value, int status) {
 }
 
 // In a spawned R: joins the session of its parent; returns what to run.
-// [[Rcpp::export(rng = false)]]
 SEXP process_spawned(std::string variable) {
-  try {
-    prepare_kinds();
-    my_process = join_spawned(variable);
-  } catch (const Error& e) {
-    raise(e.kind, e.message);
-  }
+  prepare_kinds();
+  my_process = join_spawned(variable);
   return entry([&] {
     install_interrupt_handler();
     uint64_t block = shared(my_process).payload;
@@ -315,24 +302,20 @@ SEXP process_spawned(std::string variable) {
   });
 }
 
-// [[Rcpp::export(rng = false)]]
 void process_leave(int status) { leave_process(my_process, status); }
 
 // Whether this process is a child of the package's.
-// [[Rcpp::export(rng = false)]]
 bool in_child() { return my_process != 0; }
 
-// [[Rcpp::export(rng = false)]]
 void output_show() {
   entry([&] { show_output(); });
 }
 
 // pids of the children that run.
-// [[Rcpp::export(rng = false)]]
-Rcpp::IntegerVector children_running() {
+std::vector<int> children_running() {
   return entry([&] {
     std::vector<ChildRef> now(all);
-    Rcpp::IntegerVector pids;
+    std::vector<int> pids;
     for (const ChildRef& c : now)
       if (!is_over(*c)) pids.push_back(c->child.pid);
     show_output(); // and forget those that are over

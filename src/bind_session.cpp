@@ -82,11 +82,6 @@ void check_interrupt(void*) { R_CheckUserInterrupt(); }
 
 bool (*interrupt_wanted)() = nullptr;
 
-SEXP package_namespace() {
-  static SEXP ns = R_FindNamespace(Rf_ScalarString(Rf_mkChar("multiprocessing")));
-  return ns;
-}
-
 void prepare_kinds() {
   static bool done = false;
   if (done) return;
@@ -118,12 +113,6 @@ void enter() {
 }
 
 void at_next_entry(void (*what)(void*), void* data) { later.push_back({what, data}); }
-
-void raise(const std::string& kind, const std::string& message) {
-  Rcpp::Language call("abort", kind, message);
-  Rcpp::Rcpp_fast_eval(call, package_namespace());
-  Rcpp::stop(message); // not reached: abort() does not return
-}
 
 void keep_block(uint64_t block) { ++hold_counts[block]; }
 
@@ -191,22 +180,19 @@ bool interruptible_tick(void*) {
   return !R_ToplevelExec(check_interrupt, nullptr);
 }
 
-void interrupt() { throw Rcpp::internal::InterruptedException(); }
+void interrupt() { throw Interrupted{}; }
 
 } // namespace mp::bind
 
 using namespace mp;
 using namespace mp::bind;
 
-// [[Rcpp::export(rng = false)]]
 bool handle_is_open(SEXP pointer) { return is_open(pointer); }
 
-// [[Rcpp::export(rng = false)]]
 void handle_close(SEXP pointer) {
   entry([&] { close_handle(pointer); });
 }
 
-// [[Rcpp::export(rng = false)]]
 std::string handle_id(SEXP pointer) {
   if (!is_open(pointer)) return "closed";
   auto* h = static_cast<Handle*>(R_ExternalPtrAddr(pointer));
@@ -214,44 +200,38 @@ std::string handle_id(SEXP pointer) {
 }
 
 // Blocks, bytes and a problem found in the heap ("" when it is consistent).
-// [[Rcpp::export(rng = false)]]
-Rcpp::List heap_check() {
+SEXP heap_check() {
   return entry([&] {
     reap();
     HeapReport r = heap().check();
-    return Rcpp::List::create(
-        Rcpp::_["blocks"] = double(r.used_blocks), Rcpp::_["bytes"] = double(r.used_bytes),
-        Rcpp::_["backed"] = double(r.backed_bytes), Rcpp::_["total"] = double(r.total_bytes),
-        Rcpp::_["problem"] = r.problem);
+    return with_names(list_of(double(r.used_blocks), double(r.used_bytes), double(r.backed_bytes),
+                              double(r.total_bytes), r.problem),
+                      {"blocks", "bytes", "backed", "total", "problem"});
   });
 }
 
-// [[Rcpp::export(rng = false)]]
 bool reap_processes() {
   return entry([&] { return reap(); });
 }
 
 // Throws a Ctrl-C that came and was not seen yet.
-// [[Rcpp::export(rng = false)]]
-void take_interrupt() { Rcpp::checkUserInterrupt(); }
+void take_interrupt() {
+  if (!R_ToplevelExec(check_interrupt, nullptr)) interrupt();
+}
 
-// [[Rcpp::export(rng = false)]]
 bool session_exists() { return heap_exists(); }
 
-// [[Rcpp::export(rng = false)]]
 int fork_count() { return int(fork_depth()); }
 
-// [[Rcpp::export(rng = false)]]
 SEXP codec_encode(SEXP x) {
   return entry([&]() -> SEXP {
     codec::Encoding e = codec::encode(x);
-    Rcpp::Shield<SEXP> raw(Rf_allocVector(RAWSXP, R_xlen_t(e.size())));
+    Protected raw(codec::protect([&] { return Rf_allocVector(RAWSXP, R_xlen_t(e.size())); }));
     e.write(RAW(raw));
     return raw;
   });
 }
 
-// [[Rcpp::export(rng = false)]]
 SEXP codec_decode(SEXP raw) {
   return entry([&] { return codec::decode(RAW(raw), uint64_t(Rf_xlength(raw))); });
 }

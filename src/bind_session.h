@@ -1,12 +1,10 @@
 // What the binding files share: the session of this process, handles, errors, interrupts, children.
-// The binding is the only place that knows both R (through Rcpp) and the core.
+// The binding is the only place that knows both R and the core.
 #pragma once
 
-#include <Rcpp.h>
-
-#include "codec/codec.h"
 #include "core/heap.h"
 #include "core/process.h"
+#include "r_call.h"
 
 #include <cmath>
 #include <memory>
@@ -17,25 +15,10 @@ namespace mp::bind {
 // found no place in it, and lets go of what R's collector has found dead.
 void enter();
 void prepare_kinds();
-SEXP package_namespace();
-
-[[noreturn]] void raise(const std::string& kind, const std::string& message);
-
-// Runs an entry's body; what the core and the codec throw becomes a classed R condition.
+// An entry's body. What is thrown in it becomes a classed condition, see Routine.
 template <class F> auto entry(F body) -> decltype(body()) {
-  try {
-    enter();
-    return body();
-  } catch (const Error& e) {
-    raise(e.kind, e.message);
-  } catch (const codec::EncodeError& e) {
-    std::string where = e.where.empty() ? "the value" : "the value's element " + e.where;
-    raise("EncodingError", where + " cannot be sent to another process: " + e.what());
-  } catch (const codec::DecodeError& e) {
-    raise("EncodingError", std::string("a message could not be read: ") + e.what());
-  } catch (const codec::Unwind& u) {
-    throw Rcpp::LongjumpException(u.token);
-  }
+  enter();
+  return body();
 }
 
 // --- handles: R's external pointers to blocks

@@ -87,7 +87,6 @@ uint64_t open_queue(SEXP queue) {
 
 } // namespace
 
-// [[Rcpp::export(rng = false)]]
 SEXP lock_create(bool recursive) {
   return entry([&] { return make_handle(create_lock(recursive), Kind::Lock); });
 }
@@ -105,7 +104,6 @@ static bool enter_lock(SEXP lock, const Wait& wait, bool* got) {
 }
 
 // Waits for ever, and leaves the warning to the caller.
-// [[Rcpp::export(rng = false)]]
 bool lock_enter(SEXP lock) {
   return entry([&] {
     bool got;
@@ -114,20 +112,17 @@ bool lock_enter(SEXP lock) {
 }
 
 // TRUE: acquired, FALSE: not in time. A warning if its last owner died while it held it.
-// [[Rcpp::export(rng = false)]]
 bool lock_acquire(SEXP lock, SEXP block, SEXP timeout) {
   return entry([&] {
     Wait wait = wait_for(block, timeout);
     bool got;
     if (enter_lock(lock, wait, &got)) {
-      Rcpp::Language call("warn_owner_died");
-      Rcpp::Rcpp_fast_eval(call, package_namespace());
+      call_r("warn_owner_died");
     }
     return got;
   });
 }
 
-// [[Rcpp::export(rng = false)]]
 void lock_release(SEXP lock) {
   entry([&] {
     mark_output();
@@ -143,13 +138,11 @@ void lock_release(SEXP lock) {
 }
 
 // How often this process holds it.
-// [[Rcpp::export(rng = false)]]
 int lock_depth(SEXP lock) {
   return entry([&] { return int(mp::lock_depth(block_of(lock, Kind::Lock))); });
 }
 
 // The pid of the process that holds it, 0: free.
-// [[Rcpp::export(rng = false)]]
 int lock_holder(SEXP lock) {
   return entry([&] {
     Token t = lock_owner(block_of(lock, Kind::Lock));
@@ -157,12 +150,10 @@ int lock_holder(SEXP lock) {
   });
 }
 
-// [[Rcpp::export(rng = false)]]
 SEXP queue_create(double maxsize) {
   return entry([&] { return make_handle(create_queue(uint64_t(maxsize)), Kind::Queue); });
 }
 
-// [[Rcpp::export(rng = false)]]
 void queue_put(SEXP queue, SEXP value, SEXP block, SEXP timeout) {
   entry([&] {
     Wait wait = wait_for(block, timeout);
@@ -175,7 +166,6 @@ void queue_put(SEXP queue, SEXP value, SEXP block, SEXP timeout) {
   });
 }
 
-// [[Rcpp::export(rng = false)]]
 SEXP queue_get(SEXP queue, SEXP block, SEXP timeout) {
   return entry([&] {
     Wait wait = wait_for(block, timeout);
@@ -187,33 +177,28 @@ SEXP queue_get(SEXP queue, SEXP block, SEXP timeout) {
 }
 
 // This handle neither puts nor gets any more.
-// [[Rcpp::export(rng = false)]]
 void queue_shut(SEXP queue) {
   entry([&] { handle_of(queue, Kind::Queue).shut = true; });
 }
 
-// [[Rcpp::export(rng = false)]]
 bool queue_is_full(SEXP queue) {
   return entry([&] { return queue_full(block_of(queue, Kind::Queue)); });
 }
 
-// [[Rcpp::export(rng = false)]]
 double queue_size(SEXP queue) {
   return entry([&] { return double(queue_length(block_of(queue, Kind::Queue))); });
 }
 
-// [[Rcpp::export(rng = false)]]
-Rcpp::List pipe_create(bool duplex) {
+SEXP pipe_create(bool duplex) {
   return entry([&] {
     uint64_t ends[2];
     create_pipe(duplex, ends);
-    Rcpp::Shield<SEXP> a(make_handle(ends[0], Kind::Connection));
-    Rcpp::Shield<SEXP> b(make_handle(ends[1], Kind::Connection));
-    return Rcpp::List::create(SEXP(a), SEXP(b));
+    Protected a(make_handle(ends[0], Kind::Connection));
+    Protected b(make_handle(ends[1], Kind::Connection));
+    return list_of(SEXP(a), SEXP(b));
   });
 }
 
-// [[Rcpp::export(rng = false)]]
 void connection_send(SEXP connection, SEXP value) {
   entry([&] {
     uint64_t block = block_of(connection, Kind::Connection);
@@ -229,7 +214,6 @@ void connection_send(SEXP connection, SEXP value) {
   });
 }
 
-// [[Rcpp::export(rng = false)]]
 SEXP connection_recv(SEXP connection) {
   return entry([&] {
     uint64_t block = block_of(connection, Kind::Connection);
@@ -244,7 +228,6 @@ SEXP connection_recv(SEXP connection) {
   });
 }
 
-// [[Rcpp::export(rng = false)]]
 bool connection_poll(SEXP connection, SEXP timeout) {
   return entry([&] {
     uint64_t block = block_of(connection, Kind::Connection);
@@ -264,11 +247,11 @@ bool connection_poll(SEXP connection, SEXP timeout) {
   });
 }
 
-// [[Rcpp::export(rng = false)]]
-Rcpp::LogicalVector connection_directions(SEXP connection) {
+SEXP connection_directions(SEXP connection) {
   return entry([&] {
     uint64_t block = block_of(connection, Kind::Connection);
-    return Rcpp::LogicalVector::create(Rcpp::_["readable"] = can_receive(block),
-                                       Rcpp::_["writable"] = can_send(block));
+    std::vector<bool> ways{can_receive(block), can_send(block)};
+    Protected r(codec::protect([&] { return to_r(ways); }));
+    return with_names(r, {"readable", "writable"});
   });
 }

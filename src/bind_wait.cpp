@@ -11,12 +11,11 @@ using namespace mp::bind;
 
 // Waits for any of several things; which of them are ready. `kinds` names each item: a
 // "connection", "queue", "process" pointer, or a "result": list(pool, job id).
-// [[Rcpp::export(rng = false)]]
-Rcpp::LogicalVector wait_any(Rcpp::List items, Rcpp::CharacterVector kinds, SEXP timeout) {
+std::vector<bool> wait_any(SEXP items, SEXP kinds, SEXP timeout) {
   return entry([&] {
     Wait limit = wait_for(timeout);
-    size_t n = size_t(items.size());
-    Rcpp::LogicalVector ready(items.size());
+    size_t n = size_t(Rf_xlength(items));
+    std::vector<bool> ready(n);
     auto is = [&](size_t k, const char* name) {
       return std::strcmp(CHAR(STRING_ELT(kinds, R_xlen_t(k))), name) == 0;
     };
@@ -24,7 +23,7 @@ Rcpp::LogicalVector wait_any(Rcpp::List items, Rcpp::CharacterVector kinds, SEXP
       bool some = false;
       Waiter waiter(limit);
       for (size_t k = 0; k < n; ++k) {
-        SEXP item = items[R_xlen_t(k)];
+        SEXP item = VECTOR_ELT(items, R_xlen_t(k));
         bool now = false;
         if (is(k, "connection")) {
           uint64_t c = block_of(item, Kind::Connection);
@@ -41,13 +40,13 @@ Rcpp::LogicalVector wait_any(Rcpp::List items, Rcpp::CharacterVector kinds, SEXP
           owner.attend();
           now = owner.is_done(Rf_asInteger(VECTOR_ELT(item, 1)));
         }
-        ready[R_xlen_t(k)] = now;
+        ready[k] = now;
         some = some || now;
       }
       if (some || platform::now_ns() >= limit.deadline) break;
       check(waiter.until([&] {
         for (size_t k = 0; k < n; ++k) {
-          SEXP item = items[R_xlen_t(k)];
+          SEXP item = VECTOR_ELT(items, R_xlen_t(k));
           if (is(k, "connection")) {
             uint64_t c = block_of(item, Kind::Connection);
             if (is_readable(c)) return true;
@@ -68,10 +67,11 @@ Rcpp::LogicalVector wait_any(Rcpp::List items, Rcpp::CharacterVector kinds, SEXP
       }));
       for (size_t k = 0; k < n; ++k) // we take nothing: the wake-up was meant for whoever gets
         if (is(k, "queue"))
-          wake_one(queue_shared(block_of(items[R_xlen_t(k)], Kind::Queue)).getters);
+          wake_one(queue_shared(block_of(VECTOR_ELT(items, R_xlen_t(k)), Kind::Queue)).getters);
       for (size_t k = 0; k < n; ++k) // its life is over; the system may need a moment more
-        if (is(k, "process") && !is_expected(process_child(items[R_xlen_t(k)]).child.token))
-          await_child(process_child(items[R_xlen_t(k)]).child, 20);
+        if (is(k, "process") &&
+            !is_expected(process_child(VECTOR_ELT(items, R_xlen_t(k))).child.token))
+          await_child(process_child(VECTOR_ELT(items, R_xlen_t(k))).child, 20);
     }
     show_output();
     return ready;

@@ -5,6 +5,7 @@
 #include "core/job_board.h"
 #include "stream.h"
 
+#include <cstring>
 #include <unistd.h>
 
 using namespace mp;
@@ -45,7 +46,7 @@ SEXP function_of(const Reference& ref) {
   for (CachedFunction& f : functions)
     if (f.serial == ref.serial) return f.function;
   uint64_t block = ref.page * kPageBytes;
-  Rcpp::Shield<SEXP> f(codec::decode(heap().at(block), heap().bytes_of(block)));
+  Protected f(codec::decode(heap().at(block), heap().bytes_of(block)));
   if (functions.size() == kCachedFunctions) {
     R_ReleaseObject(functions.front().function);
     functions.erase(functions.begin());
@@ -75,18 +76,18 @@ void load_job() {
     keep(run.frame, run.inherited);
     run.star = run.seeded = false;
   } else {
-    Rcpp::Shield<SEXP> fun(function_of(j.function));
-    Rcpp::Shield<SEXP> body(codec::decode(span_at(j.body), j.body.bytes));
+    Protected fun(function_of(j.function));
+    Protected body(codec::decode(span_at(j.body), j.body.bytes));
     run.star = LOGICAL(VECTOR_ELT(body, 3))[0];
     bool plain = Rf_length(VECTOR_ELT(body, 0)) == 0 && Rf_length(VECTOR_ELT(body, 1)) == 0 &&
                  Rf_length(VECTOR_ELT(body, 2)) == 0;
     if (run.star && plain) { // one call of a function: nothing to prepare
-      Rcpp::Shield<SEXP> frame(R_NewEnv(R_BaseEnv, 0, 0));
+      Protected frame(codec::protect([] { return R_NewEnv(R_BaseEnv, 0, 0); }));
       Rf_defineVar(symbol("FUN"), fun, frame);
       keep(run.frame, frame);
     } else {
-      Rcpp::Shield<SEXP> call(Rf_lang3(symbol("worker_frame"), fun, body));
-      Rcpp::Shield<SEXP> frame(Rcpp::Rcpp_fast_eval(call, package_namespace()));
+      Protected call(Rf_lang3(symbol("worker_frame"), fun, body));
+      Protected frame(evaluate(call, package_namespace()));
       keep(run.frame, frame);
     }
     SEXP seed = VECTOR_ELT(body, 4);
@@ -101,20 +102,19 @@ void load_chunk() {
   JobShared& j = job_at(run.claim.job);
   uint64_t n = run.claim.end - run.claim.first;
   if (!j.function.page) {
-    Rcpp::Shield<SEXP> number(Rf_ScalarInteger(int(run.claim.chunk) + 1));
-    Rcpp::Shield<SEXP> call(Rf_lang2(symbol("begin_chunk"), number));
-    Rcpp::Rcpp_fast_eval(call, run.frame);
+    Protected number(Rf_ScalarInteger(int(run.claim.chunk) + 1));
+    Protected call(Rf_lang2(symbol("begin_chunk"), number));
+    evaluate(call, run.frame);
     return;
   }
   bool whole = false;
-  Rcpp::Shield<SEXP> x(
-      codec::decode_slice(span_at(j.input), j.input.bytes, run.claim.first, n, &whole));
+  Protected x(codec::decode_slice(span_at(j.input), j.input.bytes, run.claim.first, n, &whole));
   if (whole) {
-    Rcpp::Shield<SEXP> all(codec::decode(span_at(j.input), j.input.bytes));
-    Rcpp::Shield<SEXP> call(Rf_lang4(symbol("worker_slice"), all, R_NilValue, R_NilValue));
+    Protected all(codec::decode(span_at(j.input), j.input.bytes));
+    Protected call(Rf_lang4(symbol("worker_slice"), all, R_NilValue, R_NilValue));
     SETCADDR(call, Rf_ScalarReal(double(run.claim.first)));
     SETCADDDR(call, Rf_ScalarReal(double(n)));
-    Rcpp::Shield<SEXP> part(Rcpp::Rcpp_fast_eval(call, package_namespace()));
+    Protected part(evaluate(call, package_namespace()));
     Rf_defineVar(symbol("X"), part, run.frame);
   } else {
     Rf_defineVar(symbol("X"), x, run.frame);
@@ -215,7 +215,6 @@ SEXP evaluate_chunk() {
 
 } // namespace
 
-// [[Rcpp::export(rng = false)]]
 void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited) {
   entry([&] {
     run.worker = std::make_unique<Worker>(block_of(pool, Kind::Pool), uint32_t(lane));
@@ -229,7 +228,6 @@ void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited) {
 
 // TRUE when the pool has no more work for this worker; FALSE after a job that was cancelled. An R
 // error comes out as it is.
-// [[Rcpp::export(rng = false)]]
 bool worker_run() {
   return entry([&] {
     Wait idle;
@@ -246,7 +244,7 @@ bool worker_run() {
         load_job();
         load_chunk();
       }
-      Rcpp::unwindProtect([]() -> SEXP { return evaluate_chunk(); });
+      codec::protect([] { return evaluate_chunk(); });
       if (publish_problem) {
         std::exception_ptr problem;
         std::swap(problem, publish_problem);
@@ -262,7 +260,6 @@ bool worker_run() {
 
 // The element that was being computed failed: its error is its result, and the loop goes on after
 // it.
-// [[Rcpp::export(rng = false)]]
 void worker_fail(SEXP failure) {
   entry([&] {
     if (!run.active) return;

@@ -61,10 +61,9 @@ SentFunction* sent_function(SEXP fun) {
 
 bool needs_variables(SentFunction& sent) {
   if (!sent.names_known) {
-    Rcpp::Language call("global_names", sent.function);
-    Rcpp::CharacterVector names(Rcpp::Rcpp_fast_eval(call, package_namespace()));
+    Protected names(call_r("global_names", sent.function));
     sent.names.clear();
-    for (R_xlen_t i = 0; i < names.size(); ++i)
+    for (R_xlen_t i = 0; i < Rf_xlength(names); ++i)
       sent.names.push_back(Rf_installTrChar(STRING_ELT(names, i)));
     sent.names_known = true;
   }

@@ -33,7 +33,7 @@ PoolOwner::PoolOwner(int workers, SEXP start, bool plain)
   keep_block(block_);
   for (SEXP e = parent_environment(R_GlobalEnv); e != R_BaseEnv; e = parent_environment(e))
     search_path_.push_back(e);
-  search_kept_ = Rcpp::wrap(std::vector<Rcpp::RObject>(search_path_.begin(), search_path_.end()));
+  for (SEXP e : search_path_) search_kept_.push_back(Kept(e));
 }
 
 bool PoolOwner::simple() const {
@@ -59,18 +59,19 @@ PoolOwner::~PoolOwner() {
 
 void PoolOwner::start(const std::vector<size_t>& lanes) {
   if (lanes.empty()) return;
-  Rcpp::List how = Rcpp::Function(start_)();
-  bool spawn = Rcpp::as<bool>(how["spawn"]);
-  SEXP what = how["what"];
-  Output output = Rcpp::as<bool>(how["silent"]) ? Output::Discarded : Output::Captured;
+  Protected call(codec::protect([&] { return Rf_lang1(start_); }));
+  Protected how(evaluate(call, package_namespace()));
+  bool spawn = Rf_asLogical(bind::element(how, "spawn")) == TRUE;
+  SEXP what = bind::element(how, "what");
+  Output output =
+      Rf_asLogical(bind::element(how, "silent")) == TRUE ? Output::Discarded : Output::Captured;
   std::vector<ChildRef> forks;
   if (!spawn)
     for (size_t i = 0; i < lanes.size(); ++i) forks.push_back(prepare_child(output));
   for (size_t i = 0; i < lanes.size(); ++i) {
     Seat& s = seats_[lanes[i]];
     if (spawn) {
-      Rcpp::List payload = Rcpp::clone(Rcpp::List(what));
-      payload["lane"] = int(lanes[i]);
+      Protected payload(call_r("with_lane", what, int(lanes[i])));
       s.child = spawn_r(payload);
     } else {
       fork_r(forks[i], what, output, int(lanes[i]));
@@ -122,7 +123,7 @@ void PoolOwner::forget(int id) {
 
 void PoolOwner::fail(PoolJob& job, uint64_t position, SEXP condition) {
   int e = element(job, position);
-  job.failures[e - 1] = condition;
+  SET_VECTOR_ELT(job.failures, e - 1, condition);
   ++job.failed;
   job.arrived.push_back(e);
 }
@@ -132,12 +133,11 @@ void PoolOwner::collect(PoolJob& job) {
     const auto* bytes = reinterpret_cast<const uint8_t*>(&r + 1);
     int e = element(job, r.position);
     SEXP value = codec::decode_small(bytes, r.bytes);
-    Rcpp::Shield<SEXP> v(value ? value : codec::decode(bytes, r.bytes));
+    Protected v(value ? value : codec::decode(bytes, r.bytes));
     if (ResultStatus(r.status) == ResultStatus::Value) {
       SET_VECTOR_ELT(job.values, e - 1, v);
     } else {
-      Rcpp::Language call("task_failure", e, SEXP(v));
-      Rcpp::Shield<SEXP> condition(Rcpp::Rcpp_fast_eval(call, package_namespace()));
+      Protected condition(call_r("task_failure", e, SEXP(v)));
       SET_VECTOR_ELT(job.failures, e - 1, condition);
       ++job.failed;
     }
@@ -163,9 +163,9 @@ void PoolOwner::bury(size_t lane) {
     was_computing = true;
     if (j.tried[suspect.position] <= j.retries) continue; // it will be computed again
     if (!j.owner.settle(suspect.position)) continue;
-    Rcpp::Language call("death_of_worker", element(j, suspect.position), int(child->child.pid),
-                        exit_status(*child), child->expired, double(child->child.peak_bytes));
-    Rcpp::Shield<SEXP> condition(Rcpp::Rcpp_fast_eval(call, package_namespace()));
+    Protected condition(call_r("death_of_worker", element(j, suspect.position),
+                               int(child->child.pid), exit_status(*child), child->expired,
+                               double(child->child.peak_bytes)));
     fail(j, suspect.position, condition);
   }
   s.child.reset();

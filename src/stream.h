@@ -2,7 +2,8 @@
 // stream k - 1. Element i of a seeded job draws from stream i, whoever computes it.
 #pragma once
 
-#include <Rcpp.h>
+#define R_NO_REMAP
+#include <Rinternals.h>
 
 #include <array>
 #include <cstdint>

@@ -3,37 +3,11 @@
 
 #include "codec/codec.h"
 #include "codec/format.h"
-
-#include <exception>
+#include "codec/unwind.h"
 
 namespace mp::codec {
 
 extern HandleHooks hooks;
-
-// Runs `body` so that a longjmp of R ends here and becomes Unwind. The frames below `body` own
-// nothing: what they build belongs to `data`, which the caller owns.
-SEXP run_protected(SEXP (*body)(void*), void* data);
-
-// The same for C++ code: an exception crosses no frame of R's, but waits in `failure`.
-template <class F> SEXP protect(F&& work) {
-  struct Call {
-    F& work;
-    std::exception_ptr failure;
-  } call{work, nullptr};
-  SEXP value = run_protected(
-      [](void* data) -> SEXP {
-        auto* c = static_cast<Call*>(data);
-        try {
-          return c->work();
-        } catch (...) {
-          c->failure = std::current_exception();
-          return R_NilValue;
-        }
-      },
-      &call);
-  if (call.failure) std::rethrow_exception(call.failure);
-  return value;
-}
 
 // Would R itself have accepted this attribute? Compiled code in R trusts names, dim, dimnames and
 // class, so a frame that lies about them must not become a value. `attributes` is the pairlist that

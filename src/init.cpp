@@ -1,0 +1,40 @@
+// The package's routines for .Call(): their names in R begin with C_.
+#include "routines.h"
+
+#include <R_ext/Rdynload.h>
+
+using mp::bind::Routine;
+
+#define ROUTINE(name)                                                                              \
+  { "C_" #name, reinterpret_cast<DL_FUNC>(&Routine<&name>::call), Routine<&name>::kArguments }
+
+static const R_CallMethodDef routines[] = {
+    ROUTINE(handle_is_open),    ROUTINE(handle_close),    ROUTINE(handle_id),
+    ROUTINE(heap_check),        ROUTINE(reap_processes),  ROUTINE(take_interrupt),
+    ROUTINE(session_exists),    ROUTINE(fork_count),      ROUTINE(codec_encode),
+    ROUTINE(codec_decode),      ROUTINE(process_start),   ROUTINE(process_pid),
+    ROUTINE(process_status),    ROUTINE(process_join),    ROUTINE(process_signal),
+    ROUTINE(process_result),    ROUTINE(process_publish), ROUTINE(process_spawned),
+    ROUTINE(process_leave),     ROUTINE(in_child),        ROUTINE(output_show),
+    ROUTINE(children_running),  ROUTINE(worker_begin),    ROUTINE(worker_run),
+    ROUTINE(worker_fail),       ROUTINE(pool_create),     ROUTINE(pool_handle),
+    ROUTINE(pool_start),        ROUTINE(pool_attend),     ROUTINE(pool_close),
+    ROUTINE(pool_signal),       ROUTINE(pool_terminate),  ROUTINE(pool_join),
+    ROUTINE(pool_state),        ROUTINE(pool_submit),     ROUTINE(pool_call),
+    ROUTINE(pool_abandon),      ROUTINE(pool_peek),       ROUTINE(pool_wait),
+    ROUTINE(pool_wait_failure), ROUTINE(pool_take),       ROUTINE(pool_result),
+    ROUTINE(pool_next),         ROUTINE(pool_progress),   ROUTINE(pool_cancel),
+    ROUTINE(pool_forget),       ROUTINE(lock_create),     ROUTINE(lock_enter),
+    ROUTINE(lock_acquire),      ROUTINE(lock_release),    ROUTINE(lock_depth),
+    ROUTINE(lock_holder),       ROUTINE(queue_create),    ROUTINE(queue_put),
+    ROUTINE(queue_get),         ROUTINE(queue_shut),      ROUTINE(queue_is_full),
+    ROUTINE(queue_size),        ROUTINE(pipe_create),     ROUTINE(connection_send),
+    ROUTINE(connection_recv),   ROUTINE(connection_poll), ROUTINE(connection_directions),
+    ROUTINE(wait_any),          {nullptr, nullptr, 0},
+};
+
+extern "C" void R_init_multiprocessing(DllInfo* dll) {
+  R_registerRoutines(dll, nullptr, routines, nullptr, nullptr);
+  R_useDynamicSymbols(dll, FALSE);
+  R_forceSymbols(dll, TRUE);
+}

@@ -1,0 +1,83 @@
+// What R calls. Each is described where it is defined; init.cpp makes routines of them.
+#pragma once
+
+#include "bind_session.h"
+
+// handles and the session
+bool handle_is_open(SEXP pointer);
+void handle_close(SEXP pointer);
+std::string handle_id(SEXP pointer);
+SEXP heap_check();
+bool reap_processes();
+void take_interrupt();
+bool session_exists();
+int fork_count();
+SEXP codec_encode(SEXP x);
+SEXP codec_decode(SEXP raw);
+
+// processes
+SEXP process_start(SEXP what, bool spawn, bool silent);
+int process_pid(SEXP process);
+SEXP process_status(SEXP process);
+std::vector<bool> process_join(SEXP processes, SEXP timeout, bool all_of_them);
+void process_signal(SEXP process, int signal);
+SEXP process_result(SEXP process);
+void process_publish(SEXP value, int status);
+SEXP process_spawned(std::string variable);
+void process_leave(int status);
+bool in_child();
+void output_show();
+std::vector<int> children_running();
+
+// a worker
+void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited);
+bool worker_run();
+void worker_fail(SEXP failure);
+
+// pools
+SEXP pool_create(int workers, SEXP start, bool plain);
+SEXP pool_handle(SEXP pool);
+void pool_start(SEXP pool);
+void pool_attend(SEXP pool);
+void pool_close(SEXP pool);
+void pool_signal(SEXP pool, int signal);
+void pool_terminate(SEXP pool);
+bool pool_join(SEXP pool, SEXP timeout);
+SEXP pool_state(SEXP pool);
+
+// jobs
+int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks,
+                SEXP places, int retries, double task_timeout, bool each);
+SEXP pool_call(SEXP pool, SEXP fun, SEXP args);
+void pool_abandon(SEXP pool, int id);
+SEXP pool_peek(SEXP pool, int id);
+bool pool_wait(SEXP pool, int id, SEXP timeout);
+bool pool_wait_failure(SEXP pool, int id);
+SEXP pool_take(SEXP pool, int id);
+SEXP pool_result(SEXP pool, int id);
+SEXP pool_next(SEXP pool, int id, bool ordered, int given, SEXP timeout);
+double pool_progress(SEXP pool, int id);
+void pool_cancel(SEXP pool, int id);
+void pool_forget(SEXP pool, int id);
+
+// locks, queues, pipes
+SEXP lock_create(bool recursive);
+bool lock_enter(SEXP lock);
+bool lock_acquire(SEXP lock, SEXP block, SEXP timeout);
+void lock_release(SEXP lock);
+int lock_depth(SEXP lock);
+int lock_holder(SEXP lock);
+SEXP queue_create(double maxsize);
+void queue_put(SEXP queue, SEXP value, SEXP block, SEXP timeout);
+SEXP queue_get(SEXP queue, SEXP block, SEXP timeout);
+void queue_shut(SEXP queue);
+bool queue_is_full(SEXP queue);
+double queue_size(SEXP queue);
+SEXP pipe_create(bool duplex);
+void connection_send(SEXP connection, SEXP value);
+SEXP connection_recv(SEXP connection);
+bool connection_poll(SEXP connection, SEXP timeout);
+SEXP connection_directions(SEXP connection);
+
+// waiting
+std::vector<bool> wait_any(SEXP items, SEXP kinds, SEXP timeout);
