@@ -32,8 +32,8 @@ Lock <- function() LockHandle$new(lock_create(FALSE))
 RLock <- function() LockHandle$new(lock_create(TRUE))
 
 LockHandle <- handle_class("Lock", list(
-  acquire = function(block = TRUE, timeout = NULL) lock_acquire(private$ptr, block, timeout),
-  release = function() invisible(lock_release(private$ptr)),
+  acquire = function(block = TRUE, timeout = NULL) .Call(C_lock_acquire, private$ptr, block, timeout),
+  release = function() invisible(.Call(C_lock_release, private$ptr)),
   locked = function() lock_holder(private$ptr) != 0L
 ))
 
@@ -55,7 +55,7 @@ with.Lock <- function(data, expr, ...) suspendInterrupts(with_lock(private_of(da
 # Ctrl-C comes in only while we wait for the lock or evaluate: never between having it and being sure to release it.
 with_lock <- function(ptr, expr) {
   held <- lock_depth(ptr)
-  on.exit(if (lock_depth(ptr) > held) lock_release(ptr))
+  on.exit(if (lock_depth(ptr) > held) .Call(C_lock_release, ptr))
   allowInterrupts({
     if (lock_enter(ptr)) warn_owner_died()
     expr

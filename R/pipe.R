@@ -25,8 +25,8 @@
 Pipe <- function(duplex = TRUE) lapply(pipe_create(check_flag(duplex, "duplex")), ConnectionHandle$new)
 
 ConnectionHandle <- handle_class("Connection", list(
-  send = function(obj) invisible(connection_send(private$ptr, obj)),
-  recv = function() connection_recv(private$ptr),
+  send = function(obj) invisible(.Call(C_connection_send, private$ptr, obj)),
+  recv = function() .Call(C_connection_recv, private$ptr),
   poll = function(timeout = 0) connection_poll(private$ptr, timeout),
   send_bytes = function(raw) pipe_send_bytes(private$ptr, raw),
   recv_bytes = function() pipe_receive_bytes(private$ptr),
@@ -39,11 +39,11 @@ ConnectionHandle <- handle_class("Connection", list(
 
 pipe_send_bytes <- function(ptr, raw) {
   if (!is.raw(raw)) abort("ValueError", sprintf("`raw` must be a raw vector, not %s; use $send() for R objects", describe_value(raw)))
-  invisible(connection_send(ptr, raw))
+  invisible(.Call(C_connection_send, ptr, raw))
 }
 
 pipe_receive_bytes <- function(ptr) {
-  value <- connection_recv(ptr)
+  value <- .Call(C_connection_recv, ptr)
   if (!is.raw(value)) abort("ValueError", "the message is not a raw vector: it was sent with $send(), receive it with $recv()")
   value
 }

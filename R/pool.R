@@ -223,7 +223,7 @@ check_seed <- function(seed) {
 # --- jobs ---
 
 pool_apply <- function(private, func, args) {
-  taken <- pool_call(private$ptr, func, args)
+  taken <- .Call(C_pool_call, private$ptr, func, args)
   if (is.null(taken)) {
     return(job_value(pool_single(private, func, args)))
   }

@@ -109,6 +109,16 @@ void show_output() {
 void mark_output() {
   if (!own_process()) return;
   static OutputMark last{};
+  static Growth& out_growth = *new Growth;
+  static Growth& err_growth = *new Growth;
+  static uint32_t depth = 0;
+  if (depth != fork_depth()) { // what we know is of the parent's files
+    depth = fork_depth();
+    last = {};
+    out_growth.forget();
+    err_growth.forget();
+  }
+  if (!out_growth.possible(1, last.bytes[0]) && !err_growth.possible(2, last.bytes[1])) return;
   struct stat out, err;
   if (fstat(1, &out) != 0 || fstat(2, &err) != 0) return;
   OutputMark m{0, {uint64_t(out.st_size), uint64_t(err.st_size)}};

@@ -66,7 +66,7 @@ struct RChild {
   Child child;
   uint64_t process = 0;          // the Process block, held while this exists
   std::string unshown[2];        // what was read of its output and not shown yet
-  uint64_t shown_to[2] = {0, 0}; // where that begins
+  uint64_t shown_to[2] = {1, 1}; // where that begins
   bool shown = false;            // everything it printed was shown
   bool expired = false;          // killed because its element took longer than task_timeout
 };

@@ -33,8 +33,12 @@ int create_memory(const char* label, uint64_t bytes);
 int back_memory(int fd, uint64_t offset, uint64_t bytes);
 // Gives the pages back to the system; reading them gives zeros.
 void punch_memory(int fd, uint64_t offset, uint64_t bytes);
-// A growing anonymous file for what a worker prints (append mode, close-on-exec).
+// An anonymous file for what a worker prints: it grows only (append mode, close-on-exec). Its first
+// byte is ours.
 int create_output(const char* label);
+// A part of a file, to be read; null where that is not possible.
+const volatile uint8_t* map_part(int fd, uint64_t offset, uint64_t bytes);
+void unmap_part(const volatile uint8_t* part, uint64_t bytes);
 
 uint64_t total_memory();
 // What can still be used before the system, or the control group, starts to kill.

@@ -187,10 +187,24 @@ void punch_memory(int fd, uint64_t offset, uint64_t bytes) {
 }
 
 int create_output(const char* label) {
-  int fd = memfd_create(label, MFD_CLOEXEC);
+  int fd = memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0) return -1;
-  fcntl(fd, F_SETFL, O_APPEND);
-  return fd;
+  if (write(fd, "\n", 1) == 1 && fcntl(fd, F_SETFL, O_APPEND) == 0 &&
+      fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0)
+    return fd;
+  int e = errno;
+  close(fd);
+  errno = e;
+  return -1;
+}
+
+const volatile uint8_t* map_part(int fd, uint64_t offset, uint64_t bytes) {
+  void* part = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, fd, off_t(offset));
+  return part == MAP_FAILED ? nullptr : static_cast<const volatile uint8_t*>(part);
+}
+
+void unmap_part(const volatile uint8_t* part, uint64_t bytes) {
+  munmap(const_cast<uint8_t*>(part), bytes);
 }
 
 uint64_t total_memory() {

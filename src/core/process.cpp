@@ -202,7 +202,7 @@ int signal_child(Child& child, int signal) {
 std::string read_output(Child& child, int stream, size_t limit) {
   std::string text;
   int fd = child.output[stream];
-  if (fd < 0) return text;
+  if (fd < 0 || !child.growth[stream].possible(fd, child.read[stream])) return text;
   struct stat st;
   if (fstat(fd, &st) != 0 || uint64_t(st.st_size) <= child.read[stream]) return text;
   size_t n = size_t(uint64_t(st.st_size) - child.read[stream]);
@@ -222,6 +222,7 @@ void close_child(Child& child) {
     if (*fd >= 0) close(*fd);
     *fd = -1;
   }
+  for (Growth& g : child.growth) g.forget();
 }
 
 void leave_process(uint64_t process, int code) {

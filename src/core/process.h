@@ -1,6 +1,7 @@
 // Child processes: how they start, what they print, how they end.
 #pragma once
 
+#include "growth.h"
 #include "layout.h"
 
 #include <string>
@@ -14,7 +15,8 @@ struct Child {
   int watch_fd = -1;        // pidfd
   Token token = 0;          // its place in the session
   int output[2] = {-1, -1}; // what it wrote to stdout and stderr
-  uint64_t read[2] = {0, 0};
+  uint64_t read[2] = {1, 1}; // how far; the first byte is not the child's
+  Growth growth[2];
   bool over = false;       // reaped
   int status = 0;          // exit code, or -signal
   uint64_t peak_bytes = 0; // of memory; known when it is over
