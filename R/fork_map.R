@@ -1,23 +1,23 @@
-# The engine of the mclapply() family: workers that are forked for one call and so have the function and its data.
-# `chunks`: integer vectors, elements that one worker computes one after the other; chunk c is offered to the c-th
-# worker that asks. `before(c)` runs in the worker before its first element. Returns list(values, failures).
-fork_map <- function(X, FUN, dots = list(), chunks, cores, before = NULL, silent = FALSE, affinity = NULL, retry = 0L,
+# The engine of the mclapply() family: workers that are forked for one call and so have the function (in `frame`) and
+# its data. `chunks`: integer vectors, elements that one worker computes one after the other; as many as workers: chunk c
+# is worker c's. `before(c, done)` runs in the worker before it begins or takes over a chunk, of which `done` elements are
+# done. Returns list(values, failures).
+fork_map <- function(X, frame, chunks, cores, before, silent = FALSE, affinity = NULL, retry = 0L,
                      progress = FALSE, stop_on_error = FALSE, cleanup = TRUE) {
+  force(before) # here, not in each worker
   n <- length(X)
   if (n == 0L) {
     return(list(values = list(), failures = list()))
   }
-  frame <- do.call(new_frame, dots, quote = TRUE)
-  frame$FUN <- FUN
-  frame$begin_chunk <- function(number) {
+  frame$begin_chunk <- function(number, done) {
     if (!is.null(affinity)) parallel::mcaffinity(affinity[[number]])
-    if (!is.null(before)) before(number)
+    before(number, done)
     frame$X <- X[chunks[[number]]]
   }
   lanes <- as.integer(max(1L, min(cores, length(chunks))))
   ptr <- NULL
   start <- function() {
-    what <- list(pool = pool_handle(ptr), frame = frame, parent = list(pid = Sys.getpid(), name = session$name))
+    what <- list(pool = pool_handle(ptr), frame = frame, parent = this_process(), sinks = has_sinks())
     list(what = as.call(list(fork_map_worker, what)), spawn = FALSE, silent = isTRUE(silent))
   }
   ptr <- pool_create(lanes, start, FALSE)
@@ -25,6 +25,7 @@ fork_map <- function(X, FUN, dots = list(), chunks, cores, before = NULL, silent
   on.exit(if (done) pool_terminate(ptr) else fork_map_cleanup(ptr, cleanup))
   sizes <- lengths(chunks)
   id <- pool_submit(ptr, NULL, NULL, NULL, n, c(0, cumsum(as.numeric(sizes))), unlist(chunks), as.integer(retry), 0, isTRUE(stop_on_error))
+  pool_close(ptr) # workers leave as soon as nothing is left for them
   job <- list(ptr = ptr, id = id, count = n)
   if (isTRUE(progress)) show_progress(job)
   if (isTRUE(stop_on_error)) pool_wait_failure(ptr, id) else pool_wait(ptr, id, NULL)
@@ -45,7 +46,7 @@ fork_map_cleanup <- function(ptr, cleanup) {
 }
 
 fork_map_worker <- function(what, lane) {
-  enter_child(sprintf("ForkWorker-%d", lane + 1L), TRUE, what$parent)
+  enter_child(sprintf("ForkWorker-%d", lane + 1L), what)
   worker_begin(what$pool, lane, -1L, what$frame)
   worker_loop()
   0L

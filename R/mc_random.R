@@ -92,34 +92,23 @@ start_stream <- function(start) {
   assign_seed(start$seed)
 }
 
-# Streams of the chunks of one job: `before(chunk)` puts the worker at the start of a chunk's
-# stream, and `evaluate` is guarded so that a chunk taken over from a dead worker in the middle does
-# not draw the numbers of its beginning a second time: the element at place p goes on with the (p -
-# 1)th substream of the chunk's stream.
-chunk_streams <- function(evaluate, chunks, set_seed) {
-  force(evaluate)
+# Streams of the chunks of one job: a function that puts the worker at the start of a chunk's stream.
+# `done`: so many of its elements were computed by a worker that died. Then the next one must not draw the numbers of the
+# beginning a second time: the element at place p goes on with the (p - 1)th substream of the chunk's stream.
+chunk_streams <- function(chunks, set_seed) {
   # only streams differ from chunk to chunk
   own_streams <- isTRUE(set_seed) && uses_lecuyer()
   streams <- if (own_streams) lapply(chunks, function(chunk) advance_stream())
   start <- next_start(isTRUE(set_seed) && !own_streams)
-  fresh <- NULL
-  before <- function(chunk) {
-    if (own_streams) start$seed <<- start$stream <<- streams[[chunk]]
+  function(chunk, done) {
+    if (own_streams) start$seed <- start$stream <- streams[[chunk]]
     start_stream(start)
-    fresh <<- chunk
+    skip_substreams(start$stream, done)
   }
-  guarded <- function(i) {
-    if (!is.null(fresh)) {
-      skip_substreams(start$stream, match(i, chunks[[fresh]]) - 1L)
-      fresh <<- NULL
-    }
-    evaluate(i)
-  }
-  list(before = before, evaluate = guarded)
 }
 
 skip_substreams <- function(stream, n) {
-  if (is.null(stream) || is.na(n) || n == 0L) {
+  if (is.null(stream) || n == 0L) {
     return(invisible())
   }
   for (k in seq_len(n)) stream <- parallel::nextRNGSubStream(stream)
@@ -130,7 +119,9 @@ skip_substreams <- function(stream, n) {
 # `mc.seed`: element i draws from the ith stream after `seed`, whoever computes it. Streams are
 # walked forwards in each process; a step back (an element tried again) starts from the first one.
 seeded <- function(evaluate, seed) {
-  force(evaluate)
+  if (is.null(seed)) {
+    return(evaluate)
+  }
   first <- first_stream(seed)
   at <- 0L
   stream <- first

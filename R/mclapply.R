@@ -118,9 +118,8 @@ mclapply <- function(X, FUN, ..., mc.preschedule = TRUE, mc.set.seed = TRUE, mc.
   }
   cores <- min(cores, length(X))
 
-  # `...` stays a promise for the workers; the call written here is the one that users read in errors
-  evaluate <- function(i) forceAndCall(1, FUN, X[[i]], ...)
-  if (!is.null(mc.seed)) evaluate <- seeded(evaluate, mc.seed)
+  # `...` stays a promise for the workers
+  evaluate <- seeded(function(i) forceAndCall(1, FUN, X[[i]], ...), mc.seed)
 
   if (!forks || length(X) < 2L || (cores < 2L && is.null(affinity.list))) {
     if (forks && length(X) && length(affinity.list)) {
@@ -140,8 +139,10 @@ mclapply <- function(X, FUN, ..., mc.preschedule = TRUE, mc.set.seed = TRUE, mc.
   } else {
     plan <- plan_elements(length(X), cores, affinity.list)
   }
+  direct <- is.null(mc.seed)
   run <- mc_run(
-    evaluate, plan$chunks, plan$cores, mc.set.seed,
+    if (direct) X else seq_along(X), if (direct) with_function(new_frame(...), FUN) else with_function(new_frame(), evaluate),
+    plan$chunks, plan$cores, mc.set.seed,
     silent = mc.silent, affinity = plan$affinity, retry = mc.retry, progress = mc.progress,
     stop_on_error = mc.stop.on.error, cleanup = mc.cleanup
   )

@@ -42,15 +42,13 @@ plan_elements <- function(n, cores, affinity.list) {
   list(chunks = as.list(order), cores = max(1L, length(first)), affinity = affinity[order])
 }
 
-# One run of the engine over elements 1..n of `evaluate`, with parallel's random streams for each
-# chunk
-mc_run <- function(evaluate, chunks, cores, set_seed, silent, affinity = NULL, retry = 0L, progress = FALSE,
+# One run of the engine, with parallel's random streams for each chunk; `frame` as new_frame() makes it
+mc_run <- function(X, frame, chunks, cores, set_seed, silent, affinity = NULL, retry = 0L, progress = FALSE,
                    stop_on_error = FALSE, cleanup = TRUE) {
-  streams <- chunk_streams(evaluate, chunks, set_seed)
   fork_map(
-    seq_len(sum(lengths(chunks))), streams$evaluate,
-    chunks = chunks, cores = cores, before = streams$before, silent = isTRUE(silent),
-    affinity = affinity, retry = as.integer(retry), progress = isTRUE(progress),
+    X, frame,
+    chunks = chunks, cores = cores, before = chunk_streams(chunks, set_seed), silent = isTRUE(silent),
+    affinity = affinity, retry = retry, progress = isTRUE(progress),
     stop_on_error = isTRUE(stop_on_error), cleanup = cleanup
   )
 }
@@ -67,7 +65,7 @@ evaluate_here <- function(evaluate, X, seed, progress) {
   res
 }
 
-has_failed <- function(failures) !vapply(failures, is.null, TRUE)
+has_failed <- function(failures) lengths(failures) > 0L # a condition is a list
 
 has_died <- function(failure) inherits(failure, "WorkerDiedError")
 

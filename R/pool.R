@@ -140,7 +140,7 @@ pool_open <- function(private, settings) {
 worker_start <- function(private) {
   settings <- private$settings
   what <- list(
-    main = "worker_main", parent = list(pid = Sys.getpid(), name = session$name),
+    main = "worker_main", parent = this_process(), sinks = settings$method == "fork" && has_sinks(),
     pool = pool_handle(private$ptr), maxtasks = settings$maxtasks, inherited = NULL,
     initializer = settings$initializer, initargs = settings$initargs
   )
@@ -309,7 +309,7 @@ job_outcome <- function(job, taken) {
     failure <- taken$failures[[1L]]
     return(if (is.null(failure)) list(value = taken$values[[1L]]) else list(error = single_failure(failure)))
   }
-  failed <- if (taken$failed) which(!vapply(taken$failures, is.null, TRUE))
+  failed <- if (taken$failed) which(lengths(taken$failures) > 0L)
   values <- taken$values
   names(values) <- job$names
   if (length(failed)) {

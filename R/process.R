@@ -79,7 +79,7 @@ started_ptr <- function(private) {
 process_run <- function(self, private) {
   if (private$started) abort("ProcessError", "a process can be started only once; make another Process()")
   what <- c(private$what, list(
-    name = self$name, daemon = self$daemon, parent = list(pid = Sys.getpid(), name = session$name)
+    name = self$name, daemon = self$daemon, parent = this_process(), sinks = private$method == "fork" && has_sinks()
   ))
   private$ptr <- if (private$method == "spawn") {
     process_start(c(list(main = "process_main"), what, list(needs = needs_of(list(what$target, what$args), TRUE))), TRUE, FALSE)
@@ -181,9 +181,9 @@ process_format <- function(self, private) {
 
 # What a Process does in the child; returns its exit code
 process_main <- function(what) {
-  enter_child(what$name, what$daemon, what$parent)
+  enter_child(what$name, what, what$daemon)
   forget_random_state()
-  apply_needs(what$needs)
+  if (!is.null(what$needs)) apply_needs(what$needs)
   code <- run_and_publish(function() do.call(what$target, what$args, quote = TRUE), function(condition) {
     call <- conditionCall(condition)
     message(sprintf(

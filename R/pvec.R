@@ -39,7 +39,8 @@ pvec <- function(v, FUN, ..., mc.set.seed = TRUE, mc.silent = FALSE, mc.cores = 
   # the name `l` is seen by users: it stands in the call of an error, "Error in FUN(l[[i]], ...)", as in parallel
   l <- if (length(v) <= cores) as.list(v) else neighbouring_pieces(v, cores)
   evaluate <- function(i) FUN(l[[i]], ...)
-  run <- mc_run(evaluate, as.list(seq_along(l)), length(l), mc.set.seed, silent = mc.silent, cleanup = mc.cleanup)
+  pieces <- seq_along(l)
+  run <- mc_run(pieces, with_function(new_frame(), evaluate), as.list(pieces), length(l), mc.set.seed, silent = mc.silent, cleanup = mc.cleanup)
   died <- Filter(has_died, run$failures)
   if (length(died)) stop(died[[1L]])
   res <- do.call(c, with_try_errors(run))

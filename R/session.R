@@ -8,34 +8,24 @@ session$counter <- 0L
 session$detached <- list() # pools of mclapply() calls that were interrupted with mc.cleanup = FALSE
 session$processes <- list() # Process handles that were started here and are not known to be over
 
-# Called first in every child that we fork
-enter_child <- function(name, daemon, parent) {
+# Called first in every child. Little may be done here: what a fork touches for the first time is copied, page by page.
+enter_child <- function(name, what, daemon = TRUE) {
   session$name <- name
   session$daemon <- daemon
-  session$parent <- parent
+  session$parent <- what$parent
   session$counter <- 0L
   session$processes <- list()
-  # the parent's sinks would swallow what we print
-  while (sink.number() > 0L) sink()
-  if (sink.number(type = "message") != 2L) sink(type = "message")
-  options(warn = max(1L, getOption("warn")))
+  if (isTRUE(what$sinks)) { # the parent's would swallow what we print
+    while (sink.number() > 0L) sink()
+    if (sink.number(type = "message") != 2L) sink(type = "message")
+  }
+  if (getOption("warn") < 1L) options(warn = 1L)
 }
 
-# The first frame of a fork. The parent may have been holding Ctrl-C back when it forked, with one to come.
-forked_main <- function(run) {
-  allowInterrupts({
-    forget_interrupt()
-    run
-  })
-}
+# What a child is told about the process that starts it
+this_process <- function() list(pid = Sys.getpid(), name = session$name)
 
-# A Ctrl-C that came for something that is over, or for the parent: thrown now, before it hits something else
-forget_interrupt <- function() tryCatch(take_interrupt(), interrupt = function(i) NULL)
-
-# A fork copies the random state: without this all children draw the same numbers.
-forget_random_state <- function() {
-  if (exists(".Random.seed", globalenv(), inherits = FALSE)) rm(".Random.seed", envir = globalenv())
-}
+has_sinks <- function() sink.number() > 0L || sink.number(type = "message") != 2L
 
 # quit() in a fork, see bind_process.cpp
 leave_by_quit <- function(save = "default", status = 0, runLast = TRUE) {
@@ -45,6 +35,9 @@ leave_by_quit <- function(save = "default", status = 0, runLast = TRUE) {
 
 # Before a process ends by itself: its daemons are terminated, its other children joined.
 finish_child <- function() {
+  if (!length(session$processes)) {
+    return(invisible())
+  }
   for (p in session$processes) if (isTRUE(p$daemon)) p$terminate()
   for (p in session$processes) p$join()
 }

@@ -1,8 +1,8 @@
 # What a pool's worker does. Its loop is bind_worker.cpp; here it comes back with what R throws.
 worker_main <- function(what, lane = what$lane) {
-  enter_child(sprintf("PoolWorker-%d", lane + 1L), TRUE, what$parent)
+  enter_child(sprintf("PoolWorker-%d", lane + 1L), what)
   forget_random_state()
-  apply_needs(what$needs)
+  if (!is.null(what$needs)) apply_needs(what$needs)
   if (!is.null(what$initializer)) {
     failed <- tryCatch(
       {
@@ -54,12 +54,15 @@ new_frame <- function(...) {
 }
 environment(new_frame) <- baseenv() # `[[` is found at once
 
+with_function <- function(frame, FUN) {
+  frame$FUN <- FUN
+  frame
+}
+
 # body: list(args, globals, packages, star, seed), see pool_job()
 worker_frame <- function(FUN, body) {
   if (length(body[[2L]]) || length(body[[3L]])) apply_needs(list(globals = body[[2L]], packages = body[[3L]]))
-  frame <- if (length(body[[1L]])) do.call(new_frame, body[[1L]], quote = TRUE) else new_frame()
-  frame$FUN <- FUN
-  frame
+  with_function(if (length(body[[1L]])) do.call(new_frame, body[[1L]], quote = TRUE) else new_frame(), FUN)
 }
 
 # Elements of an iterable that travelled in one piece

@@ -64,6 +64,7 @@ public:
 private:
   void start(const std::vector<size_t>& lanes);
   void bury(size_t lane); // a worker is gone
+  bool offers_chunk(size_t lane);
   void collect(PoolJob& job);
   void fail(PoolJob& job, uint64_t position, SEXP condition);
   void expire(PoolJob& job);

@@ -1,6 +1,7 @@
 // Children of this R: fork and spawn, their output, how they leave, what they return.
 #include "bind_session.h"
 
+#include <R_ext/GraphicsEngine.h> // its headers declare the flags of R's interrupts
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -78,6 +79,9 @@ struct ChildRun {
 
 void run_child(void* data) {
   auto* run = static_cast<ChildRun*>(data);
+  // The parent may have been holding Ctrl-C back when it forked, with one to come: that is its own.
+  R_interrupts_suspended = FALSE;
+  R_interrupts_pending = 0;
   replace_quit();
   SEXP what = PROTECT(run->call);
   if (run->lane >= 0) {
@@ -86,9 +90,8 @@ void run_child(void* data) {
     UNPROTECT(1);
   }
   PROTECT(what);
-  SEXP call = PROTECT(Rf_lang2(Rf_install("forked_main"), what));
-  SEXP value = Rf_eval(call, package_namespace());
-  UNPROTECT(3);
+  SEXP value = Rf_eval(what, package_namespace());
+  UNPROTECT(2);
   run->code = Rf_isInteger(value) && Rf_length(value) == 1 ? INTEGER(value)[0] : 0;
 }
 

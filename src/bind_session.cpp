@@ -214,10 +214,11 @@ bool reap_processes() {
   return entry([&] { return reap(); });
 }
 
-// Throws a Ctrl-C that came and was not seen yet.
-void take_interrupt() {
-  if (!R_ToplevelExec(check_interrupt, nullptr)) interrupt();
-}
+// Takes a Ctrl-C that came for something that is over, before it hits something else.
+void forget_interrupt() { R_ToplevelExec(check_interrupt, nullptr); }
+
+// A fork copies the random state: without this all children draw the same numbers.
+void forget_random_state() { R_removeVarFromFrame(Rf_install(".Random.seed"), R_GlobalEnv); }
 
 bool session_exists() { return heap_exists(); }
 

@@ -102,8 +102,8 @@ void load_chunk() {
   JobShared& j = job_at(run.claim.job);
   uint64_t n = run.claim.end - run.claim.first;
   if (!j.function.page) {
-    Protected number(Rf_ScalarInteger(int(run.claim.chunk) + 1));
-    Protected call(Rf_lang2(symbol("begin_chunk"), number));
+    Protected call(call_to("begin_chunk", int(run.claim.chunk) + 1,
+                           double(run.claim.first - starts_of(run.claim.job)[run.claim.chunk])));
     evaluate(call, run.frame);
     return;
   }

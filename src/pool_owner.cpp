@@ -177,7 +177,15 @@ void PoolOwner::bury(size_t lane) {
                     std::to_string(exit_status(*child)) +
                     "): see what they printed above; is `initializer` at fault?"};
   }
-  if (!terminated_ && !(closing_ && unfinished() == 0)) start({lane});
+  if (!terminated_ && (!closing_ || offers_chunk(lane))) start({lane});
+}
+
+// Is there a chunk that nobody has claimed and that this lane may? Workers leave a closed pool when
+// there is none, while others still compute.
+bool PoolOwner::offers_chunk(size_t lane) {
+  for (auto& entry : jobs_)
+    if (!entry.second->submitted || entry.second->owner.offers_chunk(uint32_t(lane))) return true;
+  return false;
 }
 
 void PoolOwner::expire(PoolJob& job) {

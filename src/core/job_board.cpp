@@ -234,6 +234,15 @@ JobOwner::Suspect JobOwner::recover(Token worker, const std::function<bool(uint6
   return suspect;
 }
 
+bool JobOwner::offers_chunk(uint32_t lane) const {
+  JobShared& j = job_at(job_);
+  for (uint32_t c = j.pinned ? lane : 0; c < (j.pinned ? lane + 1 : j.chunks); ++c) {
+    ClaimWord w = ClaimWord::unpack(claim_at(j, job_, c).load(std::memory_order_acquire));
+    if (w.state == ChunkState::Free) return true;
+  }
+  return false;
+}
+
 bool JobOwner::running(Token worker, uint64_t* position) const {
   JobShared& j = job_at(job_);
   for (uint32_t c = 0; c < j.chunks; ++c) {

@@ -65,6 +65,8 @@ public:
   // After `worker` died and drain() ran: puts back what it had not started. A suspect is put back
   // too if `again(position)` says so, otherwise it must be settled by the caller.
   Suspect recover(Token worker, const std::function<bool(uint64_t)>& again);
+  // Is there a chunk that nobody has claimed and that this lane may?
+  bool offers_chunk(uint32_t lane) const;
   // Elements running now: (position, lane) of workers that began before `before_ns`.
   bool running(Token worker, uint64_t* position) const;
   void cancel();
