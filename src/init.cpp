@@ -30,11 +30,13 @@ static const R_CallMethodDef routines[] = {
     ROUTINE(queue_get),         ROUTINE(queue_shut),      ROUTINE(queue_is_full),
     ROUTINE(queue_size),        ROUTINE(pipe_create),     ROUTINE(connection_send),
     ROUTINE(connection_recv),   ROUTINE(connection_poll), ROUTINE(connection_directions),
-    ROUTINE(wait_any),          {nullptr, nullptr, 0},
+    ROUTINE(wait_any),          ROUTINE(share_value),     ROUTINE(is_shared_value),
+    ROUTINE(memory_blocks),     {nullptr, nullptr, 0},
 };
 
 extern "C" void R_init_multiprocessing(DllInfo* dll) {
   R_registerRoutines(dll, nullptr, routines, nullptr, nullptr);
   R_useDynamicSymbols(dll, FALSE);
   R_forceSymbols(dll, TRUE);
+  mp::codec::register_views(dll);
 }

@@ -75,7 +75,7 @@ SEXP decode_small(const uint8_t* p, uint64_t n) {
   std::memcpy(&frame, p, sizeof frame);
   std::memcpy(&node, p + sizeof frame, sizeof node);
   if (frame.magic != kMagic || frame.version != kVersion || is_serialized(frame) ||
-      frame.size > n || node.attributes != 0)
+      frame.size > n || node.attributes != 0 || node.flags != 0)
     return nullptr;
   Type type = static_cast<Type>(node.type);
   if (type == Type::null && frame.size == kHeaders) return R_NilValue;
@@ -113,7 +113,7 @@ SEXP decode_slice(const uint8_t* p, uint64_t n, uint64_t first, uint64_t count, 
   if (type == Type::null || type == Type::nil_pointer) return R_NilValue;
   return with_reader(p, frame.size, kHeaders, [&](Reader& in) -> SEXP {
     if (type == Type::string) return in.strings(length, first, count);
-    if (type != Type::list) return in.fixed(type, length, first, count);
+    if (type != Type::list) return in.fixed(root, first, count);
     const uint8_t* table = in.offsets(length);
     if (!table || (count && !in.skip_to(Reader::offset_at(table, first)))) return nullptr;
     return in.elements(table + first * sizeof(Offset), count, 0);

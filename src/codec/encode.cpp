@@ -8,9 +8,11 @@
 
 namespace mp::codec {
 
-HandleHooks hooks = {nullptr, nullptr};
+HandleHooks hooks = {};
+BlockHooks blocks = {};
 
 void set_hooks(const HandleHooks& given) { hooks = given; }
+void set_block_hooks(const BlockHooks& given) { blocks = given; }
 
 void Encoding::Free::operator()(uint8_t* p) const { std::free(p); }
 
@@ -55,7 +57,8 @@ std::string path_of(const Step* step) {
 // what is found belongs to `out_`.
 class Measurer {
 public:
-  explicit Measurer(Encoding* out) : out_(out) {}
+  Measurer(Encoding* out, uint64_t block_bytes)
+      : out_(out), block_bytes_(blocks.store ? block_bytes : kNoBlocks) {}
 
   // Whether `x` is plain; if it is, out's size, handles and copies are right.
   bool measure(SEXP x) {
@@ -116,15 +119,27 @@ private:
     if (!plain_) return;
     R_xlen_t length = Rf_xlength(x);
     uint64_t bytes = static_cast<uint64_t>(length) * element_size(type);
-    bytes_ += round_up(bytes);
-    if (!ALTREP(x) || length == 0 || DATAPTR_OR_NULL(x)) return;
-    if (length > kMaxCopied) {
-      plain_ = false;
+    const void* data = length == 0 ? nullptr : ALTREP(x) ? DATAPTR_OR_NULL(x) : DATAPTR_RO(x);
+    HandleId id;
+    if (length && data && ALTREP(x) && block_bytes_ != kNoBlocks && find_block(x, &id)) {
+      out_->stored_.push_back({x, data, id, Encoding::Stored::Referred});
+      bytes_ += sizeof(HandleRecord);
       return;
     }
-    // Asking for elements later, in write(), could run any code; asking for a data pointer would
-    // allocate the user's vector for good.
-    copy_region(x, length, new_copy(x, bytes));
+    bool in_block = bytes >= block_bytes_ && length > 0;
+    bytes_ += in_block ? sizeof(HandleRecord) : round_up(bytes);
+    if (length && !data) {
+      if (length > kMaxCopied) {
+        plain_ = false;
+        return;
+      }
+      // Asking for elements later, in write(), could run any code; asking for a data pointer would
+      // allocate the user's vector for good.
+      uint8_t* copy = new_copy(x, bytes);
+      copy_region(x, length, copy);
+      data = copy;
+    }
+    if (in_block) out_->stored_.push_back({x, data, {}, Encoding::Stored::Planned});
   }
 
   uint8_t* new_copy(SEXP x, uint64_t bytes) { // owned before R runs again
@@ -218,6 +233,7 @@ private:
   }
 
   Encoding* out_;
+  uint64_t block_bytes_;
   uint64_t bytes_ = 0;
   bool plain_ = true;
   bool deep_ = false;
@@ -229,19 +245,42 @@ void add_handle(std::vector<HandleId>& handles, const HandleId& id) {
   handles.push_back(id);
 }
 
-Encoding encode(SEXP x) {
+Encoding::~Encoding() {
+  for (const Stored& s : stored_)
+    if (s.state == Stored::Ours) blocks.release(s.id);
+}
+
+// Only once the whole value is known to be plain.
+void Encoding::store() {
+  for (Stored& s : stored_) {
+    for (const Stored* t = stored_.data(); s.state == Stored::Planned && t != &s; t++)
+      if (t->of == s.of) {
+        s.id = t->id;
+        s.state = Stored::Referred;
+      }
+    if (s.state == Stored::Planned) {
+      s.id = blocks.store(s.data, bytes_in(s.of));
+      s.state = Stored::Ours;
+    }
+    add_handle(handles_, s.id);
+  }
+}
+
+Encoding encode(SEXP x, uint64_t block_bytes) {
   Encoding out;
   bool deep = false;
   out.value_ = x;
   protect([&] {
-    Measurer measurer(&out);
+    Measurer measurer(&out, block_bytes);
     if (measurer.measure(x)) {
+      out.store();
       out.size_ = measurer.bytes();
       return R_NilValue;
     }
     deep = measurer.deep();
     out.handles_.clear();
     out.copies_.clear();
+    out.stored_.clear();
     out.elements_ = static_cast<uint64_t>(Rf_xlength(x));
     return R_NilValue;
   });

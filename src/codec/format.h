@@ -45,6 +45,7 @@ enum class Type : uint8_t {
 };
 
 constexpr uint8_t kFlagExternalPointer = 1;
+constexpr uint8_t kFlagBlock = 2; // of logical .. raw: the data are a HandleRecord
 
 struct NodeHeader {
   uint8_t type;

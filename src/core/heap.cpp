@@ -34,6 +34,10 @@ std::string human(uint64_t bytes) {
   return text;
 }
 
+Error full(uint64_t bytes, const std::string& why) {
+  return {"HeapFullError", "cannot reserve " + human(bytes) + " in shared memory: " + why};
+}
+
 } // namespace
 
 Heap& heap() { return the_heap; }
@@ -176,11 +180,32 @@ void Heap::release(uint64_t page) {
 }
 
 uint64_t Heap::allocate(uint64_t bytes, Kind kind, bool zero) {
+  std::string why;
+  uint64_t block = try_allocate(bytes, kind, nullptr, &why);
+  if (!block && reclaim_) {
+    reclaim_();
+    block = try_allocate(bytes, kind, nullptr, &why);
+  }
+  if (!block) throw full(bytes, why);
+  if (zero) std::memset(at(block), 0, bytes);
+  return block;
+}
+
+uint64_t Heap::allocate_copy(const void* from, uint64_t bytes) {
+  std::string why;
+  uint64_t block = try_allocate(bytes, Kind::Bytes, from, &why);
+  if (!block && reclaim_) {
+    reclaim_();
+    block = try_allocate(bytes, Kind::Bytes, from, &why);
+  }
+  if (!block) throw full(bytes, why);
+  return block;
+}
+
+// 0, and why, if there is no room. `from`: what to fill it with, nullptr: nothing.
+uint64_t Heap::try_allocate(uint64_t bytes, Kind kind, const void* from, std::string* why) {
   uint64_t pages = pages_for(bytes), page = 0;
   bool backed = false;
-  auto full = [&](const std::string& why) {
-    return Error{"HeapFullError", "cannot reserve " + human(bytes) + " in shared memory: " + why};
-  };
   {
     HeapSection section(*this);
     page = take_run(pages, &backed);
@@ -200,27 +225,34 @@ uint64_t Heap::allocate(uint64_t bytes, Kind kind, bool zero) {
       put(runs_[page], run(kUsed, pages)); // the commit
     }
   }
-  if (!page) throw full("its " + human(header().bytes) + " are in use");
-  uint64_t offset = page * kPageBytes;
-  if (!backed) { // outside the guard: the system may take its time
-    std::string why;
-    if (bytes >= kCheckMemoryBytes) {
-      uint64_t room = platform::available_memory();
-      if (room < bytes + kMemoryMargin) why = "only " + human(room) + " of memory are available";
-    }
-    if (why.empty())
-      if (int e = platform::back_memory(fd_, offset, pages * kPageBytes)) why = std::strerror(e);
-    if (!why.empty()) {
-      HeapSection section(*this);
-      uint32_t slot = slot_of(self());
-      records_[page].holders[slot / 64] &= ~(uint64_t(1) << (slot % 64));
-      release(page);
-      throw full(why);
-    }
-    records_[page].backed = true; // nobody else writes it while we hold the block
+  if (!page) {
+    *why = "its " + human(header().bytes) + " are in use";
+    return 0;
   }
-  if (zero) std::memset(at(offset), 0, bytes);
-  return offset;
+  uint64_t offset = page * kPageBytes;
+  if (backed) {
+    if (from) std::memcpy(at(offset), from, bytes);
+    return offset;
+  }
+  why->clear(); // outside the guard: the system may take its time
+  if (bytes >= kCheckMemoryBytes) {
+    uint64_t room = platform::available_memory();
+    if (room < bytes + kMemoryMargin) *why = "only " + human(room) + " of memory are available";
+  }
+  if (why->empty()) {
+    int e = from ? platform::write_memory(fd_, offset, from, bytes)
+                 : platform::back_memory(fd_, offset, pages * kPageBytes);
+    if (e) *why = std::strerror(e);
+  }
+  if (why->empty()) {
+    records_[page].backed = true; // nobody else writes it while we hold the block
+    return offset;
+  }
+  HeapSection section(*this);
+  uint32_t slot = slot_of(self());
+  records_[page].holders[slot / 64] &= ~(uint64_t(1) << (slot % 64));
+  release(page);
+  return 0;
 }
 
 void Heap::seal(uint64_t block, uint64_t offset, uint32_t count) {
@@ -236,12 +268,21 @@ void Heap::seal(uint64_t block, uint64_t offset, uint32_t count) {
 
 void Heap::hold(uint64_t block) { hold_for(block, self()); }
 
+bool Heap::is_block(uint64_t block, uint64_t serial) {
+  uint64_t page = page_of(block);
+  return block % kPageBytes == 0 && page >= header().first_page && page < header().high_water &&
+         run_kind(runs_[page]) == kUsed && records_[page].serial == serial;
+}
+
+bool Heap::has(uint64_t block, uint64_t serial, uint64_t bytes) {
+  HeapSection section(*this);
+  return is_block(block, serial) && records_[page_of(block)].bytes >= bytes;
+}
+
 bool Heap::hold(uint64_t block, uint64_t serial) {
   HeapSection section(*this);
-  uint64_t page = page_of(block);
-  if (page < header().first_page || page >= header().high_water) return false;
-  BlockRecord& r = records_[page];
-  if (run_kind(runs_[page]) != kUsed || r.serial != serial) return false;
+  if (!is_block(block, serial)) return false;
+  BlockRecord& r = records_[page_of(block)];
   uint32_t slot = slot_of(self());
   r.holders[slot / 64] |= uint64_t(1) << (slot % 64);
   return true;
@@ -387,6 +428,25 @@ HeapReport Heap::check() {
   report.backed_bytes = fstat(fd_, &st) == 0 ? uint64_t(st.st_blocks) * 512 : 0;
   report.total_bytes = h.bytes;
   return report;
+}
+
+std::vector<BlockInfo> Heap::blocks() {
+  HeapSection section(*this);
+  std::vector<BlockInfo> found;
+  each_used([&](uint64_t page, uint64_t pages) {
+    const BlockRecord& r = records_[page];
+    BlockInfo b{page * kPageBytes, r.serial, r.bytes, pages * kPageBytes, r.kind, r.creator, r.pins,
+                r.parent != 0,     {}};
+    for (uint32_t w = 0; w < kMaskWords; ++w)
+      for (uint64_t bits = r.holders[w]; bits; bits &= bits - 1) {
+        uint32_t slot = w * 64 + uint32_t(__builtin_ctzll(bits));
+        SlotState s =
+            SlotState::unpack(header().participants[slot].state.load(std::memory_order_acquire));
+        b.holders.push_back(make_token(slot, s.generation));
+      }
+    found.push_back(std::move(b));
+  });
+  return found;
 }
 
 } // namespace mp

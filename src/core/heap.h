@@ -6,8 +6,18 @@
 #include "participant.h"
 
 #include <functional>
+#include <vector>
 
 namespace mp {
+
+struct BlockInfo { // one used block
+  uint64_t offset, serial, bytes, backed_bytes;
+  Kind kind;
+  Token creator;
+  uint32_t pins;
+  bool is_child;
+  std::vector<Token> holders;
+};
 
 struct HeapReport { // what Heap::check() found
   uint64_t used_blocks = 0;
@@ -41,6 +51,11 @@ public:
   // A zeroed block (when `zero`), held by the caller; belongs to `parent` too when given. Throws
   // Error("HeapFullError") with the numbers.
   uint64_t allocate(uint64_t bytes, Kind kind, bool zero = true);
+  // A block with a copy of the `bytes` (> 0) at `from`, held by the caller.
+  uint64_t allocate_copy(const void* from, uint64_t bytes);
+  // What is asked to free memory of this process before an allocation fails; then it is tried
+  // again. Called without a guard, by whoever allocates; may not throw.
+  void set_reclaim(void (*reclaim)()) { reclaim_ = reclaim; }
   // Declares that the block refers to others (pairs of page and serial at `offset` in it). The
   // caller holds each of them. From now on they live as long as the block.
   void seal(uint64_t block, uint64_t offset, uint32_t count);
@@ -48,6 +63,7 @@ public:
   void hold(uint64_t block);                  // the caller's bit
   bool hold(uint64_t block, uint64_t serial); // only if it is still that block
   void hold_for(uint64_t block, Token t);
+  bool has(uint64_t block, uint64_t serial, uint64_t bytes); // is it that one, and as large?
   void drop(uint64_t block);
   void set_parent(uint64_t child, uint64_t parent); // the caller keeps its own hold
   void clear_parent(uint64_t child);
@@ -67,12 +83,14 @@ public:
   void keep_only(const std::function<bool(uint64_t)>& keep);
   void sweep(Token gone); // Dead -> Free
   HeapReport check();
+  std::vector<BlockInfo> blocks();
   void trim(); // gives free pages back to the system
 
 private:
   friend class HeapSection;
   void map(int fd, uint64_t bytes);
   void rebuild(); // derives everything again from run[] and the records; after a takeover
+  uint64_t try_allocate(uint64_t bytes, Kind kind, const void* from, std::string* why);
   uint64_t take_run(uint64_t pages, bool* backed);
   void give_run(uint64_t page, uint64_t pages, bool backed, uint64_t warm);
   void list_add(uint64_t page, uint64_t pages, bool backed, uint64_t warm);
@@ -81,6 +99,7 @@ private:
   void unlink_child(uint64_t page);
   void link_child(uint64_t page, uint64_t parent);
   bool needed(const BlockRecord& r) const;
+  bool is_block(uint64_t block, uint64_t serial); // under the guard
   template <class F> void each_used(F f);
 
   uint8_t* base_ = nullptr;
@@ -88,6 +107,7 @@ private:
   BlockRecord* records_ = nullptr;
   int fd_ = -1;
   int cores_ = 1;
+  void (*reclaim_)() = nullptr;
   KindActions actions_[int(Kind::kCount)];
 };
 

@@ -40,6 +40,11 @@ constexpr uint32_t kFutexU32 = 2; // FUTEX_32 for futex_waitv
 constexpr int kMaxWatch = 128;    // FUTEX_WAITV_MAX
 constexpr int64_t kTickNs = 10'000'000;
 
+uint64_t system_page() {
+  static const uint64_t bytes = uint64_t(sysconf(_SC_PAGESIZE));
+  return bytes;
+}
+
 struct WaitVector { // struct futex_waitv of the kernel
   uint64_t value;
   uint64_t address;
@@ -185,6 +190,55 @@ void punch_memory(int fd, uint64_t offset, uint64_t bytes) {
          errno == EINTR) {
   }
 }
+
+int write_memory(int fd, uint64_t offset, const void* from, uint64_t bytes) {
+  const auto* at = static_cast<const uint8_t*>(from);
+  while (bytes > 0) {
+    ssize_t n = pwrite(fd, at, bytes, off_t(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return n < 0 ? errno : ENOSPC;
+    at += n;
+    offset += uint64_t(n);
+    bytes -= uint64_t(n);
+  }
+  return 0;
+}
+
+uint8_t* map_private(int fd, uint64_t offset, uint64_t bytes) {
+  uint64_t before = offset % system_page(); // any offset will do
+  void* p = mmap(nullptr, bytes + before, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd,
+                 off_t(offset - before));
+  return p == MAP_FAILED ? nullptr : static_cast<uint8_t*>(p) + before;
+}
+
+void unmap(uint8_t* at, uint64_t bytes) {
+  uint64_t before = reinterpret_cast<uintptr_t>(at) % system_page();
+  munmap(at - before, bytes + before);
+}
+
+bool pages_untouched(const uint8_t* at, uint64_t bytes) {
+  constexpr uint64_t kPresent = uint64_t(1) << 63, kSwapped = uint64_t(1) << 62,
+                     kOfFile = uint64_t(1) << 61; // bits of a page's word in pagemap
+  int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  uint64_t words[4096], address = reinterpret_cast<uintptr_t>(at), page = address / system_page();
+  uint64_t left = (address + bytes - 1) / system_page() + 1 - page;
+  bool untouched = true;
+  while (untouched && left > 0) {
+    size_t n = left < 4096 ? size_t(left) : 4096;
+    ssize_t got = pread(fd, words, n * sizeof words[0], off_t(page * sizeof words[0]));
+    if (got < 0 && errno == EINTR) continue;
+    untouched = got == ssize_t(n * sizeof words[0]);
+    for (size_t i = 0; untouched && i < n; ++i)
+      untouched = !(words[i] & kSwapped) && (!(words[i] & kPresent) || (words[i] & kOfFile));
+    page += n;
+    left -= n;
+  }
+  close(fd);
+  return untouched;
+}
+
+uint64_t max_mappings() { return read_number("/proc/sys/vm/max_map_count", 65530); }
 
 int create_output(const char* label) {
   int fd = memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING);
