@@ -303,7 +303,7 @@ void Heap::drop(uint64_t block) {
     uint32_t slot = slot_of(self());
     records_[page].holders[slot / 64] &= ~(uint64_t(1) << (slot % 64));
     release(page);
-    trim_now = header().free_backed_pages > kKeepBackedPages;
+    trim_now = header().free_backed_pages > warm_pages();
   }
   if (trim_now) trim();
 }
