@@ -91,7 +91,7 @@ SEXP memory_blocks() {
       id.push_back(double(b.serial));
       bytes.push_back(double(b.backed_bytes));
       references.push_back(int(b.pins) + b.is_child);
-      creator.push_back(int(pid_of(b.creator)));
+      creator.push_back(is_alive(b.creator) ? int(pid_of(b.creator)) : 0);
       std::vector<int> pids;
       for (Token t : b.holders) pids.push_back(int(pid_of(t)));
       codec::protect([&]() -> SEXP {
