@@ -136,6 +136,14 @@ void collect_if_heavy() {
   if (pressure.bytes > pressure.left + young_limit()) collect_all();
 }
 
+void collect_if_asked() {
+  static uint32_t seen = 0;
+  uint32_t now = heap().shortages();
+  if (now == seen) return;
+  seen = now;
+  if (pressure.mappings > 0) collect_all();
+}
+
 void prepare_blocks() {
   codec::set_block_hooks(
       {store, has, map, read, platform::pages_untouched, may_write, unmap, release});

@@ -188,6 +188,7 @@ Wait wait_for(SEXP timeout) {
 
 bool interruptible_tick(void*) {
   show_output();
+  collect_if_asked();
   return !R_ToplevelExec(check_interrupt, nullptr);
 }
 

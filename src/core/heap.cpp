@@ -18,6 +18,8 @@ Heap the_heap;
 bool exists = false;
 
 constexpr uint64_t kCheckMemoryBytes = uint64_t(4) << 20;
+constexpr int64_t kReclaimNs = 250'000'000;
+constexpr int64_t kRetryNs = 5'000'000;
 constexpr uint64_t kMemoryMargin = uint64_t(128) << 20;
 
 uint64_t pages_for(uint64_t bytes) {
@@ -32,10 +34,6 @@ std::string human(uint64_t bytes) {
   else if (bytes >= (1u << 20)) std::snprintf(text, sizeof text, "%.1f MB", double(bytes) / 1e6);
   else std::snprintf(text, sizeof text, "%.1f kB", double(bytes) / 1e3);
   return text;
-}
-
-Error full(uint64_t bytes, const std::string& why) {
-  return {"HeapFullError", "cannot reserve " + human(bytes) + " in shared memory: " + why};
 }
 
 } // namespace
@@ -180,25 +178,40 @@ void Heap::release(uint64_t page) {
 }
 
 uint64_t Heap::allocate(uint64_t bytes, Kind kind, bool zero) {
-  std::string why;
-  uint64_t block = try_allocate(bytes, kind, nullptr, &why);
-  if (!block && reclaim_) {
-    reclaim_();
-    block = try_allocate(bytes, kind, nullptr, &why);
-  }
-  if (!block) throw full(bytes, why);
+  uint64_t block = find_room(bytes, kind, nullptr);
   if (zero) std::memset(at(block), 0, bytes);
   return block;
 }
 
 uint64_t Heap::allocate_copy(const void* from, uint64_t bytes) {
+  return find_room(bytes, Kind::Bytes, from);
+}
+
+// What is short may be kept by garbage, of this process or of others: they are asked, and have
+// until their next tick and a little longer.
+uint64_t Heap::find_room(uint64_t bytes, Kind kind, const void* from) {
   std::string why;
-  uint64_t block = try_allocate(bytes, Kind::Bytes, from, &why);
-  if (!block && reclaim_) {
+  uint64_t block = try_allocate(bytes, kind, from, &why);
+  if (!block && reclaim_ && bytes < header().bytes) {
     reclaim_();
-    block = try_allocate(bytes, Kind::Bytes, from, &why);
+    block = try_allocate(bytes, kind, from, &why);
+    if (!block) {
+      // release: pairs with the load in shortages()
+      header().shortages.fetch_add(1, std::memory_order_release);
+      ring_all();
+    }
+    int64_t end = platform::now_ns() + kReclaimNs;
+    while (!block && platform::now_ns() < end) {
+      std::atomic<uint32_t> nobody{0};
+      platform::Watch nap{&nobody, 0};
+      platform::sleep_on(&nap, 1, platform::now_ns() + kRetryNs);
+      block = try_allocate(bytes, kind, from, &why);
+    }
   }
-  if (!block) throw full(bytes, why);
+  if (!block)
+    throw Error{"HeapFullError",
+                "cannot reserve " + human(bytes) + " in shared memory: " + why +
+                    "; let go of results and messages that are not needed, or send less at a time"};
   return block;
 }
 

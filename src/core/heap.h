@@ -56,6 +56,8 @@ public:
   // What is asked to free memory of this process before an allocation fails; then it is tried
   // again. Called without a guard, by whoever allocates; may not throw.
   void set_reclaim(void (*reclaim)()) { reclaim_ = reclaim; }
+  // Changes when somebody found no room: whoever waits then frees what it does not need.
+  uint32_t shortages() { return header().shortages.load(std::memory_order_acquire); }
   // Declares that the block refers to others (pairs of page and serial at `offset` in it). The
   // caller holds each of them. From now on they live as long as the block.
   void seal(uint64_t block, uint64_t offset, uint32_t count);
@@ -90,6 +92,7 @@ private:
   friend class HeapSection;
   void map(int fd, uint64_t bytes);
   void rebuild(); // derives everything again from run[] and the records; after a takeover
+  uint64_t find_room(uint64_t bytes, Kind kind, const void* from);
   uint64_t try_allocate(uint64_t bytes, Kind kind, const void* from, std::string* why);
   uint64_t take_run(uint64_t pages, bool* backed);
   void give_run(uint64_t page, uint64_t pages, bool backed, uint64_t warm);

@@ -4,6 +4,7 @@
 #endif
 #include "platform.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -78,20 +79,33 @@ uint64_t read_number(const char* path, uint64_t otherwise) {
   return n == 1 ? v : otherwise; // "max" reads as no limit
 }
 
-uint64_t meminfo(const char* key, uint64_t otherwise) {
-  FILE* f = std::fopen("/proc/meminfo", "re");
+// The number behind `key` in a file of such lines.
+uint64_t read_entry(const char* path, const char* key, uint64_t otherwise) {
+  FILE* f = std::fopen(path, "re");
   if (!f) return otherwise;
   char line[256];
   uint64_t found = otherwise;
   size_t length = std::strlen(key);
   while (std::fgets(line, sizeof line, f)) {
-    if (std::strncmp(line, key, length) == 0 && line[length] == ':') {
-      found = std::strtoull(line + length + 1, nullptr, 10) * 1024;
+    if (std::strncmp(line, key, length) == 0 && (line[length] == ':' || line[length] == ' ')) {
+      found = std::strtoull(line + length + 1, nullptr, 10);
       break;
     }
   }
   std::fclose(f);
   return found;
+}
+
+// A group's limit less what it uses; files that are merely cached can be given up.
+uint64_t group_room(const std::string& group, const char* limit, const char* usage,
+                    const char* prefix) {
+  uint64_t most = read_number((group + limit).c_str(), UINT64_MAX);
+  if (most == UINT64_MAX) return UINT64_MAX;
+  uint64_t used = read_number((group + usage).c_str(), 0), cached = 0;
+  for (const char* list : {"inactive_file", "active_file"})
+    cached += read_entry((group + "/memory.stat").c_str(), (std::string(prefix) + list).c_str(), 0);
+  used -= std::min(used, cached);
+  return most > used ? most - used : 0;
 }
 
 // Room left under the limits of this process's control groups (version 2, every level of the path;
@@ -106,25 +120,16 @@ uint64_t cgroup_room() {
       std::string path(line + 3);
       while (!path.empty() && (path.back() == '\n' || path.back() == '/')) path.pop_back();
       for (;;) {
-        std::string base = "/sys/fs/cgroup" + path;
-        uint64_t limit = read_number((base + "/memory.max").c_str(), UINT64_MAX);
-        if (limit != UINT64_MAX) {
-          uint64_t used = read_number((base + "/memory.current").c_str(), 0);
-          uint64_t left = limit > used ? limit - used : 0;
-          if (left < room) room = left;
-        }
+        room = std::min(room,
+                        group_room("/sys/fs/cgroup" + path, "/memory.max", "/memory.current", ""));
         if (path.empty()) break;
         path.erase(path.rfind('/'));
       }
     }
     std::fclose(f);
   }
-  uint64_t limit = read_number("/sys/fs/cgroup/memory/memory.limit_in_bytes", UINT64_MAX);
-  if (limit != UINT64_MAX) {
-    uint64_t used = read_number("/sys/fs/cgroup/memory/memory.usage_in_bytes", 0);
-    uint64_t left = limit > used ? limit - used : 0;
-    if (left < room) room = left;
-  }
+  room = std::min(room, group_room("/sys/fs/cgroup/memory", "/memory.limit_in_bytes",
+                                   "/memory.usage_in_bytes", "total_"));
   return room;
 }
 
@@ -267,7 +272,7 @@ uint64_t total_memory() {
 }
 
 uint64_t available_memory() {
-  uint64_t room = meminfo("MemAvailable", UINT64_MAX);
+  uint64_t room = read_entry("/proc/meminfo", "MemAvailable", UINT64_MAX / 1024) * 1024;
   uint64_t group = cgroup_room();
   return group < room ? group : room;
 }
