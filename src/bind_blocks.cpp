@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <unordered_map>
 
 namespace mp::bind {
 namespace {
@@ -12,13 +13,19 @@ constexpr uint64_t kMebi = uint64_t(1) << 20;
 
 // What views may keep in memory. Process-local; a fork copies it with the views that it counts.
 struct Pressure {
-  uint64_t bytes = 0;
+  uint64_t bytes = 0;    // of blocks with a view, tables of mappings, pages that may be written
   uint64_t left = 0;     // of these, what the last full collection left
   uint64_t fresh = 0;    // added since the last collection of any kind
   uint64_t mappings = 0; // that exist
   uint64_t left_mappings = 0;
 };
 Pressure pressure;
+
+struct Viewed { // a block with views in this process
+  uint64_t bytes = 0;
+  uint64_t views = 0;
+};
+std::unordered_map<uint64_t, Viewed>& viewed = *new std::unordered_map<uint64_t, Viewed>;
 
 // Blocks of views that were collected: held until the next entry. Never destroyed, see
 // bind_session.cpp.
@@ -59,22 +66,10 @@ void collect_all() {
   pressure.fresh = 0;
 }
 
-// Before one more view is made. May jump.
-void relieve() {
-  if (pressure.fresh > young_limit()) collect_young();
-  if (pressure.bytes > pressure.left + full_limit() ||
-      pressure.mappings > std::max(mapping_limit(), pressure.left_mappings + 1024))
-    collect_all();
-}
-
 void charge(uint64_t bytes) {
   pressure.bytes += bytes;
   pressure.fresh += bytes;
 }
-
-// What a view may keep in memory: all its bytes if it is the first one of its block, else the
-// tables of its mapping; and pages that are written.
-uint64_t charge_of(uint64_t bytes, bool first) { return first ? bytes : bytes / 64 + 16 * 1024; }
 
 codec::HandleId store(const void* from, uint64_t bytes) {
   uint64_t block = heap().allocate_copy(from, bytes);
@@ -82,38 +77,67 @@ codec::HandleId store(const void* from, uint64_t bytes) {
   return {uint32_t(Kind::Bytes), block, heap().serial_of(block)};
 }
 
-bool has(const codec::HandleId& id, uint64_t bytes) {
-  return id.kind == uint32_t(Kind::Bytes) && heap().has(id.block, id.serial, bytes);
+codec::HandleId reserve(uint64_t bytes, uint8_t** at) {
+  uint64_t block = heap().allocate(bytes, Kind::Bytes, false);
+  keep_block(block);
+  *at = heap().at(block);
+  return {uint32_t(Kind::Bytes), block, heap().serial_of(block)};
+}
+
+uint64_t size(const codec::HandleId& id) {
+  return id.kind == uint32_t(Kind::Bytes) ? heap().bytes_of(id.block, id.serial) : 0;
+}
+
+// At nullptr: there are enough mappings, or the system gives no more.
+codec::Mapping try_map(const codec::HandleId& id, uint64_t first, uint64_t bytes) {
+  codec::Mapping m = {nullptr, bytes, bytes / 64 + 16 * 1024};
+  if (pressure.mappings >= mapping_limit()) return m;
+  try {
+    if (gone.capacity() < gone.size() + pressure.mappings + 1) // unmap() must find room
+      gone.reserve(2 * (gone.size() + pressure.mappings + 1));
+    Viewed& block = viewed[id.block];
+    bool kept = keep_block(id.block, id.serial);
+    if (kept) m.at = platform::map_private(heap().fd(), id.block + first, bytes);
+    if (m.at) {
+      if (++block.views == 1) charge(block.bytes = heap().bytes_of(id.block));
+      ++pressure.mappings;
+      charge(m.charge);
+      return m;
+    }
+    if (kept) let_go(id.block);
+    if (block.views == 0) viewed.erase(id.block);
+  } catch (const std::bad_alloc&) { // the caller copies, and may find that there is no memory
+  }
+  return m;
 }
 
 codec::Mapping map(const codec::HandleId& id, uint64_t first, uint64_t bytes) {
-  relieve();
-  codec::Mapping m = {nullptr, bytes, charge_of(bytes, !is_kept(id.block))};
-  if (pressure.mappings >= mapping_limit() || !keep_block(id.block, id.serial)) return m;
-  m.at = platform::map_private(heap().fd(), id.block + first, bytes);
-  if (!m.at) {
-    let_go(id.block);
-    return m;
-  }
-  ++pressure.mappings;
-  charge(m.charge);
-  return m;
+  if (pressure.fresh > young_limit()) collect_young();
+  if (pressure.bytes > pressure.left + full_limit()) collect_all();
+  codec::Mapping m = try_map(id, first, bytes);
+  if (m.at || pressure.mappings == pressure.left_mappings) return m;
+  collect_all();
+  return try_map(id, first, bytes);
 }
 
 void read(const codec::HandleId& id, uint64_t first, uint64_t bytes, void* to) {
   std::memcpy(to, heap().at(id.block + first), bytes);
 }
 
-void may_write(codec::Mapping* m) { // most only read through such a pointer
-  uint64_t more = m->charge < m->bytes ? m->bytes / 8 : 0;
-  m->charge += more;
-  charge(more);
+void may_write(codec::Mapping* m) { // but most only read through such a pointer
+  m->charge += m->bytes / 8;
+  charge(m->bytes / 8);
 }
 
 void unmap(const codec::HandleId& id, const codec::Mapping& m) {
   platform::unmap(m.at, m.bytes);
   --pressure.mappings;
   pressure.bytes -= m.charge;
+  auto block = viewed.find(id.block);
+  if (--block->second.views == 0) {
+    pressure.bytes -= block->second.bytes;
+    viewed.erase(block);
+  }
   pressure.left = std::min(pressure.left, pressure.bytes);
   pressure.left_mappings = std::min(pressure.left_mappings, pressure.mappings);
   pressure.fresh = 0; // R has collected
@@ -146,7 +170,7 @@ void collect_if_asked() {
 
 void prepare_blocks() {
   codec::set_block_hooks(
-      {store, has, map, read, platform::pages_untouched, may_write, unmap, release});
+      {store, reserve, size, map, read, platform::pages_untouched, may_write, unmap, release});
   heap().set_reclaim(collect_all);
 }
 

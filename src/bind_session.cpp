@@ -119,8 +119,6 @@ void at_next_entry(void (*what)(void*), void* data) { later.push_back({what, dat
 
 void keep_block(uint64_t block) { ++hold_counts[block]; }
 
-bool is_kept(uint64_t block) { return hold_counts.count(block) > 0; }
-
 bool keep_block(uint64_t block, uint64_t serial) {
   if (!heap().hold(block, serial)) return false;
   keep_block(block);

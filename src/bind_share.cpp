@@ -37,6 +37,7 @@ bool has_data(SEXP x) {
   case REALSXP:
   case CPLXSXP:
   case RAWSXP:
+  case STRSXP:
     return Rf_xlength(x) > 0;
   default:
     return false;

@@ -57,8 +57,10 @@ struct BlockHooks {
   // A new block with a copy of the `bytes` (> 0) at `from`, kept until release(). May throw, and
   // may jump.
   HandleId (*store)(const void* from, uint64_t bytes);
-  // Is it that block, and does it have as many bytes?
-  bool (*has)(const HandleId& id, uint64_t bytes);
+  // The same without the copy: the caller fills what `at` is set to.
+  HandleId (*reserve)(uint64_t bytes, uint8_t** at);
+  // How many bytes it has; 0: there is no such block.
+  uint64_t (*size)(const HandleId& id);
   // Bytes [first, first + bytes) of a block that has them as memory of this process alone, shared
   // until written; the block is kept until unmap(). At nullptr: no room for one more. May jump.
   Mapping (*map)(const HandleId& id, uint64_t first, uint64_t bytes);
@@ -123,6 +125,7 @@ private:
   struct Stored {
     SEXP of;
     const void* data; // until it is stored
+    uint64_t bytes;   // to be stored
     HandleId id;
     enum { Planned, Ours, Referred } state;
   };
@@ -177,7 +180,7 @@ SEXP view_of(SEXPTYPE type, R_xlen_t length, const HandleId& id);
 // Is the vector a view of a whole block, into which nothing was written?
 bool is_untouched_view(SEXP x);
 
-uint64_t bytes_in(SEXP x); // a vector's elements of fixed size
+uint64_t bytes_in(SEXP x); // that an atomic vector would take in a block
 
 // When the package is loaded: the classes of views.
 void register_views(DllInfo* dll);

@@ -122,7 +122,7 @@ private:
     const void* data = length == 0 ? nullptr : ALTREP(x) ? DATAPTR_OR_NULL(x) : DATAPTR_RO(x);
     HandleId id;
     if (length && data && ALTREP(x) && block_bytes_ != kNoBlocks && find_block(x, &id)) {
-      out_->stored_.push_back({x, data, id, Encoding::Stored::Referred});
+      out_->stored_.push_back({x, data, bytes, id, Encoding::Stored::Referred});
       bytes_ += sizeof(HandleRecord);
       return;
     }
@@ -139,7 +139,7 @@ private:
       copy_region(x, length, copy);
       data = copy;
     }
-    if (in_block) out_->stored_.push_back({x, data, {}, Encoding::Stored::Planned});
+    if (in_block) out_->stored_.push_back({x, data, bytes, {}, Encoding::Stored::Planned});
   }
 
   uint8_t* new_copy(SEXP x, uint64_t bytes) { // owned before R runs again
@@ -175,11 +175,23 @@ private:
       plain_ = false;
       return;
     }
+    HandleId id;
+    if (block_bytes_ != kNoBlocks && find_block(x, &id)) {
+      out_->stored_.push_back({x, nullptr, 0, id, Encoding::Stored::Referred});
+      bytes_ += sizeof(HandleRecord);
+      return;
+    }
     const SEXP* element = STRING_PTR_RO(x); // R's own way to expand as.character(1:10)
-    uint64_t bytes = static_cast<uint64_t>(n) * kStringEntry;
+    uint64_t bytes = 0;
     for (R_xlen_t i = 0; i < n; i++)
       if (element[i] != NA_STRING) bytes += static_cast<uint64_t>(LENGTH(element[i]));
-    bytes_ += round_up(bytes);
+    uint64_t in_block = string_block_bytes(static_cast<uint64_t>(n)) + bytes;
+    if (in_block >= block_bytes_) {
+      out_->stored_.push_back({x, element, in_block, {}, Encoding::Stored::Planned});
+      bytes_ += sizeof(HandleRecord);
+    } else {
+      bytes_ += round_up(static_cast<uint64_t>(n) * kStringEntry + bytes);
+    }
   }
 
   void list(SEXP x, const Step* step, int depth, bool in_attribute) {
@@ -259,8 +271,10 @@ void Encoding::store() {
         s.state = Stored::Referred;
       }
     if (s.state == Stored::Planned) {
-      s.id = blocks.store(s.data, bytes_in(s.of));
+      uint8_t* at = nullptr;
+      s.id = TYPEOF(s.of) == STRSXP ? blocks.reserve(s.bytes, &at) : blocks.store(s.data, s.bytes);
       s.state = Stored::Ours;
+      if (at) write_string_block(static_cast<const SEXP*>(s.data), Rf_xlength(s.of), at);
     }
     add_handle(handles_, s.id);
   }

@@ -31,6 +31,9 @@ public:
 // is cheaper. nullptr: no such block. May jump.
 SEXP vector_in_block(SEXPTYPE type, uint64_t length, const HandleId& id, uint64_t first,
                      uint64_t count);
+// The same for strings; always a view, if there is room for one more. May jump.
+SEXP strings_in_block(uint64_t length, const HandleId& id, uint64_t first, uint64_t count);
+void write_string_block(const SEXP* element, R_xlen_t n, uint8_t* block);
 // Where it lies, if `x` is an untouched view of a whole block.
 bool find_block(SEXP x, HandleId* id);
 // While one exists, R's serializer writes untouched views as references, listed in `handles`.

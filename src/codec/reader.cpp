@@ -62,7 +62,9 @@ bool Reader::header(NodeHeader* node) {
   if (!from) return false;
   std::memcpy(node, from, sizeof *node);
   Type type = static_cast<Type>(node->type);
-  uint8_t flags = type == Type::handle ? kFlagExternalPointer : element_size(type) ? kFlagBlock : 0;
+  uint8_t flags = type == Type::handle                         ? kFlagExternalPointer
+                  : element_size(type) || type == Type::string ? kFlagBlock
+                                                               : 0;
   if (node->reserved != 0 || node->type > static_cast<uint8_t>(Type::nil_pointer) ||
       node->flags & ~flags)
     return fail("a node of unknown type") != nullptr;
@@ -87,7 +89,7 @@ SEXP Reader::data(const NodeHeader& node, int depth) {
   case Type::null:
     return node.length == 0 ? R_NilValue : fail("a NULL with a length");
   case Type::string:
-    return strings(node.length, 0, node.length);
+    return strings(node, 0, node.length);
   case Type::list: {
     const uint8_t* table = offsets(node.length);
     return table ? elements(table, node.length, depth) : nullptr;
@@ -120,7 +122,14 @@ SEXP Reader::fixed(const NodeHeader& node, uint64_t first, uint64_t count) {
   return x;
 }
 
-SEXP Reader::strings(uint64_t length, uint64_t first, uint64_t count) {
+SEXP Reader::strings(const NodeHeader& node, uint64_t first, uint64_t count) {
+  uint64_t length = node.length;
+  if (node.flags & kFlagBlock) {
+    HandleId id;
+    if (length == 0 || !block_id(&id)) return fail("a block that cannot be one");
+    SEXP x = strings_in_block(length, id, first, count);
+    return x ? x : fail("a block that is not there");
+  }
   if (length > left() / kStringEntry) return fail("a string vector runs past the end");
   uint64_t start = at_;
   const uint8_t* lengths = take(length * sizeof(StringLength));

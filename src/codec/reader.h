@@ -19,7 +19,7 @@ public:
 
   // The header is behind us: elements [first, first + count) of those that start here.
   SEXP fixed(const NodeHeader& node, uint64_t first, uint64_t count);
-  SEXP strings(uint64_t length, uint64_t first, uint64_t count);
+  SEXP strings(const NodeHeader& node, uint64_t first, uint64_t count);
 
   // The table of a list whose header is behind us, and the `count` elements that start here.
   const uint8_t* offsets(uint64_t length);

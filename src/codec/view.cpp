@@ -6,9 +6,7 @@
 //   data2   unused
 //
 // A forked child has the View, its mapping and its table; what it unmaps is its own.
-#include "codec/internal.h"
-
-#include <R_ext/Altrep.h>
+#include "codec/view.h"
 
 #include <cstring>
 #include <unordered_map>
@@ -18,15 +16,6 @@ namespace mp::codec {
 namespace {
 
 constexpr uint64_t kCheapCopy = 16 * 1024; // less than a mapping and an object with a finalizer
-
-struct View {
-  Mapping memory;
-  R_xlen_t length;
-  HandleId id;
-  uint64_t first; // byte of the block where it begins
-  bool whole;     // it is all that the block holds
-  bool written;   // somebody got a pointer for writing
-};
 
 R_altrep_class_t logical_class, integer_class, real_class, complex_class, raw_class;
 
@@ -51,8 +40,6 @@ R_altrep_class_t class_of(SEXPTYPE type) {
   }
 }
 
-View& view_in(SEXP x) { return *static_cast<View*>(R_ExternalPtrAddr(R_altrep_data1(x))); }
-
 void finalize(SEXP pointer) { // within a collection: calls nothing of R that allocates
   auto* view = static_cast<View*>(R_ExternalPtrAddr(pointer));
   if (!view) return;
@@ -62,27 +49,11 @@ void finalize(SEXP pointer) { // within a collection: calls nothing of R that al
   delete view;
 }
 
-// nullptr: no room for one more mapping. May jump; owns nothing when it does.
-SEXP new_view(SEXPTYPE type, const HandleId& id, uint64_t first, R_xlen_t length, bool whole) {
-  uint64_t size = bytes_per_element(type), bytes = static_cast<uint64_t>(length) * size;
-  SEXP pointer = PROTECT(R_MakeExternalPtr(nullptr, R_NilValue, R_NilValue));
-  R_RegisterCFinalizerEx(pointer, finalize, FALSE);
-  SEXP x = PROTECT(R_new_altrep(class_of(type), pointer, R_NilValue));
-  View* view = nullptr;
-  Mapping memory = blocks.map(id, first * size, bytes);
-  if (memory.at) {
-    try {
-      view = new View{memory, length, id, first * size, whole, false};
-      table.emplace(memory.at, view);
-    } catch (...) { // no memory for the bookkeeping
-      delete view;
-      blocks.unmap(id, memory);
-      view = nullptr;
-    }
-  }
-  if (view) R_SetExternalPtrAddr(pointer, view);
-  UNPROTECT(2);
-  return view ? x : nullptr;
+SEXP view_of_numbers(SEXPTYPE type, const HandleId& id, uint64_t first, R_xlen_t length,
+                     uint64_t total) {
+  uint64_t size = bytes_per_element(type);
+  return new_view(class_of(type), id, first * size, static_cast<uint64_t>(length) * size, length,
+                  first, total);
 }
 
 bool is_untouched(const View& view) {
@@ -91,14 +62,9 @@ bool is_untouched(const View& view) {
 
 // --- methods: none is called before new_view() has returned ------------------------------------
 
-R_xlen_t length_method(SEXP x) { return view_in(x).length; }
-
 void* pointer_method(SEXP x, Rboolean writable) {
   View& view = view_in(x);
-  if (writable && !view.written) {
-    view.written = true;
-    blocks.may_write(&view.memory);
-  }
+  if (writable) mark_written(view);
   return view.memory.at;
 }
 
@@ -108,8 +74,7 @@ const void* pointer_or_null_method(SEXP x) { return view_in(x).memory.at; }
 SEXP duplicate_method(SEXP x, Rboolean) {
   View& view = view_in(x);
   if (view.memory.bytes >= kCheapCopy && is_untouched(view)) {
-    uint64_t size = bytes_per_element(TYPEOF(x));
-    SEXP again = new_view(TYPEOF(x), view.id, view.first / size, view.length, view.whole);
+    SEXP again = view_of_numbers(TYPEOF(x), view.id, view.first, view.length, view.total);
     if (again) return again;
   }
   SEXP copy = Rf_allocVector(TYPEOF(x), view.length);
@@ -117,29 +82,10 @@ SEXP duplicate_method(SEXP x, Rboolean) {
   return copy;
 }
 
-// NULL: R writes an ordinary vector, which any R can read.
-SEXP state_method(SEXP x) {
-  HandleId id;
-  if (!serializing || !find_block(x, &id)) return nullptr;
-  try { // no exception may pass through R's serializer
-    add_handle(*serializing, id);
-  } catch (...) {
-    return nullptr;
-  }
-  SEXP state = PROTECT(Rf_allocVector(VECSXP, 2));
-  SET_VECTOR_ELT(state, 0, handle_text(id, 'v'));
-  SET_VECTOR_ELT(state, 1, Rf_ScalarReal(static_cast<double>(view_in(x).length)));
-  UNPROTECT(1);
-  return state;
-}
-
 template <SEXPTYPE type> SEXP unserialize_method(SEXP, SEXP state) {
   HandleId id;
-  char kind;
-  SEXP x = nullptr;
-  if (TYPEOF(state) == VECSXP && Rf_xlength(state) == 2 &&
-      parse_handle(VECTOR_ELT(state, 0), &id, &kind))
-    x = view_of(type, static_cast<R_xlen_t>(Rf_asReal(VECTOR_ELT(state, 1))), id);
+  R_xlen_t length = read_state(state, &id);
+  SEXP x = length > 0 ? view_of(type, length, id) : nullptr;
   if (!x) Rf_error("the serialized value refers to memory that is not there");
   return x;
 }
@@ -158,9 +104,9 @@ template <class T> R_xlen_t region_method(SEXP x, R_xlen_t first, R_xlen_t n, T*
 }
 
 template <SEXPTYPE type> void common_methods(R_altrep_class_t c) {
-  R_set_altrep_Length_method(c, length_method);
+  R_set_altrep_Length_method(c, view_length);
   R_set_altrep_Duplicate_method(c, duplicate_method);
-  R_set_altrep_Serialized_state_method(c, state_method);
+  R_set_altrep_Serialized_state_method(c, view_state);
   R_set_altrep_Unserialize_method(c, unserialize_method<type>);
   R_set_altvec_Dataptr_method(c, pointer_method);
   R_set_altvec_Dataptr_or_null_method(c, pointer_or_null_method);
@@ -190,16 +136,72 @@ void register_views(DllInfo* dll) {
   common_methods<RAWSXP>(raw_class);
   R_set_altraw_Elt_method(raw_class, element_method<Rbyte>);
   R_set_altraw_Get_region_method(raw_class, region_method<Rbyte>);
+  register_string_views(dll);
+}
+
+View& view_in(SEXP x) { return *static_cast<View*>(R_ExternalPtrAddr(R_altrep_data1(x))); }
+
+SEXP new_view(R_altrep_class_t type, const HandleId& id, uint64_t from, uint64_t bytes,
+              R_xlen_t length, uint64_t first, uint64_t total) {
+  SEXP pointer = PROTECT(R_MakeExternalPtr(nullptr, R_NilValue, R_NilValue));
+  R_RegisterCFinalizerEx(pointer, finalize, FALSE);
+  SEXP x = PROTECT(R_new_altrep(type, pointer, R_NilValue));
+  View* view = nullptr;
+  Mapping memory = blocks.map(id, from, bytes);
+  if (memory.at) {
+    try {
+      view = new View{memory, id, length, first, total};
+      table.emplace(memory.at, view);
+    } catch (...) { // no memory for the bookkeeping
+      delete view;
+      blocks.unmap(id, memory);
+      view = nullptr;
+    }
+  }
+  if (view) R_SetExternalPtrAddr(pointer, view);
+  UNPROTECT(2);
+  return view ? x : nullptr;
+}
+
+R_xlen_t view_length(SEXP x) { return view_in(x).length; }
+
+void mark_written(View& view) {
+  if (view.written) return;
+  view.written = true;
+  blocks.may_write(&view.memory);
+}
+
+// NULL: R writes an ordinary vector, which any R can read.
+SEXP view_state(SEXP x) {
+  HandleId id;
+  if (!serializing || !find_block(x, &id)) return nullptr;
+  try { // no exception may pass through R's serializer
+    add_handle(*serializing, id);
+  } catch (...) {
+    return nullptr;
+  }
+  SEXP state = PROTECT(Rf_allocVector(VECSXP, 2));
+  SET_VECTOR_ELT(state, 0, handle_text(id, 'v'));
+  SET_VECTOR_ELT(state, 1, Rf_ScalarReal(static_cast<double>(view_in(x).length)));
+  UNPROTECT(1);
+  return state;
+}
+
+R_xlen_t read_state(SEXP state, HandleId* id) {
+  char kind;
+  if (TYPEOF(state) != VECSXP || Rf_xlength(state) != 2 ||
+      !parse_handle(VECTOR_ELT(state, 0), id, &kind))
+    return -1;
+  return static_cast<R_xlen_t>(Rf_asReal(VECTOR_ELT(state, 1)));
 }
 
 SEXP vector_in_block(SEXPTYPE type, uint64_t length, const HandleId& id, uint64_t first,
                      uint64_t count) {
   uint64_t size = bytes_per_element(type);
-  if (!blocks.has || !blocks.has(id, length * size)) return nullptr;
+  if (!blocks.size || blocks.size(id) < length * size) return nullptr;
   R_xlen_t n = static_cast<R_xlen_t>(count);
-  bool whole = count == length;
-  if (count && (whole || count * size >= kBlockBytes))
-    if (SEXP x = new_view(type, id, first, n, whole)) return x;
+  if (count && (count == length || count * size >= kBlockBytes))
+    if (SEXP x = view_of_numbers(type, id, first, n, length)) return x;
   SEXP copy = Rf_allocVector(type, n);
   if (count) blocks.read(id, first * size, count * size, data_of(copy));
   return copy;
@@ -212,12 +214,17 @@ SEXP view_of(SEXPTYPE type, R_xlen_t length, const HandleId& id) {
 }
 
 bool find_block(SEXP x, HandleId* id) {
-  if (!ALTREP(x) || TYPEOF(x) == STRSXP || table.empty()) return false;
+  if (!ALTREP(x) || table.empty()) return false;
+  if (TYPEOF(x) == STRSXP) {
+    if (!is_string_view(x) || !view_in(x).whole() || view_in(x).written) return false;
+    *id = view_in(x).id;
+    return true;
+  }
   const void* data = DATAPTR_OR_NULL(x);
   auto found = data ? table.find(data) : table.end();
   if (found == table.end()) return false;
   const View& view = *found->second;
-  if (!view.whole || static_cast<uint64_t>(Rf_xlength(x)) != static_cast<uint64_t>(view.length) ||
+  if (!view.whole() || static_cast<uint64_t>(Rf_xlength(x)) != static_cast<uint64_t>(view.length) ||
       bytes_per_element(TYPEOF(x)) * static_cast<uint64_t>(view.length) != view.memory.bytes ||
       !is_untouched(view))
     return false;
@@ -250,7 +257,12 @@ uint64_t bytes_per_element(SEXPTYPE type) {
 }
 
 uint64_t bytes_in(SEXP x) {
-  return static_cast<uint64_t>(Rf_xlength(x)) * bytes_per_element(TYPEOF(x));
+  uint64_t n = static_cast<uint64_t>(Rf_xlength(x));
+  if (TYPEOF(x) != STRSXP) return n * bytes_per_element(TYPEOF(x));
+  uint64_t bytes = string_block_bytes(n);
+  for (uint64_t i = 0; i < n; i++)
+    bytes += static_cast<uint64_t>(LENGTH(STRING_ELT(x, static_cast<R_xlen_t>(i))));
+  return bytes;
 }
 
 void* data_of(SEXP x) {

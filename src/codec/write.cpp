@@ -101,7 +101,8 @@ public:
                          in_block ? kFlagBlock : uint8_t{0}));
     switch (type) {
     case Type::string:
-      if (length) at = put_strings(STRING_PTR_RO(x), length, at);
+      if (in_block) at = block(x, at);
+      else if (length) at = put_strings(STRING_PTR_RO(x), length, at);
       break;
     case Type::list:
       at = list(x, length, at);
@@ -161,6 +162,20 @@ private:
   const Encoding::Stored* stored_; // the next one
   const Encoding::Stored* last_stored_;
 };
+
+void write_string_block(const SEXP* element, R_xlen_t n, uint8_t* block) {
+  uint8_t* offsets = block;
+  uint8_t* encodings = block + static_cast<uint64_t>(n + 1) * sizeof(StringOffset);
+  uint8_t* first = encodings + n;
+  uint8_t* bytes = first;
+  for (R_xlen_t i = 0; i < n; i++) {
+    SEXP s = element[i];
+    offsets = put(offsets, static_cast<StringOffset>(bytes - first));
+    *encodings++ = s == NA_STRING ? kNaEncoding : static_cast<uint8_t>(Rf_getCharCE(s));
+    if (s != NA_STRING) bytes = put_bytes(bytes, CHAR(s), static_cast<uint64_t>(LENGTH(s)));
+  }
+  put(offsets, static_cast<StringOffset>(bytes - first));
+}
 
 void Encoding::write(uint8_t* dst) const {
   if (!serialized_) {

@@ -287,9 +287,9 @@ bool Heap::is_block(uint64_t block, uint64_t serial) {
          run_kind(runs_[page]) == kUsed && records_[page].serial == serial;
 }
 
-bool Heap::has(uint64_t block, uint64_t serial, uint64_t bytes) {
+uint64_t Heap::bytes_of(uint64_t block, uint64_t serial) {
   HeapSection section(*this);
-  return is_block(block, serial) && records_[page_of(block)].bytes >= bytes;
+  return is_block(block, serial) ? bytes_of(block) : 0;
 }
 
 bool Heap::hold(uint64_t block, uint64_t serial) {

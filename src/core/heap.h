@@ -65,7 +65,6 @@ public:
   void hold(uint64_t block);                  // the caller's bit
   bool hold(uint64_t block, uint64_t serial); // only if it is still that block
   void hold_for(uint64_t block, Token t);
-  bool has(uint64_t block, uint64_t serial, uint64_t bytes); // is it that one, and as large?
   void drop(uint64_t block);
   void set_parent(uint64_t child, uint64_t parent); // the caller keeps its own hold
   void clear_parent(uint64_t child);
@@ -76,6 +75,7 @@ public:
 
   uint64_t serial_of(uint64_t block) { return record(page_of(block)).serial; }
   uint64_t bytes_of(uint64_t block) { return record(page_of(block)).bytes; }
+  uint64_t bytes_of(uint64_t block, uint64_t serial); // 0: it is not that block
   Kind kind_of(uint64_t block) { return record(page_of(block)).kind; }
   BlockRecord& record(uint64_t page) { return records_[page]; }
   static uint64_t page_of(uint64_t offset) { return offset / kPageBytes; }
