@@ -78,3 +78,8 @@ connection_directions <- function(connection) .Call(C_connection_directions, con
 
 # waiting
 wait_any <- function(items, kinds, timeout) .Call(C_wait_any, items, kinds, timeout)
+
+# shared values
+share_value <- function(x) .Call(C_share_value, x)
+is_shared_value <- function(x) .Call(C_is_shared_value, x)
+memory_blocks <- function() .Call(C_memory_blocks)

@@ -1,4 +1,5 @@
 #include "bind_session.h"
+#include "bind_blocks.h"
 #include "r_api.h"
 
 #include "core/job_board.h"
@@ -90,6 +91,7 @@ void prepare_kinds() {
   register_pipe_kind();
   register_pool_kind();
   codec::set_hooks({describe, revive});
+  prepare_blocks();
   install_fork_handlers();
   on_fork_child(forked);
 }
@@ -105,6 +107,7 @@ void enter() {
                 "this process was forked when the session had no free place for it: it cannot use "
                 "locks, queues or pools (at most " +
                     std::to_string(kSlots) + " processes at a time)"};
+  release_views();
   while (!later.empty()) {
     Later l = later.back();
     later.pop_back();
@@ -115,6 +118,12 @@ void enter() {
 void at_next_entry(void (*what)(void*), void* data) { later.push_back({what, data}); }
 
 void keep_block(uint64_t block) { ++hold_counts[block]; }
+
+bool keep_block(uint64_t block, uint64_t serial) {
+  if (!heap().hold(block, serial)) return false;
+  keep_block(block);
+  return true;
+}
 
 void let_go(uint64_t block) {
   auto it = hold_counts.find(block);
@@ -177,6 +186,7 @@ Wait wait_for(SEXP timeout) {
 
 bool interruptible_tick(void*) {
   show_output();
+  collect_if_asked();
   return !R_ToplevelExec(check_interrupt, nullptr);
 }
 
@@ -226,7 +236,7 @@ int fork_count() { return int(fork_depth()); }
 
 SEXP codec_encode(SEXP x) {
   return entry([&]() -> SEXP {
-    codec::Encoding e = codec::encode(x);
+    codec::Encoding e = codec::encode(x, codec::kNoBlocks);
     Protected raw(codec::protect([&] { return Rf_allocVector(RAWSXP, R_xlen_t(e.size())); }));
     e.write(RAW(raw));
     return raw;

@@ -35,6 +35,7 @@ struct Handle {
 SEXP make_handle(uint64_t block, Kind kind);
 // The same for an owner that is no pointer of R's: a block is dropped with the last of both.
 void keep_block(uint64_t block);
+bool keep_block(uint64_t block, uint64_t serial); // takes a hold; false: it is not that block
 void let_go(uint64_t block);
 Handle& handle_of(SEXP pointer, Kind kind);
 inline uint64_t block_of(SEXP pointer, Kind kind) { return handle_of(pointer, kind).block; }

@@ -1,5 +1,6 @@
 // A worker's loop: claims chunks, evaluates, publishes. R code runs between; a jump out of it ends
 // in the R function worker_main(), which reports it and comes back here.
+#include "bind_blocks.h"
 #include "bind_session.h"
 
 #include "core/job_board.h"
@@ -232,6 +233,8 @@ bool worker_run() {
   return entry([&] {
     Wait idle;
     idle.tick = [](void*) {
+      collect_if_heavy();
+      collect_if_asked();
       show_output(); // of this worker's own children
       return false;
     };

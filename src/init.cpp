@@ -1,12 +1,13 @@
 // The package's routines for .Call(): their names in R begin with C_.
+#include "codec/view.h"
 #include "routines.h"
 
 #include <R_ext/Rdynload.h>
 
 using mp::bind::Routine;
 
-#define ROUTINE(name)                                                                              \
-  { "C_" #name, reinterpret_cast<DL_FUNC>(&Routine<&name>::call), Routine<&name>::kArguments }
+// clang-format off
+#define ROUTINE(name) {"C_" #name, reinterpret_cast<DL_FUNC>(&Routine<&name>::call), Routine<&name>::kArguments}
 
 static const R_CallMethodDef routines[] = {
     ROUTINE(handle_is_open),
@@ -73,12 +74,17 @@ static const R_CallMethodDef routines[] = {
     ROUTINE(connection_recv),
     ROUTINE(connection_poll),
     ROUTINE(connection_directions),
+    ROUTINE(share_value),
+    ROUTINE(is_shared_value),
+    ROUTINE(memory_blocks),
     ROUTINE(wait_any),
     {nullptr, nullptr, 0},
 };
+// clang-format on
 
 extern "C" void R_init_multiprocessing(DllInfo* dll) {
   R_registerRoutines(dll, nullptr, routines, nullptr, nullptr);
   R_useDynamicSymbols(dll, FALSE);
   R_forceSymbols(dll, TRUE);
+  mp::codec::register_views(dll);
 }

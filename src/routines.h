@@ -80,5 +80,10 @@ SEXP connection_recv(SEXP connection);
 bool connection_poll(SEXP connection, SEXP timeout);
 SEXP connection_directions(SEXP connection);
 
+// shared values
+SEXP share_value(SEXP x);
+bool is_shared_value(SEXP x);
+SEXP memory_blocks();
+
 // waiting
 std::vector<bool> wait_any(SEXP items, SEXP kinds, SEXP timeout);

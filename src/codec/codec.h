@@ -12,6 +12,7 @@
 #ifndef R_NO_REMAP
 #define R_NO_REMAP
 #endif
+#include <R_ext/Rdynload.h>
 #include <Rinternals.h>
 
 #include <cstdint>
@@ -44,6 +45,37 @@ struct HandleHooks {
 };
 void set_hooks(const HandleHooks& hooks);
 
+struct Mapping {
+  uint8_t* at;
+  uint64_t bytes;
+  uint64_t charge; // for the use of whoever maps and unmaps
+};
+
+// Large vectors lie in blocks of their own, apart from the frame that names them. Without these
+// hooks everything is in the frame, and a frame that names a block is refused.
+struct BlockHooks {
+  // A new block with a copy of the `bytes` (> 0) at `from`, kept until release(). May throw, and
+  // may jump.
+  HandleId (*store)(const void* from, uint64_t bytes);
+  // The same without the copy: the caller fills what `at` is set to.
+  HandleId (*reserve)(uint64_t bytes, uint8_t** at);
+  // How many bytes it has; 0: there is no such block.
+  uint64_t (*size)(const HandleId& id);
+  // Bytes [first, first + bytes) of a block that has them as memory of this process alone, shared
+  // until written; the block is kept until unmap(). At nullptr: no room for one more. May jump.
+  Mapping (*map)(const HandleId& id, uint64_t first, uint64_t bytes);
+  // The same bytes, copied.
+  void (*read)(const HandleId& id, uint64_t first, uint64_t bytes, void* to);
+  // Was nothing written into what map() gave? False when in doubt.
+  bool (*untouched)(const uint8_t* at, uint64_t bytes);
+  // Somebody got a pointer that he may write to; once for each mapping.
+  void (*may_write)(Mapping* mapping);
+  // Both never jump nor throw; unmap() is called by R's collector.
+  void (*unmap)(const HandleId& id, const Mapping& mapping);
+  void (*release)(const HandleId& id);
+};
+void set_block_hooks(const BlockHooks& hooks);
+
 // A value that cannot travel. `where` is the path from the value that was given to the culprit, as
 // an R user would write it ("$con[[2]]"); empty if it is that value itself.
 struct EncodeError : std::runtime_error {
@@ -64,8 +96,11 @@ struct Unwind {
 
 class Encoding {
 public:
+  Encoding() = default;
+  Encoding(Encoding&&) = default;
+  ~Encoding(); // releases its blocks: they live on if handles() were referred to from elsewhere
   uint64_t size() const { return size_; } // a multiple of 8
-  // Every handle inside, in order of appearance, each once.
+  // Every handle inside, and every block with a part of the value, each once.
   const std::vector<HandleId>& handles() const { return handles_; }
   // `dst` is aligned to 8 and has room for size() bytes. Reads the R value again; calls nothing of
   // R that allocates or jumps.
@@ -74,7 +109,7 @@ public:
   bool serialized() const { return serialized_ != nullptr; }
 
 private:
-  friend Encoding encode(SEXP x);
+  friend Encoding encode(SEXP x, uint64_t block_bytes);
   friend class Measurer;
   friend class Writer;
   friend class Serializer;
@@ -87,17 +122,33 @@ private:
     Memory data;
   };
 
+  struct Stored {
+    SEXP of;
+    const void* data; // until it is stored
+    uint64_t bytes;   // to be stored
+    HandleId id;
+    enum { Planned, Ours, Referred } state;
+  };
+
+  void store();
+
   SEXP value_ = nullptr;
   uint64_t size_ = 0;
   std::vector<HandleId> handles_;
-  std::vector<Copy> copies_; // of ALTREP vectors without data, in the order of the walk
+  std::vector<Copy> copies_;   // of ALTREP vectors without data, in the order of the walk
+  std::vector<Stored> stored_; // vectors in blocks, in the order of the walk
   Memory serialized_;
   uint64_t serialized_bytes_ = 0;
   uint64_t elements_ = 0;
 };
 
-// Throws EncodeError, Unwind, std::bad_alloc.
-Encoding encode(SEXP x);
+constexpr uint64_t kBlockBytes = 256 * 1024; // see README.md
+constexpr uint64_t kNoBlocks = UINT64_MAX;
+
+// Vectors of numbers of at least `block_bytes` go into blocks of their own; those that were decoded
+// from a block and not changed since are referred to. Throws EncodeError, Unwind, std::bad_alloc,
+// and what the hooks throw.
+Encoding encode(SEXP x, uint64_t block_bytes = kBlockBytes);
 
 // The quick way for what most tasks take and give: NULL and atomic vectors without attributes that
 // fit into `room` (8-byte aligned). The bytes written, or 0: then it is a case for encode(). Never
@@ -121,5 +172,17 @@ uint64_t length_of(const uint8_t* p, uint64_t n);
 // list keep theirs. `*whole` is set, and NULL is returned, if the value does not allow it (it went
 // through R's serializer, or is a handle): decode() it and slice in R.
 SEXP decode_slice(const uint8_t* p, uint64_t n, uint64_t first, uint64_t count, bool* whole);
+
+// A vector over the bytes of a block that holds nothing else; nullptr: there is no such block, or
+// it is too short. May jump.
+SEXP view_of(SEXPTYPE type, R_xlen_t length, const HandleId& id);
+
+// Is the vector a view of a whole block, into which nothing was written?
+bool is_untouched_view(SEXP x);
+
+uint64_t bytes_in(SEXP x); // that an atomic vector would take in a block
+
+// When the package is loaded: the classes of views.
+void register_views(DllInfo* dll);
 
 } // namespace mp::codec

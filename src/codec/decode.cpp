@@ -75,12 +75,12 @@ SEXP decode_small(const uint8_t* p, uint64_t n) {
   std::memcpy(&frame, p, sizeof frame);
   std::memcpy(&node, p + sizeof frame, sizeof node);
   if (frame.magic != kMagic || frame.version != kVersion || is_serialized(frame) ||
-      frame.size > n || node.attributes != 0)
+      frame.size > n || node.attributes != 0 || node.flags != 0)
     return nullptr;
   Type type = static_cast<Type>(node.type);
   if (type == Type::null && frame.size == kHeaders) return R_NilValue;
   if (node.length != 1 || frame.size < kHeaders + sizeof(double)) return nullptr;
-  if (type == Type::string) return Reader(p, frame.size, kHeaders).strings(1, 0, 1);
+  if (type == Type::string) return Reader(p, frame.size, kHeaders).strings(node, 0, 1);
   if (type == Type::real) {
     double value;
     std::memcpy(&value, p + kHeaders, sizeof value);
@@ -112,8 +112,8 @@ SEXP decode_slice(const uint8_t* p, uint64_t n, uint64_t first, uint64_t count, 
   }
   if (type == Type::null || type == Type::nil_pointer) return R_NilValue;
   return with_reader(p, frame.size, kHeaders, [&](Reader& in) -> SEXP {
-    if (type == Type::string) return in.strings(length, first, count);
-    if (type != Type::list) return in.fixed(type, length, first, count);
+    if (type == Type::string) return in.strings(root, first, count);
+    if (type != Type::list) return in.fixed(root, first, count);
     const uint8_t* table = in.offsets(length);
     if (!table || (count && !in.skip_to(Reader::offset_at(table, first)))) return nullptr;
     return in.elements(table + first * sizeof(Offset), count, 0);

@@ -8,9 +8,11 @@
 
 namespace mp::codec {
 
-HandleHooks hooks = {nullptr, nullptr};
+HandleHooks hooks = {};
+BlockHooks blocks = {};
 
 void set_hooks(const HandleHooks& given) { hooks = given; }
+void set_block_hooks(const BlockHooks& given) { blocks = given; }
 
 void Encoding::Free::operator()(uint8_t* p) const { std::free(p); }
 
@@ -55,7 +57,8 @@ std::string path_of(const Step* step) {
 // what is found belongs to `out_`.
 class Measurer {
 public:
-  explicit Measurer(Encoding* out) : out_(out) {}
+  Measurer(Encoding* out, uint64_t block_bytes)
+      : out_(out), block_bytes_(blocks.store ? block_bytes : kNoBlocks) {}
 
   // Whether `x` is plain; if it is, out's size, handles and copies are right.
   bool measure(SEXP x) {
@@ -116,15 +119,27 @@ private:
     if (!plain_) return;
     R_xlen_t length = Rf_xlength(x);
     uint64_t bytes = static_cast<uint64_t>(length) * element_size(type);
-    bytes_ += round_up(bytes);
-    if (!ALTREP(x) || length == 0 || DATAPTR_OR_NULL(x)) return;
-    if (length > kMaxCopied) {
-      plain_ = false;
+    const void* data = length == 0 ? nullptr : ALTREP(x) ? DATAPTR_OR_NULL(x) : DATAPTR_RO(x);
+    HandleId id;
+    if (length && data && ALTREP(x) && block_bytes_ != kNoBlocks && find_block(x, &id)) {
+      out_->stored_.push_back({x, data, bytes, id, Encoding::Stored::Referred});
+      bytes_ += sizeof(HandleRecord);
       return;
     }
-    // Asking for elements later, in write(), could run any code; asking for a data pointer would
-    // allocate the user's vector for good.
-    copy_region(x, length, new_copy(x, bytes));
+    bool in_block = bytes >= block_bytes_ && length > 0;
+    bytes_ += in_block ? sizeof(HandleRecord) : round_up(bytes);
+    if (length && !data) {
+      if (length > kMaxCopied) {
+        plain_ = false;
+        return;
+      }
+      // Asking for elements later, in write(), could run any code; asking for a data pointer would
+      // allocate the user's vector for good.
+      uint8_t* copy = new_copy(x, bytes);
+      copy_region(x, length, copy);
+      data = copy;
+    }
+    if (in_block) out_->stored_.push_back({x, data, bytes, {}, Encoding::Stored::Planned});
   }
 
   uint8_t* new_copy(SEXP x, uint64_t bytes) { // owned before R runs again
@@ -160,11 +175,23 @@ private:
       plain_ = false;
       return;
     }
+    HandleId id;
+    if (block_bytes_ != kNoBlocks && find_block(x, &id)) {
+      out_->stored_.push_back({x, nullptr, 0, id, Encoding::Stored::Referred});
+      bytes_ += sizeof(HandleRecord);
+      return;
+    }
     const SEXP* element = STRING_PTR_RO(x); // R's own way to expand as.character(1:10)
-    uint64_t bytes = static_cast<uint64_t>(n) * kStringEntry;
+    uint64_t bytes = 0;
     for (R_xlen_t i = 0; i < n; i++)
       if (element[i] != NA_STRING) bytes += static_cast<uint64_t>(LENGTH(element[i]));
-    bytes_ += round_up(bytes);
+    uint64_t in_block = string_block_bytes(static_cast<uint64_t>(n)) + bytes;
+    if (in_block >= block_bytes_) {
+      out_->stored_.push_back({x, element, in_block, {}, Encoding::Stored::Planned});
+      bytes_ += sizeof(HandleRecord);
+    } else {
+      bytes_ += round_up(static_cast<uint64_t>(n) * kStringEntry + bytes);
+    }
   }
 
   void list(SEXP x, const Step* step, int depth, bool in_attribute) {
@@ -218,6 +245,7 @@ private:
   }
 
   Encoding* out_;
+  uint64_t block_bytes_;
   uint64_t bytes_ = 0;
   bool plain_ = true;
   bool deep_ = false;
@@ -229,19 +257,44 @@ void add_handle(std::vector<HandleId>& handles, const HandleId& id) {
   handles.push_back(id);
 }
 
-Encoding encode(SEXP x) {
+Encoding::~Encoding() {
+  for (const Stored& s : stored_)
+    if (s.state == Stored::Ours) blocks.release(s.id);
+}
+
+// Only once the whole value is known to be plain.
+void Encoding::store() {
+  for (Stored& s : stored_) {
+    for (const Stored* t = stored_.data(); s.state == Stored::Planned && t != &s; t++)
+      if (t->of == s.of) {
+        s.id = t->id;
+        s.state = Stored::Referred;
+      }
+    if (s.state == Stored::Planned) {
+      uint8_t* at = nullptr;
+      s.id = TYPEOF(s.of) == STRSXP ? blocks.reserve(s.bytes, &at) : blocks.store(s.data, s.bytes);
+      s.state = Stored::Ours;
+      if (at) write_string_block(static_cast<const SEXP*>(s.data), Rf_xlength(s.of), at);
+    }
+    add_handle(handles_, s.id);
+  }
+}
+
+Encoding encode(SEXP x, uint64_t block_bytes) {
   Encoding out;
   bool deep = false;
   out.value_ = x;
   protect([&] {
-    Measurer measurer(&out);
+    Measurer measurer(&out, block_bytes);
     if (measurer.measure(x)) {
+      out.store();
       out.size_ = measurer.bytes();
       return R_NilValue;
     }
     deep = measurer.deep();
     out.handles_.clear();
     out.copies_.clear();
+    out.stored_.clear();
     out.elements_ = static_cast<uint64_t>(Rf_xlength(x));
     return R_NilValue;
   });

@@ -45,6 +45,7 @@ enum class Type : uint8_t {
 };
 
 constexpr uint8_t kFlagExternalPointer = 1;
+constexpr uint8_t kFlagBlock = 2; // of logical .. string: the data are a HandleRecord
 
 struct NodeHeader {
   uint8_t type;
@@ -76,6 +77,15 @@ struct SerializedHeader {
 using StringLength = int32_t;
 constexpr StringLength kNaString = -1;
 constexpr uint64_t kStringEntry = sizeof(StringLength) + 1;
+
+// A string vector in a block of its own: where each of the n strings begins in the bytes, and where
+// the last one ends; n encodings; the bytes. So each can be read alone.
+using StringOffset = uint64_t;
+constexpr uint8_t kNaEncoding = 255; // and no bytes
+constexpr uint64_t kStringBlockEntry = sizeof(StringOffset) + 1;
+constexpr uint64_t string_block_bytes(uint64_t n) { // without those of the strings
+  return sizeof(StringOffset) + n * kStringBlockEntry;
+}
 
 // A list of n: n offsets from the start of the frame, then the elements, which follow each other
 // without gaps. A reader insists on that, so that every byte is read at most once: otherwise a

@@ -8,6 +8,7 @@
 namespace mp::codec {
 
 extern HandleHooks hooks;
+extern BlockHooks blocks;
 
 // Would R itself have accepted this attribute? Compiled code in R trusts names, dim, dimnames and
 // class, so a frame that lies about them must not become a value. `attributes` is the pairlist that
@@ -25,6 +26,30 @@ public:
   static void encode(SEXP x, bool deep, Encoding* out);
   static SEXP decode(const uint8_t* bytes, uint64_t n);
 };
+
+// Elements [first, first + count) of the `length` that a block holds: a view, or a copy where that
+// is cheaper. nullptr: no such block. May jump.
+SEXP vector_in_block(SEXPTYPE type, uint64_t length, const HandleId& id, uint64_t first,
+                     uint64_t count);
+// The same for strings; always a view, if there is room for one more. May jump.
+SEXP strings_in_block(uint64_t length, const HandleId& id, uint64_t first, uint64_t count);
+void write_string_block(const SEXP* element, R_xlen_t n, uint8_t* block);
+// Where it lies, if `x` is an untouched view of a whole block.
+bool find_block(SEXP x, HandleId* id);
+// While one exists, R's serializer writes untouched views as references, listed in `handles`.
+class SerializingViews {
+public:
+  explicit SerializingViews(std::vector<HandleId>* handles);
+  ~SerializingViews();
+
+private:
+  std::vector<HandleId>* before_;
+};
+SEXP handle_text(const HandleId& id, char kind);
+bool parse_handle(SEXP text, HandleId* id, char* kind);
+
+void* data_of(SEXP x); // of an ordinary vector of fixed-size elements
+uint64_t bytes_per_element(SEXPTYPE type);
 
 void add_handle(std::vector<HandleId>& handles, const HandleId& id);
 

@@ -21,21 +21,6 @@ SEXPTYPE r_type(Type type) {
   }
 }
 
-void* data_of(SEXP x) {
-  switch (TYPEOF(x)) {
-  case LGLSXP:
-    return LOGICAL(x);
-  case INTSXP:
-    return INTEGER(x);
-  case REALSXP:
-    return REAL(x);
-  case CPLXSXP:
-    return COMPLEX(x);
-  default:
-    return RAW(x);
-  }
-}
-
 StringLength length_at(const uint8_t* lengths, uint64_t i) {
   StringLength length;
   std::memcpy(&length, lengths + i * sizeof length, sizeof length);
@@ -76,9 +61,12 @@ bool Reader::header(NodeHeader* node) {
   const uint8_t* from = take(sizeof *node);
   if (!from) return false;
   std::memcpy(node, from, sizeof *node);
-  bool is_handle = node->type == static_cast<uint8_t>(Type::handle);
+  Type type = static_cast<Type>(node->type);
+  uint8_t flags = type == Type::handle                         ? kFlagExternalPointer
+                  : element_size(type) || type == Type::string ? kFlagBlock
+                                                               : 0;
   if (node->reserved != 0 || node->type > static_cast<uint8_t>(Type::nil_pointer) ||
-      node->flags & ~(is_handle ? kFlagExternalPointer : 0))
+      node->flags & ~flags)
     return fail("a node of unknown type") != nullptr;
   return true;
 }
@@ -101,7 +89,7 @@ SEXP Reader::data(const NodeHeader& node, int depth) {
   case Type::null:
     return node.length == 0 ? R_NilValue : fail("a NULL with a length");
   case Type::string:
-    return strings(node.length, 0, node.length);
+    return strings(node, 0, node.length);
   case Type::list: {
     const uint8_t* table = offsets(node.length);
     return table ? elements(table, node.length, depth) : nullptr;
@@ -112,12 +100,20 @@ SEXP Reader::data(const NodeHeader& node, int depth) {
     return node.length == 0 ? R_MakeExternalPtr(nullptr, R_NilValue, R_NilValue)
                             : fail("a nil pointer with a length");
   default:
-    return fixed(type, node.length, 0, node.length);
+    return fixed(node, 0, node.length);
   }
 }
 
-SEXP Reader::fixed(Type type, uint64_t length, uint64_t first, uint64_t count) {
-  uint64_t size = element_size(type);
+SEXP Reader::fixed(const NodeHeader& node, uint64_t first, uint64_t count) {
+  Type type = static_cast<Type>(node.type);
+  uint64_t length = node.length, size = element_size(type);
+  if (node.flags & kFlagBlock) {
+    HandleId id;
+    if (length == 0 || length > (UINT64_MAX >> 1) / size || !block_id(&id))
+      return fail("a block that cannot be one");
+    SEXP x = vector_in_block(r_type(type), length, id, first, count);
+    return x ? x : fail("a block that is not there");
+  }
   if (length > left() / size) return fail("a vector runs past the end");
   const uint8_t* from = take(round_up(length * size));
   if (!from) return nullptr;
@@ -126,7 +122,14 @@ SEXP Reader::fixed(Type type, uint64_t length, uint64_t first, uint64_t count) {
   return x;
 }
 
-SEXP Reader::strings(uint64_t length, uint64_t first, uint64_t count) {
+SEXP Reader::strings(const NodeHeader& node, uint64_t first, uint64_t count) {
+  uint64_t length = node.length;
+  if (node.flags & kFlagBlock) {
+    HandleId id;
+    if (length == 0 || !block_id(&id)) return fail("a block that cannot be one");
+    SEXP x = strings_in_block(length, id, first, count);
+    return x ? x : fail("a block that is not there");
+  }
   if (length > left() / kStringEntry) return fail("a string vector runs past the end");
   uint64_t start = at_;
   const uint8_t* lengths = take(length * sizeof(StringLength));
@@ -187,15 +190,20 @@ SEXP Reader::elements(const uint8_t* offsets, uint64_t count, int depth) {
   return x;
 }
 
-SEXP Reader::handle(const NodeHeader& node) {
+bool Reader::block_id(HandleId* id) {
   const uint8_t* from = take(sizeof(HandleRecord));
-  if (!from) return nullptr;
+  if (!from) return false;
   HandleRecord record;
   std::memcpy(&record, from, sizeof record);
-  if (node.length != 1 || record.reserved != 0 || !hooks.revive)
+  *id = {record.kind, record.block, record.serial};
+  return record.reserved == 0;
+}
+
+SEXP Reader::handle(const NodeHeader& node) {
+  HandleId id;
+  if (!block_id(&id) || node.length != 1 || !hooks.revive)
     return fail("a handle that cannot be one");
-  return hooks.revive({record.kind, record.block, record.serial},
-                      (node.flags & kFlagExternalPointer) != 0);
+  return hooks.revive(id, (node.flags & kFlagExternalPointer) != 0);
 }
 
 SEXP Reader::attribute_name() {

@@ -17,9 +17,9 @@ public:
   bool header(NodeHeader* node);
   SEXP value(int depth); // a node: header, data, attributes
 
-  // The header is behind us: elements [first, first + count) of the `length` that start here.
-  SEXP fixed(Type type, uint64_t length, uint64_t first, uint64_t count);
-  SEXP strings(uint64_t length, uint64_t first, uint64_t count);
+  // The header is behind us: elements [first, first + count) of those that start here.
+  SEXP fixed(const NodeHeader& node, uint64_t first, uint64_t count);
+  SEXP strings(const NodeHeader& node, uint64_t first, uint64_t count);
 
   // The table of a list whose header is behind us, and the `count` elements that start here.
   const uint8_t* offsets(uint64_t length);
@@ -34,6 +34,7 @@ private:
   SEXP data(const NodeHeader& node, int depth);
   SEXP string(StringLength length, uint8_t encoding);
   SEXP handle(const NodeHeader& node);
+  bool block_id(HandleId* id);
   SEXP attribute_name();
   bool attributes(const NodeHeader& node, SEXP x, int depth); // x is protected
 

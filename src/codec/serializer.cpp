@@ -14,24 +14,9 @@ namespace {
 
 constexpr int kSerializeVersion = 3;
 
-// "e" or "x" (environment, external pointer), then the three numbers in hexadecimal.
+// What it is, then the three numbers in hexadecimal.
 constexpr size_t kHandleText = 1 + 8 + 16 + 16;
-
-SEXP handle_text(const HandleId& id, bool external_pointer) {
-  char text[kHandleText + 1];
-  std::snprintf(text, sizeof text, "%c%08" PRIx32 "%016" PRIx64 "%016" PRIx64,
-                external_pointer ? 'x' : 'e', id.kind, id.block, id.serial);
-  return Rf_mkString(text);
-}
-
-bool parse_handle(SEXP text, HandleId* id, bool* external_pointer) {
-  if (TYPEOF(text) != STRSXP || Rf_xlength(text) != 1) return false;
-  const char* s = CHAR(STRING_ELT(text, 0));
-  if (std::strlen(s) != kHandleText || (*s != 'e' && *s != 'x')) return false;
-  *external_pointer = *s == 'x';
-  return std::sscanf(s + 1, "%8" SCNx32 "%16" SCNx64 "%16" SCNx64, &id->kind, &id->block,
-                     &id->serial) == 3;
-}
+constexpr char kEnvironment = 'e', kExternalPointer = 'x';
 
 // What R writes, as it grows.
 struct Sink {
@@ -79,7 +64,7 @@ SEXP out_reference(SEXP x, SEXP sink_pointer) {
   } catch (...) {
     sink->no_memory = true;
   }
-  return handle_text(id, TYPEOF(x) == EXTPTRSXP);
+  return handle_text(id, TYPEOF(x) == EXTPTRSXP ? kExternalPointer : kEnvironment);
 }
 
 struct WriteCall {
@@ -136,18 +121,35 @@ int in_char(R_inpstream_t stream) {
 
 SEXP in_reference(SEXP text, SEXP) {
   HandleId id;
-  bool external_pointer;
-  if (!hooks.revive || !parse_handle(text, &id, &external_pointer))
+  char kind;
+  if (!hooks.revive || !parse_handle(text, &id, &kind))
     Rf_error("the serialized value refers to something unknown");
-  return hooks.revive(id, external_pointer);
+  return hooks.revive(id, kind == kExternalPointer);
 }
 
 } // namespace
+
+SEXP handle_text(const HandleId& id, char kind) {
+  char text[kHandleText + 1];
+  std::snprintf(text, sizeof text, "%c%08" PRIx32 "%016" PRIx64 "%016" PRIx64, kind, id.kind,
+                id.block, id.serial);
+  return Rf_mkString(text);
+}
+
+bool parse_handle(SEXP text, HandleId* id, char* kind) {
+  if (TYPEOF(text) != STRSXP || Rf_xlength(text) != 1) return false;
+  const char* s = CHAR(STRING_ELT(text, 0));
+  if (std::strlen(s) != kHandleText) return false;
+  *kind = *s;
+  return std::sscanf(s + 1, "%8" SCNx32 "%16" SCNx64 "%16" SCNx64, &id->kind, &id->block,
+                     &id->serial) == 3;
+}
 
 void Serializer::encode(SEXP x, bool deep, Encoding* out) {
   Sink sink;
   sink.handles = &out->handles_;
   WriteCall call = {x, &sink, "", false};
+  SerializingViews views(sink.handles);
   // What makes R's serializer fail is a value nested too deeply for the C stack.
   if (deep)
     run_protected([](void* data) { return R_tryCatchError(write_body, data, write_refused, data); },

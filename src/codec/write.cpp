@@ -79,7 +79,8 @@ uint8_t* put_strings(const SEXP* element, R_xlen_t n, uint8_t* at) {
 class Writer {
 public:
   Writer(const Encoding& from, uint8_t* frame)
-      : frame_(frame), copy_(from.copies_.data()), last_copy_(copy_ + from.copies_.size()) {}
+      : frame_(frame), copy_(from.copies_.data()), last_copy_(copy_ + from.copies_.size()),
+        stored_(from.stored_.data()), last_stored_(stored_ + from.stored_.size()) {}
 
   uint8_t* value(SEXP x, uint8_t* at) {
     Type type = type_of(x);
@@ -95,16 +96,20 @@ public:
     SEXP attributes = ATTRIB(x);
     uint32_t count = 0;
     for (SEXP cell = attributes; cell != R_NilValue; cell = CDR(cell)) count++;
-    at = put(at, node_of(type, static_cast<uint64_t>(length), count));
+    bool in_block = stored_ != last_stored_ && stored_->of == x;
+    at = put(at, node_of(type, static_cast<uint64_t>(length), count,
+                         in_block ? kFlagBlock : uint8_t{0}));
     switch (type) {
     case Type::string:
-      if (length) at = put_strings(STRING_PTR_RO(x), length, at);
+      if (in_block) at = block(x, at);
+      else if (length) at = put_strings(STRING_PTR_RO(x), length, at);
       break;
     case Type::list:
       at = list(x, length, at);
       break;
     default:
-      at = fixed(x, static_cast<uint64_t>(length) * element_size(type), at);
+      at = in_block ? block(x, at)
+                    : fixed(x, static_cast<uint64_t>(length) * element_size(type), at);
     }
     for (SEXP cell = attributes; cell != R_NilValue; cell = CDR(cell))
       at = value(CAR(cell), name(PRINTNAME(TAG(cell)), at));
@@ -119,6 +124,12 @@ private:
       data = (copy_++)->data.get();
     else data = DATAPTR_RO(x);
     return put_zeros(put_bytes(at, data, bytes), at + round_up(bytes));
+  }
+
+  uint8_t* block(SEXP x, uint8_t* at) {
+    if (copy_ != last_copy_ && copy_->of == x) copy_++;
+    const HandleId& id = (stored_++)->id;
+    return put(at, HandleRecord{id.kind, 0, id.block, id.serial});
   }
 
   uint8_t* list(SEXP x, R_xlen_t n, uint8_t* at) {
@@ -148,7 +159,23 @@ private:
   uint8_t* frame_;
   const Encoding::Copy* copy_; // the next one
   const Encoding::Copy* last_copy_;
+  const Encoding::Stored* stored_; // the next one
+  const Encoding::Stored* last_stored_;
 };
+
+void write_string_block(const SEXP* element, R_xlen_t n, uint8_t* block) {
+  uint8_t* offsets = block;
+  uint8_t* encodings = block + static_cast<uint64_t>(n + 1) * sizeof(StringOffset);
+  uint8_t* first = encodings + n;
+  uint8_t* bytes = first;
+  for (R_xlen_t i = 0; i < n; i++) {
+    SEXP s = element[i];
+    offsets = put(offsets, static_cast<StringOffset>(bytes - first));
+    *encodings++ = s == NA_STRING ? kNaEncoding : static_cast<uint8_t>(Rf_getCharCE(s));
+    if (s != NA_STRING) bytes = put_bytes(bytes, CHAR(s), static_cast<uint64_t>(LENGTH(s)));
+  }
+  put(offsets, static_cast<StringOffset>(bytes - first));
+}
 
 void Encoding::write(uint8_t* dst) const {
   if (!serialized_) {

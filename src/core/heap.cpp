@@ -18,6 +18,8 @@ Heap the_heap;
 bool exists = false;
 
 constexpr uint64_t kCheckMemoryBytes = uint64_t(4) << 20;
+constexpr int64_t kReclaimNs = 250'000'000;
+constexpr int64_t kRetryNs = 5'000'000;
 constexpr uint64_t kMemoryMargin = uint64_t(128) << 20;
 
 uint64_t pages_for(uint64_t bytes) {
@@ -176,11 +178,47 @@ void Heap::release(uint64_t page) {
 }
 
 uint64_t Heap::allocate(uint64_t bytes, Kind kind, bool zero) {
+  uint64_t block = find_room(bytes, kind, nullptr);
+  if (zero) std::memset(at(block), 0, bytes);
+  return block;
+}
+
+uint64_t Heap::allocate_copy(const void* from, uint64_t bytes) {
+  return find_room(bytes, Kind::Bytes, from);
+}
+
+// What is short may be kept by garbage, of this process or of others: they are asked, and have
+// until their next tick and a little longer.
+uint64_t Heap::find_room(uint64_t bytes, Kind kind, const void* from) {
+  std::string why;
+  uint64_t block = try_allocate(bytes, kind, from, &why);
+  if (!block && reclaim_ && bytes < header().bytes) {
+    reclaim_();
+    block = try_allocate(bytes, kind, from, &why);
+    if (!block) {
+      // release: pairs with the load in shortages()
+      header().shortages.fetch_add(1, std::memory_order_release);
+      ring_all();
+    }
+    int64_t end = platform::now_ns() + kReclaimNs;
+    while (!block && platform::now_ns() < end) {
+      std::atomic<uint32_t> nobody{0};
+      platform::Watch nap{&nobody, 0};
+      platform::sleep_on(&nap, 1, platform::now_ns() + kRetryNs);
+      block = try_allocate(bytes, kind, from, &why);
+    }
+  }
+  if (!block)
+    throw Error{"HeapFullError",
+                "cannot reserve " + human(bytes) + " in shared memory: " + why +
+                    "; let go of results and messages that are not needed, or send less at a time"};
+  return block;
+}
+
+// 0, and why, if there is no room. `from`: what to fill it with, nullptr: nothing.
+uint64_t Heap::try_allocate(uint64_t bytes, Kind kind, const void* from, std::string* why) {
   uint64_t pages = pages_for(bytes), page = 0;
   bool backed = false;
-  auto full = [&](const std::string& why) {
-    return Error{"HeapFullError", "cannot reserve " + human(bytes) + " in shared memory: " + why};
-  };
   {
     HeapSection section(*this);
     page = take_run(pages, &backed);
@@ -200,27 +238,34 @@ uint64_t Heap::allocate(uint64_t bytes, Kind kind, bool zero) {
       put(runs_[page], run(kUsed, pages)); // the commit
     }
   }
-  if (!page) throw full("its " + human(header().bytes) + " are in use");
-  uint64_t offset = page * kPageBytes;
-  if (!backed) { // outside the guard: the system may take its time
-    std::string why;
-    if (bytes >= kCheckMemoryBytes) {
-      uint64_t room = platform::available_memory();
-      if (room < bytes + kMemoryMargin) why = "only " + human(room) + " of memory are available";
-    }
-    if (why.empty())
-      if (int e = platform::back_memory(fd_, offset, pages * kPageBytes)) why = std::strerror(e);
-    if (!why.empty()) {
-      HeapSection section(*this);
-      uint32_t slot = slot_of(self());
-      records_[page].holders[slot / 64] &= ~(uint64_t(1) << (slot % 64));
-      release(page);
-      throw full(why);
-    }
-    records_[page].backed = true; // nobody else writes it while we hold the block
+  if (!page) {
+    *why = "its " + human(header().bytes) + " are in use";
+    return 0;
   }
-  if (zero) std::memset(at(offset), 0, bytes);
-  return offset;
+  uint64_t offset = page * kPageBytes;
+  if (backed) {
+    if (from) std::memcpy(at(offset), from, bytes);
+    return offset;
+  }
+  why->clear(); // outside the guard: the system may take its time
+  if (bytes >= kCheckMemoryBytes) {
+    uint64_t room = platform::available_memory();
+    if (room < bytes + kMemoryMargin) *why = "only " + human(room) + " of memory are available";
+  }
+  if (why->empty()) {
+    int e = from ? platform::write_memory(fd_, offset, from, bytes)
+                 : platform::back_memory(fd_, offset, pages * kPageBytes);
+    if (e) *why = std::strerror(e);
+  }
+  if (why->empty()) {
+    records_[page].backed = true; // nobody else writes it while we hold the block
+    return offset;
+  }
+  HeapSection section(*this);
+  uint32_t slot = slot_of(self());
+  records_[page].holders[slot / 64] &= ~(uint64_t(1) << (slot % 64));
+  release(page);
+  return 0;
 }
 
 void Heap::seal(uint64_t block, uint64_t offset, uint32_t count) {
@@ -236,12 +281,21 @@ void Heap::seal(uint64_t block, uint64_t offset, uint32_t count) {
 
 void Heap::hold(uint64_t block) { hold_for(block, self()); }
 
+bool Heap::is_block(uint64_t block, uint64_t serial) {
+  uint64_t page = page_of(block);
+  return block % kPageBytes == 0 && page >= header().first_page && page < header().high_water &&
+         run_kind(runs_[page]) == kUsed && records_[page].serial == serial;
+}
+
+uint64_t Heap::bytes_of(uint64_t block, uint64_t serial) {
+  HeapSection section(*this);
+  return is_block(block, serial) ? bytes_of(block) : 0;
+}
+
 bool Heap::hold(uint64_t block, uint64_t serial) {
   HeapSection section(*this);
-  uint64_t page = page_of(block);
-  if (page < header().first_page || page >= header().high_water) return false;
-  BlockRecord& r = records_[page];
-  if (run_kind(runs_[page]) != kUsed || r.serial != serial) return false;
+  if (!is_block(block, serial)) return false;
+  BlockRecord& r = records_[page_of(block)];
   uint32_t slot = slot_of(self());
   r.holders[slot / 64] |= uint64_t(1) << (slot % 64);
   return true;
@@ -262,7 +316,7 @@ void Heap::drop(uint64_t block) {
     uint32_t slot = slot_of(self());
     records_[page].holders[slot / 64] &= ~(uint64_t(1) << (slot % 64));
     release(page);
-    trim_now = header().free_backed_pages > kKeepBackedPages;
+    trim_now = header().free_backed_pages > warm_pages();
   }
   if (trim_now) trim();
 }
@@ -387,6 +441,25 @@ HeapReport Heap::check() {
   report.backed_bytes = fstat(fd_, &st) == 0 ? uint64_t(st.st_blocks) * 512 : 0;
   report.total_bytes = h.bytes;
   return report;
+}
+
+std::vector<BlockInfo> Heap::blocks() {
+  HeapSection section(*this);
+  std::vector<BlockInfo> found;
+  each_used([&](uint64_t page, uint64_t pages) {
+    const BlockRecord& r = records_[page];
+    BlockInfo b{page * kPageBytes, r.serial, r.bytes, pages * kPageBytes, r.kind, r.creator, r.pins,
+                r.parent != 0,     {}};
+    for (uint32_t w = 0; w < kMaskWords; ++w)
+      for (uint64_t bits = r.holders[w]; bits; bits &= bits - 1) {
+        uint32_t slot = w * 64 + uint32_t(__builtin_ctzll(bits));
+        SlotState s =
+            SlotState::unpack(header().participants[slot].state.load(std::memory_order_acquire));
+        b.holders.push_back(make_token(slot, s.generation));
+      }
+    found.push_back(std::move(b));
+  });
+  return found;
 }
 
 } // namespace mp

@@ -6,8 +6,18 @@
 #include "participant.h"
 
 #include <functional>
+#include <vector>
 
 namespace mp {
+
+struct BlockInfo { // one used block
+  uint64_t offset, serial, bytes, backed_bytes;
+  Kind kind;
+  Token creator;
+  uint32_t pins;
+  bool is_child;
+  std::vector<Token> holders;
+};
 
 struct HeapReport { // what Heap::check() found
   uint64_t used_blocks = 0;
@@ -41,6 +51,13 @@ public:
   // A zeroed block (when `zero`), held by the caller; belongs to `parent` too when given. Throws
   // Error("HeapFullError") with the numbers.
   uint64_t allocate(uint64_t bytes, Kind kind, bool zero = true);
+  // A block with a copy of the `bytes` (> 0) at `from`, held by the caller.
+  uint64_t allocate_copy(const void* from, uint64_t bytes);
+  // What is asked to free memory of this process before an allocation fails; then it is tried
+  // again. Called without a guard, by whoever allocates; may not throw.
+  void set_reclaim(void (*reclaim)()) { reclaim_ = reclaim; }
+  // Changes when somebody found no room: whoever waits then frees what it does not need.
+  uint32_t shortages() { return header().shortages.load(std::memory_order_acquire); }
   // Declares that the block refers to others (pairs of page and serial at `offset` in it). The
   // caller holds each of them. From now on they live as long as the block.
   void seal(uint64_t block, uint64_t offset, uint32_t count);
@@ -58,6 +75,7 @@ public:
 
   uint64_t serial_of(uint64_t block) { return record(page_of(block)).serial; }
   uint64_t bytes_of(uint64_t block) { return record(page_of(block)).bytes; }
+  uint64_t bytes_of(uint64_t block, uint64_t serial); // 0: it is not that block
   Kind kind_of(uint64_t block) { return record(page_of(block)).kind; }
   BlockRecord& record(uint64_t page) { return records_[page]; }
   static uint64_t page_of(uint64_t offset) { return offset / kPageBytes; }
@@ -67,12 +85,15 @@ public:
   void keep_only(const std::function<bool(uint64_t)>& keep);
   void sweep(Token gone); // Dead -> Free
   HeapReport check();
+  std::vector<BlockInfo> blocks();
   void trim(); // gives free pages back to the system
 
 private:
   friend class HeapSection;
   void map(int fd, uint64_t bytes);
   void rebuild(); // derives everything again from run[] and the records; after a takeover
+  uint64_t find_room(uint64_t bytes, Kind kind, const void* from);
+  uint64_t try_allocate(uint64_t bytes, Kind kind, const void* from, std::string* why);
   uint64_t take_run(uint64_t pages, bool* backed);
   void give_run(uint64_t page, uint64_t pages, bool backed, uint64_t warm);
   void list_add(uint64_t page, uint64_t pages, bool backed, uint64_t warm);
@@ -81,6 +102,7 @@ private:
   void unlink_child(uint64_t page);
   void link_child(uint64_t page, uint64_t parent);
   bool needed(const BlockRecord& r) const;
+  bool is_block(uint64_t block, uint64_t serial); // under the guard
   template <class F> void each_used(F f);
 
   uint8_t* base_ = nullptr;
@@ -88,6 +110,7 @@ private:
   BlockRecord* records_ = nullptr;
   int fd_ = -1;
   int cores_ = 1;
+  void (*reclaim_)() = nullptr;
   KindActions actions_[int(Kind::kCount)];
 };
 

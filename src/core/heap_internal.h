@@ -4,6 +4,8 @@
 #include "guard.h"
 #include "heap.h"
 
+#include <algorithm>
+
 namespace mp {
 
 enum RunKind : uint64_t { kUnused = 0, kUsed = 1, kUsedEnd = 2, kFree = 3, kFreeEnd = 4 };
@@ -14,7 +16,12 @@ inline uint64_t run_value(uint64_t v) { return v >> 3; }
 // The words are read by rebuild() in another process after a death: stored whole, in program order.
 inline void put(uint64_t& word, uint64_t v) { __atomic_store_n(&word, v, __ATOMIC_RELEASE); }
 
-constexpr uint64_t kKeepBackedPages = (uint64_t(256) << 20) / kPageBytes;
+// Free pages that stay warm: the first touch of a page costs more than copying it.
+inline uint64_t warm_pages() {
+  static const uint64_t bytes =
+      std::min(uint64_t(1) << 30, std::max(uint64_t(64) << 20, platform::total_memory() / 16));
+  return bytes / kPageBytes;
+}
 
 // The heap's guard for the length of a scope; repairs after a takeover.
 class HeapSection {

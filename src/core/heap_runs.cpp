@@ -138,7 +138,7 @@ void Heap::trim() {
     {
       HeapSection section(*this);
       HeapHeader& h = header();
-      if (h.free_backed_pages <= kKeepBackedPages / 2) return;
+      if (h.free_backed_pages <= warm_pages() / 2) return;
       for (uint64_t p = h.free_head[c]; p; p = records_[p].next_free)
         if (records_[p].bytes) { // may hold memory
           page = p;

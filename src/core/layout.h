@@ -131,6 +131,7 @@ struct HeapHeader {
   uint64_t free_backed_pages;  // derived: free pages that may hold memory
   uint64_t next_serial;
   uint32_t free_head[kSizeClasses];      // derived
+  std::atomic<uint32_t> shortages;       // fetch_add by whoever found no room: others collect
   std::atomic<uint64_t> output_sequence; // fetch_add by whoever marks its output, see OutputMark
   std::atomic<uint32_t> top_slot;        // 1 + highest slot ever used; grows by CAS
   Participant participants[kSlots];

@@ -4,6 +4,7 @@
 #endif
 #include "platform.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -40,6 +41,11 @@ constexpr uint32_t kFutexU32 = 2; // FUTEX_32 for futex_waitv
 constexpr int kMaxWatch = 128;    // FUTEX_WAITV_MAX
 constexpr int64_t kTickNs = 10'000'000;
 
+uint64_t system_page() {
+  static const uint64_t bytes = uint64_t(sysconf(_SC_PAGESIZE));
+  return bytes;
+}
+
 struct WaitVector { // struct futex_waitv of the kernel
   uint64_t value;
   uint64_t address;
@@ -73,20 +79,33 @@ uint64_t read_number(const char* path, uint64_t otherwise) {
   return n == 1 ? v : otherwise; // "max" reads as no limit
 }
 
-uint64_t meminfo(const char* key, uint64_t otherwise) {
-  FILE* f = std::fopen("/proc/meminfo", "re");
+// The number behind `key` in a file of such lines.
+uint64_t read_entry(const char* path, const char* key, uint64_t otherwise) {
+  FILE* f = std::fopen(path, "re");
   if (!f) return otherwise;
   char line[256];
   uint64_t found = otherwise;
   size_t length = std::strlen(key);
   while (std::fgets(line, sizeof line, f)) {
-    if (std::strncmp(line, key, length) == 0 && line[length] == ':') {
-      found = std::strtoull(line + length + 1, nullptr, 10) * 1024;
+    if (std::strncmp(line, key, length) == 0 && (line[length] == ':' || line[length] == ' ')) {
+      found = std::strtoull(line + length + 1, nullptr, 10);
       break;
     }
   }
   std::fclose(f);
   return found;
+}
+
+// A group's limit less what it uses; files that are merely cached can be given up.
+uint64_t group_room(const std::string& group, const char* limit, const char* usage,
+                    const char* prefix) {
+  uint64_t most = read_number((group + limit).c_str(), UINT64_MAX);
+  if (most == UINT64_MAX) return UINT64_MAX;
+  uint64_t used = read_number((group + usage).c_str(), 0), cached = 0;
+  for (const char* list : {"inactive_file", "active_file"})
+    cached += read_entry((group + "/memory.stat").c_str(), (std::string(prefix) + list).c_str(), 0);
+  used -= std::min(used, cached);
+  return most > used ? most - used : 0;
 }
 
 // Room left under the limits of this process's control groups (version 2, every level of the path;
@@ -101,25 +120,16 @@ uint64_t cgroup_room() {
       std::string path(line + 3);
       while (!path.empty() && (path.back() == '\n' || path.back() == '/')) path.pop_back();
       for (;;) {
-        std::string base = "/sys/fs/cgroup" + path;
-        uint64_t limit = read_number((base + "/memory.max").c_str(), UINT64_MAX);
-        if (limit != UINT64_MAX) {
-          uint64_t used = read_number((base + "/memory.current").c_str(), 0);
-          uint64_t left = limit > used ? limit - used : 0;
-          if (left < room) room = left;
-        }
+        room = std::min(room,
+                        group_room("/sys/fs/cgroup" + path, "/memory.max", "/memory.current", ""));
         if (path.empty()) break;
         path.erase(path.rfind('/'));
       }
     }
     std::fclose(f);
   }
-  uint64_t limit = read_number("/sys/fs/cgroup/memory/memory.limit_in_bytes", UINT64_MAX);
-  if (limit != UINT64_MAX) {
-    uint64_t used = read_number("/sys/fs/cgroup/memory/memory.usage_in_bytes", 0);
-    uint64_t left = limit > used ? limit - used : 0;
-    if (left < room) room = left;
-  }
+  room = std::min(room, group_room("/sys/fs/cgroup/memory", "/memory.limit_in_bytes",
+                                   "/memory.usage_in_bytes", "total_"));
   return room;
 }
 
@@ -186,6 +196,55 @@ void punch_memory(int fd, uint64_t offset, uint64_t bytes) {
   }
 }
 
+int write_memory(int fd, uint64_t offset, const void* from, uint64_t bytes) {
+  const auto* at = static_cast<const uint8_t*>(from);
+  while (bytes > 0) {
+    ssize_t n = pwrite(fd, at, bytes, off_t(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return n < 0 ? errno : ENOSPC;
+    at += n;
+    offset += uint64_t(n);
+    bytes -= uint64_t(n);
+  }
+  return 0;
+}
+
+uint8_t* map_private(int fd, uint64_t offset, uint64_t bytes) {
+  uint64_t before = offset % system_page(); // any offset will do
+  void* p = mmap(nullptr, bytes + before, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd,
+                 off_t(offset - before));
+  return p == MAP_FAILED ? nullptr : static_cast<uint8_t*>(p) + before;
+}
+
+void unmap(uint8_t* at, uint64_t bytes) {
+  uint64_t before = reinterpret_cast<uintptr_t>(at) % system_page();
+  munmap(at - before, bytes + before);
+}
+
+bool pages_untouched(const uint8_t* at, uint64_t bytes) {
+  constexpr uint64_t kPresent = uint64_t(1) << 63, kSwapped = uint64_t(1) << 62,
+                     kOfFile = uint64_t(1) << 61; // bits of a page's word in pagemap
+  int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  uint64_t words[4096], address = reinterpret_cast<uintptr_t>(at), page = address / system_page();
+  uint64_t left = (address + bytes - 1) / system_page() + 1 - page;
+  bool untouched = true;
+  while (untouched && left > 0) {
+    size_t n = left < 4096 ? size_t(left) : 4096;
+    ssize_t got = pread(fd, words, n * sizeof words[0], off_t(page * sizeof words[0]));
+    if (got < 0 && errno == EINTR) continue;
+    untouched = got == ssize_t(n * sizeof words[0]);
+    for (size_t i = 0; untouched && i < n; ++i)
+      untouched = !(words[i] & kSwapped) && (!(words[i] & kPresent) || (words[i] & kOfFile));
+    page += n;
+    left -= n;
+  }
+  close(fd);
+  return untouched;
+}
+
+uint64_t max_mappings() { return read_number("/proc/sys/vm/max_map_count", 65530); }
+
 int create_output(const char* label) {
   int fd = memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0) return -1;
@@ -213,7 +272,7 @@ uint64_t total_memory() {
 }
 
 uint64_t available_memory() {
-  uint64_t room = meminfo("MemAvailable", UINT64_MAX);
+  uint64_t room = read_entry("/proc/meminfo", "MemAvailable", UINT64_MAX / 1024) * 1024;
   uint64_t group = cgroup_room();
   return group < room ? group : room;
 }

@@ -1,0 +1,143 @@
+// Views of strings. A string becomes one of R's when it is first asked for: R's own table of
+// strings is what makes decoding slow, and most readers of a long vector want a part of it.
+//
+//   data1   external pointer to the View of the whole block
+//   data2   NULL, then a string vector with those that were asked for, and `absent` for the others
+//
+// The block is checked when a string is read, not before: nothing is believed of it but its size.
+#include "codec/view.h"
+
+#include <climits>
+#include <cstring>
+
+namespace mp::codec {
+
+namespace {
+
+R_altrep_class_t string_class;
+
+SEXP absent() { // a string that nobody else has; found again by its address
+  static SEXP text = nullptr;
+  if (!text) {
+    text = Rf_mkCharCE("\001multiprocessing: not read yet\001", CE_BYTES);
+    R_PreserveObject(text);
+  }
+  return text;
+}
+
+// String i of the n in a block. May signal an R error.
+SEXP read_string(const uint8_t* block, uint64_t bytes, uint64_t n, uint64_t i) {
+  const uint8_t* texts = block + string_block_bytes(n);
+  StringOffset ends[2];
+  std::memcpy(ends, block + i * sizeof(StringOffset), sizeof ends);
+  uint8_t encoding = block[(n + 1) * sizeof(StringOffset) + i];
+  if (encoding == kNaEncoding) return NA_STRING;
+  bool sound = ends[0] <= ends[1] && ends[1] <= bytes - string_block_bytes(n) &&
+               ends[1] - ends[0] <= INT_MAX &&
+               (encoding == CE_NATIVE || encoding == CE_UTF8 || encoding == CE_LATIN1 ||
+                encoding == CE_BYTES);
+  const char* text = reinterpret_cast<const char*>(texts + (sound ? ends[0] : 0));
+  size_t length = sound ? ends[1] - ends[0] : 0;
+  if (!sound || (length && std::memchr(text, 0, length)))
+    Rf_error("a string in shared memory is damaged");
+  return Rf_mkCharLenCE(text, static_cast<int>(length), static_cast<cetype_t>(encoding));
+}
+
+SEXP strings_of(SEXP x) { // data2, made when it is first needed
+  SEXP strings = R_altrep_data2(x);
+  if (strings != R_NilValue) return strings;
+  R_xlen_t n = view_in(x).length;
+  strings = PROTECT(Rf_allocVector(STRSXP, n));
+  SEXP nothing = absent();
+  for (R_xlen_t i = 0; i < n; i++) SET_STRING_ELT(strings, i, nothing);
+  R_set_altrep_data2(x, strings);
+  UNPROTECT(1);
+  return strings;
+}
+
+SEXP element_method(SEXP x, R_xlen_t i) {
+  SEXP strings = strings_of(x), s = STRING_ELT(strings, i);
+  if (s != absent()) return s;
+  const View& view = view_in(x);
+  s = read_string(view.memory.at, view.memory.bytes, view.total,
+                  view.first + static_cast<uint64_t>(i));
+  SET_STRING_ELT(strings, i, s);
+  return s;
+}
+
+SEXP all_strings(SEXP x) {
+  View& view = view_in(x);
+  if (!view.complete) {
+    for (R_xlen_t i = 0; i < view.length; i++) element_method(x, i);
+    view.complete = true;
+  }
+  return strings_of(x);
+}
+
+void set_element_method(SEXP x, R_xlen_t i, SEXP s) {
+  mark_written(view_in(x));
+  SET_STRING_ELT(strings_of(x), i, s);
+}
+
+void* pointer_method(SEXP x, Rboolean writable) {
+  SEXP strings = all_strings(x);
+  if (writable) mark_written(view_in(x));
+  return const_cast<SEXP*>(STRING_PTR_RO(strings));
+}
+
+const void* pointer_or_null_method(SEXP x) {
+  return view_in(x).complete ? STRING_PTR_RO(strings_of(x)) : nullptr;
+}
+
+SEXP duplicate_method(SEXP x, Rboolean) {
+  View& view = view_in(x);
+  if (!view.written && !view.complete) {
+    SEXP again =
+        new_view(string_class, view.id, 0, view.memory.bytes, view.length, view.first, view.total);
+    if (again) return again;
+  }
+  return Rf_shallow_duplicate(all_strings(x));
+}
+
+SEXP unserialize_method(SEXP, SEXP state) {
+  HandleId id;
+  R_xlen_t length = read_state(state, &id);
+  uint64_t n = static_cast<uint64_t>(length);
+  SEXP x = length > 0 ? strings_in_block(n, id, 0, n) : nullptr;
+  if (!x) Rf_error("the serialized value refers to memory that is not there");
+  return x;
+}
+
+} // namespace
+
+void register_string_views(DllInfo* dll) {
+  R_altrep_class_t c = R_make_altstring_class("shared_string", "multiprocessing", dll);
+  string_class = c;
+  R_set_altrep_Length_method(c, view_length);
+  R_set_altrep_Duplicate_method(c, duplicate_method);
+  R_set_altrep_Serialized_state_method(c, view_state);
+  R_set_altrep_Unserialize_method(c, unserialize_method);
+  R_set_altvec_Dataptr_method(c, pointer_method);
+  R_set_altvec_Dataptr_or_null_method(c, pointer_or_null_method);
+  R_set_altstring_Elt_method(c, element_method);
+  R_set_altstring_Set_elt_method(c, set_element_method);
+}
+
+bool is_string_view(SEXP x) { return R_altrep_inherits(x, string_class); }
+
+SEXP strings_in_block(uint64_t length, const HandleId& id, uint64_t first, uint64_t count) {
+  uint64_t bytes = blocks.size ? blocks.size(id) : 0;
+  if (length > bytes / kStringBlockEntry || bytes < string_block_bytes(length)) return nullptr;
+  if (count == 0) return Rf_allocVector(STRSXP, 0);
+  SEXP x = new_view(string_class, id, 0, bytes, static_cast<R_xlen_t>(count), first, length);
+  if (x) return x;
+  SEXP copy = PROTECT(Rf_allocVector(RAWSXP, static_cast<R_xlen_t>(bytes)));
+  blocks.read(id, 0, bytes, RAW(copy));
+  x = PROTECT(Rf_allocVector(STRSXP, static_cast<R_xlen_t>(count)));
+  for (uint64_t i = 0; i < count; i++)
+    SET_STRING_ELT(x, static_cast<R_xlen_t>(i), read_string(RAW(copy), bytes, length, first + i));
+  UNPROTECT(2);
+  return x;
+}
+
+} // namespace mp::codec

@@ -1,0 +1,283 @@
+// Views: R vectors over a private mapping of a block. Reading costs no copy; a write goes to pages
+// of this process's own, and is seen by nobody else. ALTREP, as nothing else lets an R vector lie
+// where we want without R's collector counting its bytes.
+//
+//   data1   external pointer to the View; its finalizer unmaps
+//   data2   unused
+//
+// A forked child has the View, its mapping and its table; what it unmaps is its own.
+#include "codec/view.h"
+
+#include <cstring>
+#include <unordered_map>
+
+namespace mp::codec {
+
+namespace {
+
+constexpr uint64_t kCheapCopy = 16 * 1024; // less than a mapping and an object with a finalizer
+
+R_altrep_class_t logical_class, integer_class, real_class, complex_class, raw_class;
+
+// Where views lie: R wraps vectors, and a wrapper's data are found by their address alone. Never
+// destroyed: R's finalizers may run after the destructors of static objects.
+std::unordered_map<const void*, View*>& table = *new std::unordered_map<const void*, View*>;
+
+std::vector<HandleId>* serializing = nullptr;
+
+R_altrep_class_t class_of(SEXPTYPE type) {
+  switch (type) {
+  case LGLSXP:
+    return logical_class;
+  case INTSXP:
+    return integer_class;
+  case REALSXP:
+    return real_class;
+  case CPLXSXP:
+    return complex_class;
+  default:
+    return raw_class;
+  }
+}
+
+void finalize(SEXP pointer) { // within a collection: calls nothing of R that allocates
+  auto* view = static_cast<View*>(R_ExternalPtrAddr(pointer));
+  if (!view) return;
+  R_ClearExternalPtr(pointer);
+  table.erase(view->memory.at);
+  blocks.unmap(view->id, view->memory);
+  delete view;
+}
+
+SEXP view_of_numbers(SEXPTYPE type, const HandleId& id, uint64_t first, R_xlen_t length,
+                     uint64_t total) {
+  uint64_t size = bytes_per_element(type);
+  return new_view(class_of(type), id, first * size, static_cast<uint64_t>(length) * size, length,
+                  first, total);
+}
+
+bool is_untouched(const View& view) {
+  return !view.written || blocks.untouched(view.memory.at, view.memory.bytes);
+}
+
+// --- methods: none is called before new_view() has returned ------------------------------------
+
+void* pointer_method(SEXP x, Rboolean writable) {
+  View& view = view_in(x);
+  if (writable) mark_written(view);
+  return view.memory.at;
+}
+
+const void* pointer_or_null_method(SEXP x) { return view_in(x).memory.at; }
+
+// The same bytes once more, copied only where one of both is written.
+SEXP duplicate_method(SEXP x, Rboolean) {
+  View& view = view_in(x);
+  if (view.memory.bytes >= kCheapCopy && is_untouched(view)) {
+    SEXP again = view_of_numbers(TYPEOF(x), view.id, view.first, view.length, view.total);
+    if (again) return again;
+  }
+  SEXP copy = Rf_allocVector(TYPEOF(x), view.length);
+  std::memcpy(data_of(copy), view.memory.at, view.memory.bytes);
+  return copy;
+}
+
+template <SEXPTYPE type> SEXP unserialize_method(SEXP, SEXP state) {
+  HandleId id;
+  R_xlen_t length = read_state(state, &id);
+  SEXP x = length > 0 ? view_of(type, length, id) : nullptr;
+  if (!x) Rf_error("the serialized value refers to memory that is not there");
+  return x;
+}
+
+template <class T> T element_method(SEXP x, R_xlen_t i) {
+  return reinterpret_cast<const T*>(view_in(x).memory.at)[i];
+}
+
+template <class T> R_xlen_t region_method(SEXP x, R_xlen_t first, R_xlen_t n, T* to) {
+  const View& view = view_in(x);
+  if (n > view.length - first) n = view.length - first;
+  if (n > 0)
+    std::memcpy(to, reinterpret_cast<const T*>(view.memory.at) + first,
+                static_cast<size_t>(n) * sizeof(T));
+  return n;
+}
+
+template <SEXPTYPE type> void common_methods(R_altrep_class_t c) {
+  R_set_altrep_Length_method(c, view_length);
+  R_set_altrep_Duplicate_method(c, duplicate_method);
+  R_set_altrep_Serialized_state_method(c, view_state);
+  R_set_altrep_Unserialize_method(c, unserialize_method<type>);
+  R_set_altvec_Dataptr_method(c, pointer_method);
+  R_set_altvec_Dataptr_or_null_method(c, pointer_or_null_method);
+}
+
+} // namespace
+
+void register_views(DllInfo* dll) {
+  const char* package = "multiprocessing";
+  logical_class = R_make_altlogical_class("shared_logical", package, dll);
+  common_methods<LGLSXP>(logical_class);
+  R_set_altlogical_Elt_method(logical_class, element_method<int>);
+  R_set_altlogical_Get_region_method(logical_class, region_method<int>);
+  integer_class = R_make_altinteger_class("shared_integer", package, dll);
+  common_methods<INTSXP>(integer_class);
+  R_set_altinteger_Elt_method(integer_class, element_method<int>);
+  R_set_altinteger_Get_region_method(integer_class, region_method<int>);
+  real_class = R_make_altreal_class("shared_real", package, dll);
+  common_methods<REALSXP>(real_class);
+  R_set_altreal_Elt_method(real_class, element_method<double>);
+  R_set_altreal_Get_region_method(real_class, region_method<double>);
+  complex_class = R_make_altcomplex_class("shared_complex", package, dll);
+  common_methods<CPLXSXP>(complex_class);
+  R_set_altcomplex_Elt_method(complex_class, element_method<Rcomplex>);
+  R_set_altcomplex_Get_region_method(complex_class, region_method<Rcomplex>);
+  raw_class = R_make_altraw_class("shared_raw", package, dll);
+  common_methods<RAWSXP>(raw_class);
+  R_set_altraw_Elt_method(raw_class, element_method<Rbyte>);
+  R_set_altraw_Get_region_method(raw_class, region_method<Rbyte>);
+  register_string_views(dll);
+}
+
+View& view_in(SEXP x) { return *static_cast<View*>(R_ExternalPtrAddr(R_altrep_data1(x))); }
+
+SEXP new_view(R_altrep_class_t type, const HandleId& id, uint64_t from, uint64_t bytes,
+              R_xlen_t length, uint64_t first, uint64_t total) {
+  SEXP pointer = PROTECT(R_MakeExternalPtr(nullptr, R_NilValue, R_NilValue));
+  R_RegisterCFinalizerEx(pointer, finalize, FALSE);
+  SEXP x = PROTECT(R_new_altrep(type, pointer, R_NilValue));
+  View* view = nullptr;
+  Mapping memory = blocks.map(id, from, bytes);
+  if (memory.at) {
+    try {
+      view = new View{memory, id, length, first, total};
+      table.emplace(memory.at, view);
+    } catch (...) { // no memory for the bookkeeping
+      delete view;
+      blocks.unmap(id, memory);
+      view = nullptr;
+    }
+  }
+  if (view) R_SetExternalPtrAddr(pointer, view);
+  UNPROTECT(2);
+  return view ? x : nullptr;
+}
+
+R_xlen_t view_length(SEXP x) { return view_in(x).length; }
+
+void mark_written(View& view) {
+  if (view.written) return;
+  view.written = true;
+  blocks.may_write(&view.memory);
+}
+
+// NULL: R writes an ordinary vector, which any R can read.
+SEXP view_state(SEXP x) {
+  HandleId id;
+  if (!serializing || !find_block(x, &id)) return nullptr;
+  try { // no exception may pass through R's serializer
+    add_handle(*serializing, id);
+  } catch (...) {
+    return nullptr;
+  }
+  SEXP state = PROTECT(Rf_allocVector(VECSXP, 2));
+  SET_VECTOR_ELT(state, 0, handle_text(id, 'v'));
+  SET_VECTOR_ELT(state, 1, Rf_ScalarReal(static_cast<double>(view_in(x).length)));
+  UNPROTECT(1);
+  return state;
+}
+
+R_xlen_t read_state(SEXP state, HandleId* id) {
+  char kind;
+  if (TYPEOF(state) != VECSXP || Rf_xlength(state) != 2 ||
+      !parse_handle(VECTOR_ELT(state, 0), id, &kind))
+    return -1;
+  return static_cast<R_xlen_t>(Rf_asReal(VECTOR_ELT(state, 1)));
+}
+
+SEXP vector_in_block(SEXPTYPE type, uint64_t length, const HandleId& id, uint64_t first,
+                     uint64_t count) {
+  uint64_t size = bytes_per_element(type);
+  if (!blocks.size || blocks.size(id) < length * size) return nullptr;
+  R_xlen_t n = static_cast<R_xlen_t>(count);
+  if (count && (count == length || count * size >= kBlockBytes))
+    if (SEXP x = view_of_numbers(type, id, first, n, length)) return x;
+  SEXP copy = Rf_allocVector(type, n);
+  if (count) blocks.read(id, first * size, count * size, data_of(copy));
+  return copy;
+}
+
+SEXP view_of(SEXPTYPE type, R_xlen_t length, const HandleId& id) {
+  if (length < 1) return nullptr;
+  uint64_t n = static_cast<uint64_t>(length);
+  return vector_in_block(type, n, id, 0, n);
+}
+
+bool find_block(SEXP x, HandleId* id) {
+  if (!ALTREP(x) || table.empty()) return false;
+  if (TYPEOF(x) == STRSXP) {
+    if (!is_string_view(x) || !view_in(x).whole() || view_in(x).written) return false;
+    *id = view_in(x).id;
+    return true;
+  }
+  const void* data = DATAPTR_OR_NULL(x);
+  auto found = data ? table.find(data) : table.end();
+  if (found == table.end()) return false;
+  const View& view = *found->second;
+  if (!view.whole() || static_cast<uint64_t>(Rf_xlength(x)) != static_cast<uint64_t>(view.length) ||
+      bytes_per_element(TYPEOF(x)) * static_cast<uint64_t>(view.length) != view.memory.bytes ||
+      !is_untouched(view))
+    return false;
+  *id = view.id;
+  return true;
+}
+
+bool is_untouched_view(SEXP x) {
+  HandleId id;
+  return find_block(x, &id);
+}
+
+SerializingViews::SerializingViews(std::vector<HandleId>* handles) : before_(serializing) {
+  serializing = handles;
+}
+SerializingViews::~SerializingViews() { serializing = before_; }
+
+uint64_t bytes_per_element(SEXPTYPE type) {
+  switch (type) {
+  case LGLSXP:
+  case INTSXP:
+    return 4;
+  case REALSXP:
+    return 8;
+  case CPLXSXP:
+    return 16;
+  default:
+    return 1;
+  }
+}
+
+uint64_t bytes_in(SEXP x) {
+  uint64_t n = static_cast<uint64_t>(Rf_xlength(x));
+  if (TYPEOF(x) != STRSXP) return n * bytes_per_element(TYPEOF(x));
+  uint64_t bytes = string_block_bytes(n);
+  for (uint64_t i = 0; i < n; i++)
+    bytes += static_cast<uint64_t>(LENGTH(STRING_ELT(x, static_cast<R_xlen_t>(i))));
+  return bytes;
+}
+
+void* data_of(SEXP x) {
+  switch (TYPEOF(x)) {
+  case LGLSXP:
+    return LOGICAL(x);
+  case INTSXP:
+    return INTEGER(x);
+  case REALSXP:
+    return REAL(x);
+  case CPLXSXP:
+    return COMPLEX(x);
+  default:
+    return RAW(x);
+  }
+}
+
+} // namespace mp::codec
