@@ -86,11 +86,9 @@ private:
     case Type::string:
       return n <= left / kStringEntry && strings(n, at);
     case Type::handle:
-      field(*at, 4);
-      field(*at + offsetof(HandleRecord, block), 8);
-      *at += sizeof(HandleRecord);
-      return has(*at, 0);
+      return record(at);
     default: {
+      if (header.flags & kFlagBlock) return record(at);
       uint64_t size = element_size(static_cast<Type>(header.type));
       if (size == 0) return true;
       if (n > left / size) return false;
@@ -98,6 +96,14 @@ private:
       return has(*at, 0);
     }
     }
+  }
+
+  bool record(size_t* at) {
+    field(*at, 4);
+    field(*at + offsetof(HandleRecord, block), 8);
+    field(*at + offsetof(HandleRecord, serial), 8);
+    *at += sizeof(HandleRecord);
+    return has(*at, 0);
   }
 
   bool list(size_t self, uint64_t n, int depth, size_t* at) {

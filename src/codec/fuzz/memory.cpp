@@ -84,4 +84,7 @@ Meter::~Meter() { metering = false; }
 size_t Meter::largest() { return largest_seen; }
 size_t Meter::total() { return total_seen; }
 
+Unmetered::Unmetered() : before_(metering) { metering = false; }
+Unmetered::~Unmetered() { metering = before_; }
+
 } // namespace fuzz

@@ -1,6 +1,7 @@
 // An R in this process: its start, the handles that the codec knows here, and the seeds.
 #include "target.h"
 
+#include "blocks.h"
 #include "codec/codec.h"
 
 #include <Rembedded.h>
@@ -67,6 +68,7 @@ void start_r() {
   R_Interactive = FALSE;
   setup_Rmainloop();
   set_up_handles();
+  set_up_blocks();
 }
 
 std::vector<Bytes> seeds(const char* script) {
@@ -75,11 +77,15 @@ std::vector<Bytes> seeds(const char* script) {
   text << file.rdbuf();
   SEXP values = PROTECT(R_ParseEvalString(text.str().c_str(), R_GlobalEnv));
   std::vector<Bytes> all;
+  static std::vector<Encoding> kept; // their blocks
   for (R_xlen_t i = 0; i < Rf_xlength(values); i++) {
-    Encoding e = encode(VECTOR_ELT(values, i));
-    if (e.size() > kMaxInput) continue;
-    all.emplace_back(e.size());
-    e.write(all.back().data());
+    for (uint64_t block_bytes : {kNoBlocks, uint64_t{24}}) {
+      Encoding e = encode(VECTOR_ELT(values, i), block_bytes);
+      if (e.size() > kMaxInput || (block_bytes != kNoBlocks && e.handles().empty())) continue;
+      all.emplace_back(e.size());
+      e.write(all.back().data());
+      kept.push_back(std::move(e));
+    }
   }
   UNPROTECT(1);
   // From now on errors are expected: those of revive().
