@@ -116,6 +116,30 @@ test_that("a connection is refused with the path that leads to it", {
   expect_error(encode(list(function() 1, `my con` = connection)), "$`my con`", fixed = TRUE)
 })
 
+test_that("what is half built survives a collection at every allocation", {
+  on.exit(gctorture(FALSE))
+  verbs <- list(encode = multiprocessing:::codec_encode, decode = multiprocessing:::codec_decode)
+  under_torture <- function(x) {
+    gctorture(TRUE)
+    bytes <- verbs$encode(x)
+    back <- verbs$decode(bytes)
+    gctorture(FALSE)
+    back
+  }
+  frame <- data.frame(n = c(1.5, NA), s = c("\u00e9", NA), f = factor(c("b", "a")))
+  values <- list(
+    1.5, letters[1:3], 1:5 + 0L, list(1, "a", NULL, list(x = 2i)), frame, structure(list(), names = character()),
+    array(1:4 + 0, c(2, 2), list(NULL, c("p", "q"))), structure("x", class = "c", zeta = list(as.raw(1))), quote(a + b)
+  )
+  if (soaking()) {
+    local_random_seed(22)
+    values <- c(values, Filter(function(x) utils::object.size(x) < 2000, random_values(200)))
+  }
+  for (x in values) {
+    expect_true(same(under_torture(x), x), label = deparse(x)[[1]])
+  }
+})
+
 test_that("bytes that are cut short, or that say something else, are refused", {
   bytes <- encode(list(a = 1:3 + 0L, b = "text", c = iris[1:2, ]))
   for (n in seq(0, length(bytes) - 1)) {
