@@ -135,14 +135,25 @@ void try_slice(const uint8_t* p, size_t n, uint64_t first, uint64_t count, SEXP 
   UNPROTECT(1);
 }
 
+// The one thing that a plain frame can hold and a plain value cannot: a nil pointer that is not
+// within attributes.
+bool has_nil_pointer(SEXP x) {
+  if (TYPEOF(x) == EXTPTRSXP) return R_ExternalPtrAddr(x) == nullptr;
+  if (TYPEOF(x) == VECSXP)
+    for (R_xlen_t i = 0; i < Rf_xlength(x); i++)
+      if (has_nil_pointer(VECTOR_ELT(x, i))) return true;
+  return false;
+}
+
 // What was decoded is a value like any other: it can be encoded, and comes back the same.
 void try_round_trip(SEXP x) {
   SEXP copy = PROTECT(Rf_duplicate(x)); // of a view: another view, or an ordinary vector
   must(equal(x, copy), "a copy is the same");
   UNPROTECT(1);
   Bytes first = sent_on(x);
-  if (first.empty() || is_serialized(first.data(), first.size())) return;
-  if (first.size() > kMaxInput) return;
+  if (first.empty() || first.size() > 4 * kMaxInput) return;
+  if (is_serialized(first.data(), first.size()))
+    return must(has_nil_pointer(x), "what came out of a plain frame is plain");
   uint8_t* at = room(first.size());
   std::memcpy(at, first.data(), first.size());
   try {
