@@ -4,6 +4,7 @@
 #include "codec/codec.h"
 #include "codec/format.h"
 #include "memory.h"
+#include "sound.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -239,7 +240,10 @@ void verbs(const uint8_t* p, size_t n) {
   if (small) must(whole && equal(whole, small), "decode_small() agrees with decode()");
   UNPROTECT(1);
   try_slices(p, n, whole);
-  if (whole) try_round_trip(kept);
+  if (whole) {
+    must(is_sound(kept), "what is decoded is something that R itself could have made");
+    try_round_trip(kept);
+  }
   UNPROTECT(1);
 }
 
