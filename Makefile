@@ -7,6 +7,7 @@
 #
 #   make soak    the tests again, many more rounds        make core-test   the core's tests only
 #   make install the package into the user's library      make clean       forget what was built
+#   make fuzz    10 million damaged frames for the decoder; RUNS and SEED choose others
 #
 # R packages that are missing are installed first, into the first library of .libPaths() that is
 # writable. All that is built here lies in .build/; the library there is the one that is tested.
@@ -16,12 +17,12 @@ RSCRIPT ?= Rscript
 BUILD := $(CURDIR)/.build
 LIBRARY := $(BUILD)/library
 INSTALLED := $(LIBRARY)/multiprocessing/DESCRIPTION
-FILES := DESCRIPTION NAMESPACE $(shell find R src inst -type f ! -name '*.o' ! -name '*.so' ! -path 'src/core/tests/*' 2>/dev/null)
+FILES := DESCRIPTION NAMESPACE $(shell find R src inst -type f ! -name '*.o' ! -name '*.so' ! -path 'src/core/tests/*' ! -path 'src/codec/fuzz/*' 2>/dev/null)
 
 # The package under test comes first, in every R that the tests or the programs start.
 with_library = R_LIBS="$(LIBRARY)$${R_LIBS:+:$$R_LIBS}"
 
-.PHONY: help demo test soak install core-test deps-demo deps-test need-r clean
+.PHONY: help demo test soak install core-test fuzz deps-demo deps-test need-r clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -31,13 +32,19 @@ demo: install
 
 test: deps-test $(INSTALLED)
 	@$(MAKE) --no-print-directory core-test; core=$$?; \
-	$(with_library) NOT_CRAN=true $(RSCRIPT) .ci/test.R && exit $$core
+	$(MAKE) --no-print-directory fuzz RUNS=200000; fuzz=$$?; \
+	$(with_library) NOT_CRAN=true $(RSCRIPT) .ci/test.R && [ $$core -eq 0 ] && [ $$fuzz -eq 0 ]
 
 soak: export MULTIPROCESSING_SOAK = 1
 soak: test
 
 core-test: deps-test
 	@$(MAKE) --no-print-directory -C src/core/tests BUILD="$(BUILD)/core" R="$(R)" RSCRIPT="$(RSCRIPT)"
+
+fuzz: RUNS ?= 10000000
+fuzz: SEED ?= 1
+fuzz: need-r
+	@$(MAKE) --no-print-directory -C src/codec/fuzz BUILD="$(BUILD)/fuzz" R="$(R)" RUNS="$(RUNS)" SEED="$(SEED)"
 
 install: deps-demo $(INSTALLED)
 	@lib=$$($(RSCRIPT) .ci/deps.R library) && cd "$(BUILD)" && \

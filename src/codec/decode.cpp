@@ -74,13 +74,19 @@ SEXP decode_small(const uint8_t* p, uint64_t n) {
   if (n < kHeaders) return nullptr;
   std::memcpy(&frame, p, sizeof frame);
   std::memcpy(&node, p + sizeof frame, sizeof node);
-  if (frame.magic != kMagic || frame.version != kVersion || is_serialized(frame) ||
-      frame.size > n || node.attributes != 0 || node.flags != 0)
+  if (frame.magic != kMagic || frame.version != kVersion ||
+      frame.kind != static_cast<uint8_t>(Kind::plain) || frame.reserved != 0 || frame.size > n ||
+      node.flags != 0 || node.reserved != 0 || node.attributes != 0)
     return nullptr;
   Type type = static_cast<Type>(node.type);
-  if (type == Type::null && frame.size == kHeaders) return R_NilValue;
+  if (type == Type::null && node.length == 0 && frame.size == kHeaders) return R_NilValue;
   if (node.length != 1 || frame.size < kHeaders + sizeof(double)) return nullptr;
-  if (type == Type::string) return Reader(p, frame.size, kHeaders).strings(node, 0, 1);
+  if (type == Type::string) {
+    Reader in(p, frame.size, kHeaders);
+    SEXP x = in.strings(node, 0, 1);
+    return in.at_end() ? x : nullptr;
+  }
+  if (frame.size != kHeaders + sizeof(double)) return nullptr;
   if (type == Type::real) {
     double value;
     std::memcpy(&value, p + kHeaders, sizeof value);

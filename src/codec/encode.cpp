@@ -298,7 +298,7 @@ Encoding encode(SEXP x, uint64_t block_bytes) {
     out.elements_ = static_cast<uint64_t>(Rf_xlength(x));
     return R_NilValue;
   });
-  if (out.size_ == 0) Serializer::encode(x, deep, &out);
+  if (out.size_ == 0) Serializer::encode(x, deep, block_bytes != kNoBlocks, &out);
   return out;
 }
 

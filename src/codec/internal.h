@@ -23,7 +23,8 @@ SEXP without_source(SEXP x, int depth = 0);
 class Serializer {
 public:
   // Throws Unwind; with `deep`, which costs 10 us, R's errors are caught and become EncodeError.
-  static void encode(SEXP x, bool deep, Encoding* out);
+  // `refer`: untouched views are written as references to their blocks.
+  static void encode(SEXP x, bool deep, bool refer, Encoding* out);
   static SEXP decode(const uint8_t* bytes, uint64_t n);
 };
 

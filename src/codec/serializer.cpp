@@ -145,11 +145,11 @@ bool parse_handle(SEXP text, HandleId* id, char* kind) {
                      &id->serial) == 3;
 }
 
-void Serializer::encode(SEXP x, bool deep, Encoding* out) {
+void Serializer::encode(SEXP x, bool deep, bool refer, Encoding* out) {
   Sink sink;
   sink.handles = &out->handles_;
   WriteCall call = {x, &sink, "", false};
-  SerializingViews views(sink.handles);
+  SerializingViews views(refer ? sink.handles : nullptr);
   // What makes R's serializer fail is a value nested too deeply for the C stack.
   if (deep)
     run_protected([](void* data) { return R_tryCatchError(write_body, data, write_refused, data); },

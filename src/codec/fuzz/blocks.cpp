@@ -1,0 +1,93 @@
+// The blocks that frames name, in place of the package's heap: ordinary memory, so that a view that
+// reads beside its block is noticed.
+#include "blocks.h"
+
+#include "codec/codec.h"
+#include "memory.h"
+
+#include <R_ext/Rdynload.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <memory>
+
+using namespace mp::codec;
+
+namespace fuzz {
+
+size_t bytes_named = 0;
+
+namespace {
+
+constexpr uint32_t kKind = 21;
+
+struct Block {
+  std::unique_ptr<uint8_t[]> data;
+  uint64_t bytes;
+  uint64_t serial;
+  int kept;
+};
+std::map<uint64_t, Block>& table = *new std::map<uint64_t, Block>;
+uint64_t last = 0;
+unsigned asked = 0;
+
+void drop(const HandleId& id) {
+  Unmetered pause;
+  auto found = table.find(id.block);
+  if (found == table.end() || found->second.kept == 0) std::abort();
+  if (--found->second.kept == 0) table.erase(found);
+}
+
+HandleId store(const void* from, uint64_t bytes) {
+  Unmetered pause;
+  uint64_t at = ++last * 4096, serial = last % 3 + 1;
+  Block block = {std::make_unique<uint8_t[]>(bytes), bytes, serial, 1};
+  std::memcpy(block.data.get(), from, bytes);
+  table.emplace(at, std::move(block));
+  return {kKind, at, serial};
+}
+
+bool has(const HandleId& id, uint64_t bytes) {
+  auto found = table.find(id.block);
+  if (id.kind != kKind || found == table.end() || found->second.serial != id.serial ||
+      bytes > found->second.bytes)
+    return false;
+  bytes_named += bytes;
+  return true;
+}
+
+Mapping map(const HandleId& id, uint64_t first, uint64_t bytes) {
+  Unmetered pause;
+  Block& block = table.at(id.block);
+  if (bytes == 0 || first > block.bytes || bytes > block.bytes - first) std::abort();
+  if (++asked % 5 == 0) return {nullptr, bytes, 0}; // no room for one more
+  auto* at = static_cast<uint8_t*>(std::malloc(bytes));
+  std::memcpy(at, block.data.get() + first, bytes);
+  block.kept++;
+  return {at, bytes, 0};
+}
+
+void read(const HandleId& id, uint64_t first, uint64_t bytes, void* to) {
+  Block& block = table.at(id.block);
+  if (first > block.bytes || bytes > block.bytes - first) std::abort();
+  std::memcpy(to, block.data.get() + first, bytes);
+}
+
+bool untouched(const uint8_t*, uint64_t) { return false; } // asked once there was a writer
+
+void may_write(Mapping*) {}
+
+void unmap(const HandleId& id, const Mapping& mapping) {
+  std::free(mapping.at);
+  drop(id);
+}
+
+} // namespace
+
+void set_up_blocks() {
+  set_block_hooks({store, has, map, read, untouched, may_write, unmap, drop});
+  register_views(R_getEmbeddingDllInfo());
+}
+
+} // namespace fuzz
