@@ -275,7 +275,7 @@ pool_job <- function(private, func, elements, chunks, args, star, options, each)
   body <- list(args, needs$globals, needs$packages, star, options$seed) # read by bind_worker.cpp and worker_frame()
   id <- pool_submit(
     private$ptr, func, body, elements, length(elements), chunks, integer(), options$retries,
-    if (is.null(options$task_timeout)) 0 else options$task_timeout, each
+    if (is.null(options$task_timeout)) 0 else options$task_timeout, each, if (has_places(options$template)) options$template
   )
   list(ptr = private$ptr, id = id, count = length(elements), private = private)
 }
@@ -310,7 +310,14 @@ job_outcome <- function(job, taken) {
     return(if (is.null(failure)) list(value = taken$values[[1L]]) else list(error = single_failure(failure)))
   }
   failed <- if (taken$failed) which(lengths(taken$failures) > 0L)
+  template <- job$options$template
   values <- taken$values
+  if (has_places(template)) {
+    if (!length(failed)) {
+      return(list(value = shaped(values, template, taken$first, job$count, job$names)))
+    }
+    values <- places_as_list(values, template, job$count)
+  }
   names(values) <- job$names
   if (length(failed)) {
     if (job$options$on_error == "stop") {
@@ -319,9 +326,7 @@ job_outcome <- function(job, taken) {
     values[failed] <- taken$failures[failed]
     return(list(value = values))
   }
-  if (!is.null(job$options$template)) {
-    values <- vapply(values, identity, job$options$template, USE.NAMES = !is.null(job$names))
-  }
+  if (!is.null(template)) values <- vapply(values, identity, template, USE.NAMES = !is.null(job$names))
   list(value = values)
 }
 

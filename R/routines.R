@@ -44,7 +44,7 @@ pool_join <- function(pool, timeout) .Call(C_pool_join, pool, timeout)
 pool_state <- function(pool) .Call(C_pool_state, pool)
 
 # jobs
-pool_submit <- function(pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each) .Call(C_pool_submit, pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each)
+pool_submit <- function(pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each, type = NULL) .Call(C_pool_submit, pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each, type)
 pool_call <- function(pool, fun, args) .Call(C_pool_call, pool, fun, args)
 pool_abandon <- function(pool, id) .Call(C_pool_abandon, pool, id)
 pool_peek <- function(pool, id) .Call(C_pool_peek, pool, id)

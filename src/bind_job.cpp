@@ -1,6 +1,10 @@
 // Jobs of a pool, from the owner's side: submitted, awaited, taken.
 #include "bind_pool.h"
 #include "function_cache.h"
+#include "places.h"
+
+#include <algorithm>
+#include <cstring>
 
 using namespace mp;
 using namespace mp::bind;
@@ -34,15 +38,29 @@ std::unique_ptr<PoolJob> make_job(PoolOwner& owner, uint64_t block, const JobPla
   auto job = std::make_unique<PoolJob>();
   job->owner = JobOwner(owner.block(), block);
   job->each = plan.notify_each;
-  job->values = Kept(new_list(plan.count));
+  if (!plan.places) job->values = Kept(new_list(plan.count));
   job->failures = Kept(new_list(plan.count));
   return job;
 }
 
+// The results that lie in their places, as one vector.
+SEXP placed_values(const PoolJob& j, uint64_t count) {
+  uint64_t length = count * j.width, bytes = length * element_bytes(j.type);
+  if (bytes >= codec::kBlockBytes) {
+    codec::HandleId id{uint32_t(Kind::Bytes), j.places, heap().serial_of(j.places)};
+    return codec::protect([&] { return codec::view_of(j.type, R_xlen_t(length), id); });
+  }
+  Protected x(codec::protect([&] { return Rf_allocVector(j.type, R_xlen_t(length)); }));
+  if (bytes) std::memcpy(codec::data_of(x), heap().at(j.places), bytes);
+  return x;
+}
+
 SEXP take_job(PoolOwner& owner, int id) {
   PoolJob& j = owner.job(id);
-  Protected r(with_names(list_of(SEXP(j.values), SEXP(j.failures), j.failed > 0),
-                         {"values", "failures", "failed"}));
+  uint64_t count = uint64_t(Rf_xlength(j.failures));
+  Protected values(j.places ? placed_values(j, count) : SEXP(j.values));
+  Protected r(with_names(list_of(SEXP(values), SEXP(j.failures), j.failed > 0, SEXP(j.first)),
+                         {"values", "failures", "failed", "first"}));
   owner.forget(id);
   return r;
 }
@@ -73,9 +91,10 @@ void await_job(PoolOwner& owner, int id) {
 } // namespace
 
 // A job. `fun` NULL: the workers inherited it (fork_map). `iterable`: the elements. `chunks`: a
-// size, 0 for guided self-scheduling, or the first positions of each chunk. Returns its id.
+// size, 0 for guided self-scheduling, or the first positions of each chunk. `type`: NULL, or a
+// vector of the type and length of all results. Returns its id.
 int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks,
-                SEXP places, int retries, double task_timeout, bool each) {
+                SEXP places, int retries, double task_timeout, bool each, SEXP type) {
   return entry([&] {
     PoolOwner& owner = pool_of(pool);
     JobPlan plan;
@@ -105,6 +124,16 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
     refs.insert(refs.end(), more.begin(), more.end());
     plan.body_bytes = rest.size();
     plan.input_bytes = input.size();
+    std::vector<int> elements = integers_of(places);
+    Held values;
+    if (SEXPTYPE t = TYPEOF(type); plan.count && element_bytes(t)) {
+      plan.place_type = t;
+      plan.place_bytes = uint64_t(Rf_xlength(type)) * element_bytes(t);
+      plan.places = values.block =
+          heap().allocate(std::max<uint64_t>(1, plan.count * plan.place_bytes), Kind::Bytes, false);
+      for (int e : elements) plan.elements.push_back(uint32_t(e - 1));
+      refs.push_back({Heap::page_of(plan.places), heap().serial_of(plan.places)});
+    }
     plan.references = refs.size();
     Held unsent{create_job(owner.block(), plan)};
     rest.write(heap().at(unsent.block + job_at(unsent.block).body.offset));
@@ -113,8 +142,13 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
     auto job = make_job(owner, unsent.block, plan);
     job->retries = retries;
     job->timeout_ns = int64_t(task_timeout * 1e9);
-    job->places = integers_of(places);
-    unsent.block = 0;
+    job->elements = std::move(elements);
+    if (plan.places) {
+      job->type = SEXPTYPE(plan.place_type);
+      job->width = uint64_t(Rf_xlength(type));
+      job->places = plan.places;
+    }
+    unsent.block = values.block = 0;
     return owner.submit(std::move(job));
   });
 }

@@ -25,9 +25,13 @@ struct PoolJob {
   int retries = 0;
   int failed = 0; // elements with a failure
   std::map<uint64_t, int> tried;
-  std::vector<int> places;  // position -> 1-based element; empty: position + 1
-  Kept values, failures;    // lists by element; a failure is a condition
-  std::vector<int> arrived; // elements in the order of completion
+  std::vector<int> elements; // position -> 1-based element; empty: position + 1
+  Kept values, failures;     // lists by element; a failure is a condition
+  std::vector<int> arrived;  // elements in the order of completion
+  SEXPTYPE type = NILSXP;    // of the vector of results, if their type is known:
+  uint64_t width = 0;        // so many elements from each value
+  uint64_t places = 0;       // the block where they lie, held
+  Kept first;                // the first value, for its names
   bool done() const { return owner.settled(); }
 };
 

@@ -4,6 +4,7 @@
 #include "bind_session.h"
 
 #include "core/job_board.h"
+#include "places.h"
 #include "stream.h"
 
 #include <cstring>
@@ -123,7 +124,22 @@ void load_chunk() {
   if (run.seeded) run.stream.seek(run.claim.first);
 }
 
+// The value went to its place in the shared vector of the job's results.
+bool placed(SEXP value) {
+  const JobShared& j = job_at(run.claim.job);
+  if (!j.places) return false;
+  SEXPTYPE type = SEXPTYPE(j.place_type);
+  uint64_t width = j.place_bytes / element_bytes(type);
+  // The first of several numbers comes whole: names are taken from it.
+  if ((width != 1 && run.position == 0) || !fits(value, type, width)) return false;
+  put_in_place(value, type, width, run.worker->place(run.claim, run.position));
+  ++run.position;
+  run.evaluating = false;
+  return true;
+}
+
 void publish_value(SEXP value, ResultStatus status) {
+  if (status == ResultStatus::Value && placed(value)) return;
   alignas(8) uint8_t small[256];
   uint64_t n = codec::encode_small(value, small, sizeof small);
   if (n) {

@@ -1,4 +1,5 @@
 #include "bind_pool.h"
+#include "places.h"
 #include "r_api.h"
 
 #include <algorithm>
@@ -20,7 +21,7 @@ bool has_results(uint64_t job) {
 }
 
 int element(const PoolJob& job, uint64_t position) {
-  return job.places.empty() ? int(position) + 1 : job.places[position];
+  return job.elements.empty() ? int(position) + 1 : job.elements[position];
 }
 
 void drop_block(void* block) { heap().drop(reinterpret_cast<uint64_t>(block)); }
@@ -52,7 +53,10 @@ PoolOwner::~PoolOwner() {
     if (s.child) send_signal(*s.child, SIGKILL);
   for (Seat& s : seats_)
     if (s.child && await_child(s.child->child, 1000)) is_over(*s.child);
-  for (auto& j : jobs_) at_next_entry(drop_block, reinterpret_cast<void*>(j.second->owner.block()));
+  for (auto& j : jobs_) {
+    at_next_entry(drop_block, reinterpret_cast<void*>(j.second->owner.block()));
+    if (j.second->places) at_next_entry(drop_block, reinterpret_cast<void*>(j.second->places));
+  }
   for (Ghost& g : ghosts_) at_next_entry(drop_block, reinterpret_cast<void*>(g.block));
   let_go(block_);
 }
@@ -118,6 +122,7 @@ void PoolOwner::forget(int id) {
     if (!j.submitted) heap().drop(j.owner.block());
     else ghosts_.push_back({j.owner.block(), j.done() ? INT64_MAX : platform::now_ns() + kGraceNs});
   }
+  if (j.places) heap().drop(j.places);
   jobs_.erase(it);
 }
 
@@ -134,7 +139,18 @@ void PoolOwner::collect(PoolJob& job) {
     int e = element(job, r.position);
     SEXP value = codec::decode_small(bytes, r.bytes);
     Protected v(value ? value : codec::decode(bytes, r.bytes));
-    if (ResultStatus(r.status) == ResultStatus::Value) {
+    if (ResultStatus(r.status) == ResultStatus::Value && job.places) {
+      if (r.position == 0) job.first = Kept(v);
+      if (fits(v, job.type, job.width)) {
+        uint64_t bytes = job.width * element_bytes(job.type);
+        put_in_place(v, job.type, job.width, heap().at(job.places + uint64_t(e - 1) * bytes));
+      } else {
+        Protected condition(
+            call_r("template_failure", e, SEXP(v), int(job.type), double(job.width)));
+        SET_VECTOR_ELT(job.failures, e - 1, condition);
+        ++job.failed;
+      }
+    } else if (ResultStatus(r.status) == ResultStatus::Value) {
       SET_VECTOR_ELT(job.values, e - 1, v);
     } else {
       Protected condition(call_r("task_failure", e, SEXP(v)));

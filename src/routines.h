@@ -48,7 +48,7 @@ SEXP pool_state(SEXP pool);
 
 // jobs
 int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks,
-                SEXP places, int retries, double task_timeout, bool each);
+                SEXP places, int retries, double task_timeout, bool each, SEXP type);
 SEXP pool_call(SEXP pool, SEXP fun, SEXP args);
 void pool_abandon(SEXP pool, int id);
 SEXP pool_peek(SEXP pool, int id);

@@ -180,6 +180,10 @@ SEXP view_of(SEXPTYPE type, R_xlen_t length, const HandleId& id);
 // Is the vector a view of a whole block, into which nothing was written?
 bool is_untouched_view(SEXP x);
 
+// Of logical, integer, real, complex and raw vectors.
+void* data_of(SEXP x);
+uint64_t bytes_per_element(SEXPTYPE type);
+
 uint64_t bytes_in(SEXP x); // that an atomic vector would take in a block
 
 // When the package is loaded: the classes of views.

@@ -49,8 +49,6 @@ private:
 SEXP handle_text(const HandleId& id, char kind);
 bool parse_handle(SEXP text, HandleId* id, char* kind);
 
-void* data_of(SEXP x); // of an ordinary vector of fixed-size elements
-uint64_t bytes_per_element(SEXPTYPE type);
 
 void add_handle(std::vector<HandleId>& handles, const HandleId& id);
 

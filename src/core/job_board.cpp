@@ -57,7 +57,8 @@ uint64_t create_job(uint64_t pool, const JobPlan& plan) {
   uint64_t references = aligned(sizeof(JobShared));
   uint64_t starts = references + (plan.references + 1) * sizeof(Reference);
   uint64_t claims = starts + plan.starts.size() * sizeof(uint64_t);
-  uint64_t results = aligned(claims + chunks * sizeof(uint64_t));
+  uint64_t elements = claims + chunks * sizeof(uint64_t);
+  uint64_t results = aligned(elements + plan.elements.size() * sizeof(uint32_t));
   uint64_t body = results + lanes * sizeof(ResultLane);
   uint64_t input = body + padded(plan.body_bytes);
   uint64_t arena = input + padded(plan.input_bytes);
@@ -81,6 +82,11 @@ uint64_t create_job(uint64_t pool, const JobPlan& plan) {
   j.claims = claims;
   j.results = results;
   j.arena = {arena, bytes - arena};
+  j.places = plan.places;
+  j.place_bytes = plan.place_bytes;
+  j.place_type = plan.place_type;
+  j.elements = plan.elements.empty() ? 0 : elements;
+  std::copy(plan.elements.begin(), plan.elements.end(), heap().at<uint32_t>(job + elements));
   std::memcpy(starts_of(job), plan.starts.data(), plan.starts.size() * sizeof(uint64_t));
   return job;
 }
@@ -174,6 +180,12 @@ void JobOwner::drain(const std::function<void(const ResultRecord&)>& each) {
     if (record.position >= settled_.size())
       throw Error{"ProcessError",
                   "a worker left a result for an element that the job does not have"};
+    if (ResultStatus(record.status) == ResultStatus::Placed) {
+      if (record.count > settled_.size() - record.position)
+        throw Error{"ProcessError", "a worker left results for elements that the job does not have"};
+      settle_range(record.position, record.position + record.count);
+      continue;
+    }
     if (settled_[record.position]) continue;
     each(record);
     settle(record.position);
@@ -185,6 +197,10 @@ bool JobOwner::settle(uint64_t position) {
   settled_[position] = true;
   ++settled_count_;
   return true;
+}
+
+void JobOwner::settle_range(uint64_t first, uint64_t end) {
+  for (uint64_t p = first; p < end; ++p) settle(p);
 }
 
 JobOwner::Suspect JobOwner::recover(Token worker, const std::function<bool(uint64_t)>& again) {
@@ -201,6 +217,8 @@ JobOwner::Suspect JobOwner::recover(Token worker, const std::function<bool(uint6
     if (w.state == ChunkState::Done || w.worker != worker) continue;
     uint64_t first = starts_of(job_)[c], size = starts_of(job_)[c + 1] - first;
     uint32_t cursor = w.cursor;
+    // What it put into places before this element; what it published was drained before.
+    if (j.places) settle_range(first, first + std::min<uint64_t>(cursor, size));
     if (w.state == ChunkState::Running) {
       uint64_t position = first + cursor;
       if (!settled_[position]) {
@@ -415,8 +433,20 @@ void Worker::publish(const Claim& claim, ResultStatus status) {
   if (j.notify_each) ring(j.owner);
 }
 
+uint8_t* Worker::place(const Claim& claim, uint64_t position) {
+  const JobShared& j = job_at(claim.job);
+  if (!j.places) return nullptr;
+  uint64_t at = j.elements ? heap().at<uint32_t>(claim.job + j.elements)[position] : position;
+  return heap().at(j.places + at * j.place_bytes);
+}
+
 void Worker::finish(const Claim& claim) {
   JobShared& j = job_at(claim.job);
+  if (j.places) {
+    room(claim, claim.first, 0);
+    pending_->count = uint32_t(claim.end - claim.first);
+    publish(claim, ResultStatus::Placed);
+  }
   uint32_t size = uint32_t(claim.end - starts_of(claim.job)[claim.chunk]);
   claim_at(j, claim.job, claim.chunk)
       .store(ClaimWord{self(), size, ChunkState::Done}.pack(), std::memory_order_release);

@@ -30,6 +30,10 @@ struct JobPlan {
   uint64_t input_bytes = 0;     // room for the encoded elements
   uint64_t references = 0;      // blocks that the two refer to
   Reference function{0, 0};     // held by the caller until the job is sealed
+  uint64_t places = 0;          // the same; a block for values of a known size
+  uint64_t place_bytes = 0;     // of one element
+  uint32_t place_type = 0;
+  std::vector<uint32_t> elements; // position -> place, if they are not the same
   bool notify_each = false;
   bool timed = false;
   bool pinned =
@@ -50,11 +54,13 @@ public:
   JobOwner(uint64_t pool, uint64_t job);
 
   uint64_t block() const { return job_; }
-  // Takes what was published since the last call, each lane's results oldest first.
+  // Takes what was published since the last call, each lane's results oldest first. Values that were
+  // put into their places are settled without `each`.
   void drain(const std::function<void(const ResultRecord&)>& each);
   bool settled() const { return settled_count_ == settled_.size(); }
   bool has(uint64_t position) const { return settled_[position]; }
   uint64_t settled_count() const { return settled_count_; }
+  void settle_range(uint64_t first, uint64_t end);
   // The owner decides an element by itself (a worker died in it); false if it had a result already.
   bool settle(uint64_t position);
 
@@ -106,6 +112,9 @@ public:
   uint8_t* room(const Claim& claim, uint64_t position, uint64_t bytes, uint32_t references = 0);
   void seal_result(const std::vector<Reference>& references);
   void publish(const Claim& claim, ResultStatus status);
+  // Where the element's value goes if the job has places for values, else nullptr. Written before
+  // the next begin() or finish(), which commit it; one that does not fit is published instead.
+  uint8_t* place(const Claim& claim, uint64_t position);
   void finish(const Claim& claim);
   // Gives the chunk back, as much as was not begun (a worker that leaves by itself).
   bool cancelled(const Claim& claim) const;

@@ -217,9 +217,9 @@ struct ResultRecord {
   uint64_t bytes;    // of the encoded value that follows, or that `block` holds
   uint64_t block;    // 0: the value follows here
   uint32_t status;   // ResultStatus
-  uint32_t pad;
+  uint32_t count;    // Placed: so many elements from `position` on have their values in their places
 };
-enum class ResultStatus : uint32_t { Value = 0, Error = 1 };
+enum class ResultStatus : uint32_t { Value = 0, Error = 1, Placed = 2 };
 static_assert(sizeof(ResultRecord) % 8 == 0, "encoded values are aligned to 8");
 
 // Pushed by its lane's worker (CAS), taken whole by the owner (exchange). A death leaves whole
@@ -249,6 +249,11 @@ struct JobShared {
   uint64_t claims;      // std::atomic<uint64_t>[chunks]
   uint64_t results;     // ResultLane[lanes]
   Span arena;           // for small results
+  uint64_t places;      // 0, or a block with a place for each element's value: workers write there,
+  uint64_t place_bytes; // each into the places of its claim; begin() of the next element commits
+  uint32_t place_type;  // what the values are, for the binding
+  uint32_t pad;
+  uint64_t elements;    // 0, or offset in this block: uint32_t[count], which place a position has
   std::atomic<uint64_t> arena_used; // fetch_add by workers; a death wastes what it took
   std::atomic<uint32_t>
       next_chunk;                 // hint, fetch_add by workers: chunks before it were offered once

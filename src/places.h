@@ -1,0 +1,16 @@
+// Values of one type and length, as vapply() wants them: each has its place in one shared vector.
+#pragma once
+
+#include "r_call.h"
+
+namespace mp::bind {
+
+uint64_t element_bytes(SEXPTYPE type); // 0: vectors of this type have no places
+
+// Would vapply() take the value for a vector of that type, with so many elements from each?
+bool fits(SEXP value, SEXPTYPE type, uint64_t width);
+
+// A value that fits, written to its place.
+void put_in_place(SEXP value, SEXPTYPE type, uint64_t width, uint8_t* place);
+
+} // namespace mp::bind
