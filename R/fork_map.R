@@ -3,7 +3,7 @@
 # is worker c's. `before(c, done)` runs in the worker before it begins or takes over a chunk, of which `done` elements are
 # done. Returns list(values, failures).
 fork_map <- function(X, frame, chunks, cores, before, silent = FALSE, affinity = NULL, retry = 0L,
-                     progress = FALSE, stop_on_error = FALSE, cleanup = TRUE) {
+                     progress = FALSE, stop_on_error = FALSE, cleanup = TRUE, template = NULL) {
   force(before) # here, not in each worker
   n <- length(X)
   if (n == 0L) {
@@ -24,14 +24,18 @@ fork_map <- function(X, frame, chunks, cores, before, silent = FALSE, affinity =
   done <- FALSE
   on.exit(if (done) pool_terminate(ptr) else fork_map_cleanup(ptr, cleanup))
   sizes <- lengths(chunks)
-  id <- pool_submit(ptr, NULL, NULL, NULL, n, c(0, cumsum(as.numeric(sizes))), unlist(chunks), as.integer(retry), 0, isTRUE(stop_on_error))
+  id <- pool_submit(
+    ptr, NULL, NULL, NULL, n, c(0, cumsum(as.numeric(sizes))), unlist(chunks), as.integer(retry), 0, isTRUE(stop_on_error),
+    if (has_places(template)) template
+  )
   pool_close(ptr) # workers leave as soon as nothing is left for them
   job <- list(ptr = ptr, id = id, count = n)
   if (isTRUE(progress)) show_progress(job)
   if (isTRUE(stop_on_error)) pool_wait_failure(ptr, id) else pool_wait(ptr, id, NULL)
   output_show()
   done <- TRUE
-  if (isTRUE(stop_on_error)) pool_peek(ptr, id) else pool_take(ptr, id)
+  # after the first error others may be running still
+  if (isTRUE(stop_on_error) && !pool_wait(ptr, id, 0)) pool_peek(ptr, id) else pool_take(ptr, id)
 }
 
 # After an interrupt, mc.cleanup says what becomes of the workers: TRUE ends them, a number is a signal for them, FALSE

@@ -106,52 +106,13 @@ mclapply <- function(X, FUN, ..., mc.preschedule = TRUE, mc.set.seed = TRUE, mc.
                      mc.cores = getOption("mc.cores", 2L), mc.cleanup = TRUE, mc.allow.recursive = TRUE,
                      affinity.list = NULL, mc.progress = FALSE, mc.retry = 0L, mc.seed = NULL,
                      mc.stop.on.error = FALSE) {
-  cores <- check_cores(mc.cores, pinned = !is.null(affinity.list))
-  FUN <- match.fun(FUN)
-  forks <- isTRUE(mc.allow.recursive) || !is_child()
-  if (!is.vector(X) || is.object(X)) X <- as.list(X)
-  if (forks) {
-    if (!is.null(affinity.list) && length(affinity.list) < length(X)) {
-      abort("ValueError", "affinity.list and X must have the same length")
-    }
-    if (mc.set.seed) reset_stream()
-  }
-  cores <- min(cores, length(X))
-
-  # `...` stays a promise for the workers
-  evaluate <- seeded(function(i) forceAndCall(1, FUN, X[[i]], ...), mc.seed)
-
-  if (!forks || length(X) < 2L || (cores < 2L && is.null(affinity.list))) {
-    if (forks && length(X) && length(affinity.list)) {
-      affinity <- mcaffinity()
-      on.exit(mcaffinity(affinity))
-      mcaffinity(affinity.list[[1L]])
-    }
-    if (is.null(mc.seed) && !isTRUE(mc.progress)) {
-      return(lapply(X = X, FUN = FUN, ...))
-    }
-    return(evaluate_here(evaluate, X, mc.seed, mc.progress))
-  }
-
-  if (mc.preschedule) {
-    if (!is.null(affinity.list)) warning("'mc.preschedule' must be false if 'affinity.list' is used")
-    plan <- list(chunks = lapply(seq_len(cores), seq.int, to = length(X), by = cores), cores = cores)
-  } else {
-    plan <- plan_elements(length(X), cores, affinity.list)
-  }
-  direct <- is.null(mc.seed)
-  run <- mc_run(
-    if (direct) X else seq_along(X), if (direct) with_function(new_frame(...), FUN) else with_function(new_frame(), evaluate),
-    plan$chunks, plan$cores, mc.set.seed,
-    silent = mc.silent, affinity = plan$affinity, retry = mc.retry, progress = mc.progress,
-    stop_on_error = mc.stop.on.error, cleanup = mc.cleanup
+  mc.cores <- check_cores(mc.cores, pinned = !is.null(affinity.list))
+  mc_apply(
+    X, match.fun(FUN), ...,
+    mc.preschedule = mc.preschedule, mc.set.seed = mc.set.seed, mc.silent = mc.silent, mc.cores = mc.cores,
+    mc.cleanup = mc.cleanup, mc.allow.recursive = mc.allow.recursive, affinity.list = affinity.list,
+    mc.progress = mc.progress, mc.retry = mc.retry, mc.seed = mc.seed, mc.stop.on.error = mc.stop.on.error
   )
-  res <- with_try_errors(run, mc.stop.on.error)
-  names(res) <- names(X)
-  for (text in describe_failures(run$failures, if (mc.preschedule) cores)) {
-    warning(text, domain = NA)
-  }
-  res
 }
 
 #' @rdname mclapply
@@ -164,15 +125,16 @@ mcvapply <- function(X, FUN, FUN.VALUE, ..., USE.NAMES = TRUE, mc.preschedule = 
                      mc.silent = FALSE, mc.cores = getOption("mc.cores", 2L), mc.cleanup = TRUE,
                      mc.allow.recursive = TRUE, affinity.list = NULL, mc.progress = FALSE, mc.retry = 0L,
                      mc.seed = NULL) {
-  FUN <- match.fun(FUN)
-  res <- mclapply(
-    X, FUN, ...,
+  mc.cores <- check_cores(mc.cores, pinned = !is.null(affinity.list))
+  if (USE.NAMES && is.character(X) && is.null(names(X))) names(X) <- X
+  res <- mc_apply(
+    X, match.fun(FUN), ...,
     mc.preschedule = mc.preschedule, mc.set.seed = mc.set.seed, mc.silent = mc.silent, mc.cores = mc.cores,
     mc.cleanup = mc.cleanup, mc.allow.recursive = mc.allow.recursive, affinity.list = affinity.list,
-    mc.progress = mc.progress, mc.retry = mc.retry, mc.seed = mc.seed, mc.stop.on.error = TRUE
+    mc.progress = mc.progress, mc.retry = mc.retry, mc.seed = mc.seed, mc.stop.on.error = TRUE, mc.template = FUN.VALUE
   )
-  if (USE.NAMES && is.character(X) && is.null(names(res))) names(res) <- X
-  # vapply()'s message about a wrong value names FUN
-  FUN <- function(x) x
-  vapply(res, FUN, FUN.VALUE, USE.NAMES = USE.NAMES)
+  if (!USE.NAMES) {
+    if (is.array(res)) dimnames(res) <- NULL else names(res) <- NULL
+  }
+  res
 }

@@ -44,12 +44,12 @@ plan_elements <- function(n, cores, affinity.list) {
 
 # One run of the engine, with parallel's random streams for each chunk; `frame` as new_frame() makes it
 mc_run <- function(X, frame, chunks, cores, set_seed, silent, affinity = NULL, retry = 0L, progress = FALSE,
-                   stop_on_error = FALSE, cleanup = TRUE) {
+                   stop_on_error = FALSE, cleanup = TRUE, template = NULL) {
   fork_map(
     X, frame,
     chunks = chunks, cores = cores, before = chunk_streams(chunks, set_seed), silent = isTRUE(silent),
     affinity = affinity, retry = retry, progress = isTRUE(progress),
-    stop_on_error = isTRUE(stop_on_error), cleanup = cleanup
+    stop_on_error = isTRUE(stop_on_error), cleanup = cleanup, template = template
   )
 }
 

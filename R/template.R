@@ -36,9 +36,9 @@ places_as_list <- function(values, template, count) {
 template_failure <- function(index, value, type, width) {
   wanted <- c("10" = "logical", "13" = "integer", "14" = "double", "15" = "complex", "24" = "raw")[[as.character(type)]]
   problem <- if (length(value) != width) {
-    sprintf("values must be length %.0f,\n but the result of element %d is length %d", width, index, length(value))
+    sprintf("values must be length %.0f,\n but FUN(X[[%d]]) result is length %d", width, index, length(value))
   } else {
-    sprintf("values must be type '%s',\n but the result of element %d is type '%s'", wanted, index, typeof(value))
+    sprintf("values must be type '%s',\n but FUN(X[[%d]]) result is type '%s'", wanted, index, typeof(value))
   }
   new_condition(c("ValueError", "multiprocessing_error", "error"), problem, index = index)
 }

@@ -150,7 +150,9 @@ void PoolOwner::collect(PoolJob& job) {
         SET_VECTOR_ELT(job.failures, e - 1, condition);
         ++job.failed;
       }
-    } else if (ResultStatus(r.status) == ResultStatus::Value) {
+      return; // not awaited by itself: the first of several that do not fit is the one to name
+    }
+    if (ResultStatus(r.status) == ResultStatus::Value) {
       SET_VECTOR_ELT(job.values, e - 1, v);
     } else {
       Protected condition(call_r("task_failure", e, SEXP(v)));

@@ -1,0 +1,57 @@
+# What mclapply() and mcvapply() share; called by them alone, as warnings name the caller's call. `mc.template`: all results
+# are of its type and length.
+mc_apply <- function(X, FUN, ..., mc.preschedule, mc.set.seed, mc.silent, mc.cores, mc.cleanup, mc.allow.recursive,
+                     affinity.list, mc.progress, mc.retry, mc.seed, mc.stop.on.error, mc.template = NULL) {
+  forks <- isTRUE(mc.allow.recursive) || !is_child()
+  if (!is.vector(X) || is.object(X)) X <- as.list(X)
+  if (forks) {
+    if (!is.null(affinity.list) && length(affinity.list) < length(X)) {
+      abort("ValueError", "affinity.list and X must have the same length")
+    }
+    if (mc.set.seed) reset_stream()
+  }
+  cores <- min(mc.cores, length(X))
+
+  # `...` stays a promise for the workers
+  evaluate <- seeded(function(i) forceAndCall(1, FUN, X[[i]], ...), mc.seed)
+
+  if (!forks || length(X) < 2L || (cores < 2L && is.null(affinity.list))) {
+    if (forks && length(X) && length(affinity.list)) {
+      affinity <- mcaffinity()
+      on.exit(mcaffinity(affinity))
+      mcaffinity(affinity.list[[1L]])
+    }
+    if (is.null(mc.seed) && !isTRUE(mc.progress)) {
+      res <- if (is.null(mc.template)) lapply(X = X, FUN = FUN, ...) else vapply(X, FUN, mc.template, ...)
+      return(res)
+    }
+    return(simplified(evaluate_here(evaluate, X, mc.seed, mc.progress), mc.template))
+  }
+
+  if (mc.preschedule) {
+    if (!is.null(affinity.list)) {
+      warning(simpleWarning("'mc.preschedule' must be false if 'affinity.list' is used", sys.call(-1L)))
+    }
+    plan <- list(chunks = lapply(seq_len(cores), seq.int, to = length(X), by = cores), cores = cores)
+  } else {
+    plan <- plan_elements(length(X), cores, affinity.list)
+  }
+  direct <- is.null(mc.seed)
+  run <- mc_run(
+    if (direct) X else seq_along(X), if (direct) with_function(new_frame(...), FUN) else with_function(new_frame(), evaluate),
+    plan$chunks, plan$cores, mc.set.seed,
+    silent = mc.silent, affinity = plan$affinity, retry = mc.retry, progress = mc.progress,
+    stop_on_error = mc.stop.on.error, cleanup = mc.cleanup, template = mc.template
+  )
+  if (has_places(mc.template) && !any(has_failed(run$failures))) {
+    return(shaped(run$values, mc.template, run$first, length(X), names(X)))
+  }
+  res <- with_try_errors(run, mc.stop.on.error)
+  names(res) <- names(X)
+  for (text in describe_failures(run$failures, if (mc.preschedule) cores)) {
+    warning(simpleWarning(text, sys.call(-1L)))
+  }
+  simplified(res, mc.template)
+}
+
+simplified <- function(values, template) if (is.null(template)) values else vapply(values, identity, template)
