@@ -44,14 +44,17 @@ uint64_t mapping_limit() { // R needs some itself: large vectors, libraries
   return n;
 }
 
-void collect_young() { // may jump
+// A Ctrl-C waits: the message that is being decoded would be lost. May jump where R is out of
+// memory.
+void collect_young() {
   static SEXP call = nullptr;
   if (!call) {
     SEXP full = PROTECT(Rf_ScalarLogical(FALSE));
-    call = Rf_lang2(Rf_install("gc"), full);
+    SEXP gc = PROTECT(Rf_lang2(Rf_install("gc"), full));
+    SET_TAG(CDR(gc), Rf_install("full"));
+    call = Rf_lang2(Rf_install("suspendInterrupts"), gc);
     R_PreserveObject(call);
-    SET_TAG(CDR(call), Rf_install("full"));
-    UNPROTECT(1);
+    UNPROTECT(2);
   }
   pressure.fresh = 0;
   Rf_eval(call, R_BaseEnv);
@@ -158,6 +161,7 @@ void release_views() {
 
 void collect_if_heavy() {
   if (pressure.bytes > pressure.left + young_limit()) collect_all();
+  else if (pressure.fresh > kMebi) R_ToplevelExec([](void*) { collect_young(); }, nullptr);
 }
 
 void collect_if_asked() {

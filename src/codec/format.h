@@ -78,13 +78,14 @@ using StringLength = int32_t;
 constexpr StringLength kNaString = -1;
 constexpr uint64_t kStringEntry = sizeof(StringLength) + 1;
 
-// A string vector in a block of its own: where each of the n strings begins in the bytes, and where
-// the last one ends; n encodings; the bytes. So each can be read alone.
+// A string vector in a block of its own: n; where each of the n strings begins in the bytes, and
+// where the last one ends; n encodings; the bytes. So each can be read alone.
 using StringOffset = uint64_t;
 constexpr uint8_t kNaEncoding = 255; // and no bytes
-constexpr uint64_t kStringBlockEntry = sizeof(StringOffset) + 1;
+constexpr uint64_t string_block_offset(uint64_t i) { return (1 + i) * sizeof(StringOffset); }
+constexpr uint64_t string_block_encodings(uint64_t n) { return string_block_offset(n + 1); }
 constexpr uint64_t string_block_bytes(uint64_t n) { // without those of the strings
-  return sizeof(StringOffset) + n * kStringBlockEntry;
+  return string_block_encodings(n) + n;
 }
 
 // A list of n: n offsets from the start of the frame, then the elements, which follow each other

@@ -4,7 +4,8 @@
 //   data1   external pointer to the View of the whole block
 //   data2   NULL, then a string vector with those that were asked for, and `absent` for the others
 //
-// The block is checked when a string is read, not before: nothing is believed of it but its size.
+// The block is checked when a string is read, not before: nothing is believed of it but its length
+// and size.
 #include "codec/view.h"
 
 #include <climits>
@@ -29,8 +30,8 @@ SEXP absent() { // a string that nobody else has; found again by its address
 SEXP read_string(const uint8_t* block, uint64_t bytes, uint64_t n, uint64_t i) {
   const uint8_t* texts = block + string_block_bytes(n);
   StringOffset ends[2];
-  std::memcpy(ends, block + i * sizeof(StringOffset), sizeof ends);
-  uint8_t encoding = block[(n + 1) * sizeof(StringOffset) + i];
+  std::memcpy(ends, block + string_block_offset(i), sizeof ends);
+  uint8_t encoding = block[string_block_encodings(n) + i];
   if (encoding == kNaEncoding) return NA_STRING;
   bool sound = ends[0] <= ends[1] && ends[1] <= bytes - string_block_bytes(n) &&
                ends[1] - ends[0] <= INT_MAX &&
@@ -127,7 +128,10 @@ bool is_string_view(SEXP x) { return R_altrep_inherits(x, string_class); }
 
 SEXP strings_in_block(uint64_t length, const HandleId& id, uint64_t first, uint64_t count) {
   uint64_t bytes = blocks.size ? blocks.size(id) : 0;
-  if (length > bytes / kStringBlockEntry || bytes < string_block_bytes(length)) return nullptr;
+  if (length > bytes / sizeof(StringOffset) || bytes < string_block_bytes(length)) return nullptr;
+  uint64_t written; // a frame that lies about the length would make other strings of the bytes
+  blocks.read(id, 0, sizeof written, &written);
+  if (written != length) return nullptr;
   if (count == 0) return Rf_allocVector(STRSXP, 0);
   SEXP x = new_view(string_class, id, 0, bytes, static_cast<R_xlen_t>(count), first, length);
   if (x) return x;

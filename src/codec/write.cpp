@@ -164,8 +164,9 @@ private:
 };
 
 void write_string_block(const SEXP* element, R_xlen_t n, uint8_t* block) {
-  uint8_t* offsets = block;
-  uint8_t* encodings = block + static_cast<uint64_t>(n + 1) * sizeof(StringOffset);
+  uint64_t length = static_cast<uint64_t>(n);
+  uint8_t* offsets = put(block, length);
+  uint8_t* encodings = block + string_block_encodings(length);
   uint8_t* first = encodings + n;
   uint8_t* bytes = first;
   for (R_xlen_t i = 0; i < n; i++) {

@@ -105,3 +105,49 @@ test_that("dim, names, class and other attributes keep it a view", {
   expect_null(names(kept))
   expect_identical(named[["77"]], 77)
 })
+
+test_that("a view that compiled code changed in place is sent on changed", {
+  skip_if_not_installed("data.table")
+  d <- data.table::data.table(a = as.numeric(1:1e5), b = rep_len(c("x", "y"), 1e5))
+  x <- through_queue(d)
+  expect_true(is_shared(x$a))
+  data.table::set(x, i = 5L, j = "a", value = -1)
+  expect_false(is_shared(x$a))
+  expect_identical(through_queue(x)$a[4:6], c(4, -1, 6))
+  y <- through_queue(d)
+  expect_identical(y$a[5], 5)
+  group <- function(y) y[, list(n = length(a), m = mean(a)), by = "b"]$m
+  environment(group) <- list2env(list(.datatable.aware = TRUE), parent = asNamespace("data.table"))
+  expect_identical(group(y), c(50000, 50001))
+  data.table::setorderv(y, "a", -1L)
+  expect_identical(through_queue(y)$a[1:2], c(1e5, 99999))
+})
+
+test_that("views hold while R collects at every allocation", {
+  step <- rounds(3L, 100L)
+  values <- c(lapply(types, big), list(sprintf("t%d", 1:30000)))
+  q <- Queue()
+  trip <- function(x) {
+    q$put(list(x, x))
+    y <- q$get()
+    a <- y[[1]]
+    a[2] <- x[1]
+    q$put(a)
+    d <- q$get()
+    s <- share(y[[2]])
+    q$put(function() s)
+    f <- q$get()
+    c(
+      identical(d[1:5], a[1:5]), identical(s[30000], x[30000]), identical(f()[3], x[3]), is_shared(f()),
+      identical(unserialize(serialize(s[1:10], NULL)), x[1:10])
+    )
+  }
+  trip(values[[1]])
+  on.exit(gctorture(FALSE))
+  for (x in values) {
+    gctorture2(step)
+    good <- trip(x)
+    gctorture(FALSE)
+    expect_identical(good, rep(TRUE, 5))
+  }
+})

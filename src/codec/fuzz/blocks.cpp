@@ -48,13 +48,18 @@ HandleId store(const void* from, uint64_t bytes) {
   return {kKind, at, serial};
 }
 
-bool has(const HandleId& id, uint64_t bytes) {
+HandleId reserve(uint64_t bytes, uint8_t** at) {
+  std::unique_ptr<uint8_t[]> nothing(new uint8_t[bytes]());
+  HandleId id = store(nothing.get(), bytes);
+  *at = table.at(id.block).data.get();
+  return id;
+}
+
+uint64_t size(const HandleId& id) {
   auto found = table.find(id.block);
-  if (id.kind != kKind || found == table.end() || found->second.serial != id.serial ||
-      bytes > found->second.bytes)
-    return false;
-  bytes_named += bytes;
-  return true;
+  if (id.kind != kKind || found == table.end() || found->second.serial != id.serial) return 0;
+  bytes_named += found->second.bytes;
+  return found->second.bytes;
 }
 
 Mapping map(const HandleId& id, uint64_t first, uint64_t bytes) {
@@ -86,7 +91,7 @@ void unmap(const HandleId& id, const Mapping& mapping) {
 } // namespace
 
 void set_up_blocks() {
-  set_block_hooks({store, has, map, read, untouched, may_write, unmap, drop});
+  set_block_hooks({store, reserve, size, map, read, untouched, may_write, unmap, drop});
   register_views(R_getEmbeddingDllInfo());
 }
 

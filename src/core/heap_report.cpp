@@ -1,0 +1,65 @@
+// What is in the heap, and whether it is consistent.
+#include "heap_internal.h"
+
+#include <sys/stat.h>
+
+namespace mp {
+
+HeapReport Heap::check() {
+  HeapSection section(*this);
+  HeapReport report;
+  HeapHeader& h = header();
+  auto problem = [&](const std::string& what, uint64_t page) {
+    if (report.problem.empty()) report.problem = what + " at page " + std::to_string(page);
+  };
+  uint64_t used = 0;
+  for (uint64_t p = h.first_page; p < h.high_water;) {
+    uint64_t v = runs_[p], n = run_value(v);
+    if ((run_kind(v) != kUsed && run_kind(v) != kFree) || n == 0 || p + n > h.high_water) {
+      problem("a page that is neither used nor free", p);
+      ++p;
+      continue;
+    }
+    if (run_kind(v) == kUsed) {
+      used += n;
+      ++report.used_blocks;
+      report.used_bytes += n * kPageBytes;
+      if (!needed(records_[p])) problem("a block that nobody can reach", p);
+      if (records_[p].parent && run_kind(runs_[records_[p].parent]) != kUsed)
+        problem("a block whose parent is free", p);
+      for (uint32_t w = 0; w < kMaskWords; ++w)
+        for (uint64_t bits = records_[p].holders[w]; bits; bits &= bits - 1) {
+          uint32_t slot = w * 64 + uint32_t(__builtin_ctzll(bits));
+          if (SlotState::unpack(h.participants[slot].state.load()).life == Life::Free)
+            problem("a block held by nobody's slot", p);
+        }
+    }
+    p += n;
+  }
+  if (used != h.used_pages) problem("the count of used pages is wrong", used);
+  struct stat st;
+  report.backed_bytes = fstat(fd_, &st) == 0 ? uint64_t(st.st_blocks) * 512 : 0;
+  report.total_bytes = h.bytes;
+  return report;
+}
+
+std::vector<BlockInfo> Heap::blocks() {
+  HeapSection section(*this);
+  std::vector<BlockInfo> found;
+  each_used([&](uint64_t page, uint64_t pages) {
+    const BlockRecord& r = records_[page];
+    BlockInfo b{page * kPageBytes, r.serial, r.bytes, pages * kPageBytes, r.kind, r.creator, r.pins,
+                r.parent != 0,     {}};
+    for (uint32_t w = 0; w < kMaskWords; ++w)
+      for (uint64_t bits = r.holders[w]; bits; bits &= bits - 1) {
+        uint32_t slot = w * 64 + uint32_t(__builtin_ctzll(bits));
+        SlotState s =
+            SlotState::unpack(header().participants[slot].state.load(std::memory_order_acquire));
+        b.holders.push_back(make_token(slot, s.generation));
+      }
+    found.push_back(std::move(b));
+  });
+  return found;
+}
+
+} // namespace mp
