@@ -2,6 +2,11 @@
 #
 #   Rscript .ci/test.R
 
+# processx, below testthat, takes SIGCHLD away from package parallel, whose children our tests also
+# start. Told so before it is loaded, it passes the signal on; otherwise parallel waits 10 seconds
+# for children long gone when R ends, and prints an error.
+Sys.setenv(PROCESSX_NOTIFY_OLD_SIGCHLD = "true")
+
 library(testthat)
 
 results <- as.data.frame(test_dir(
