@@ -91,12 +91,10 @@ enclose_code <- function(code, name) {
     "#include <cstddef>",
     "#include <cstdint>",
     "using std::size_t;",
-    "namespace {",
     "#line 1 \"code\"",
     code,
     "#line 1 \"cpp_fun\"",
-    "}",
-    sprintf("extern \"C\" SEXP multiprocessing_make_fun() { return multiprocessing::kernel<&%s>(); }", name)
+    sprintf("extern \"C\" __attribute__((visibility(\"default\"))) SEXP multiprocessing_make_fun() { return multiprocessing::kernel<&%s>(); }", name)
   )
 }
 
@@ -104,7 +102,7 @@ run_compiler <- function(folder, target) {
   include <- c(system.file("include", package = "multiprocessing"), system.file("include", package = "Rcpp"))
   include <- include[nzchar(include)]
   writeLines(
-    c("CXX_STD = CXX17", paste0("PKG_CPPFLAGS = ", paste0("-I\"", include, "\"", collapse = " "))),
+    c("CXX_STD = CXX17", "PKG_CXXFLAGS = -fvisibility=hidden", paste0("PKG_CPPFLAGS = ", paste0("-I\"", include, "\"", collapse = " "))),
     file.path(folder, "Makevars")
   )
   before <- setwd(folder)

@@ -27,9 +27,7 @@ void check_done(bool done) {
 
 SEXP whole_number(int64_t v, bool missing) {
   if (missing) return one_integer(NA_INTEGER);
-  if (v <= INT_MAX && v >= -INT_MAX) return one_integer(int(v));
-  warn("integer overflow - use thread_reduce(as.numeric(x), \"sum\")");
-  return one_integer(NA_INTEGER);
+  return v <= INT_MAX && v >= -INT_MAX ? one_integer(int(v)) : one_real(double(v));
 }
 
 SEXP fold_by_name(const Source& x, Fold fold, unsigned threads) {

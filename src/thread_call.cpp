@@ -1,5 +1,6 @@
 #include "thread_call.h"
 
+#include <algorithm>
 #include <climits>
 
 namespace mp::bind {
@@ -110,20 +111,10 @@ SEXP fold_slices(SEXP x, const Source& source, int margin, Matrix shape, Functio
   SEXP names = Rf_isNull(given) ? R_NilValue : VECTOR_ELT(given, margin - 1);
   bool whole = f.name && !reals && (fold == Fold::Sum || fold == Fold::Min || fold == Fold::Max) &&
                shape.rows > 0 && shape.columns > 0;
-  if (!whole) {
-    if (!Rf_isNull(names)) Rf_setAttrib(result, R_NamesSymbol, names);
-    return result;
-  }
-  Protected integers(new_vector(INTSXP, R_xlen_t(n)));
-  bool overflow = false;
-  for (uint64_t i = 0; i < n; ++i) {
-    bool missing = std::isnan(out[i]), fits = std::fabs(out[i]) <= INT_MAX;
-    overflow |= !missing && !fits;
-    INTEGER(integers)[i] = missing || !fits ? NA_INTEGER : int(out[i]);
-  }
-  if (!Rf_isNull(names)) Rf_setAttrib(integers, R_NamesSymbol, names);
-  if (overflow) warn("integer overflow - use numbers that are not integers");
-  return integers;
+  if (!Rf_isNull(names)) Rf_setAttrib(result, R_NamesSymbol, names);
+  auto is_large = [](double v) { return std::fabs(v) > INT_MAX; };
+  if (!whole || std::any_of(out, out + n, is_large)) return result;
+  return codec::protect([&] { return Rf_coerceVector(result, INTSXP); });
 }
 
 } // namespace mp::bind

@@ -84,7 +84,7 @@ bool each_slice(const Source& x, int margin, Matrix shape, unsigned threads, Sli
   });
 }
 
-// One number per slice, with the names of the margin; integers if `whole`, as sum() of integers is.
+// One number per slice, with the names of the margin; integers where base R gives integers.
 SEXP fold_slices(SEXP x, const Source& source, int margin, Matrix shape, Function f, Fold fold,
                  unsigned threads);
 

@@ -13,17 +13,10 @@
 namespace mp::bind {
 namespace {
 
-// R's log: a NaN that came in goes out with what it carries, so NA stays NA.
-double r_log(double x) {
-  return x > 0 ? std::log(x) : x == 0 ? -INFINITY : std::isnan(x) ? x : R_NaN;
+template <double (*log)(double)> double r_log(double x) {
+  return x > 0 ? log(x) : x == 0 ? -INFINITY : R_NaN;
 }
-double r_log2(double x) {
-  return std::isnan(x) ? x : x > 0 ? std::log2(x) : x == 0 ? -INFINITY : R_NaN;
-}
-double r_log10(double x) {
-  return std::isnan(x) ? x : x > 0 ? std::log10(x) : x == 0 ? -INFINITY : R_NaN;
-}
-double r_sign(double x) { return std::isnan(x) ? x : double((x > 0) - (x < 0)); }
+double r_sign(double x) { return x != x ? x : double((x > 0) - (x < 0)); }
 
 template <class F> bool each(const double* in, double* out, size_t n, F f) {
   bool any = false;
@@ -32,9 +25,12 @@ template <class F> bool each(const double* in, double* out, size_t n, F f) {
     any |= out[i] != out[i];
   }
   if (!any) return false;
-  for (size_t i = 0; i < n; ++i)
-    if (out[i] != out[i] && in[i] == in[i]) return true;
-  return false;
+  bool produced = false;
+  for (size_t i = 0; i < n; ++i) {
+    if (in[i] != in[i]) out[i] = in[i]; // the very NaN that came in: NA stays NA, bit for bit
+    else produced |= out[i] != out[i];
+  }
+  return produced;
 }
 
 #define MP_MAP(name, expression)                                                                   \
@@ -46,8 +42,8 @@ template <class F> bool each(const double* in, double* out, size_t n, F f) {
 
 const NamedMap kMaps[] = {
     MP_MAP("sqrt", std::sqrt(x)),   MP_MAP("exp", std::exp(x)),
-    MP_MAP("expm1", std::expm1(x)), MP_MAP("log", r_log(x)),
-    MP_MAP("log2", r_log2(x)),      MP_MAP("log10", r_log10(x)),
+    MP_MAP("expm1", std::expm1(x)), MP_MAP("log", r_log<std::log>(x)),
+    MP_MAP("log2", r_log<std::log2>(x)),      MP_MAP("log10", r_log<std::log10>(x)),
     MP_MAP("log1p", std::log1p(x)), MP_MAP("sin", std::sin(x)),
     MP_MAP("cos", std::cos(x)),     MP_MAP("tan", std::tan(x)),
     MP_MAP("asin", std::asin(x)),   MP_MAP("acos", std::acos(x)),
