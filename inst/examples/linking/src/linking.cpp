@@ -51,7 +51,8 @@ void fail_at(double n, double where) {
 // Ends with Ctrl-C only.
 // [[Rcpp::export]]
 void loop_for_ever() {
-  mp::parallel_for(0, std::size_t(-1), [](std::size_t) {});
+  std::atomic<std::size_t> last{0};
+  mp::parallel_for(0, std::size_t(-1), [&](std::size_t i) { last = i; });
 }
 
 // Two threads and a lock that nobody releases: Ctrl-C ends this as well.
