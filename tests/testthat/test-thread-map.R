@@ -97,3 +97,16 @@ test_that("a long vector is mapped to its end", {
   y <- thread_map(x, "sqrt", threads = 2)
   expect_identical(y[2^31 + 5], 2)
 })
+
+test_that("a shared vector is read where it is", {
+  skip_if_not(exists("share"), "no share() yet")
+  x <- share(as.numeric(1:1e6))
+  i <- share(1:1000000)
+  expect_true(is_shared(x))
+  expect_identical(thread_map(x, "sqrt", threads = 2), sqrt(1:1e6))
+  expect_identical(thread_reduce(i, "sum", threads = 2), sum(as.numeric(1:1e6)))
+  expect_true(is_shared(x) && is_shared(i)) # still views: nothing was copied or written
+  process <- Process(function() multiprocessing::thread_reduce(x, "max", threads = 2))
+  process$start()
+  expect_identical(process$value(timeout = 30), 1e6)
+})
