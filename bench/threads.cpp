@@ -33,8 +33,7 @@ Rcpp::NumericVector by_rcpp_parallel(Rcpp::NumericVector x, int threads) {
   return out;
 }
 
-template <double (*f)(double)>
-Rcpp::NumericVector by_openmp(Rcpp::NumericVector x, int threads) {
+template <double (*f)(double)> Rcpp::NumericVector by_openmp(Rcpp::NumericVector x, int threads) {
   Rcpp::NumericVector result(Rcpp::no_init(x.size()));
   const double* in = x.begin();
   double* out = result.begin();
@@ -44,7 +43,8 @@ Rcpp::NumericVector by_openmp(Rcpp::NumericVector x, int threads) {
   return result;
 }
 
-template <double (*f)(double)> Rcpp::NumericVector by(bool tbb, Rcpp::NumericVector x, int threads) {
+template <double (*f)(double)>
+Rcpp::NumericVector by(bool tbb, Rcpp::NumericVector x, int threads) {
   return tbb ? by_rcpp_parallel<f>(x, threads) : by_openmp<f>(x, threads);
 }
 

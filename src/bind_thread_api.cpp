@@ -1,5 +1,5 @@
-// The table of functions for other packages: see inst/include/multiprocessing/api.h. They are called
-// from any thread, so each one that R's main thread must call says so by main_thread().
+// The table of functions for other packages: see inst/include/multiprocessing/api.h. They are
+// called from any thread, so each one that R's main thread must call says so by main_thread().
 #include "bind_session.h"
 #include "codec/format.h"
 #include "core/native.h"
@@ -63,8 +63,8 @@ Wait wait_seconds(double timeout) {
   return w;
 }
 
-// What threads have let go, a list; the next call on the main thread drops it. No mutex: a fork would
-// copy it as it is.
+// What threads have let go, a list; the next call on the main thread drops it. No mutex: a fork
+// would copy it as it is.
 std::atomic<multiprocessing_object*> dropped{nullptr};
 
 void drop_what_threads_left() {
@@ -107,8 +107,8 @@ uint64_t new_block(Kind kind, uint64_t size) {
     return create_queue(size);
   case Kind::Barrier:
     if (size == 0 || size > INT32_MAX)
-      throw Error{"ValueError", "a barrier needs one party at least, and not " +
-                                    std::to_string(size)};
+      throw Error{"ValueError",
+                  "a barrier needs one party at least, and not " + std::to_string(size)};
     return create_barrier(uint32_t(size));
   default:
     return heap().allocate(std::max<uint64_t>(size, 1), Kind::Array);
@@ -136,8 +136,10 @@ int open(SEXP handle, int kind, multiprocessing_object** out) {
     Kind k = kind_of(kind);
     uint64_t block = handle_of(pointer_of(handle), k).block;
     if (k == Kind::Lock && is_recursive(block))
-      throw Error{"ValueError", "an RLock() counts how often a process has it: threads need a Lock()"};
-    auto opened = std::make_unique<multiprocessing_object>(multiprocessing_object{k, block, nullptr});
+      throw Error{"ValueError",
+                  "an RLock() counts how often a process has it: threads need a Lock()"};
+    auto opened =
+        std::make_unique<multiprocessing_object>(multiprocessing_object{k, block, nullptr});
     keep_block(block);
     *out = opened.release();
     return MULTIPROCESSING_OK;
@@ -290,10 +292,23 @@ void* data(multiprocessing_object* o) { return heap().at(o->block); }
 uint64_t bytes(multiprocessing_object* o) { return heap().bytes_of(o->block); }
 
 const multiprocessing_api_v1 table = {
-    sizeof(multiprocessing_api_v1), failure, failure_class, parallel_for, create,
-    open,    handle, close, acquire, release,
-    put,     get,    length, wait,   reset,
-    data,    bytes,
+    sizeof(multiprocessing_api_v1),
+    failure,
+    failure_class,
+    parallel_for,
+    create,
+    open,
+    handle,
+    close,
+    acquire,
+    release,
+    put,
+    get,
+    length,
+    wait,
+    reset,
+    data,
+    bytes,
 };
 
 const multiprocessing_api_v1* get_api() { return &table; }

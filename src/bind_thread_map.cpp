@@ -14,8 +14,7 @@ void keep_shape(SEXP from, SEXP to) {
 }
 
 // run(in, out, n) over all of it, converted first where that is needed; false: it failed.
-template <class Run>
-bool map_reals(const Source& x, double* out, unsigned threads, Run run) {
+template <class Run> bool map_reals(const Source& x, double* out, unsigned threads, Run run) {
   return in_threads(x.length, threads, kGlance, [&](uint64_t begin, uint64_t end) {
     double buffer[Source::kChunk];
     for (uint64_t i = begin; i < end; i += Source::kChunk) {
@@ -54,8 +53,7 @@ SEXP map_with_kernel(SEXP x, const Source& source, const multiprocessing_kernel_
                      unsigned threads) {
   Trouble trouble;
   bool done;
-  Protected result(
-      new_vector(kernel.map_integer ? INTSXP : REALSXP, Rf_xlength(x)));
+  Protected result(new_vector(kernel.map_integer ? INTSXP : REALSXP, Rf_xlength(x)));
   if (kernel.map_integer) {
     if (source.type == Source::Type::Real)
       throw Error{"ValueError", "`fun` takes integers, and `x` is not integer: give it "
@@ -117,12 +115,10 @@ SEXP thread_map_run(SEXP x, SEXP fun, SEXP threads, SEXP margin) {
                                     "`margin` for one number per row or column"};
     return fold_slices(x, source, m, shape, f, fold, n);
   }
-  if (f.kernel->map_real || f.kernel->map_integer)
-    return map_with_kernel(x, source, *f.kernel, n);
+  if (f.kernel->map_real || f.kernel->map_integer) return map_with_kernel(x, source, *f.kernel, n);
   if (f.kernel->fold)
     throw Error{"ValueError", "`fun` takes two numbers: that is for thread_reduce()"};
-  if (!m)
-    throw Error{"ValueError", "`fun` takes a whole row or column: say which by `margin`"};
+  if (!m) throw Error{"ValueError", "`fun` takes a whole row or column: say which by `margin`"};
   if (f.kernel->value_of_slice) return fold_slices(x, source, m, shape, f, Fold::Sum, n);
   return map_slices(x, source, m, shape, *f.kernel, n);
 }

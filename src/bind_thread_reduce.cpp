@@ -50,8 +50,7 @@ SEXP fold_by_name(const Source& x, Fold fold, unsigned threads) {
   case Fold::Mean:
     break;
   }
-  if (!reals)
-    return one_real(all.missing ? NA_REAL : double((long double)all.integer / x.length));
+  if (!reals) return one_real(all.missing ? NA_REAL : double((long double)all.integer / x.length));
   long double mean = all.real / x.length;
   if (!std::isfinite(double(mean))) return one_real(double(mean));
   std::vector<long double> rests(parts.size());
@@ -105,14 +104,13 @@ SEXP fold_slices_with(SEXP x, const Source& source, int margin, Matrix shape,
   bool from_first = Rf_isNull(init);
   double start = from_first ? 0 : Rf_asReal(init);
   Trouble trouble;
-  bool done = each_slice(source, margin, shape, threads,
-                         [&](uint64_t i, const double* slice, uint64_t length) {
-                           char what[MULTIPROCESSING_WHAT];
-                           out[i] = from_first ? slice[0] : start;
-                           return !kernel.fold(out + i, slice + from_first, length - from_first,
-                                               what) ||
-                                  trouble.say(what);
-                         });
+  bool done = each_slice(
+      source, margin, shape, threads, [&](uint64_t i, const double* slice, uint64_t length) {
+        char what[MULTIPROCESSING_WHAT];
+        out[i] = from_first ? slice[0] : start;
+        return !kernel.fold(out + i, slice + from_first, length - from_first, what) ||
+               trouble.say(what);
+      });
   trouble.check(done);
   Protected given(Rf_getAttrib(x, R_DimNamesSymbol));
   if (!Rf_isNull(given)) Rf_setAttrib(result, R_NamesSymbol, VECTOR_ELT(given, margin - 1));

@@ -71,9 +71,7 @@ Function function_of(SEXP fun) {
   return f;
 }
 
-void warn(const char* message) {
-  call_r("warn_of_threads", message);
-}
+void warn(const char* message) { call_r("warn_of_threads", message); }
 
 SEXP new_vector(SEXPTYPE type, R_xlen_t length) {
   return codec::protect([&] { return Rf_allocVector(type, length); });
@@ -96,16 +94,15 @@ SEXP fold_slices(SEXP x, const Source& source, int margin, Matrix shape, Functio
   Protected result(new_vector(REALSXP, R_xlen_t(n)));
   double* out = REAL(result);
   Trouble trouble;
-  bool done = each_slice(source, margin, shape, threads,
-                         [&](uint64_t i, const double* slice, uint64_t length) {
-                           if (f.name) {
-                             out[i] = fold_slice(fold, slice, length, reals);
-                             return true;
-                           }
-                           char what[MULTIPROCESSING_WHAT];
-                           return !f.kernel->value_of_slice(slice, length, out + i, what) ||
-                                  trouble.say(what);
-                         });
+  bool done = each_slice(
+      source, margin, shape, threads, [&](uint64_t i, const double* slice, uint64_t length) {
+        if (f.name) {
+          out[i] = fold_slice(fold, slice, length, reals);
+          return true;
+        }
+        char what[MULTIPROCESSING_WHAT];
+        return !f.kernel->value_of_slice(slice, length, out + i, what) || trouble.say(what);
+      });
   trouble.check(done);
   Protected given(Rf_getAttrib(x, R_DimNamesSymbol));
   SEXP names = Rf_isNull(given) ? R_NilValue : VECTOR_ELT(given, margin - 1);

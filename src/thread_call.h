@@ -53,7 +53,7 @@ SEXP one_real(double v);
 SEXP one_integer(int v);
 
 constexpr uint64_t kBlock = 4096; // elements of a part: by this alone is a vector cut
-constexpr uint64_t kGlance = 32; // elements that are done before the first look at the clock
+constexpr uint64_t kGlance = 32;  // elements that are done before the first look at the clock
 
 // Rows are gathered some at a time, so that a line of the cache is read once.
 constexpr uint64_t kRowsAtATime = 16;

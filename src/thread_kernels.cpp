@@ -41,18 +41,18 @@ template <class F> bool each(const double* in, double* out, size_t n, F f) {
   }
 
 const NamedMap kMaps[] = {
-    MP_MAP("sqrt", std::sqrt(x)),   MP_MAP("exp", std::exp(x)),
-    MP_MAP("expm1", std::expm1(x)), MP_MAP("log", r_log<std::log>(x)),
-    MP_MAP("log2", r_log<std::log2>(x)),      MP_MAP("log10", r_log<std::log10>(x)),
-    MP_MAP("log1p", std::log1p(x)), MP_MAP("sin", std::sin(x)),
-    MP_MAP("cos", std::cos(x)),     MP_MAP("tan", std::tan(x)),
-    MP_MAP("asin", std::asin(x)),   MP_MAP("acos", std::acos(x)),
-    MP_MAP("atan", std::atan(x)),   MP_MAP("sinh", std::sinh(x)),
-    MP_MAP("cosh", std::cosh(x)),   MP_MAP("tanh", std::tanh(x)),
-    MP_MAP("asinh", std::asinh(x)), MP_MAP("acosh", std::acosh(x)),
-    MP_MAP("atanh", std::atanh(x)), MP_MAP("floor", std::floor(x)),
-    MP_MAP("ceiling", std::ceil(x)), MP_MAP("trunc", std::trunc(x)),
-    MP_MAP("abs", std::fabs(x)),    MP_MAP("sign", r_sign(x)),
+    MP_MAP("sqrt", std::sqrt(x)),        MP_MAP("exp", std::exp(x)),
+    MP_MAP("expm1", std::expm1(x)),      MP_MAP("log", r_log<std::log>(x)),
+    MP_MAP("log2", r_log<std::log2>(x)), MP_MAP("log10", r_log<std::log10>(x)),
+    MP_MAP("log1p", std::log1p(x)),      MP_MAP("sin", std::sin(x)),
+    MP_MAP("cos", std::cos(x)),          MP_MAP("tan", std::tan(x)),
+    MP_MAP("asin", std::asin(x)),        MP_MAP("acos", std::acos(x)),
+    MP_MAP("atan", std::atan(x)),        MP_MAP("sinh", std::sinh(x)),
+    MP_MAP("cosh", std::cosh(x)),        MP_MAP("tanh", std::tanh(x)),
+    MP_MAP("asinh", std::asinh(x)),      MP_MAP("acosh", std::acosh(x)),
+    MP_MAP("atanh", std::atanh(x)),      MP_MAP("floor", std::floor(x)),
+    MP_MAP("ceiling", std::ceil(x)),     MP_MAP("trunc", std::trunc(x)),
+    MP_MAP("abs", std::fabs(x)),         MP_MAP("sign", r_sign(x)),
 };
 
 #undef MP_MAP
@@ -125,8 +125,7 @@ const double* Source::read(uint64_t at, size_t n, double* buffer) const {
   return buffer;
 }
 
-void Source::read_rows(uint64_t row, size_t n, uint64_t rows, uint64_t columns,
-                       double* out) const {
+void Source::read_rows(uint64_t row, size_t n, uint64_t rows, uint64_t columns, double* out) const {
   for (uint64_t c = 0; c < columns; ++c)
     for (size_t r = 0; r < n; ++r) {
       uint64_t at = c * rows + row + r;

@@ -34,9 +34,9 @@ const NamedMap* find_map(const char* name);
 // To one number. A part of the vector gives a Part; parts are joined in their order.
 enum class Fold { Sum, Prod, Min, Max, Mean };
 struct Part {
-  long double real = 0;   // of doubles; a product of any
-  int64_t integer = 0;    // of integers
-  bool missing = false;   // an integer NA was there
+  long double real = 0; // of doubles; a product of any
+  int64_t integer = 0;  // of integers
+  bool missing = false; // an integer NA was there
 };
 bool find_fold(const char* name, Fold* fold);
 Part first_part(Fold fold);

@@ -17,14 +17,14 @@ Enqueue load_tbb() { // may be missing; throws nothing
   try {
     SEXP address = call_r("load_tbb");
     if (TYPEOF(address) != EXTPTRSXP) return nullptr;
-    return reinterpret_cast<Enqueue>(R_ExternalPtrAddrFn(address));
+    return reinterpret_cast<Enqueue>(reinterpret_cast<void (*)()>(R_ExternalPtrAddrFn(address)));
   } catch (...) {
     return nullptr;
   }
 }
 
-// Helpers are given to TBB and not waited for: a thread of its pool that never comes costs its share
-// of the speed, no more. So a pool that other packages keep busy, or have lost in a fork that
+// Helpers are given to TBB and not waited for: a thread of its pool that never comes costs its
+// share of the speed, no more. So a pool that other packages keep busy, or have lost in a fork that
 // happened before we were loaded, cannot hold us up.
 void launch(unsigned count, const std::function<void()>& helper) {
   if (is_forked()) return launch_threads(count, helper); // never touch an inherited pool

@@ -1,5 +1,5 @@
-// Helpers for loops from TBB's pool, which RcppParallel brings and other packages use too. A library
-// of its own, so that a session without threads does not load TBB.
+// Helpers for loops from TBB's pool, which RcppParallel brings and other packages use too. A
+// library of its own, so that a session without threads does not load TBB.
 #if __has_include(<tbb/task_arena.h>)
 
 #include <tbb/task_arena.h>

@@ -16,7 +16,8 @@ namespace mp = multiprocessing;
 
 namespace {
 
-// The map is many small ones, each with a lock of its own. So two threads seldom want the same lock.
+// The map is many small ones, each with a lock of its own. So two threads seldom want the same
+// lock.
 class SharedCounts {
 public:
   void add(const std::unordered_map<double, int>& counts) {
@@ -92,9 +93,8 @@ Rcpp::DataFrame count_kmers_in_threads(Rcpp::CharacterVector sequences, int k, i
     texts.emplace_back(CHAR(s), std::size_t(LENGTH(s)));
   }
   SharedCounts all;
-  mp::parallel_for(
-      0, texts.size(), [&](std::size_t i) { all.add(count_words(texts[i], k)); },
-      {unsigned(threads), 1});
+  mp::parallel_for(0, texts.size(), [&](std::size_t i) { all.add(count_words(texts[i], k)); },
+                   {unsigned(threads), 1});
 
   Rcpp::NumericVector word(all.size());
   Rcpp::IntegerVector times(all.size());

@@ -54,7 +54,7 @@ void ring(Token t) {
   // seq_cst: pairs with the fetch_or in Waiter::sleep(); one of the two sees the other
   uint32_t old = p.doorbell.load(std::memory_order_relaxed);
   while (!p.doorbell.compare_exchange_weak(old, (old + 2) & ~1u, std::memory_order_seq_cst)) {
-  } // it counts as awake from here on
+  }                                                  // it counts as awake from here on
   if (old & 1) platform::wake(&p.doorbell, INT_MAX); // native threads may be two on one bell
 }
 

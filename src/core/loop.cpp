@@ -29,7 +29,7 @@ constexpr int64_t kWorthHelpNs = 100'000; // less is done before a helper has co
 struct Crew {
   explicit Crew(const Loop& l) : loop(l) {}
   const Loop loop;
-  std::atomic<uint64_t> next{0};    // by fetch_add; may go beyond the count
+  std::atomic<uint64_t> next{0};     // by fetch_add; may go beyond the count
   std::atomic<bool> must_end{false}; // by anybody, never taken back
   std::mutex door;
   std::condition_variable somebody_left;

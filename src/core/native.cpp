@@ -177,7 +177,7 @@ void open() {
     token = self();
   }
   participant(token).doorbell.fetch_or(1, std::memory_order_relaxed); // nobody waits: asleep
-  current.store(new Gate(token), std::memory_order_release); // pairs with gate()
+  current.store(new Gate(token), std::memory_order_release);          // pairs with gate()
 }
 
 Token token() {
@@ -232,9 +232,8 @@ Status put(uint64_t queue, const void* bytes, uint64_t size, const Wait& wait) {
     std::memcpy(segment_data(letter.out.segment), bytes, size);
   }
   Outgoing given = letter.out;
-  Status s = until(g, queue_shared(queue).putters, wait, [&](Token*) {
-    return put_message(queue, given, Wait::until(0)) == Status::Ok;
-  });
+  Status s = until(g, queue_shared(queue).putters, wait,
+                   [&](Token*) { return put_message(queue, given, Wait::until(0)) == Status::Ok; });
   if (s == Status::Ok) letter.out.segment = 0;
   return s;
 }

@@ -43,8 +43,8 @@ enum multiprocessing_message {
 
 // A time-out is in seconds; below 0: no limit. Unless it says "main thread", any thread may call.
 struct multiprocessing_api_v1 {
-  uint64_t size; // of this table: a newer one is longer
-  const char* (*failure)(void);       // of this thread's last call
+  uint64_t size;                // of this table: a newer one is longer
+  const char* (*failure)(void); // of this thread's last call
   const char* (*failure_class)(void);
 
   // body(data, begin, end) over [0, count) by `threads` threads (0: as many as thread_map() takes);

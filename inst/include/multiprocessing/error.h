@@ -34,9 +34,7 @@ public:
   Interrupted() : std::runtime_error("interrupted") {}
 };
 
-[[noreturn]] inline void throw_last_error() {
-  throw Error(api().failure_class(), api().failure());
-}
+[[noreturn]] inline void throw_last_error() { throw Error(api().failure_class(), api().failure()); }
 
 [[noreturn]] inline void throw_user_interrupt() {
 #if defined(Rcpp_hpp)

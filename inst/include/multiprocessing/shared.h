@@ -122,8 +122,8 @@ private:
   std::size_t size_;
 };
 
-// Nobody passes before `parties` threads have come, of whatever processes. Who gives up (a time-out,
-// Ctrl-C) breaks it for all: a BrokenBarrierError, until it is reset while nobody waits.
+// Nobody passes before `parties` threads have come, of whatever processes. Who gives up (a
+// time-out, Ctrl-C) breaks it for all: a BrokenBarrierError, until it is reset while nobody waits.
 class Barrier : public Object {
 public:
   explicit Barrier(unsigned parties) : Object(MULTIPROCESSING_BARRIER, uint64_t(parties)) {}

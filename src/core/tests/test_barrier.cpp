@@ -40,8 +40,10 @@ TEST_CASE("a party killed while it waits has come; the others pass", "[barrier][
   for (int round = 0; round < rounds(10, 300); ++round) {
     uint64_t barrier = create_barrier(2);
     Kid kid([&] { return int(wait_at_barrier(barrier, Wait())); });
-    REQUIRE(eventually([&] { return look_at(barrier, {0, false}) == RoundState::Open &&
-                                    anybody_waits(barrier_waiters(barrier)); }));
+    REQUIRE(eventually([&] {
+      return look_at(barrier, {0, false}) == RoundState::Open &&
+             anybody_waits(barrier_waiters(barrier));
+    }));
     kid.kill();
     REQUIRE(kid.join() == -SIGKILL);
     REQUIRE(wait_at_barrier(barrier, within(5'000)) == Status::Ok);

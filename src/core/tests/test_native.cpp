@@ -1,6 +1,6 @@
 // Locks, queues and barriers in native threads: many threads that are one participant.
-#include "native.h"
 #include "loop.h"
+#include "native.h"
 #include "support.h"
 
 #include <cstring>
@@ -136,13 +136,15 @@ TEST_CASE("many threads and a process share one queue; every message arrives onc
   constexpr uint64_t kEach = 500;
   Kid kid([&] { // its threads take a place of their own
     native::open();
-    return in_native_threads(2, [&](int t) {
-             for (uint64_t i = 0; i < kEach; ++i) {
-               uint64_t v = uint64_t(t) * kEach + i;
-               if (native::put(queue, &v, sizeof v, within(20'000)) != Status::Ok) return false;
-             }
-             return true;
-           })
+    return in_native_threads(2,
+                             [&](int t) {
+                               for (uint64_t i = 0; i < kEach; ++i) {
+                                 uint64_t v = uint64_t(t) * kEach + i;
+                                 if (native::put(queue, &v, sizeof v, within(20'000)) != Status::Ok)
+                                   return false;
+                               }
+                               return true;
+                             })
                ? 0
                : 1;
   });

@@ -26,9 +26,8 @@ Rcpp::NumericVector running_roots(Rcpp::NumericVector x, int threads = 0) {
   Rcpp::NumericVector roots(x.size());
   const double* in = x.begin();
   double* out = roots.begin();
-  mp::parallel_for(
-      0, std::size_t(x.size()), [=](std::size_t i) { out[i] = std::sqrt(in[i]); },
-      {unsigned(threads)});
+  mp::parallel_for(0, std::size_t(x.size()), [=](std::size_t i) { out[i] = std::sqrt(in[i]); },
+                   {unsigned(threads)});
   return roots;
 }
 
@@ -75,9 +74,8 @@ SEXP new_counts(int n) { return mp::Array<Count>(std::size_t(n)).handle(); }
 void count(SEXP counts, Rcpp::IntegerVector values, int threads = 2) {
   mp::Array<Count> c(counts);
   const int* in = values.begin();
-  mp::parallel_for(
-      0, std::size_t(values.size()), [&, in](std::size_t i) { ++c[std::size_t(in[i])]; },
-      {unsigned(threads)});
+  mp::parallel_for(0, std::size_t(values.size()),
+                   [&, in](std::size_t i) { ++c[std::size_t(in[i])]; }, {unsigned(threads)});
 }
 
 // [[Rcpp::export]]
