@@ -8,6 +8,8 @@ titles <- c(
   pipe.R = "Two processes talk through a pipe",
   queue.R = "Ten producers and ten consumers at a queue of three places",
   cores.R = "How busy each core is",
+  blur.R = "Threads: a Gaussian blur",
+  kmer_threads.R = "Processes or threads: the same k-mers by both",
   kmer_count.R = "Real job: counting k-mers in a genome",
   image_preprocess.R = "Real job: preparing a folder of photographs"
 )

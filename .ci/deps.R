@@ -94,6 +94,18 @@ needs_newer_r <- function(tarball) {
   length(version) == 1 && getRversion() < sub("^.*>= *", "", version)
 }
 
+# RcppParallel builds its TBB by cmake since 5.1.11, by make before
+needs_missing_cmake <- function(tarball) {
+  if (nzchar(Sys.which("cmake"))) {
+    return(FALSE)
+  }
+  folder <- tempfile()
+  on.exit(unlink(folder, recursive = TRUE))
+  package <- sub("_.*$", "", basename(tarball))
+  utils::untar(tarball, file.path(package, "DESCRIPTION"), exdir = folder)
+  grepl("cmake", tolower(read.dcf(file.path(folder, package, "DESCRIPTION"), fields = "SystemRequirements")[1]))
+}
+
 archived_tarballs <- function(package, repository) {
   index <- tryCatch(
     suppressWarnings(readRDS(gzcon(url(paste0(repository, "/src/contrib/Meta/archive.rds"), "rb")))),
@@ -109,7 +121,7 @@ install_archived <- function(package, lib) {
   tries <- 0
   for (address in unlist(lapply(getOption("repos"), archived_tarballs, package = package))) {
     tarball <- file.path(tempdir(), basename(address))
-    if (utils::download.file(address, tarball, quiet = TRUE) != 0 || needs_newer_r(tarball)) {
+    if (utils::download.file(address, tarball, quiet = TRUE) != 0 || needs_newer_r(tarball) || needs_missing_cmake(tarball)) {
       next
     }
     message("Trying the archived ", basename(address))
@@ -129,6 +141,7 @@ install_archived <- function(package, lib) {
 system_needs <- c(
   fs = "cmake, or libuv's headers (Debian: libuv1-dev, Fedora: libuv-devel)",
   jpeg = "libjpeg's headers (Debian: libjpeg-dev, Fedora: libjpeg-turbo-devel)",
+  RcppParallel = "cmake (Debian: cmake, Fedora: cmake)",
   png = "libpng's headers (Debian: libpng-dev, Fedora: libpng-devel)"
 )
 

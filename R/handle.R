@@ -23,7 +23,12 @@ revive_handle <- function(kind, ptr) {
     LockHandle$new(ptr),
     QueueHandle$new(ptr),
     NULL,
-    ConnectionHandle$new(ptr)
+    ConnectionHandle$new(ptr),
+    NULL,
+    NULL,
+    NULL,
+    ptr, # barriers and arrays belong to compiled code
+    ptr
   )
 }
 

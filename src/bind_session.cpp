@@ -2,6 +2,7 @@
 #include "bind_blocks.h"
 #include "r_api.h"
 
+#include "core/barrier.h"
 #include "core/job_board.h"
 #include "core/lock.h"
 #include "core/pipe.h"
@@ -39,20 +40,8 @@ SEXP handle_tag() {
   return tag;
 }
 
-// The pointer inside one of our R6 objects, or the pointer itself; NULL for anything else.
-SEXP pointer_in(SEXP x) {
-  if (TYPEOF(x) == EXTPTRSXP) return R_ExternalPtrTag(x) == handle_tag() ? x : R_NilValue;
-  if (TYPEOF(x) != ENVSXP || !Rf_inherits(x, "multiprocessing_handle")) return R_NilValue;
-  SEXP enclosure = frame_variable(x, Rf_install(".__enclos_env__"));
-  if (TYPEOF(enclosure) != ENVSXP) return R_NilValue;
-  SEXP fields = frame_variable(enclosure, Rf_install("private"));
-  if (TYPEOF(fields) != ENVSXP) return R_NilValue;
-  SEXP p = frame_variable(fields, Rf_install("ptr"));
-  return TYPEOF(p) == EXTPTRSXP && R_ExternalPtrTag(p) == handle_tag() ? p : R_NilValue;
-}
-
 bool describe(SEXP x, codec::HandleId* out) {
-  SEXP p = pointer_in(x);
+  SEXP p = pointer_of(x);
   if (p == R_NilValue) return false;
   auto* h = static_cast<Handle*>(R_ExternalPtrAddr(p));
   if (!h) return false; // closed: travels as an ordinary object whose pointer is nil
@@ -63,16 +52,8 @@ bool describe(SEXP x, codec::HandleId* out) {
 // May signal R errors, throws nothing.
 SEXP revive(const codec::HandleId& id, bool external_pointer) {
   if (!heap().hold(id.block, id.serial)) return R_NilValue;
-  SEXP p = PROTECT(make_handle(id.block, Kind(id.kind)));
-  if (external_pointer) {
-    UNPROTECT(1);
-    return p;
-  }
-  SEXP kind = PROTECT(Rf_ScalarInteger(int(id.kind)));
-  SEXP call = PROTECT(Rf_lang3(Rf_install("revive_handle"), kind, p));
-  SEXP r = Rf_eval(call, package_namespace());
-  UNPROTECT(3);
-  return r;
+  return external_pointer ? make_handle(id.block, Kind(id.kind))
+                          : handle_object(id.block, Kind(id.kind));
 }
 
 void forked() { later.clear(); } // the parent's; what they own stays the parent's
@@ -83,6 +64,26 @@ void check_interrupt(void*) { R_CheckUserInterrupt(); }
 
 bool (*interrupt_wanted)() = nullptr;
 
+SEXP pointer_of(SEXP x) {
+  if (TYPEOF(x) == EXTPTRSXP) return R_ExternalPtrTag(x) == handle_tag() ? x : R_NilValue;
+  if (TYPEOF(x) != ENVSXP || !Rf_inherits(x, "multiprocessing_handle")) return R_NilValue;
+  SEXP enclosure = frame_variable(x, Rf_install(".__enclos_env__"));
+  if (TYPEOF(enclosure) != ENVSXP) return R_NilValue;
+  SEXP fields = frame_variable(enclosure, Rf_install("private"));
+  if (TYPEOF(fields) != ENVSXP) return R_NilValue;
+  SEXP p = frame_variable(fields, Rf_install("ptr"));
+  return TYPEOF(p) == EXTPTRSXP && R_ExternalPtrTag(p) == handle_tag() ? p : R_NilValue;
+}
+
+SEXP handle_object(uint64_t block, Kind kind) {
+  SEXP p = PROTECT(make_handle(block, kind));
+  SEXP number = PROTECT(Rf_ScalarInteger(int(kind)));
+  SEXP call = PROTECT(Rf_lang3(Rf_install("revive_handle"), number, p));
+  SEXP r = Rf_eval(call, package_namespace());
+  UNPROTECT(3);
+  return r;
+}
+
 void prepare_kinds() {
   static bool done = false;
   if (done) return;
@@ -90,6 +91,7 @@ void prepare_kinds() {
   register_lock_kind();
   register_pipe_kind();
   register_pool_kind();
+  register_barrier_kind();
   codec::set_hooks({describe, revive});
   prepare_blocks();
   install_fork_handlers();

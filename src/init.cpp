@@ -77,6 +77,8 @@ static const R_CallMethodDef routines[] = {
     ROUTINE(share_value),
     ROUTINE(is_shared_value),
     ROUTINE(memory_blocks),
+    ROUTINE(thread_map_run),
+    ROUTINE(thread_reduce_run),
     ROUTINE(wait_any),
     {nullptr, nullptr, 0},
 };
@@ -87,4 +89,5 @@ extern "C" void R_init_multiprocessing(DllInfo* dll) {
   R_useDynamicSymbols(dll, FALSE);
   R_forceSymbols(dll, TRUE);
   mp::codec::register_views(dll);
+  register_thread_api();
 }

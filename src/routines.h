@@ -85,5 +85,10 @@ SEXP share_value(SEXP x);
 bool is_shared_value(SEXP x);
 SEXP memory_blocks();
 
+// threads
+SEXP thread_map_run(SEXP x, SEXP fun, SEXP threads, SEXP margin);
+SEXP thread_reduce_run(SEXP x, SEXP fun, SEXP init, SEXP threads, SEXP margin);
+void register_thread_api(); // when the package is loaded
+
 // waiting
 std::vector<bool> wait_any(SEXP items, SEXP kinds, SEXP timeout);

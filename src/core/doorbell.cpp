@@ -3,6 +3,7 @@
 #include "participant.h"
 
 #include <algorithm>
+#include <climits>
 
 namespace mp {
 namespace {
@@ -27,8 +28,8 @@ std::atomic<uint32_t>* life_word(Token t) {
   return reinterpret_cast<std::atomic<uint32_t>*>(&participant(t).life);
 }
 
-// Fills a watch on a participant's life; false if it is over. The kernel wakes one sleeper at the
-// death, and only if the waiters bit is set.
+} // namespace
+
 bool watch_life(Token t, platform::Watch* out) {
   if (!is_alive(t)) return false;
   std::atomic<uint32_t>* word = life_word(t);
@@ -48,15 +49,13 @@ bool watch_life(Token t, platform::Watch* out) {
   return is_alive(t); // not the life of the slot's next participant
 }
 
-} // namespace
-
 void ring(Token t) {
   Participant& p = participant(t);
   // seq_cst: pairs with the fetch_or in Waiter::sleep(); one of the two sees the other
   uint32_t old = p.doorbell.load(std::memory_order_relaxed);
   while (!p.doorbell.compare_exchange_weak(old, (old + 2) & ~1u, std::memory_order_seq_cst)) {
-  } // it counts as awake from here on
-  if (old & 1) platform::wake(&p.doorbell, 1);
+  }                                                  // it counts as awake from here on
+  if (old & 1) platform::wake(&p.doorbell, INT_MAX); // native threads may be two on one bell
 }
 
 void ring_all() {

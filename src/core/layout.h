@@ -84,6 +84,8 @@ enum class Kind : uint8_t {
   Pool,
   Job,
   Process,
+  Barrier,
+  Array,
   kCount
 };
 
@@ -145,6 +147,14 @@ struct LockShared {
   std::atomic<uint32_t> owner;
   uint32_t recursive; // by the creator
   uint32_t depth;
+  WaiterMask waiters;
+};
+
+// {round:32 | broken:1 | arrived:31}, by CAS. A death leaves a party that has come, or one that
+// never comes.
+struct BarrierShared {
+  uint32_t parties; // by the creator
+  std::atomic<uint64_t> state;
   WaiterMask waiters;
 };
 

@@ -35,6 +35,12 @@ void forget(uint64_t block, Token gone) { forget_waiter(shared(block).waiters, s
 
 void register_lock_kind() { heap().set_actions(Kind::Lock, {nullptr, forget}); }
 
+bool try_acquire_lock(uint64_t block, Token me, Status* how, Token* holder) {
+  return try_acquire(shared(block), me, how, holder);
+}
+bool is_recursive(uint64_t block) { return shared(block).recursive; }
+WaiterMask& lock_waiters(uint64_t block) { return shared(block).waiters; }
+
 uint64_t create_lock(bool recursive) {
   register_lock_kind();
   uint64_t block = heap().allocate(sizeof(LockShared), Kind::Lock);

@@ -13,6 +13,12 @@ void register_lock_kind();
 // Lock is waited for without limit by its own owner: only another process's release could end that.
 Status acquire_lock(uint64_t block, const Wait& wait);
 
+// One try, as participant `me`, which need not be the caller's: nothing but atomics. If it fails,
+// `holder` is whose it is.
+bool try_acquire_lock(uint64_t block, Token me, Status* how, Token* holder);
+bool is_recursive(uint64_t block);
+WaiterMask& lock_waiters(uint64_t block);
+
 enum class Released { Ok, NotLocked, NotOwner };
 // A Lock may be released by any process, an RLock by its owner alone, as in Python.
 Released release_lock(uint64_t block);

@@ -175,6 +175,9 @@ void join_session(Token reserved) {
     throw Error{"ProcessError", "the place that was reserved for this process has expired"};
 }
 
+ActAs::ActAs(Token t) : before_(my_token) { my_token = t; }
+ActAs::~ActAs() { my_token = before_; }
+
 void leave_session() {
   if (my_token == 0) return;
   // An unlocked life is a life that is over: from here on nothing may be done in its name, and what

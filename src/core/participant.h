@@ -21,6 +21,19 @@ Participant& participant(Token t);
 void join_session(Token reserved = 0);
 void leave_session();
 
+// The calling thread acts as `t` until the end of the scope. Of those who act as one participant
+// only one at a time may be in the core: see native.h.
+class ActAs {
+public:
+  explicit ActAs(Token t);
+  ~ActAs();
+  ActAs(const ActAs&) = delete;
+  ActAs& operator=(const ActAs&) = delete;
+
+private:
+  Token before_;
+};
+
 // A slot for a child that is about to start; it must claim it soon (kReservationNs).
 // 0 when none is free.
 Token reserve_slot();

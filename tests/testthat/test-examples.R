@@ -145,6 +145,23 @@ test_that("kmer_count.R counts the same words in one process and in many", {
   expect_match(run$out, "^mclapply\\([0-9]+\\) +[0-9.]+ +[0-9.]+ ", all = FALSE)
 })
 
+test_that("blur.R blurs alike with one thread, with all, and in R", {
+  run <- run_example("blur.R")
+  expect_clean(run)
+  expect_identical(run$out[[1]], "A picture of 1740 x 1220 points")
+  expect_length(grep("^The same .*TRUE", run$out), 2)
+})
+
+test_that("kmer_threads.R counts the same words with processes and with threads", {
+  skip_without_data("seqinr", "sequences/ct.fasta.gz")
+  skip_if_not_installed("Rcpp")
+  run <- run_example("kmer_threads.R", timeout = 300)
+  expect_clean(run)
+  # 1042519 letters in one sequence
+  expect_match(run$out, "^[0-9]+ different words, 1042508 in all", all = FALSE)
+  expect_match(run$out, "same counts from all of them: TRUE", all = FALSE)
+})
+
 test_that("image_preprocess.R writes the same pictures in one process and in many", {
   skip_without_data("pliman", "tmp_images")
   skip_if_not_installed("jpeg")

@@ -8,6 +8,7 @@
 #include "heap.h"
 #include "job_board.h"
 #include "lock.h"
+#include "native.h"
 #include "pipe.h"
 #include "process.h"
 #include "queue.h"

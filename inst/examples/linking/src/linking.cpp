@@ -1,0 +1,181 @@
+#include <Rcpp.h>
+
+#include <multiprocessing.h>
+
+#include <atomic>
+#include <chrono>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace mp = multiprocessing;
+
+// --- a function for thread_map(x, square()) ---
+
+static double square_of(double x) { return x * x; }
+
+// [[Rcpp::export]]
+SEXP square() { return mp::kernel<square_of>(); }
+
+// --- loops ---
+
+// In a loop's function no R: the pointers to R's data are taken before it.
+// [[Rcpp::export]]
+Rcpp::NumericVector running_roots(Rcpp::NumericVector x, int threads = 0) {
+  Rcpp::NumericVector roots(x.size());
+  const double* in = x.begin();
+  double* out = roots.begin();
+  mp::parallel_for(0, std::size_t(x.size()), [=](std::size_t i) { out[i] = std::sqrt(in[i]); },
+                   {unsigned(threads)});
+  return roots;
+}
+
+// The same sum to the last bit, whatever the threads.
+// [[Rcpp::export]]
+double harmonic(double n, int threads = 0) {
+  return mp::parallel_reduce(
+      1, std::size_t(n) + 1, 0.0, [](std::size_t i) { return 1.0 / double(i); },
+      [](double a, double b) { return a + b; }, {unsigned(threads)});
+}
+
+// What a thread throws arrives here, on R's thread.
+// [[Rcpp::export]]
+void fail_at(double n, double where) {
+  mp::parallel_for(0, std::size_t(n), [=](std::size_t i) {
+    if (i == std::size_t(where)) throw std::out_of_range("element " + std::to_string(i));
+  });
+}
+
+// Ends with Ctrl-C only.
+// [[Rcpp::export]]
+void loop_for_ever() {
+  std::atomic<std::size_t> last{0};
+  mp::parallel_for(0, std::size_t(-1), [&](std::size_t i) { last = i; });
+}
+
+// Two threads and a lock that nobody releases: Ctrl-C ends this as well.
+// [[Rcpp::export]]
+void wait_in_threads(SEXP lock) {
+  mp::Lock l(lock);
+  mp::parallel_for(0, 2, [&](std::size_t) { l.lock(); });
+}
+
+// --- what threads and processes share ---
+
+using Count = std::atomic<int>;
+
+// An array of counters in shared memory; its handle can be sent to any process.
+// [[Rcpp::export]]
+SEXP new_counts(int n) { return mp::Array<Count>(std::size_t(n)).handle(); }
+
+// Without a lock, as the elements are atomic.
+// [[Rcpp::export]]
+void count(SEXP counts, Rcpp::IntegerVector values, int threads = 2) {
+  mp::Array<Count> c(counts);
+  const int* in = values.begin();
+  mp::parallel_for(0, std::size_t(values.size()),
+                   [&, in](std::size_t i) { ++c[std::size_t(in[i])]; }, {unsigned(threads)});
+}
+
+// [[Rcpp::export]]
+Rcpp::IntegerVector read_counts(SEXP counts) {
+  mp::Array<Count> c(counts);
+  Rcpp::IntegerVector result(c.size());
+  for (std::size_t i = 0; i < c.size(); ++i) result[i] = c[i];
+  return result;
+}
+
+// One plain number that many change: that needs a lock. Our own threads, not those of a loop.
+// [[Rcpp::export]]
+SEXP new_total() { return mp::Array<double>(1).handle(); }
+
+// [[Rcpp::export]]
+void add_many(SEXP total, SEXP lock, int times, int threads = 2) {
+  mp::Array<double> sum(total);
+  mp::Lock l(lock);
+  std::vector<std::thread> team;
+  std::atomic<bool> failed{false};
+  for (int t = 0; t < threads; ++t)
+    team.emplace_back([&] {
+      try {
+        for (int i = 0; i < times; ++i) {
+          std::lock_guard<mp::Lock> hold(l);
+          sum[0] += 1;
+        }
+      } catch (...) {
+        failed = true;
+      }
+    });
+  for (std::thread& t : team) t.join();
+  if (failed) Rcpp::stop("a thread could not take the lock");
+}
+
+// [[Rcpp::export]]
+double read_total(SEXP total) { return mp::Array<double>(total)[0]; }
+
+// [[Rcpp::export]]
+double lock_ns(SEXP lock, int times) {
+  mp::Lock l(lock);
+  auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < times; ++i) {
+    l.lock();
+    l.unlock();
+  }
+  std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - start;
+  return took.count() / times;
+}
+
+// Numbers through a Queue() of R's: threads put, R code in any process gets, or the other way.
+// [[Rcpp::export]]
+void put_numbers(SEXP queue, double first, double n) {
+  mp::Queue<double> q(queue);
+  mp::parallel_for(0, std::size_t(n), [&](std::size_t i) { q.put(first + double(i)); }, {2, 1});
+}
+
+// [[Rcpp::export]]
+double sum_of_numbers(SEXP queue, double n, double timeout = 10) {
+  mp::Queue<double> q(queue);
+  return mp::parallel_reduce(
+      0, std::size_t(n), 0.0,
+      [&](std::size_t) {
+        double value;
+        if (!q.get(value, timeout)) throw std::runtime_error("nothing came in time");
+        return value;
+      },
+      [](double a, double b) { return a + b; }, {2, 1});
+}
+
+// Any struct without pointers can be a message.
+struct Point {
+  int id;
+  double x, y;
+};
+
+// [[Rcpp::export]]
+bool point_comes_back(int id) {
+  mp::Queue<Point> q(1);
+  std::thread sender([&, id] { q.put({id, 1.5, 2.5}); });
+  Point p;
+  bool came = q.get(p, 10);
+  sender.join();
+  return came && p.id == id && p.x == 1.5 && p.y == 2.5;
+}
+
+// [[Rcpp::export]]
+SEXP new_barrier(int parties) { return mp::Barrier(unsigned(parties)).handle(); }
+
+// False: the others did not come in time, and the barrier is broken.
+// [[Rcpp::export]]
+bool meet(SEXP barrier, double timeout = 10) { return mp::Barrier(barrier).wait(timeout); }
+
+// [[Rcpp::export]]
+std::string error_kind(SEXP handle) {
+  try {
+    mp::Lock lock(handle);
+    lock.unlock();
+  } catch (const mp::Error& e) {
+    return e.kind() + ": " + e.what();
+  }
+  return "";
+}

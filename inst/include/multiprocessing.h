@@ -1,0 +1,8 @@
+// Native threads, and locks, queues, arrays and barriers that they share with other processes: for
+// C++17 code in packages that have `LinkingTo: multiprocessing` and `Imports: multiprocessing`.
+// The folder examples/linking of the installed package is such a package.
+#pragma once
+
+#include "multiprocessing/kernel.h"
+#include "multiprocessing/parallel.h"
+#include "multiprocessing/shared.h"

@@ -1,0 +1,47 @@
+// Locks, queues and barriers for any thread of this process, at any time, whatever the main thread
+// does meanwhile.
+//
+// A participant has one doorbell and one thread. So the native threads of a process are together
+// one more participant: its slot and doorbell are apart from the main thread's, which may sit in a
+// pool's map() at the same time, and its life is held by the main thread, so it ends with the
+// process. A lock that a thread takes is owned by this participant: any thread of the process may
+// release it, and when the process is killed the next owner is told.
+//
+// (1) A lock that is free, and a release, are one CAS: no gate. (2) Everything else goes through
+// the gate, a mutex: who holds it *is* the participant, and nobody else of this process is in the
+// core in its name. (3) To wait, a thread sets the participant's bit in the object's mask and looks
+// again, as in doorbell.h; then, if nobody sleeps on the doorbell yet, it does so and lets the gate
+// go meanwhile; otherwise it waits for the gate's `turn`. (4) The sleeper, when it wakes for
+// whatever reason, calls everybody; each looks at its own object, sets its bit again if it has to
+// wait on, and the first one becomes the next sleeper.
+// No wake-up is lost: the sleeper read the doorbell before it slept, hence before any look that was
+// made while it slept; a ring after such a look changes the doorbell, which ends the sleep, and (4)
+// follows. Whoever comes between the sleeper's waking and (4) holds the gate, so is called or looks
+// for himself. Inside the gate a guard may have to be waited for on the same doorbell, which may
+// swallow the sleeper's ring: whoever finds the doorbell changed when he is done wakes the sleeper.
+#pragma once
+
+#include "barrier.h"
+#include "doorbell.h"
+#include "lock.h"
+#include "queue.h"
+
+namespace mp::native {
+
+// Takes the place for this process's threads, once; again in a forked child. Main thread, which is
+// a participant. Throws Error("ProcessError") when all places are taken.
+void open();
+Token token(); // 0: not open
+
+// As in lock.h, queue.h and barrier.h. A wait ends with Interrupted too when the thread works for a
+// loop that is to end (loop.h). A lock has no owner among threads: whoever waits for it again waits
+// until another one releases it.
+Status acquire(uint64_t lock, const Wait& wait);
+Released release(uint64_t lock);
+Status put(uint64_t queue, const void* bytes, uint64_t size, const Wait& wait);
+// `take(data, size)` reads the message; it is gone afterwards.
+Status get(uint64_t queue, const Wait& wait, void (*take)(void*, const uint8_t*, uint64_t),
+           void* data);
+Status pass(uint64_t barrier, const Wait& wait);
+
+} // namespace mp::native

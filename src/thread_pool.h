@@ -1,0 +1,40 @@
+// The threads of this process for loops: TBB's, which RcppParallel brings and other packages use
+// too, and in a forked child, where they do not exist, threads of its own.
+#pragma once
+
+#include "core/loop.h"
+
+#include <cstdint>
+
+namespace mp::bind {
+
+void prepare_threads(); // when the package is loaded
+bool is_forked();       // since then
+bool on_r_thread();
+
+// NULL: as many as suit this process (one in a worker: the other cores have workers as well).
+// Throws Error("ValueError").
+unsigned thread_count(unsigned wanted); // 0: as many as suit
+bool poll_interrupt();
+
+// run_loop() for a callable body(begin, end) that returns true to go on. Ctrl-C is thrown.
+// False: the body stopped it.
+[[noreturn]] void interrupt();
+template <class Body>
+bool in_threads(uint64_t count, unsigned threads, uint64_t least, Body body, bool probe = true) {
+  Loop loop;
+  loop.count = count;
+  loop.threads = threads;
+  loop.least = least;
+  loop.probe = probe;
+  loop.data = &body;
+  loop.poll = poll_interrupt;
+  loop.body = [](void* data, uint64_t begin, uint64_t end) {
+    return int(!(*static_cast<Body*>(data))(begin, end));
+  };
+  LoopEnd end = run_loop(loop);
+  if (end == LoopEnd::Interrupted) interrupt();
+  return end == LoopEnd::Done;
+}
+
+} // namespace mp::bind
