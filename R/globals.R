@@ -11,6 +11,19 @@ needs_of <- function(values, fresh = FALSE, attached = character()) {
   list(globals = globals_of(values), packages = if (identical(now, attached)) NULL else setdiff(now, if (!fresh) attached))
 }
 
+# Large variables travel once: later jobs refer to the shared copy in `exports` as long as the variable still holds the
+# same data. (The same object is not enough: data.table and compiled code change vectors in place.)
+export_once <- function(globals, exports) {
+  for (name in names(globals)[vapply(globals, is_large_plain, TRUE)]) {
+    if (is.null(exports[[name]]) || !is_same_data(globals[[name]], exports[[name]])) {
+      exports[[name]] <- NULL # before there are two
+      exports[[name]] <- share(globals[[name]])
+    }
+    globals[[name]] <- exports[[name]]
+  }
+  globals
+}
+
 globals_of <- function(values) {
   found <- list()
   todo <- values

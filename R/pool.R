@@ -121,12 +121,13 @@ PoolHandle <- R6::R6Class("Pool",
       invisible(self)
     }
   ),
-  private = list(ptr = NULL, settings = NULL, pending = NULL, attached = NULL, delivering = FALSE)
+  private = list(ptr = NULL, settings = NULL, pending = NULL, exports = NULL, attached = NULL, delivering = FALSE)
 )
 
 pool_open <- function(private, settings) {
   private$settings <- settings
   private$pending <- new.env(parent = emptyenv())
+  private$exports <- new.env(parent = emptyenv())
   private$attached <- attached_packages()
   plain <- settings$options$retries == 0L && is.null(settings$options$task_timeout) && is.null(settings$options$seed)
   private$ptr <- pool_create(settings$processes, function() worker_start(private), plain)
@@ -272,7 +273,7 @@ as_elements <- function(x) {
 pool_job <- function(private, func, elements, chunks, args, star, options, each) {
   needs <- needs_of(c(func, args), attached = private$attached)
   if (star && length(elements) == 1L) needs$globals <- c(needs$globals, globals_of(elements[[1L]]))
-  body <- list(args, needs$globals, needs$packages, star, options$seed) # read by bind_worker.cpp and worker_frame()
+  body <- list(args, export_once(needs$globals, private$exports), needs$packages, star, options$seed) # read by bind_worker.cpp and worker_frame()
   id <- pool_submit(
     private$ptr, func, body, elements, length(elements), chunks, integer(), options$retries,
     if (is.null(options$task_timeout)) 0 else options$task_timeout, each, if (has_places(options$template)) options$template
@@ -360,6 +361,7 @@ pool_shut <- function(private) {
 
 pool_end <- function(private) {
   pool_terminate(private$ptr)
+  private$exports <- NULL
   output_show()
   invisible(NULL)
 }

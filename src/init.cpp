@@ -76,6 +76,8 @@ static const R_CallMethodDef routines[] = {
     ROUTINE(connection_directions),
     ROUTINE(share_value),
     ROUTINE(is_shared_value),
+    ROUTINE(is_large_plain),
+    ROUTINE(is_same_data),
     ROUTINE(memory_blocks),
     ROUTINE(thread_map_run),
     ROUTINE(thread_reduce_run),

@@ -135,6 +135,36 @@ test_that("a variable that becomes local hides the global one", {
   expect_identical(pool$map(make(TRUE), 1), list("local"))
 })
 
+test_that("a large variable travels once, and again when it has changed, in place too", {
+  skip_on_cran()
+  seen <- in_background_r(function() {
+    library(multiprocessing)
+    blocks <- function() {
+      usage <- memory_usage()
+      usage$id[usage$kind == "data" & usage$bytes > 2^20]
+    }
+    assign("big", runif(2e5), globalenv())
+    total <- eval(quote(function(i) sum(big) + i), globalenv())
+    environment(total) <- globalenv()
+    pool <- Pool(2)
+    first <- pool$map(total, 1:4)
+    ids <- blocks()
+    second <- pool$map(total, 1:4)
+    same <- identical(ids, blocks()) && length(ids) == 1L
+    old <- sum(big)
+    eval(quote(big[7] <- 1000), globalenv())
+    third <- pool$map(total, 1:4)
+    new <- sum(big)
+    other <- !all(blocks() %in% ids)
+    pool$terminate()
+    list(
+      once = same, right = identical(first, second) && isTRUE(all.equal(first[[1]], old + 1)),
+      again = isTRUE(all.equal(third[[1]], new + 1)), replaced = other
+    )
+  })
+  expect_identical(seen, list(once = TRUE, right = TRUE, again = TRUE, replaced = TRUE))
+})
+
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
