@@ -47,7 +47,7 @@ mc_apply <- function(X, FUN, ..., mc.preschedule, mc.set.seed, mc.silent, mc.cor
     return(shaped(run$values, mc.template, run$first, length(X), names(X)))
   }
   res <- with_try_errors(run, mc.stop.on.error)
-  names(res) <- names(X)
+  if (!is.null(names(X))) names(res) <- names(X)
   for (text in describe_failures(run$failures, if (mc.preschedule) cores)) {
     warning(simpleWarning(text, sys.call(-1L)))
   }

@@ -73,7 +73,7 @@ with_try_errors <- function(run, stop_on_error = FALSE) {
   failed <- which(has_failed(run$failures))
   if (stop_on_error && length(failed)) stop(run$failures[[failed[1L]]])
   res <- run$values
-  res[failed] <- lapply(run$failures[failed], as_try_error)
+  if (length(failed)) res[failed] <- lapply(run$failures[failed], as_try_error)
   res
 }
 

@@ -319,7 +319,7 @@ job_outcome <- function(job, taken) {
     }
     values <- places_as_list(values, template, job$count)
   }
-  names(values) <- job$names
+  if (!is.null(job$names)) names(values) <- job$names # this copies the list
   if (length(failed)) {
     if (job$options$on_error == "stop") {
       return(list(error = first_failure(taken$failures, failed)))
