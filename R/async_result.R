@@ -8,6 +8,9 @@
 #' - `$successful()`: whether it is there and no error (`ValueError` before it is there).
 #' - `$cancel()`: the job is given up; a worker that is busy with it is interrupted, and replaced if that does not help
 #'   within a second.
+#' @section Callbacks:
+#' They are called, and dead workers replaced, inside a later call of the package's; and while R waits at its prompt, if
+#' package later is installed.
 #' @section Python: `multiprocessing.pool.AsyncResult`; `$cancel()` is ours.
 #' @name AsyncResult
 #' @examples
@@ -55,7 +58,29 @@ async_result <- function(pool, pool_private, job, callback, error_callback) {
     AsyncResultHandle$new(pool, job, callback, error_callback)
   })
   if (!is.null(callback) || !is.null(error_callback)) assign(as.character(job$id), result, pool_private$pending)
+  attend_when_idle(pool_private)
   result
+}
+
+# While R waits at its prompt, package later (if it is there) lets us look after jobs that run: callbacks, output, workers
+# that are to be replaced.
+attend_when_idle <- function(pool_private) {
+  if (is.null(session$has_later)) session$has_later <- requireNamespace("later", quietly = TRUE)
+  if (!session$has_later || pool_private$attending) {
+    return(invisible())
+  }
+  pool_private$attending <- TRUE
+  owner <- Sys.getpid()
+  later::later(delay = 0.1, function() {
+    if (Sys.getpid() != owner) {
+      return()
+    }
+    pool_private$attending <- FALSE
+    pool_attend(pool_private$ptr)
+    deliver_callbacks(pool_private)
+    if (length(pool_private$pending) || pool_state(pool_private$ptr)$unfinished > 0) attend_when_idle(pool_private)
+  })
+  invisible()
 }
 
 # TRUE if the outcome is there within the time

@@ -2,6 +2,8 @@
 # are of its type and length.
 mc_apply <- function(X, FUN, ..., mc.preschedule, mc.set.seed, mc.silent, mc.cores, mc.cleanup, mc.allow.recursive,
                      affinity.list, mc.progress, mc.retry, mc.seed, mc.stop.on.error, mc.template = NULL) {
+  mc.retry <- check_retries(mc.retry, "mc.retry")
+  if (!is.null(mc.seed)) check_count(mc.seed, "mc.seed", -.Machine$integer.max)
   forks <- isTRUE(mc.allow.recursive) || !is_child()
   if (!is.vector(X) || is.object(X)) X <- as.list(X)
   if (forks) {

@@ -121,7 +121,7 @@ PoolHandle <- R6::R6Class("Pool",
       invisible(self)
     }
   ),
-  private = list(ptr = NULL, settings = NULL, pending = NULL, exports = NULL, attached = NULL, delivering = FALSE)
+  private = list(ptr = NULL, settings = NULL, pending = NULL, exports = NULL, attached = NULL, delivering = FALSE, attending = FALSE)
 )
 
 pool_open <- function(private, settings) {
@@ -193,7 +193,7 @@ unknown_option <- function(name) {
   ))
 }
 
-check_retries <- function(retries) as.integer(check_count(retries, "retries"))
+check_retries <- function(retries, name = "retries") as.integer(check_count(retries, name))
 
 check_seconds <- function(seconds) {
   if (is.null(seconds)) {

@@ -65,6 +65,19 @@ SEXP take_job(PoolOwner& owner, int id) {
   return r;
 }
 
+// What cannot travel is named as its user knows it: body is list(args, variables, ...).
+codec::Encoding encode_body(SEXP body) {
+  try {
+    return codec::encode(body);
+  } catch (const codec::EncodeError& e) {
+    std::string where = e.where;
+    if (where.rfind("[[1]]", 0) == 0) where = "`args" + where.substr(5) + "`";
+    else if (where.rfind("[[2]]$", 0) == 0)
+      where = "`" + where.substr(6) + "`, a variable that the function uses,";
+    throw Error{"EncodingError", where + " cannot be sent to another process: " + e.what()};
+  }
+}
+
 // A job whose caller waits for it: nobody else would cancel it.
 class Awaited {
 public:
@@ -118,7 +131,7 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
       else block = function.block = store_function(fun);
       plan.function = {Heap::page_of(block), heap().serial_of(block)};
     }
-    codec::Encoding rest = codec::encode(body), input = codec::encode(iterable);
+    codec::Encoding rest = encode_body(body), input = codec::encode(iterable);
     std::vector<Reference> refs = references_of(rest.handles()),
                            more = references_of(input.handles());
     refs.insert(refs.end(), more.begin(), more.end());

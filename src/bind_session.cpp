@@ -199,7 +199,9 @@ void interrupt() { throw Interrupted{}; }
 using namespace mp;
 using namespace mp::bind;
 
-bool handle_is_open(SEXP pointer) { return is_open(pointer); }
+bool handle_is_open(SEXP pointer) {
+  return is_open(pointer) && !static_cast<Handle*>(R_ExternalPtrAddr(pointer))->shut;
+}
 
 void handle_close(SEXP pointer) {
   entry([&] { close_handle(pointer); });

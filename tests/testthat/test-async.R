@@ -134,6 +134,22 @@ test_that("results that nobody keeps are forgotten with their memory", {
   }))
 })
 
+test_that("callbacks are called while R is idle, with package later", {
+  skip_if_not_installed("later")
+  pool <- local_pool(1)
+  got <- NULL
+  pool$apply_async(function() 42, callback = function(value) got <<- value)
+  expect_true(wait_until(function() {
+    later::run_now(0.05)
+    !is.null(got)
+  }))
+  expect_identical(got, 42)
+  expect_true(wait_until(function() { # nothing is left that would keep R from being idle
+    later::run_now(0.05)
+    later::loop_empty()
+  }))
+})
+
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
