@@ -90,6 +90,15 @@ void unmap(const HandleId& id, const Mapping& mapping) {
 
 } // namespace
 
+void damage_blocks(uint64_t choice) {
+  auto change = static_cast<uint8_t>(1u << (choice >> 8 & 7)); // one bit, or all of them
+  if (choice >> 11 & 1) change = 0xff;
+  for (auto& [at, block] : table) {
+    uint64_t reach = choice >> 12 & 1 && block.bytes > 40 ? 40 : block.bytes; // a table is in front
+    block.data[(choice >> 16) % reach] ^= change;
+  }
+}
+
 void set_up_blocks() {
   set_block_hooks({store, reserve, size, map, read, untouched, may_write, unmap, drop});
   register_views(R_getEmbeddingDllInfo());
