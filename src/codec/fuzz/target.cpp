@@ -271,10 +271,13 @@ void try_input(const uint8_t* bytes, size_t n, bool damages_blocks) {
   uint64_t choice = digest(bytes, n) * 0x9e3779b97f4a7c15u;
   error_asked_for = damages_blocks && choice % 4 == 0;
   bool damaged = error_asked_for;
-  if (damaged) damage_blocks(choice);
+  uint64_t count = 0; // of the root
+  constexpr size_t at = sizeof(FrameHeader) + offsetof(NodeHeader, length);
+  if (n >= at + sizeof count) std::memcpy(&count, bytes + at, sizeof count);
+  if (damaged) damage_blocks(choice, count);
   bool returned = R_ToplevelExec(body, &input) != FALSE;
   must(returned || error_asked_for, "no jump of R leaves a verb");
-  if (damaged) damage_blocks(choice);
+  if (damaged) restore_blocks(choice);
 }
 
 } // namespace fuzz
