@@ -27,6 +27,8 @@ struct Block {
   uint64_t bytes;
   uint64_t serial;
   int kept;
+  uint64_t before = 0; // the first number, while another one is there
+  bool is_renumbered = false;
 };
 std::map<uint64_t, Block>& table = *new std::map<uint64_t, Block>;
 uint64_t last = 0;
@@ -89,6 +91,29 @@ void unmap(const HandleId& id, const Mapping& mapping) {
 }
 
 } // namespace
+
+void damage_blocks(uint64_t choice, uint64_t count) {
+  auto change = static_cast<uint8_t>(1u << (choice >> 8 & 7)); // one bit, or all of them
+  if (choice >> 11 & 1) change = 0xff;
+  for (auto& [at, block] : table) {
+    uint64_t reach = choice >> 12 & 1 && block.bytes > 40 ? 40 : block.bytes; // a table is in front
+    block.data[(choice >> 16) % reach] ^= change;
+    if ((choice >> 13 & 1) != 0 || block.bytes < sizeof count) continue;
+    // A block of strings begins with their number: one that agrees with the frame's.
+    std::memcpy(&block.before, block.data.get(), sizeof count);
+    std::memcpy(block.data.get(), &count, sizeof count);
+    block.is_renumbered = true;
+  }
+}
+
+void restore_blocks(uint64_t choice) {
+  for (auto& [at, block] : table) {
+    if (!block.is_renumbered) continue;
+    std::memcpy(block.data.get(), &block.before, sizeof block.before);
+    block.is_renumbered = false;
+  }
+  damage_blocks(choice | 1u << 13, 0);
+}
 
 void set_up_blocks() {
   set_block_hooks({store, reserve, size, map, read, untouched, may_write, unmap, drop});

@@ -59,10 +59,10 @@ void save_current() {
   std::fprintf(stderr, "The input is in %s (%zu bytes).\n", path.c_str(), current->size());
 }
 
-void try_one(const Bytes& input) {
+void try_one(const Bytes& input, bool damages_blocks = true) {
   current = &input;
   from = 0;
-  fuzz::try_input(input.data(), input.size());
+  fuzz::try_input(input.data(), input.size(), damages_blocks);
 }
 
 Bytes read_file(const char* path) {
@@ -96,7 +96,7 @@ int main(int argc, char** argv) {
     for (int i = 5; i < argc; i++) try_one(read_file(argv[i]));
   } else {
     corpus = fuzz::seeds(argv[1]);
-    for (const Bytes& seed : corpus) try_one(seed);
+    for (const Bytes& seed : corpus) try_one(seed, false);
     if (fuzz::tally.values == 0 || fuzz::tally.refused > 0 || edges == 0) {
       std::fprintf(stderr, "The seeds are not what they should be.\n");
       return 1;

@@ -80,7 +80,8 @@ Bytes sent_on(SEXP x, uint64_t block_bytes = kBlockBytes) {
   } catch (const EncodeError&) {
     return {};
   } catch (const Unwind&) {
-    finding("an R error while a decoded value is sent on");
+    must(error_asked_for, "no R error while a decoded value is sent on");
+    return {};
   }
 }
 
@@ -116,6 +117,7 @@ void try_slice(const uint8_t* p, size_t n, uint64_t first, uint64_t count, SEXP 
   SEXP slice = nullptr;
   Outcome outcome =
       attempt(n, &slice, [&] { return decode_slice(p, n, first, count, &needs_whole); });
+  if (outcome == Outcome::r_error) return; // a view is read later than a copy
   if (whole && TYPEOF(whole) != EXTPTRSXP && TYPEOF(whole) != ENVSXP && whole != R_NilValue) {
     uint64_t length = static_cast<uint64_t>(Rf_xlength(whole));
     bool inside = first <= length && count <= length - first;
@@ -167,7 +169,7 @@ void try_round_trip(SEXP x) {
   } catch (const DecodeError& e) {
     finding(e.what());
   } catch (const Unwind&) {
-    finding("an R error while a value is read for the second time");
+    must(error_asked_for, "no R error while a value is read for the second time");
   }
   tally.round_trips++;
 }
@@ -262,12 +264,20 @@ void body(void* data) {
 
 } // namespace
 
-void try_input(const uint8_t* bytes, size_t n) {
+void try_input(const uint8_t* bytes, size_t n, bool damages_blocks) {
   if (n > kMaxInput) return;
   tally.inputs++;
-  error_asked_for = false;
   Input input = {place(bytes, n), n};
-  must(R_ToplevelExec(body, &input) != FALSE, "no jump of R leaves a verb");
+  uint64_t choice = digest(bytes, n) * 0x9e3779b97f4a7c15u;
+  error_asked_for = damages_blocks && choice % 4 == 0;
+  bool damaged = error_asked_for;
+  uint64_t count = 0; // of the root
+  constexpr size_t at = sizeof(FrameHeader) + offsetof(NodeHeader, length);
+  if (n >= at + sizeof count) std::memcpy(&count, bytes + at, sizeof count);
+  if (damaged) damage_blocks(choice, count);
+  bool returned = R_ToplevelExec(body, &input) != FALSE;
+  must(returned || error_asked_for, "no jump of R leaves a verb");
+  if (damaged) restore_blocks(choice);
 }
 
 } // namespace fuzz

@@ -15,15 +15,16 @@ constexpr size_t kMaxInput = 1 << 17;
 // Starts R without its signal handlers and its console, and gives the codec hooks of our own.
 void start_r();
 
-// A handle could not be revived: of all errors of R the only one that an input may bring about.
+// A handle could not be revived, or a block is damaged, and its strings are read when they are
+// asked for: no other errors of R may come from an input.
 extern bool error_asked_for;
 
 // Encoded values of all kinds: what seeds.R makes.
 std::vector<Bytes> seeds(const char* script);
 
 // Runs all reading verbs on the bytes. Reports what breaks a promise and aborts; a sanitizer does
-// the same for bad reads.
-void try_input(const uint8_t* bytes, size_t n);
+// the same for bad reads. For every fourth input the blocks that it may name are damaged, too.
+void try_input(const uint8_t* bytes, size_t n, bool damages_blocks = true);
 
 // How the inputs fared.
 struct Tally {
