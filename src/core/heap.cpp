@@ -194,6 +194,7 @@ uint64_t Heap::find_room(uint64_t bytes, Kind kind, const void* from) {
   uint64_t block = try_allocate(bytes, kind, from, &why);
   if (!block && reclaim_ && bytes < header().bytes) {
     reclaim_();
+    trim(0); // free pages elsewhere are memory, too
     block = try_allocate(bytes, kind, from, &why);
     if (!block) {
       // release: pairs with the load in shortages()
@@ -318,7 +319,7 @@ void Heap::drop(uint64_t block) {
     release(page);
     trim_now = header().free_backed_pages > warm_pages();
   }
-  if (trim_now) trim();
+  if (trim_now) trim(warm_pages() / 2);
 }
 
 void Heap::set_parent(uint64_t child, uint64_t parent) {

@@ -86,7 +86,7 @@ public:
   void sweep(Token gone); // Dead -> Free
   HeapReport check();
   std::vector<BlockInfo> blocks();
-  void trim(); // gives free pages back to the system
+  void trim(uint64_t keep_pages); // gives free pages back to the system, all but about so many
 
 private:
   friend class HeapSection;

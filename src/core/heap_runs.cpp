@@ -131,14 +131,14 @@ void Heap::rebuild() {
   each_used([&](uint64_t page, uint64_t) { release(page); });
 }
 
-void Heap::trim() {
+void Heap::trim(uint64_t keep_pages) {
   // Largest first: take a free run as a block of ours, punch it outside the guard, give it back.
   for (int c = int(kSizeClasses) - 1; c >= 8; --c) { // 1 MiB and more
     uint64_t page = 0, pages = 0;
     {
       HeapSection section(*this);
       HeapHeader& h = header();
-      if (h.free_backed_pages <= warm_pages() / 2) return;
+      if (h.free_backed_pages <= keep_pages) return;
       for (uint64_t p = h.free_head[c]; p; p = records_[p].next_free)
         if (records_[p].bytes) { // may hold memory
           page = p;

@@ -148,13 +148,16 @@ TEST_CASE("a heap that is full refuses with the numbers, and goes on", "[heap]")
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("many freed pages go back to the system", "[heap]") {
+TEST_CASE("freed pages go back to the system, all but those that are to stay", "[heap]") {
   Unchanged heap_is;
   std::vector<uint64_t> blocks;
   for (int i = 0; i < 40; ++i) blocks.push_back(block_of(4096)); // 640 MiB
   uint64_t full = heap().check().backed_bytes;
   for (uint64_t b : blocks) heap().drop(b);
+  heap().trim((uint64_t(256) << 20) / kPageBytes);
   REQUIRE(heap().check().backed_bytes < full - (uint64_t(300) << 20));
+  heap().trim(0);
+  REQUIRE(heap().check().backed_bytes < full - (uint64_t(600) << 20));
   REQUIRE(heap_is.problem() == "");
 }
 
@@ -235,5 +238,77 @@ TEST_CASE("threads allocate and drop at the same time", "[heap]") {
     return true;
   });
   REQUIRE(good);
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("a copy is whole, in new pages and in used ones", "[heap]") {
+  Unchanged heap_is;
+  std::vector<uint8_t> from(5 * kPageBytes + 123);
+  for (size_t i = 0; i < from.size(); ++i) from[i] = uint8_t(i * 7 + i / 256);
+  for (int round = 0; round < 3; ++round) {
+    if (round == 2) heap().trim(0);
+    uint64_t b = heap().allocate_copy(from.data(), from.size());
+    REQUIRE(std::memcmp(heap().at(b), from.data(), from.size()) == 0);
+    REQUIRE(heap().bytes_of(b, heap().serial_of(b)) == from.size());
+    REQUIRE(heap().bytes_of(b, heap().serial_of(b) + 1) == 0);
+    REQUIRE(heap().bytes_of(b + kPageBytes, heap().serial_of(b)) == 0);
+    heap().drop(b);
+  }
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("what is written into a private mapping is seen by nobody else, and is noticed",
+          "[heap]") {
+  Unchanged heap_is;
+  std::vector<uint8_t> from(3 * kPageBytes, 1);
+  uint64_t b = heap().allocate_copy(from.data(), from.size());
+  uint8_t* one = platform::map_private(heap().fd(), b, from.size());
+  uint8_t* other = platform::map_private(heap().fd(), b + 10, 100); // not at a page
+  REQUIRE(one != nullptr);
+  REQUIRE(other != nullptr);
+  REQUIRE(one[2 * kPageBytes] == 1);
+  REQUIRE(platform::pages_untouched(one, from.size()));
+  one[12] = 2;
+  REQUIRE_FALSE(platform::pages_untouched(one, from.size()));
+  REQUIRE(platform::pages_untouched(one + kPageBytes, 2 * kPageBytes));
+  REQUIRE(other[2] == 1);
+  REQUIRE(*heap().at<uint8_t>(b + 12) == 1);
+  REQUIRE(platform::pages_untouched(other, 100));
+  platform::unmap(one, from.size());
+  platform::unmap(other, 100);
+  heap().drop(b);
+  REQUIRE(heap_is.problem() == "");
+}
+
+namespace {
+uint64_t kept_block = 0;
+int reclaimed = 0;
+} // namespace
+
+TEST_CASE("who finds no room frees what it can, asks the others, and tries again", "[heap]") {
+  Unchanged heap_is;
+  uint64_t pages = heap().header().pages * 6 / 10, bytes = pages * kPageBytes;
+  kept_block = heap().allocate(bytes, Kind::Bytes, false);
+  heap().set_reclaim([] {
+    ++reclaimed;
+    if (kept_block) heap().drop(kept_block);
+    kept_block = 0;
+  });
+  uint32_t asked = heap().shortages();
+  uint64_t b = heap().allocate(bytes, Kind::Bytes, false);
+  REQUIRE(reclaimed == 1);
+  REQUIRE(heap().shortages() == asked);
+  std::string message;
+  try {
+    heap().allocate(bytes, Kind::Bytes, false);
+  } catch (const Error& e) {
+    message = e.message;
+  }
+  heap().set_reclaim(nullptr);
+  REQUIRE(message.find("cannot reserve") == 0);
+  REQUIRE(reclaimed == 2);
+  REQUIRE(heap().shortages() == asked + 1);
+  heap().drop(b);
+  heap().trim(0);
   REQUIRE(heap_is.problem() == "");
 }
