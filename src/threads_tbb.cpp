@@ -4,15 +4,13 @@
 
 #include <tbb/task_arena.h>
 
-#include <algorithm>
 #include <functional>
-#include <thread>
 
 // May throw; the caller catches.
 extern "C" __attribute__((visibility("default"))) void
 multiprocessing_enqueue(unsigned count, const std::function<void()>* helper) {
-  static tbb::task_arena* arena = // never destroyed: R may end while its threads are about
-      new tbb::task_arena(int(std::max(2u, std::thread::hardware_concurrency())), 0);
+  // As many threads as TBB has, less the caller's. Never destroyed: R may end while they are about.
+  static tbb::task_arena* arena = new tbb::task_arena();
   while (count-- > 0) arena->enqueue(*helper);
 }
 
