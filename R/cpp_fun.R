@@ -63,7 +63,7 @@ compile_fun <- function(code) {
     )
   }
   library <- dyn.load(library_file)
-  fun <- .Call(getNativeSymbolInfo("multiprocessing_make_fun", library)$address)
+  fun <- .Call(C_made_kernel, getNativeSymbolInfo("multiprocessing_make_fun", library)$address)
   structure(fun, class = "cpp_fun", code = code)
 }
 

@@ -201,7 +201,11 @@ int parallel_for(uint64_t count, uint64_t grain, unsigned threads,
 }
 
 int acquire(multiprocessing_object* o, double timeout) {
-  return guarded([&] { return status_of(native::acquire(o->block, wait_seconds(timeout))); });
+  return guarded([&] {
+    Status s = native::acquire(o->block, Wait::until(0)); // mostly it is free
+    if (s == Status::Timeout && timeout != 0) s = native::acquire(o->block, wait_seconds(timeout));
+    return status_of(s);
+  });
 }
 
 int release(multiprocessing_object* o) {

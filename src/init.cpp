@@ -79,6 +79,7 @@ static const R_CallMethodDef routines[] = {
     ROUTINE(is_large_plain),
     ROUTINE(is_same_data),
     ROUTINE(memory_blocks),
+    ROUTINE(made_kernel),
     ROUTINE(thread_map_run),
     ROUTINE(thread_reduce_run),
     ROUTINE(wait_any),

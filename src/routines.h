@@ -90,6 +90,7 @@ SEXP memory_blocks();
 // threads
 SEXP thread_map_run(SEXP x, SEXP fun, SEXP threads, SEXP margin);
 SEXP thread_reduce_run(SEXP x, SEXP fun, SEXP init, SEXP threads, SEXP margin);
+SEXP made_kernel(SEXP maker);
 void register_thread_api(); // when the package is loaded
 
 // waiting

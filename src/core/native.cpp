@@ -180,6 +180,15 @@ void open() {
   current.store(new Gate(token), std::memory_order_release);          // pairs with gate()
 }
 
+void close() {
+  if (!token()) return;
+  {
+    ActAs act(token());
+    leave_session();
+  }
+  delete current.exchange(nullptr);
+}
+
 Token token() {
   Gate* g = current.load(std::memory_order_acquire); // pairs with open()
   return g && g->forks == fork_depth() ? g->token : 0;

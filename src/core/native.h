@@ -32,6 +32,7 @@ namespace mp::native {
 // a participant. Throws Error("ProcessError") when all places are taken.
 void open();
 Token token(); // 0: not open
+void close();  // gives the place back; main thread, when no other thread is here any more
 
 // As in lock.h, queue.h and barrier.h. A wait ends with Interrupted too when the thread works for a
 // loop that is to end (loop.h). A lock has no owner among threads: whoever waits for it again waits

@@ -1,9 +1,9 @@
 # The example package is built once, by the package that is tested, and used by all tests here.
 linking <- local({
-  loaded <- FALSE
+  loaded <- NULL
   function() {
     skip_on_cran()
-    if (!loaded) {
+    if (is.null(loaded)) {
       library <- tempfile("linking-library-")
       dir.create(library)
       source <- file.path(tempfile("linking-"), "linking")
@@ -14,10 +14,9 @@ linking <- local({
         stdout = TRUE, stderr = TRUE, env = c("R_TESTS=''", paste0("R_LIBS=", shQuote(paste(.libPaths(), collapse = ":"))))
       ))
       if (!is.null(attr(output, "status"))) stop(paste(output, collapse = "\n"))
-      loadNamespace("linking", lib.loc = library)
-      loaded <<- TRUE
+      loaded <<- loadNamespace(basename(source), lib.loc = library)
     }
-    asNamespace("linking")
+    loaded
   }
 })
 
@@ -112,9 +111,9 @@ test_that("Ctrl-C ends a loop and threads that wait for a lock", {
   pkg <- linking()
   lock <- Lock()
   lock$acquire()
-  library_of_linking <- dirname(getNamespaceInfo(pkg, "path"))
-  interrupted <- in_background_r(function(library_of_linking) {
-    pkg <- loadNamespace("linking", lib.loc = library_of_linking)
+  installed <- getNamespaceInfo(pkg, "path")
+  interrupted <- in_background_r(function(installed) {
+    pkg <- loadNamespace(basename(installed), lib.loc = dirname(installed))
     lock <- Lock()
     lock$acquire()
     catch <- function(expr) {
@@ -124,7 +123,7 @@ test_that("Ctrl-C ends a loop and threads that wait for a lock", {
     answers <- c(catch(pkg$loop_for_ever()), catch(pkg$wait_in_threads(lock)))
     lock$release()
     c(answers, if (lock$acquire(block = FALSE)) "free")
-  }, list(library_of_linking))
+  }, list(installed))
   expect_identical(interrupted, c("interrupted", "interrupted", "free"))
   lock$release()
 })

@@ -10,6 +10,14 @@ using namespace test;
 
 namespace {
 
+struct Place { // for the threads of this process, while the test runs
+  Place() {
+    session();
+    native::open();
+  }
+  ~Place() { native::close(); }
+};
+
 // Threads that are no participants of their own.
 bool in_native_threads(int n, const std::function<bool(int)>& body) {
   native::open();
@@ -43,8 +51,7 @@ Status get_number(uint64_t queue, const Wait& wait, uint64_t* out) {
 } // namespace
 
 TEST_CASE("one native thread at a time holds a lock", "[native]") {
-  session();
-  native::open();
+  Place place;
   Unchanged heap_is;
   uint64_t lock = create_lock(false);
   uint64_t counter = 0; // unguarded but for the lock
@@ -63,8 +70,7 @@ TEST_CASE("one native thread at a time holds a lock", "[native]") {
 }
 
 TEST_CASE("the main thread's lock keeps native threads out, and they wait in time", "[native]") {
-  session();
-  native::open();
+  Place place;
   Unchanged heap_is;
   uint64_t lock = create_lock(false);
   REQUIRE(acquire_lock(lock, Wait()) == Status::Ok);
@@ -97,8 +103,7 @@ TEST_CASE("the main thread's lock keeps native threads out, and they wait in tim
 }
 
 TEST_CASE("threads that wait for different things are each woken", "[native]") {
-  session();
-  native::open();
+  Place place;
   Unchanged heap_is;
   constexpr int kThreads = 6;
   std::vector<uint64_t> requests, answers;
@@ -129,8 +134,7 @@ TEST_CASE("threads that wait for different things are each woken", "[native]") {
 
 TEST_CASE("many threads and a process share one queue; every message arrives once",
           "[native][fork]") {
-  session();
-  native::open();
+  Place place;
   Unchanged heap_is;
   uint64_t queue = create_queue(4);
   constexpr uint64_t kEach = 500;
@@ -164,8 +168,7 @@ TEST_CASE("many threads and a process share one queue; every message arrives onc
 }
 
 TEST_CASE("large messages travel between threads", "[native]") {
-  session();
-  native::open();
+  Place place;
   Unchanged heap_is;
   uint64_t queue = create_queue(2);
   REQUIRE(in_native_threads(2, [&](int t) {
@@ -197,8 +200,7 @@ TEST_CASE("large messages travel between threads", "[native]") {
 }
 
 TEST_CASE("a full queue and an empty one keep their deadlines", "[native]") {
-  session();
-  native::open();
+  Place place;
   uint64_t queue = create_queue(1), v = 0;
   REQUIRE(in_native_threads(1, [&](int) {
     return get_number(queue, at_once(), &v) == Status::Timeout &&
@@ -210,8 +212,7 @@ TEST_CASE("a full queue and an empty one keep their deadlines", "[native]") {
 }
 
 TEST_CASE("threads meet at a barrier", "[native]") {
-  session();
-  native::open();
+  Place place;
   uint64_t barrier = create_barrier(4);
   std::atomic<int> came{0};
   REQUIRE(in_native_threads(4, [&](int) {
@@ -226,8 +227,7 @@ TEST_CASE("threads meet at a barrier", "[native]") {
 }
 
 TEST_CASE("the end of a loop ends its threads' waits", "[native]") {
-  session();
-  native::open();
+  Place place;
   uint64_t lock = create_lock(false);
   REQUIRE(acquire_lock(lock, Wait()) == Status::Ok);
   Loop loop;
@@ -253,8 +253,7 @@ TEST_CASE("the end of a loop ends its threads' waits", "[native]") {
 
 TEST_CASE("a lock that a thread of a killed process held goes to a thread of another",
           "[native][fork]") {
-  session();
-  native::open();
+  Place place;
   uint64_t lock = create_lock(false);
   Delays delays;
   for (int round = 0; round < rounds(50, 1000); ++round) {
