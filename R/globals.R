@@ -17,9 +17,10 @@ export_once <- function(globals, exports) {
   for (name in names(globals)[vapply(globals, is_large_plain, TRUE)]) {
     if (is.null(exports[[name]]) || !is_same_data(globals[[name]], exports[[name]])) {
       exports[[name]] <- NULL # before there are two
-      exports[[name]] <- share(globals[[name]])
+      exports[[name]] <- share_value(globals[[name]])
     }
-    globals[[name]] <- exports[[name]]
+    # NULL: something in its attributes cannot be shared, as the environment of a model frame's terms
+    if (!is.null(exports[[name]])) globals[[name]] <- exports[[name]]
   }
   globals
 }

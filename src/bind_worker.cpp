@@ -130,9 +130,11 @@ bool placed(SEXP value) {
   if (!j.places) return false;
   SEXPTYPE type = SEXPTYPE(j.place_type);
   uint64_t width = j.place_bytes / element_bytes(type);
-  // The first of several numbers comes whole: names are taken from it.
-  if ((width != 1 && run.position == 0) || !fits(value, type, width)) return false;
-  put_in_place(value, type, width, run.worker->place(run.claim, run.position));
+  uint8_t* place = run.worker->place(run.claim, run.position);
+  bool first = place == heap().at(j.places);
+  // The first element's several numbers come whole: names are taken from them.
+  if ((width != 1 && first) || !fits(value, type, width)) return false;
+  put_in_place(value, type, width, place);
   ++run.position;
   run.evaluating = false;
   return true;

@@ -11,12 +11,48 @@ constexpr size_t kSentFunctions = 16;
 std::vector<SentFunction>& sent_functions = *new std::vector<SentFunction>; // the latest last
 uint32_t sent_depth = 0;
 
+bool immutable(SEXP f);
+
+// Code, with constants that nobody changes from outside: bquote() may have put an environment into
+// it, or a formula with one.
+bool is_fixed(SEXP x) {
+  switch (TYPEOF(x)) {
+  case LANGSXP:
+  case LISTSXP:
+    for (; x != R_NilValue; x = CDR(x))
+      if (!is_fixed(CAR(x)) || !only_fixed_attributes(x, is_fixed)) return false;
+    return true;
+  case VECSXP:
+  case EXPRSXP:
+    for (R_xlen_t i = 0; i < Rf_xlength(x); ++i)
+      if (!is_fixed(VECTOR_ELT(x, i))) return false;
+    return only_fixed_attributes(x, is_fixed);
+  case NILSXP:
+  case SYMSXP:
+    return true;
+  case LGLSXP:
+  case INTSXP:
+  case REALSXP:
+  case CPLXSXP:
+  case STRSXP:
+  case RAWSXP:
+    return only_fixed_attributes(x, is_fixed);
+  case CLOSXP:
+  case BUILTINSXP:
+  case SPECIALSXP:
+    return immutable(x);
+  default:
+    return false;
+  }
+}
+
 // A function of the global environment or of a package, or a builtin: it looks up nothing in a
 // frame of its own that somebody may assign to. Source references do not travel.
 bool immutable(SEXP f) {
   if (TYPEOF(f) != CLOSXP) return true;
   SEXP env = closure_environment(f);
-  return (env == R_GlobalEnv || R_IsNamespaceEnv(env)) && only_source_references(f);
+  return (env == R_GlobalEnv || R_IsNamespaceEnv(env)) && only_fixed_attributes(f, is_fixed) &&
+         is_fixed(closure_formals(f)) && is_fixed(R_ClosureExpr(f));
 }
 
 void forget(SentFunction& f) {

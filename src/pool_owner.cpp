@@ -95,7 +95,12 @@ int PoolOwner::submit(std::unique_ptr<PoolJob> job) {
   if (j.done()) return id; // nothing to do
   if (waiting_.empty() && submit_job(block_, j.owner.block(), &j.index)) j.submitted = true;
   else waiting_.push_back(id);
-  start_all();
+  try {
+    start_all();
+  } catch (...) { // the caller never hears of this job
+    cancel(id);
+    throw;
+  }
   return id;
 }
 
@@ -140,7 +145,7 @@ void PoolOwner::collect(PoolJob& job) {
     SEXP value = codec::decode_small(bytes, r.bytes);
     Protected v(value ? value : codec::decode(bytes, r.bytes));
     if (ResultStatus(r.status) == ResultStatus::Value && job.places) {
-      if (r.position == 0) job.first = Kept(v);
+      if (e == 1) job.first = Kept(v);
       if (fits(v, job.type, job.width)) {
         uint64_t bytes = job.width * element_bytes(job.type);
         put_in_place(v, job.type, job.width, heap().at(job.places + uint64_t(e - 1) * bytes));
@@ -201,8 +206,11 @@ void PoolOwner::bury(size_t lane) {
 // Is there a chunk that nobody has claimed and that this lane may? Workers leave a closed pool when
 // there is none, while others still compute.
 bool PoolOwner::offers_chunk(size_t lane) {
-  for (auto& entry : jobs_)
-    if (!entry.second->submitted || entry.second->owner.offers_chunk(uint32_t(lane))) return true;
+  for (auto& entry : jobs_) {
+    const PoolJob& j = *entry.second;
+    if (j.done()) continue; // also one without elements, which is never submitted
+    if (!j.submitted || j.owner.offers_chunk(uint32_t(lane))) return true;
+  }
   return false;
 }
 

@@ -22,9 +22,23 @@ inline SEXP parent_environment(SEXP env) {
 #endif
 }
 
-inline bool only_source_references(SEXP x) {
-  for (SEXP a = ATTRIB(x); a != R_NilValue; a = CDR(a))
-    if (TAG(a) != Rf_install("srcref")) return false;
+inline SEXP closure_formals(SEXP f) {
+#if R_VERSION >= R_Version(4, 5, 0)
+  return R_ClosureFormals(f);
+#else
+  return FORMALS(f);
+#endif
+}
+
+// Source references count as fixed.
+inline bool only_fixed_attributes(SEXP x, bool (*fixed)(SEXP)) {
+  for (SEXP a = ATTRIB(x); a != R_NilValue; a = CDR(a)) {
+    SEXP name = TAG(a);
+    if (name == Rf_install("srcref") || name == Rf_install("srcfile") ||
+        name == Rf_install("wholeSrcref"))
+      continue;
+    if (!fixed(CAR(a))) return false;
+  }
   return true;
 }
 

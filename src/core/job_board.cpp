@@ -59,7 +59,8 @@ uint64_t create_job(uint64_t pool, const JobPlan& plan) {
   uint64_t claims = starts + plan.starts.size() * sizeof(uint64_t);
   uint64_t elements = claims + chunks * sizeof(uint64_t);
   uint64_t results = aligned(elements + plan.elements.size() * sizeof(uint32_t));
-  uint64_t body = results + lanes * sizeof(ResultLane);
+  uint64_t finished = results + lanes * sizeof(ResultLane);
+  uint64_t body = finished + (plan.places ? chunks * sizeof(ResultRecord) : 0);
   uint64_t input = body + padded(plan.body_bytes);
   uint64_t arena = input + padded(plan.input_bytes);
   uint64_t fixed =
@@ -81,6 +82,7 @@ uint64_t create_job(uint64_t pool, const JobPlan& plan) {
   j.starts = starts;
   j.claims = claims;
   j.results = results;
+  j.finished = finished;
   j.arena = {arena, bytes - arena};
   j.places = plan.places;
   j.place_bytes = plan.place_bytes;
@@ -182,7 +184,8 @@ void JobOwner::drain(const std::function<void(const ResultRecord&)>& each) {
                   "a worker left a result for an element that the job does not have"};
     if (ResultStatus(record.status) == ResultStatus::Placed) {
       if (record.count > settled_.size() - record.position)
-        throw Error{"ProcessError", "a worker left results for elements that the job does not have"};
+        throw Error{"ProcessError",
+                    "a worker left results for elements that the job does not have"};
       settle_range(record.position, record.position + record.count);
       continue;
     }
@@ -424,11 +427,15 @@ void Worker::seal_result(const std::vector<Reference>& references) {
 void Worker::publish(const Claim& claim, ResultStatus status) {
   pending_->status = uint32_t(status);
   if (pending_->block == 0) area_ += sizeof(ResultRecord) + padded(pending_->bytes);
+  push(claim, pending_offset_);
+}
+
+void Worker::push(const Claim& claim, uint64_t record) {
   std::atomic<uint64_t>& head = results_at(claim.job, lane_).head;
   uint64_t v = head.load(std::memory_order_relaxed);
-  do pending_->next = v;
+  do heap().at<ResultRecord>(record)->next = v;
   // release: the commit; pairs with the exchange in drain()
-  while (!head.compare_exchange_weak(v, pending_offset_, std::memory_order_release));
+  while (!head.compare_exchange_weak(v, record, std::memory_order_release));
   JobShared& j = job_at(claim.job);
   if (j.notify_each) ring(j.owner);
 }
@@ -442,10 +449,13 @@ uint8_t* Worker::place(const Claim& claim, uint64_t position) {
 
 void Worker::finish(const Claim& claim) {
   JobShared& j = job_at(claim.job);
-  if (j.places) {
-    room(claim, claim.first, 0);
-    pending_->count = uint32_t(claim.end - claim.first);
-    publish(claim, ResultStatus::Placed);
+  if (j.places) { // its record lies in the job: a heap that is full is no reason to fail here
+    uint64_t at = claim.job + j.finished + claim.chunk * sizeof(ResultRecord);
+    ResultRecord& record = *heap().at<ResultRecord>(at);
+    record.position = claim.first;
+    record.status = uint32_t(ResultStatus::Placed);
+    record.count = uint32_t(claim.end - claim.first);
+    push(claim, at);
   }
   uint32_t size = uint32_t(claim.end - starts_of(claim.job)[claim.chunk]);
   claim_at(j, claim.job, claim.chunk)

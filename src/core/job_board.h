@@ -54,8 +54,8 @@ public:
   JobOwner(uint64_t pool, uint64_t job);
 
   uint64_t block() const { return job_; }
-  // Takes what was published since the last call, each lane's results oldest first. Values that were
-  // put into their places are settled without `each`.
+  // Takes what was published since the last call, each lane's results oldest first. Values that
+  // were put into their places are settled without `each`.
   void drain(const std::function<void(const ResultRecord&)>& each);
   bool settled() const { return settled_count_ == settled_.size(); }
   bool has(uint64_t position) const { return settled_[position]; }
@@ -123,6 +123,7 @@ public:
 private:
   bool attach(uint64_t index);
   bool claim_chunk(Claim& claim);
+  void push(const Claim& claim, uint64_t record);
 
   uint64_t pool_;
   uint32_t lane_;

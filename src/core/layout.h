@@ -258,6 +258,7 @@ struct JobShared {
   uint64_t starts;      // offset in this block: uint64_t[chunks + 1], first position of each chunk
   uint64_t claims;      // std::atomic<uint64_t>[chunks]
   uint64_t results;     // ResultLane[lanes]
+  uint64_t finished;    // with places: ResultRecord[chunks], for the chunk's Placed record
   Span arena;           // for small results
   uint64_t places;      // 0, or a block with a place for each element's value: workers write there,
   uint64_t place_bytes; // each into the places of its claim; begin() of the next element commits

@@ -135,6 +135,23 @@ test_that("a variable that becomes local hides the global one", {
   expect_identical(pool$map(make(TRUE), 1), list("local"))
 })
 
+test_that("a large variable whose attributes cannot be shared travels as others do", {
+  skip_on_cran()
+  seen <- in_background_r(function() {
+    library(multiprocessing)
+    model <- stats::model.frame(y ~ x, data.frame(y = stats::rnorm(1e5), x = 0))
+    numbers <- structure(as.numeric(1:1e5), by = function(x) x + 1)
+    assign("model", model, globalenv())
+    assign("numbers", numbers, globalenv())
+    use <- eval(quote(function(i) c(nrow(model), attr(numbers, "by")(numbers[i]))), globalenv())
+    pool <- Pool(1)
+    got <- list(pool$map(use, 1:2), pool$map(use, 3))
+    pool$terminate()
+    got
+  })
+  expect_identical(seen, list(list(c(1e5, 2), c(1e5, 3)), list(c(1e5, 4))))
+})
+
 test_that("a large variable travels once, and again when it has changed, in place too", {
   skip_on_cran()
   seen <- in_background_r(function() {

@@ -163,6 +163,29 @@ test_that("an element that takes longer than task_timeout gives TimeoutError, th
   expect_identical(timed$apply(function() 1), 1)
 })
 
+test_that("a closed pool ends its workers although a job without elements was not asked for", {
+  pool <- local_pool(2)
+  result <- pool$map_async(identity, list())
+  pool$close()
+  expect_true(pool$join(timeout = 20))
+  expect_identical(result$get(), list())
+})
+
+test_that("a function that holds an environment in its code travels with what is in it now", {
+  pool <- local_pool(1)
+  counter <- new.env()
+  counter$n <- 1
+  inline <- eval(bquote(function(x) .(counter)$n + x), globalenv())
+  expect_identical(pool$apply(inline, list(0)), 1)
+  counter$n <- 2
+  expect_identical(pool$apply(inline, list(0)), 2)
+  expect_identical(pool$map(inline, 0), list(2))
+  default <- eval(bquote(function(x, from = .(counter)) from$n + x), globalenv())
+  expect_identical(pool$apply(default, list(0)), 2)
+  counter$n <- 3
+  expect_identical(pool$apply(default, list(0)), 3)
+})
+
 test_that("a pool that is closed takes no jobs, finishes those it has, and can be joined", {
   pool <- Pool(2)
   expect_classed_error(pool$join(), "ValueError", "close")

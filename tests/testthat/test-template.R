@@ -25,6 +25,17 @@ test_that("results of every type, length and shape are what vapply() gives", {
   same_as_vapply(pool, 1:3, function(i) numeric(0), numeric(0))
 })
 
+test_that("names come from the first element, whichever is computed first", {
+  skip_on_os("mac")
+  named <- function(i) stats::setNames(c(i, i), paste0(c("a", "b"), i))
+  cpus <- rep_len(parallel::mcaffinity(NULL), 2L)
+  if (cpus[[1L]] == cpus[[2L]]) skip("one CPU alone")
+  expect_identical(
+    mcvapply(1:3, named, numeric(2), mc.cores = 2, mc.preschedule = FALSE, affinity.list = list(cpus[[2L]], cpus[[1L]], cpus[[2L]])),
+    vapply(1:3, named, numeric(2))
+  )
+})
+
 test_that("many results arrive as one shared vector", {
   pool <- local_pool(2)
   x <- pool$map(function(i) i / 2, 1:100000, template = numeric(1))
