@@ -7,7 +7,7 @@
 using mp::bind::Routine;
 
 // clang-format off
-#define ROUTINE(name) {"C_" #name, reinterpret_cast<DL_FUNC>(&Routine<&name>::call), Routine<&name>::kArguments}
+#define ROUTINE(name) {"C_" #name, reinterpret_cast<DL_FUNC>(reinterpret_cast<void (*)()>(&Routine<&name>::call)), Routine<&name>::kArguments}
 
 static const R_CallMethodDef routines[] = {
     ROUTINE(handle_is_open),

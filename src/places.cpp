@@ -27,8 +27,9 @@ bool fits(SEXP value, SEXPTYPE type, uint64_t width) {
 
 void put_in_place(SEXP value, SEXPTYPE type, uint64_t width, uint8_t* place) {
   if (width == 0) return;
-  Protected same(
-      TYPEOF(value) == type ? value : codec::protect([&] { return Rf_coerceVector(value, type); }));
+  Protected same(SEXPTYPE(TYPEOF(value)) == type ? value : codec::protect([&] {
+    return Rf_coerceVector(value, type);
+  }));
   std::memcpy(place, codec::data_of(same), width * element_bytes(type));
 }
 

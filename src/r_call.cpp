@@ -20,7 +20,7 @@ SEXP kept_values() { // the list's head
 }
 
 SEXP coerced(SEXP x, SEXPTYPE type) {
-  return TYPEOF(x) == type ? x : codec::protect([&] { return Rf_coerceVector(x, type); });
+  return SEXPTYPE(TYPEOF(x)) == type ? x : codec::protect([&] { return Rf_coerceVector(x, type); });
 }
 
 Failure abortion(const char* kind, const std::string& message) {

@@ -69,7 +69,7 @@ template <class... A> SEXP call_to(const char* function, const A&... arguments) 
   return codec::protect([&]() -> SEXP {
     SEXP call = PROTECT(Rf_allocVector(LANGSXP, 1 + sizeof...(A)));
     SETCAR(call, Rf_install(function));
-    SEXP at = call;
+    [[maybe_unused]] SEXP at = call;
     ((at = CDR(at), SETCAR(at, to_r(arguments))), ...);
     UNPROTECT(1);
     return call;
