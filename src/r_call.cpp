@@ -138,7 +138,7 @@ Failure current_failure() {
 }
 
 void Failure::leave() const {
-  if (how == Jump) R_ContinueUnwind(what);
+  if (how == Jump) codec::continue_unwind();
   if (how == Interrupt) Rf_onintr();
   else {
     PROTECT(what);

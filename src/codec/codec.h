@@ -6,7 +6,7 @@
 //   SEXP y = decode(block, e.size());
 //
 // Main thread only. Nothing here lets a longjmp of R through, except decode_small(): an R error
-// arrives as Unwind, and whoever stands at the boundary to R calls R_ContinueUnwind(token).
+// arrives as Unwind, and whoever stands at the boundary to R calls continue_unwind().
 #pragma once
 
 #ifndef R_NO_REMAP

@@ -8,7 +8,8 @@ namespace {
 
 // One token for the process. It hangs in a preserved cell, not in R's list of preserved objects
 // itself: whoever continues an unwinding may release the token (Rcpp does), and this keeps it.
-SEXP unwind_token() {
+// Beside it the value of a jump that is under way.
+SEXP unwind_holder() {
   static SEXP holder = nullptr;
   if (!holder) {
     SEXP token = PROTECT(R_MakeUnwindCont());
@@ -16,7 +17,7 @@ SEXP unwind_token() {
     R_PreserveObject(holder);
     UNPROTECT(1);
   }
-  return CAR(holder);
+  return holder;
 }
 
 void leave_r(void* jump, Rboolean jumping) {
@@ -26,12 +27,22 @@ void leave_r(void* jump, Rboolean jumping) {
 } // namespace
 
 SEXP run_protected(SEXP (*body)(void*), void* data) {
-  SEXP token = unwind_token();
+  SEXP holder = unwind_holder(), token = CAR(holder);
   std::jmp_buf jump;
-  if (setjmp(jump)) throw Unwind{token};
+  if (setjmp(jump)) {
+    SETCDR(holder, CAR(token)); // where the next call that ends well writes
+    throw Unwind{token};
+  }
   SEXP value = R_UnwindProtect(body, data, leave_r, &jump, token);
   SETCAR(token, R_NilValue); // R put the value there, and the token would keep it alive
   return value;
+}
+
+void continue_unwind() {
+  SEXP holder = unwind_holder(), token = CAR(holder);
+  SETCAR(token, CDR(holder));
+  SETCDR(holder, R_NilValue);
+  R_ContinueUnwind(token);
 }
 
 } // namespace mp::codec

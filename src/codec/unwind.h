@@ -11,6 +11,10 @@ namespace mp::codec {
 // nothing: what they build belongs to `data`, which the caller owns.
 SEXP run_protected(SEXP (*body)(void*), void* data);
 
+// Goes on with the jump that arrived as Unwind. (Not R_ContinueUnwind() itself: if the exception
+// came out of another run_protected(), that has lost the value that the jump carries.)
+[[noreturn]] void continue_unwind();
+
 // The same for C++ code: an exception crosses no frame of R's, but waits in `failure`.
 template <class F> SEXP protect(F&& work) {
   struct Call {

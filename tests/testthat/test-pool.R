@@ -91,6 +91,26 @@ test_that("an error that cannot travel arrives with its text", {
   expect_classed_error(pool$map(f, 1), "TaskError", "held a file")
 })
 
+test_that("a result that fails when it is read is an error of its element, and the worker goes on", {
+  pool <- local_pool(1)
+  unmapped <- function(i) {
+    if (i != 2) {
+      return(Sys.getpid())
+    }
+    file <- tempfile()
+    on.exit(unlink(file))
+    writeBin(as.double(1:100), file)
+    x <- .Internal(mmap_file(file, "double"))
+    .Internal(munmap_file(x))
+    x
+  }
+  got <- pool$map(unmapped, 1:3, on_error = "return")
+  expect_s3_class(got[[2]], "TaskError")
+  expect_match(conditionMessage(got[[2]]), "object has been unmapped", fixed = TRUE)
+  expect_identical(got[[3]], got[[1]])
+  expect_match(conditionMessage(error_of(pool$apply(unmapped, list(2)))), "object has been unmapped", fixed = TRUE)
+})
+
 test_that("values of every kind come back identical", {
   pool <- local_pool(2)
   values <- list(
