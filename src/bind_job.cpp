@@ -161,8 +161,9 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
       job->width = uint64_t(Rf_xlength(type));
       job->places = plan.places;
     }
+    int id = owner.submit(std::move(job));
     unsent.block = values.block = 0;
-    return owner.submit(std::move(job));
+    return id;
   });
 }
 
@@ -194,8 +195,8 @@ SEXP pool_call(SEXP pool, SEXP fun, SEXP args) {
     input.write(heap().at(unsent.block + job_at(unsent.block).input.offset));
     seal_job(unsent.block, refs);
     auto job = make_job(owner, unsent.block, plan);
-    unsent.block = 0;
     int id = owner.submit(std::move(job));
+    unsent.block = 0;
     Awaited guard(owner, id);
     await_job(owner, id);
     PoolJob& j = owner.job(id);

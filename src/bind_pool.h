@@ -40,7 +40,8 @@ public:
   // `plain`: the pool has no options of its own (retries, task_timeout, seed).
   PoolOwner(int workers, SEXP start, bool plain);
   ~PoolOwner();
-  int submit(std::unique_ptr<PoolJob> job); // its id
+  // Its id; from then on the job's blocks are the pool's. If it throws they are still the caller's.
+  int submit(std::unique_ptr<PoolJob> job);
   PoolJob& job(int id);
   void forget(int id); // its results were taken, or nobody wants them
   void abandon(int id) {

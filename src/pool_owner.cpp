@@ -89,18 +89,13 @@ int PoolOwner::submit(std::unique_ptr<PoolJob> job) {
   if (terminated_) throw Error{"ValueError", "this pool is terminated; make another Pool()"};
   if (closing_)
     throw Error{"ValueError", "this pool is closed: it takes no more jobs; make another Pool()"};
+  if (!job->done()) start_all();
   int id = next_id_++;
   PoolJob& j = *job;
   jobs_[id] = std::move(job);
   if (j.done()) return id; // nothing to do
   if (waiting_.empty() && submit_job(block_, j.owner.block(), &j.index)) j.submitted = true;
   else waiting_.push_back(id);
-  try {
-    start_all();
-  } catch (...) { // the caller never hears of this job
-    cancel(id);
-    throw;
-  }
   return id;
 }
 

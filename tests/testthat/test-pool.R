@@ -217,6 +217,18 @@ test_that("a pool that is closed takes no jobs, finishes those it has, and can b
   expect_true(all(is.na(pool$status()$pid)))
 })
 
+test_that("a pool that is closed keeps nothing of the jobs that it refuses", {
+  pool <- local_pool(1)
+  pool$map(sqrt, 1:2)
+  pool$close()
+  before <- heap_state()$blocks
+  for (k in 1:5) {
+    expect_classed_error(pool$map(sqrt, 1:10, template = numeric(1)), "ValueError", "closed")
+    expect_classed_error(pool$apply(sqrt, list(k)), "ValueError", "closed")
+  }
+  expect_lte(heap_state()$blocks, before)
+})
+
 test_that("terminate ends the workers at once, twice is not an error, and no job is taken any more", {
   pool <- Pool(2)
   pids <- pool$status()$pid
