@@ -22,6 +22,9 @@ PoolOwner& pool_of(SEXP pointer) {
       TYPEOF(pointer) == EXTPTRSXP ? static_cast<PoolOwner*>(R_ExternalPtrAddr(pointer)) : nullptr;
   if (!p || p->depth() != fork_depth())
     throw Error{"ProcessError", "a pool can be used only by the process that made it"};
+  if (p->busy())
+    throw Error{"ProcessError", "this pool is taking results: a finalizer that R's collector runs "
+                                "meanwhile cannot use it"};
   return *p;
 }
 

@@ -56,6 +56,7 @@ public:
   void terminate();
   bool joined(); // all workers have left
   bool closing() const { return closing_; }
+  bool busy() const { return busy_; } // takes results: nobody else may change its jobs now
   uint64_t block() const { return block_; }
   uint32_t depth() const { return depth_; }
   // Has no options, and the packages that are attached are those its workers began with.
@@ -92,7 +93,7 @@ private:
   std::vector<int> abandoned_;
   int next_id_ = 1;
   int failed_starts_ = 0;
-  bool closing_ = false, terminated_ = false;
+  bool closing_ = false, terminated_ = false, busy_ = false;
 };
 
 PoolOwner& pool_of(SEXP pointer);

@@ -24,6 +24,19 @@ int element(const PoolJob& job, uint64_t position) {
   return job.elements.empty() ? int(position) + 1 : job.elements[position];
 }
 
+// While R makes values of results: its collector may run finalizers that use the same pool.
+class Busy {
+public:
+  explicit Busy(bool& flag) : flag_(flag), before_(flag) { flag = true; }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+  ~Busy() { flag_ = before_; }
+
+private:
+  bool& flag_;
+  bool before_;
+};
+
 void drop_block(void* block) { heap().drop(reinterpret_cast<uint64_t>(block)); }
 
 } // namespace
@@ -134,6 +147,7 @@ void PoolOwner::fail(PoolJob& job, uint64_t position, SEXP condition) {
 }
 
 void PoolOwner::collect(PoolJob& job) {
+  Busy busy(busy_);
   job.owner.drain([&](const ResultRecord& r) {
     const auto* bytes = reinterpret_cast<const uint8_t*>(&r + 1);
     int e = element(job, r.position);
@@ -181,6 +195,7 @@ void PoolOwner::bury(size_t lane) {
     was_computing = true;
     if (j.tried[suspect.position] <= j.retries) continue; // it will be computed again
     if (!j.owner.settle(suspect.position)) continue;
+    Busy busy(busy_);
     Protected condition(call_r("death_of_worker", element(j, suspect.position),
                                int(child->child.pid), exit_status(*child), child->expired,
                                double(child->child.peak_bytes)));

@@ -111,6 +111,25 @@ test_that("a result that fails when it is read is an error of its element, and t
   expect_match(conditionMessage(error_of(pool$apply(unmapped, list(2)))), "object has been unmapped", fixed = TRUE)
 })
 
+test_that("finalizers that use the pool while results arrive do no harm", {
+  pool <- local_pool(2)
+  finished <- 0
+  for (round in 1:5) {
+    result <- pool$map_async(function(i) if (i %% 2) stop("odd") else as.list(seq_len(2e4) + i), 1:40, on_error = "return")
+    for (k in 1:3) {
+      reg.finalizer(new.env(), function(e) {
+        finished <<- finished + 1
+        tryCatch(pool$apply(sqrt, list(4)), ProcessError = function(e) NULL)
+      })
+    }
+    got <- result$get(timeout = 60)
+    expect_identical(which(vapply(got, inherits, TRUE, "TaskError")), seq(1L, 39L, 2L))
+    expect_identical(lengths(got)[c(2, 40)], c(20000L, 20000L))
+  }
+  invisible(gc())
+  expect_gt(finished, 0)
+})
+
 test_that("values of every kind come back identical", {
   pool <- local_pool(2)
   values <- list(
