@@ -57,30 +57,40 @@ async_result <- function(pool, pool_private, job, callback, error_callback) {
     force(job)
     AsyncResultHandle$new(pool, job, callback, error_callback)
   })
-  if (!is.null(callback) || !is.null(error_callback)) assign(as.character(job$id), result, pool_private$pending)
-  attend_when_idle(pool_private)
+  if (!is.null(callback) || !is.null(error_callback)) {
+    assign(as.character(job$id), result, pool_private$pending)
+    attend_when_idle(pool_private)
+  }
   result
 }
 
-# While R waits at its prompt, package later (if it is there) lets us look after jobs that run: callbacks, output, workers
-# that are to be replaced.
+# While R waits at its prompt, package later (if it is there) lets us call callbacks, and look after the jobs they wait for.
+# A pool that is terminated is not kept for it.
 attend_when_idle <- function(pool_private) {
   if (is.null(session$has_later)) session$has_later <- requireNamespace("later", quietly = TRUE)
-  if (!session$has_later || pool_private$attending) {
+  if (!session$has_later || !is.null(pool_private$attended)) {
     return(invisible())
   }
-  pool_private$attending <- TRUE
-  owner <- Sys.getpid()
-  later::later(delay = 0.1, function() {
-    if (Sys.getpid() != owner) {
+  attended <- new.env(parent = emptyenv())
+  attended$pool <- pool_private
+  attended$pid <- Sys.getpid()
+  pool_private$attended <- attended
+  later::later(idle_call(attended), 0.1)
+  invisible()
+}
+
+idle_call <- function(attended) {
+  force(attended)
+  function() {
+    pool_private <- attended$pool
+    if (is.null(pool_private) || Sys.getpid() != attended$pid) {
       return()
     }
-    pool_private$attending <- FALSE
+    pool_private$attended <- NULL
     pool_attend(pool_private$ptr)
     deliver_callbacks(pool_private)
-    if (length(pool_private$pending) || pool_state(pool_private$ptr)$unfinished > 0) attend_when_idle(pool_private)
-  })
-  invisible()
+    if (length(pool_private$pending)) attend_when_idle(pool_private)
+  }
 }
 
 # TRUE if the outcome is there within the time

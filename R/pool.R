@@ -121,7 +121,7 @@ PoolHandle <- R6::R6Class("Pool",
       invisible(self)
     }
   ),
-  private = list(ptr = NULL, settings = NULL, pending = NULL, exports = NULL, attached = NULL, delivering = FALSE, attending = FALSE)
+  private = list(ptr = NULL, settings = NULL, pending = NULL, exports = NULL, attached = NULL, delivering = FALSE, attended = NULL)
 )
 
 pool_open <- function(private, settings) {
@@ -362,6 +362,7 @@ pool_shut <- function(private) {
 pool_end <- function(private) {
   pool_terminate(private$ptr)
   private$exports <- NULL
+  if (!is.null(private$attended)) private$attended$pool <- NULL
   output_show()
   invisible(NULL)
 }
