@@ -1,5 +1,5 @@
-# Peak memory of the session and its workers, for 4 results of 100 MB and for a matrix of 400 MB read
-# by 4 tasks. Each contestant runs in a fresh session; this one is the sampler and looks at /proc.
+# Peak memory of the session and its workers, for 4 results of 100 MB and for a matrix of 400 MB
+# read by 4 tasks. Each contestant runs in a fresh session; this one is the sampler and reads /proc.
 #   Rscript bench/memory.R [--rounds=3]
 
 here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1L]))
@@ -105,7 +105,7 @@ family <- function(mark, known) {
   known[names(known) %in% pids]
 }
 
-#' Proportional set size of a process, {own, shared} bytes; 0 where there is no such process any more.
+#' Proportional set size of a process, {own, shared} bytes; 0 where there is none any more.
 pss <- function(pid) {
   file <- file.path("/proc", pid, "smaps_rollup")
   lines <- tryCatch(suppressWarnings(readLines(file)), error = function(e) character())
@@ -144,7 +144,8 @@ peak_of <- function(work, who) {
   known <- logical()
   when <- held <- numeric()
   files_before <- shared_files(character())
-  args <- c("--vanilla", this_script(), paste0(c("--work=", "--who=", "--times="), c(work, who, times)))
+  told <- paste0(c("--work=", "--who=", "--times="), c(work, who, times))
+  args <- c("--vanilla", this_script(), told)
   system2(file.path(R.home("bin"), "Rscript"), shQuote(args), env = mark, wait = FALSE,
     stdout = FALSE, stderr = FALSE)
   end <- now() + 120

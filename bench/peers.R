@@ -1,11 +1,12 @@
 # What every benchmark script shares: who takes part, how a fair comparison runs, how a table and
-# its verdicts are printed. Source it; it defines functions only, except for the lists of results and verdicts.
+# its verdicts are printed and drawn. Source it; it defines functions only, except for the lists of
+# results and verdicts.
 #
 #   contestant("PSOCK", setup = ..., run = ..., stop = ...)   one way of doing the work
 #   compare("one task", unit = "us", contestants)             alternating rounds, table of medians
 #   must_be(result, peer = "PSOCK", ratio = 0.1)              one PASS/FAIL line
-#   finish()                                                  all lines; exit status 1 if one FAILs;
-#                                                             --plots=FOLDER: a picture of the tables
+#   finish()                                                  all lines; exit status 1 if one FAILs
+#   --plots=FOLDER on the command line                        finish() draws the tables, too
 
 OURS <- "multiprocessing"
 .bench <- new.env()

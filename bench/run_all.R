@@ -1,5 +1,5 @@
-# Every benchmark in turn, each in its own session, and all verdicts at the end. The tables are drawn
-# into the folder plots beside this file, or --plots=FOLDER.
+# Every benchmark in turn, each in its own session, and all verdicts at the end. The tables are
+# drawn into the folder plots beside this file, or --plots=FOLDER.
 #   Rscript bench/run_all.R [--rounds=5] [script names]
 
 here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1L]))
