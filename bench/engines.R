@@ -56,3 +56,11 @@ futures <- function(n) {
     when = has("future") && has("future.apply")
   )
 }
+
+bioc <- function(n) {
+  engine(
+    function() BiocParallel::bpstart(BiocParallel::SnowParam(n)),
+    function(param) BiocParallel::bpstop(param),
+    when = has("BiocParallel")
+  )
+}

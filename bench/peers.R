@@ -1,14 +1,17 @@
 # What every benchmark script shares: who takes part, how a fair comparison runs, how a table and
-# its verdicts are printed. Source it; it defines functions only, except for the list of verdicts.
+# its verdicts are printed and drawn. Source it; it defines functions only, except for the lists of
+# results and verdicts.
 #
 #   contestant("PSOCK", setup = ..., run = ..., stop = ...)   one way of doing the work
 #   compare("one task", unit = "us", contestants)             alternating rounds, table of medians
 #   must_be(result, peer = "PSOCK", ratio = 0.1)              one PASS/FAIL line
 #   finish()                                                  all lines; exit status 1 if one FAILs
+#   --plots=FOLDER on the command line                        finish() draws the tables, too
 
 OURS <- "multiprocessing"
 .bench <- new.env()
 .bench$verdicts <- character()
+.bench$results <- list()
 
 # ---- who is here ---------------------------------------------------------------------------------
 
@@ -20,10 +23,14 @@ ours <- function(name) {
   getExportedValue(OURS, name)
 }
 
-bench_dir <- function() {
-  file <- sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE))
-  if (length(file)) dirname(normalizePath(file[1L])) else getwd()
+#' What the command line says for `--name=`; nothing when it does not.
+option <- function(name, args = commandArgs(TRUE)) {
+  start <- paste0("--", name, "=")
+  sub(start, "", args[startsWith(args, start)], fixed = TRUE)
 }
+
+this_script <- function() normalizePath(option("file", commandArgs())[1L])
+bench_dir <- function() dirname(this_script())
 
 python <- function() Sys.which(Sys.getenv("BENCH_PYTHON", "python3"))[[1L]]
 
@@ -57,18 +64,17 @@ fresh_r_figure <- function(code) {
 
 versions <- function() {
   packages <- c(
-    OURS, "parallel", "future", "future.apply", "mirai", "callr", "interprocess", "bettermc"
+    OURS, "parallel", "future", "future.apply", "BiocParallel", "mirai", "callr", "interprocess",
+    "bettermc"
   )
-  shown <- vapply(packages, function(p) {
-    if (has(p)) paste(p, as.character(utils::packageVersion(p))) else paste(p, "not installed")
-  }, "")
+  packages <- Filter(has, packages)
+  shown <- vapply(packages, function(p) paste(p, as.character(utils::packageVersion(p))), "")
   c(R.version.string, if (has_python()) system2(python(), "--version", stdout = TRUE), shown)
 }
 
 #' Rounds of every comparison: `--rounds=9` on the command line, or BENCH_ROUNDS.
 asked_rounds <- function(default = 5L) {
-  given <- sub("^--rounds=", "", grep("^--rounds=", commandArgs(TRUE), value = TRUE))
-  as.integer(c(given, Sys.getenv("BENCH_ROUNDS", as.character(default)))[1L])
+  as.integer(c(option("rounds"), Sys.getenv("BENCH_ROUNDS", as.character(default)))[1L])
 }
 
 # ---- is the machine quiet? -----------------------------------------------------------------------
@@ -155,15 +161,16 @@ compare <- function(work, unit, contestants, rounds = NULL) {
     }
   }
   result <- list(work = work, unit = unit, figures = figures, busy = busy)
+  .bench$results <- c(.bench$results, list(result))
   print_table(result)
-  result
+  invisible(result)
 }
 
 medians <- function(result) vapply(result$figures, stats::median, 0, na.rm = TRUE)
 
 # ---- showing -------------------------------------------------------------------------------------
 
-scale_of <- c(us = 1e6, ms = 1e3, s = 1, "GB/s" = 1, x = 1)
+scale_of <- c(us = 1e6, ms = 1e3, s = 1, "GB/s" = 1, MB = 1e-6)
 
 show_figure <- function(value, unit) {
   digits <- formatC(value * scale_of[[unit]], digits = 3, format = "fg", big.mark = ",")
@@ -201,9 +208,9 @@ print_table <- function(result) {
 }
 
 #' One PASS/FAIL line: against a peer (`ratio`), or against a figure (`at_most`, `at_least`, in
-#' seconds or GB/s). `later = TRUE`: a first reading, whose target does not count yet.
-must_be <- function(result, peer = NULL, ratio = NULL, at_most = NULL, at_least = NULL, who = OURS,
-                    later = FALSE) {
+#' seconds or GB/s).
+must_be <- function(result, peer = NULL, ratio = NULL, at_most = NULL, at_least = NULL,
+                    who = OURS) {
   what <- result$work
   middle <- medians(result)
   unit <- result$unit
@@ -229,16 +236,47 @@ must_be <- function(result, peer = NULL, ratio = NULL, at_most = NULL, at_least 
   } else {
     ok <- if (!is.null(at_most)) mine <= at_most else mine >= at_least
   }
-  word <- if (isTRUE(ok)) "PASS" else if (later) "LATER" else "FAIL"
-  verdict(word, what, paste0(said, "; ", limit))
+  verdict(if (isTRUE(ok)) "PASS" else "FAIL", what, paste0(said, "; ", limit))
 }
 
 verdict <- function(word, what, said) {
-  .bench$verdicts <- c(.bench$verdicts, sprintf("%-5s %s: %s", word, what, said))
+  .bench$verdicts <- c(.bench$verdicts, sprintf("%s %s: %s", word, what, said))
   invisible(word)
 }
 
+#' One row per contestant: its median and its range, on a logarithmic axis.
+plot_table <- function(result) {
+  scale <- scale_of[[result$unit]]
+  figures <- lapply(result$figures, function(x) scale * x[is.finite(x) & x > 0])
+  figures <- figures[lengths(figures) > 0L]
+  rows <- seq_along(figures)
+  colour <- ifelse(grepl("^(multiprocessing|our)", names(figures)), "#b2182b", "#444444")
+  graphics::plot(range(unlist(figures)), range(rows), type = "n", log = "x", yaxt = "n", bty = "n",
+    ylim = c(length(rows) + 0.5, 0.5), xlab = "", ylab = "", main = result$work)
+  graphics::mtext(result$unit, side = 1L, line = 1.8, cex = 0.8)
+  graphics::abline(h = rows, col = "grey90")
+  graphics::axis(2L, rows, names(figures), las = 1L, tick = FALSE)
+  ends <- vapply(figures, range, c(0, 0))
+  graphics::segments(ends[1L, ], rows, ends[2L, ], rows, col = colour, lwd = 2)
+  graphics::points(vapply(figures, stats::median, 0), rows, col = colour, pch = 19L)
+}
+
+#' The tables of this script, one below the other, as FOLDER/<script>.png.
+plot_tables <- function(folder, results = .bench$results) {
+  results <- Filter(function(r) any(is.finite(unlist(r$figures))), results)
+  if (!length(results) || !capabilities("cairo")) return(invisible())
+  dir.create(folder, showWarnings = FALSE, recursive = TRUE)
+  file <- file.path(folder, sub("[.]R$", ".png", basename(this_script())))
+  heights <- 75 + 16 * vapply(results, function(r) length(r$figures), 0L)
+  grDevices::png(file, 720, sum(heights), pointsize = 11, type = "cairo", antialias = "none")
+  on.exit(grDevices::dev.off())
+  graphics::layout(matrix(seq_along(results)), heights = heights)
+  graphics::par(mar = c(3, 13, 2, 1), mgp = c(2, 0.6, 0), cex = 1, cex.main = 1, cex.axis = 0.9)
+  for (result in results) plot_table(result)
+}
+
 finish <- function() {
+  if (length(option("plots"))) plot_tables(option("plots"))
   cat("\n")
   cat(.bench$verdicts, sep = "\n")
   cat("\n")

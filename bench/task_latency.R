@@ -33,6 +33,9 @@ back_to_back <- compare("one trivial task and its answer, running pool of 1", "u
   }),
   on(futures(1L), "future", rounds = 3L, run = function(cl) {
     time_per(function() future::value(future::future(f(1))))
+  }),
+  on(bioc(1L), "BiocParallel", rounds = 3L, run = function(param) {
+    time_per(function() BiocParallel::bplapply(1, f, BPPARAM = param))
   })
 ))
 must_be(back_to_back, peer = "PSOCK", ratio = 0.1)

@@ -37,10 +37,13 @@ whole <- compare("10,000 trivial tasks, 2 workers, default chunks, per task", "u
   on(futures(2L), "future_lapply", rounds = 3L, run = function(cl) {
     per_task(function() future.apply::future_lapply(x, f))
   }),
-  on(daemons(2L), "mirai_map", rounds = 3L, run = function(state) {
+  on(bioc(2L), "BiocParallel", rounds = 3L, run = function(param) {
+    per_task(function() BiocParallel::bplapply(x, f, BPPARAM = param))
+  }),
+  on(daemons(2L), "mirai_map", rounds = 1L, run = function(state) {
     per_task(function() mirai::mirai_map(x, f)[])
   }),
-  contestant("bettermc", when = has("bettermc"), rounds = 3L, run = function(state) {
+  contestant("bettermc", when = has("bettermc"), rounds = 1L, run = function(state) {
     per_task(function() bettermc::mclapply(x, f, mc.cores = 2L, mc.progress = FALSE))
   })
 ))
@@ -54,17 +57,17 @@ single <- compare(work, "us", list(
   contestant("Python Pool.map", when = has_python(), run = function(state) {
     python_figure("pool", "map", n, 1)
   }),
-  on(psock(2L), "parLapplyLB", rounds = 3L, run = function(cl) {
+  on(psock(2L), "parLapplyLB", rounds = 1L, run = function(cl) {
     per_task(function() parallel::parLapplyLB(cl, x, f, chunk.size = 1L))
   }),
-  on(daemons(2L), "mirai_map", rounds = 3L, run = function(state) {
+  on(daemons(2L), "mirai_map", rounds = 1L, run = function(state) {
     per_task(function() mirai::mirai_map(x, f)[])
   }),
   contestant("ours, mclapply (100)", when = have_mclapply, run = function(state) {
     some <- x[seq_len(few)]
     per_task(function() our_mclapply(some, f, mc.cores = 2L, mc.preschedule = FALSE), few)
   }),
-  contestant("mclapply (100)", when = unix, rounds = 3L, run = function(state) {
+  contestant("mclapply (100)", when = unix, rounds = 1L, run = function(state) {
     some <- x[seq_len(few)]
     per_task(function() parallel::mclapply(some, f, mc.cores = 2L, mc.preschedule = FALSE), few)
   })
