@@ -1,0 +1,21 @@
+// What the owner's and the worker's side of the job board share.
+#pragma once
+
+#include "heap.h"
+#include "job_board.h"
+
+namespace mp {
+
+constexpr uint64_t kSliceBytes = 1024; // what a worker takes of a job's own arena at a time
+
+inline uint64_t padded(uint64_t n) { return (n + 7) & ~uint64_t(7); }
+
+inline std::atomic<uint64_t>& ring_at(uint64_t pool, uint64_t index) {
+  return heap().at<std::atomic<uint64_t>>(pool + pool_at(pool).ring_offset)[index % kRing];
+}
+
+inline ResultLane& results_at(uint64_t job, uint32_t lane) {
+  return heap().at<ResultLane>(job + job_at(job).results)[lane];
+}
+
+} // namespace mp
