@@ -71,6 +71,7 @@ private:
   void start(const std::vector<size_t>& lanes);
   void bury(size_t lane); // a worker is gone
   bool offers_chunk(size_t lane);
+  std::vector<size_t> vacant();
   void collect(PoolJob& job);
   void fail(PoolJob& job, uint64_t position, SEXP condition);
   void expire(PoolJob& job);

@@ -224,6 +224,15 @@ bool PoolOwner::offers_chunk(size_t lane) {
   return false;
 }
 
+// Lanes that should have a worker and have none: the system refused one when it was to be replaced.
+std::vector<size_t> PoolOwner::vacant() {
+  std::vector<size_t> lanes;
+  for (size_t lane = 0; lane < seats_.size() && !terminated_; ++lane)
+    if (!seats_[lane].child && (closing_ ? offers_chunk(lane) : unfinished() > 0))
+      lanes.push_back(lane);
+  return lanes;
+}
+
 void PoolOwner::expire(PoolJob& job) {
   int64_t now = platform::now_ns();
   for (size_t lane = 0; lane < seats_.size(); ++lane) {
@@ -285,6 +294,7 @@ void PoolOwner::attend() {
     is_over(*s.child); // shows the last of its output
     bury(lane);
   }
+  if (std::vector<size_t> lanes = vacant(); !lanes.empty()) start(lanes);
   for (auto& entry : jobs_) {
     PoolJob& j = *entry.second;
     if (!j.submitted || j.done()) continue;
@@ -382,7 +392,7 @@ bool PoolOwner::wait(const Wait& limit, const std::function<bool()>& ready) {
       if (limit.tick(limit.data)) interrupt();
       next_tick = now + limit.tick_ns;
     }
-    bool busy = !ghosts_.empty() || !waiting_.empty();
+    bool busy = !ghosts_.empty() || !waiting_.empty() || !vacant().empty();
     for (auto& entry : jobs_) busy = busy || (entry.second->timeout_ns && !entry.second->done());
     step.deadline = busy ? std::min(limit.deadline, now + 10'000'000) : limit.deadline;
     Waiter waiter(step);

@@ -138,6 +138,46 @@ test_that("memory of jobs whose workers died comes back", {
   }))
 })
 
+test_that("a worker that cannot be replaced at once is replaced later, and nobody waits without workers", {
+  skip_on_cran()
+  skip_if(!nzchar(Sys.which("prlimit")))
+  seen <- in_background_r(function() {
+    library(multiprocessing)
+    limit_files <- function(n) sprintf("prlimit --pid %d --nofile=%d:", Sys.getpid(), n)
+    # started now, as later there is no descriptor for it
+    back <- pipe(sprintf("read go && %s", limit_files(1024)), "w")
+    pool <- Pool(1)
+    go <- Queue()
+    dies <- function(i, go) {
+      if (i == 1) {
+        go$get()
+        tools::pskill(Sys.getpid(), 9)
+      }
+      i
+    }
+    result <- pool$map_async(dies, 1:6, chunksize = 1, args = list(go), on_error = "return")
+    stopifnot(system(limit_files(16)) == 0)
+    taken <- list()
+    repeat {
+      more <- tryCatch(suppressWarnings(file("/dev/null", "r")), error = function(e) NULL)
+      if (is.null(more)) break
+      taken <- c(taken, list(more))
+    }
+    stopifnot(system(limit_files(4)) == 0) # what the dead worker leaves is of no use, either
+    go$put(TRUE)
+    refused <- lapply(1:2, function(k) tryCatch(result$get(timeout = 20), error = identity))
+    writeLines("go", back)
+    stopifnot(close(back) == 0)
+    for (con in taken) close(con)
+    got <- result$get(timeout = 20)
+    list(
+      refused = vapply(refused, inherits, TRUE, "ProcessError"), died = class(got[[1]])[1],
+      rest = identical(got[-1], as.list(2:6)), again = identical(pool$map(function(i) i, 1:4), as.list(1:4))
+    )
+  })
+  expect_identical(seen, list(refused = c(TRUE, TRUE), died = "WorkerDiedError", rest = TRUE, again = TRUE))
+})
+
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
