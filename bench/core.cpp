@@ -28,13 +28,10 @@ double median(std::vector<double> x) {
 }
 
 // In a child that ends when `work` does.
-template <class F> Child in_child(F work) {
-  Child child;
-  if (fork_child(child, Output::Inherited)) {
-    work();
-    leave_process(0, 0);
-  }
-  return child;
+template <class F> void start_child(Child& child, F work) {
+  if (!fork_child(child, Output::Inherited)) return;
+  work();
+  leave_process(0, 0);
 }
 
 void join(Child& child) {
@@ -63,7 +60,8 @@ double queue() {
   uint64_t items = create_queue(0), go = create_queue(0);
   double x = 1;
   Outgoing message{reinterpret_cast<const uint8_t*>(&x), sizeof x, 0};
-  Child producer = in_child([&] {
+  Child producer;
+  start_child(producer, [&] {
     Incoming in;
     get_message(go, in, Wait());
     for (int i = 0; i < n; ++i) put_message(items, message, Wait());
@@ -83,7 +81,8 @@ double echo() {
   create_pipe(true, ends);
   double x = 1;
   Outgoing message{reinterpret_cast<const uint8_t*>(&x), sizeof x, 0};
-  Child other = in_child([&] {
+  Child other;
+  start_child(other, [&] {
     Incoming in;
     for (int i = 0; i < 7 * n; ++i) {
       receive_message(ends[1], in, Wait());

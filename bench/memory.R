@@ -13,7 +13,7 @@ marked <- function(call) {
   invisible(gc())
   start <- now()
   value <- call()
-  Sys.sleep(0.2)
+  Sys.sleep(0.5)
   part <- paste0(option("times"), ".part")
   writeLines(sprintf("%.6f", c(start, now())), part)
   file.rename(part, option("times"))
@@ -91,18 +91,20 @@ if (length(option("work"))) {
 
 # ---- in this session: the sampler ----------------------------------------------------------------
 
+processes <- function() list.files("/proc", "^[0-9]+$")
+
 #' The processes whose environment has this mark: a session and all that came of it, orphans too.
-family <- function(mark, known) {
-  pids <- list.files("/proc", "^[0-9]+$")
-  for (pid in setdiff(pids, names(known))) {
+#' What has no mark yet may get it when it starts its program; those in `others` never do.
+family <- function(mark, known, others) {
+  pids <- setdiff(processes(), others)
+  marked <- vapply(setdiff(pids, known), function(pid) {
     environ <- tryCatch(
       suppressWarnings(readBin(file.path("/proc", pid, "environ"), "raw", 1e5)),
       error = function(e) raw()
     )
-    # Nothing to read: a process that is just being started. It is asked again.
-    if (length(environ)) known[[pid]] <- length(grepRaw(mark, environ, fixed = TRUE)) > 0L
-  }
-  known[names(known) %in% pids]
+    length(grepRaw(mark, environ, fixed = TRUE)) > 0L
+  }, NA)
+  c(intersect(known, pids), names(which(marked)))
 }
 
 #' Proportional set size of a process, {own, shared} bytes; 0 where there is none any more.
@@ -141,7 +143,8 @@ held_by <- function(pids, files_before) {
 peak_of <- function(work, who) {
   times <- tempfile()
   mark <- paste0("BENCH_FAMILY=", basename(times))
-  known <- logical()
+  known <- character()
+  others <- processes()
   when <- held <- numeric()
   files_before <- shared_files(character())
   told <- paste0(c("--work=", "--who=", "--times="), c(work, who, times))
@@ -150,14 +153,13 @@ peak_of <- function(work, who) {
     stdout = FALSE, stderr = FALSE)
   end <- now() + 120
   while (!file.exists(times) && now() < end) {
-    known <- family(mark, known)
+    known <- family(mark, known, others)
     when <- c(when, now())
-    held <- c(held, held_by(names(which(known)), files_before))
-    Sys.sleep(0.005)
+    held <- c(held, held_by(known, files_before))
   }
   span <- as.numeric(readLines(times))
   end <- now() + 20
-  while (any(known <- family(mark, known)) && now() < end) Sys.sleep(0.05)
+  while (length(family(mark, character(), others)) && now() < end) Sys.sleep(0.05)
   max(held[when >= span[1L] & when <= span[2L]])
 }
 
