@@ -132,8 +132,9 @@ bool placed(SEXP value) {
   uint64_t width = j.place_bytes / element_bytes(type);
   uint8_t* place = run.worker->place(run.claim, run.position);
   bool first = place == heap().at(j.places);
-  // The first element's several numbers come whole: names are taken from them.
-  if ((width != 1 && first) || !fits(value, type, width)) return false;
+  // The first element's several numbers come whole if they may have names for the rows.
+  if ((width != 1 && first && ATTRIB(value) != R_NilValue) || !fits(value, type, width))
+    return false;
   put_in_place(value, type, width, place);
   ++run.position;
   run.evaluating = false;
