@@ -65,6 +65,7 @@ test_that("children that package parallel forks take locks, collect garbage, qui
     }
     wrong <- character()
     check <- function(what, ok) if (!isTRUE(ok)) wrong <<- c(wrong, what)
+    pool$map(identity, 1) # a function that was sent is kept in a block
     before <- blocks()
     pids <- pool$status()$pid
     for (round in seq_len(n)) {
