@@ -1,15 +1,13 @@
-# The compiled routines, see src/routines.h. What is called often calls `.Call()` itself.
+# The compiled routines, see src/routines.h; those without a line here are called often, and by `.Call()` directly.
 
 # handles and the session
 handle_is_open <- function(pointer) .Call(C_handle_is_open, pointer)
 handle_close <- function(pointer) .Call(C_handle_close, pointer)
 handle_id <- function(pointer) .Call(C_handle_id, pointer)
 heap_check <- function() .Call(C_heap_check)
-reap_processes <- function() .Call(C_reap_processes)
 forget_interrupt <- function() .Call(C_forget_interrupt)
 forget_random_state <- function() .Call(C_forget_random_state)
 session_exists <- function() .Call(C_session_exists)
-fork_count <- function() .Call(C_fork_count)
 codec_encode <- function(x) .Call(C_codec_encode, x)
 codec_decode <- function(raw) .Call(C_codec_decode, raw)
 
@@ -25,7 +23,6 @@ process_spawned <- function(variable) .Call(C_process_spawned, variable)
 process_leave <- function(status) .Call(C_process_leave, status)
 in_child <- function() .Call(C_in_child)
 output_show <- function() .Call(C_output_show)
-children_running <- function() .Call(C_children_running)
 
 # a worker
 worker_begin <- function(pool, lane, maxtasks, inherited) .Call(C_worker_begin, pool, lane, maxtasks, inherited)
@@ -45,7 +42,6 @@ pool_state <- function(pool) .Call(C_pool_state, pool)
 
 # jobs
 pool_submit <- function(pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each, type = NULL) .Call(C_pool_submit, pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each, type)
-pool_call <- function(pool, fun, args) .Call(C_pool_call, pool, fun, args)
 pool_abandon <- function(pool, id) .Call(C_pool_abandon, pool, id)
 pool_peek <- function(pool, id) .Call(C_pool_peek, pool, id)
 pool_wait <- function(pool, id, timeout) .Call(C_pool_wait, pool, id, timeout)
@@ -60,19 +56,13 @@ pool_forget <- function(pool, id) .Call(C_pool_forget, pool, id)
 # locks, queues, pipes
 lock_create <- function(recursive) .Call(C_lock_create, recursive)
 lock_enter <- function(lock) .Call(C_lock_enter, lock)
-lock_acquire <- function(lock, block, timeout) .Call(C_lock_acquire, lock, block, timeout)
-lock_release <- function(lock) .Call(C_lock_release, lock)
 lock_depth <- function(lock) .Call(C_lock_depth, lock)
 lock_holder <- function(lock) .Call(C_lock_holder, lock)
 queue_create <- function(maxsize) .Call(C_queue_create, maxsize)
-queue_put <- function(queue, value, block, timeout) .Call(C_queue_put, queue, value, block, timeout)
-queue_get <- function(queue, block, timeout) .Call(C_queue_get, queue, block, timeout)
 queue_shut <- function(queue) .Call(C_queue_shut, queue)
 queue_is_full <- function(queue) .Call(C_queue_is_full, queue)
 queue_size <- function(queue) .Call(C_queue_size, queue)
 pipe_create <- function(duplex) .Call(C_pipe_create, duplex)
-connection_send <- function(connection, value) .Call(C_connection_send, connection, value)
-connection_recv <- function(connection) .Call(C_connection_recv, connection)
 connection_poll <- function(connection, timeout) .Call(C_connection_poll, connection, timeout)
 connection_directions <- function(connection) .Call(C_connection_directions, connection)
 

@@ -128,7 +128,7 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
     if (!Rf_isNull(fun)) {
       uint64_t block;
       if (const SentFunction* sent = sent_function(fun)) block = sent->block;
-      else block = function.block = store_function(fun);
+      else block = function.block = store_value(fun);
       plan.function = {Heap::page_of(block), heap().serial_of(block)};
     }
     codec::Encoding rest = encode_body(body), input = codec::encode(iterable);

@@ -134,16 +134,9 @@ ChildRef new_child() {
   return c;
 }
 
-// A block with an encoded value, a child of `parent`.
-uint64_t store_value(SEXP value, uint64_t parent) {
-  codec::Encoding e = codec::encode(value);
-  std::vector<Reference> refs = references_of(e.handles());
-  uint64_t block = heap().allocate(e.size() + refs.size() * sizeof(Reference), Kind::Bytes, false);
-  e.write(heap().at(block));
-  if (!refs.empty()) {
-    std::memcpy(heap().at(block + e.size()), refs.data(), refs.size() * sizeof(Reference));
-    heap().seal(block, e.size(), uint32_t(refs.size()));
-  }
+// An encoded value in a block that lives as long as `parent`.
+uint64_t store_child_value(SEXP value, uint64_t parent) {
+  uint64_t block = store_value(value);
   heap().set_parent(block, parent);
   heap().drop(block);
   return block;
@@ -184,7 +177,7 @@ void fork_r(const ChildRef& c, SEXP call, Output output, int lane) {
 
 ChildRef spawn_r(SEXP payload) {
   ChildRef c = new_child();
-  shared(c->process).payload = store_value(payload, c->process);
+  shared(c->process).payload = store_child_value(payload, c->process);
   Protected command(call_r("spawn_command"));
   spawn_child(c->child, strings_of(element(command, "arguments")),
               strings_of(element(command, "environment")), c->process);
@@ -287,7 +280,7 @@ SEXP process_result(SEXP process) {
 void process_publish(SEXP value, int status) {
   entry([&] {
     mark_output();
-    uint64_t block = store_value(value, my_process);
+    uint64_t block = store_child_value(value, my_process);
     ProcessShared& p = shared(my_process);
     p.result_status.store(uint32_t(status), std::memory_order_relaxed);
     p.result.store(block, std::memory_order_release); // pairs with process_result()
@@ -312,16 +305,4 @@ bool in_child() { return my_process != 0; }
 
 void output_show() {
   entry([&] { show_output(); });
-}
-
-// pids of the children that run.
-std::vector<int> children_running() {
-  return entry([&] {
-    std::vector<ChildRef> now(all);
-    std::vector<int> pids;
-    for (const ChildRef& c : now)
-      if (!is_over(*c)) pids.push_back(c->child.pid);
-    show_output(); // and forget those that are over
-    return pids;
-  });
 }

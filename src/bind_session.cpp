@@ -8,6 +8,7 @@
 #include "core/pipe.h"
 
 #include <csignal>
+#include <cstring>
 #include <unordered_map>
 
 namespace mp::bind {
@@ -173,6 +174,18 @@ std::vector<Reference> references_of(const std::vector<codec::HandleId>& handles
   return refs;
 }
 
+uint64_t store_value(SEXP value) {
+  codec::Encoding e = codec::encode(value);
+  std::vector<Reference> refs = references_of(e.handles());
+  uint64_t block = heap().allocate(e.size() + refs.size() * sizeof(Reference), Kind::Bytes, false);
+  e.write(heap().at(block));
+  if (!refs.empty()) {
+    std::memcpy(heap().at(block + e.size()), refs.data(), refs.size() * sizeof(Reference));
+    heap().seal(block, e.size(), uint32_t(refs.size()));
+  }
+  return block;
+}
+
 Wait wait_for(SEXP timeout) {
   Wait w;
   w.tick = interruptible_tick;
@@ -224,10 +237,6 @@ SEXP heap_check() {
   });
 }
 
-bool reap_processes() {
-  return entry([&] { return reap(); });
-}
-
 // Takes a Ctrl-C that came for something that is over, before it hits something else.
 void forget_interrupt() { R_ToplevelExec(check_interrupt, nullptr); }
 
@@ -235,8 +244,6 @@ void forget_interrupt() { R_ToplevelExec(check_interrupt, nullptr); }
 void forget_random_state() { R_removeVarFromFrame(Rf_install(".Random.seed"), R_GlobalEnv); }
 
 bool session_exists() { return heap_exists(); }
-
-int fork_count() { return int(fork_depth()); }
 
 SEXP codec_encode(SEXP x) {
   return entry([&]() -> SEXP {

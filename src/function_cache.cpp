@@ -2,8 +2,6 @@
 
 #include "r_api.h"
 
-#include <cstring>
-
 namespace mp::bind {
 namespace {
 
@@ -62,18 +60,6 @@ void forget(SentFunction& f) {
 
 } // namespace
 
-uint64_t store_function(SEXP fun) {
-  codec::Encoding e = codec::encode(fun);
-  std::vector<Reference> refs = references_of(e.handles());
-  uint64_t block = heap().allocate(e.size() + refs.size() * sizeof(Reference), Kind::Bytes, false);
-  e.write(heap().at(block));
-  if (!refs.empty()) {
-    std::memcpy(heap().at(block + e.size()), refs.data(), refs.size() * sizeof(Reference));
-    heap().seal(block, e.size(), uint32_t(refs.size()));
-  }
-  return block;
-}
-
 SentFunction* sent_function(SEXP fun) {
   if (sent_depth != fork_depth()) { // a fork lets go of blocks that no R object of its own holds
     for (SentFunction& f : sent_functions) R_ReleaseObject(f.function);
@@ -88,7 +74,7 @@ SentFunction* sent_function(SEXP fun) {
     sent_functions.erase(sent_functions.begin());
   }
   SentFunction f;
-  f.block = store_function(fun);
+  f.block = store_value(fun);
   f.function = fun;
   R_PreserveObject(fun);
   sent_functions.push_back(f);

@@ -18,7 +18,4 @@ SentFunction* sent_function(SEXP fun);
 // Does it use variables of the global environment that exist now, and so travel with it?
 bool needs_variables(SentFunction& sent);
 
-// The function in a block of its own, held by the caller.
-uint64_t store_function(SEXP fun);
-
 } // namespace mp::bind

@@ -8,11 +8,9 @@ bool handle_is_open(SEXP pointer);
 void handle_close(SEXP pointer);
 std::string handle_id(SEXP pointer);
 SEXP heap_check();
-bool reap_processes();
 void forget_interrupt();
 void forget_random_state();
 bool session_exists();
-int fork_count();
 SEXP codec_encode(SEXP x);
 SEXP codec_decode(SEXP raw);
 
@@ -28,7 +26,6 @@ SEXP process_spawned(std::string variable);
 void process_leave(int status);
 bool in_child();
 void output_show();
-std::vector<int> children_running();
 
 // a worker
 void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited);
