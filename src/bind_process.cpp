@@ -171,6 +171,9 @@ ChildRef prepare_child(Output output) {
 }
 
 void fork_r(const ChildRef& c, SEXP call, Output output, int lane) {
+  static bool ready = false;
+  if (!ready) call_r("load_for_children");
+  ready = true;
   if (fork_child(c->child, output)) be_child(call, lane, c->process);
   all.push_back(c);
 }
