@@ -43,6 +43,14 @@ load_for_children <- function() {
   NULL
 }
 
+# A function as R makes it by itself when it is called a second time, which each new worker would do anew
+compiled <- function(fun) {
+  if (compiler::enableJIT(-1L) < 1L) {
+    return(fun)
+  }
+  tryCatch(compiler::cmpfun(fun, options = list(suppressAll = TRUE)), error = function(e) fun)
+}
+
 # Before a process ends by itself: its daemons are terminated, its other children joined.
 finish_child <- function() {
   if (!length(session$processes)) {

@@ -127,8 +127,8 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
     Held function;
     if (!Rf_isNull(fun)) {
       uint64_t block;
-      if (const SentFunction* sent = sent_function(fun)) block = sent->block;
-      else block = function.block = store_value(fun);
+      if (const SentFunction* sent = sent_function(fun, plan.count > 1)) block = sent->block;
+      else block = function.block = store_function(fun, plan.count > 1 && owner.coming_up());
       plan.function = {Heap::page_of(block), heap().serial_of(block)};
     }
     codec::Encoding rest = encode_body(body), input = codec::encode(iterable);
@@ -176,7 +176,7 @@ SEXP pool_call(SEXP pool, SEXP fun, SEXP args) {
       return R_NilValue;
     for (R_xlen_t i = 0; i < Rf_xlength(args); ++i)
       if (TYPEOF(VECTOR_ELT(args, i)) == CLOSXP) return R_NilValue; // may need variables
-    SentFunction* sent = sent_function(fun);
+    SentFunction* sent = sent_function(fun, false);
     if (!sent || needs_variables(*sent)) return R_NilValue;
 
     Protected elements(list_of(args));

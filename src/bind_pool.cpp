@@ -68,7 +68,9 @@ void pool_close(SEXP pool) {
 // Sends a signal to all workers.
 void pool_signal(SEXP pool, int signal) {
   entry([&] {
-    for (const Seat& s : pool_of(pool).seats())
+    PoolOwner& owner = pool_of(pool);
+    owner.meet_all();
+    for (const Seat& s : owner.seats())
       if (s.child) send_signal(*s.child, signal);
   });
 }
@@ -90,6 +92,7 @@ SEXP pool_state(SEXP pool) {
   return entry([&] {
     PoolOwner& owner = pool_of(pool);
     owner.attend();
+    owner.meet_all();
     std::vector<int> pids;
     std::vector<double> chunks;
     for (size_t lane = 0; lane < owner.seats().size(); ++lane) {

@@ -12,7 +12,6 @@ namespace mp::bind {
 
 struct Seat { // a worker's place in the pool; the lane number is its index
   ChildRef child;
-  int64_t started_ns = 0;
 };
 
 struct PoolJob {
@@ -54,6 +53,7 @@ public:
   void cancel(int id);
   void close();
   void terminate();
+  void meet_all(); // waits until the pids of all workers are known
   bool joined(); // all workers have left
   bool closing() const { return closing_; }
   bool busy() const { return busy_; } // takes results: nobody else may change its jobs now
@@ -61,6 +61,7 @@ public:
   uint32_t depth() const { return depth_; }
   // Has no options, and the packages that are attached are those its workers began with.
   bool simple() const;
+  bool coming_up() const; // some workers have not begun yet
   const std::vector<Seat>& seats() const { return seats_; }
   bool is_done(int id) { return jobs_.count(id) == 0 || jobs_[id]->done(); }
   size_t unfinished() const;
@@ -70,6 +71,7 @@ public:
 private:
   void start(const std::vector<size_t>& lanes);
   void bury(size_t lane); // a worker is gone
+  bool kill_all(int ms);
   bool offers_chunk(size_t lane);
   std::vector<size_t> vacant();
   void collect(PoolJob& job);

@@ -170,12 +170,19 @@ ChildRef prepare_child(Output output) {
   return c;
 }
 
-void fork_r(const ChildRef& c, SEXP call, Output output, int lane) {
+void fork_r(const std::vector<ChildRef>& children, SEXP call, Output output,
+            const std::vector<int>& lanes) {
   static bool ready = false;
   if (!ready) call_r("load_for_children");
   ready = true;
-  if (fork_child(c->child, output)) be_child(call, lane, c->process);
-  all.push_back(c);
+  std::vector<Child*> forks;
+  for (const ChildRef& c : children) {
+    c->child.born = &shared(c->process).born;
+    forks.push_back(&c->child);
+  }
+  int i = fork_children(forks, output);
+  if (i >= 0) be_child(call, lanes.empty() ? -1 : lanes[size_t(i)], children[size_t(i)]->process);
+  all.insert(all.end(), children.begin(), children.end());
 }
 
 ChildRef spawn_r(SEXP payload) {
@@ -208,7 +215,7 @@ SEXP process_start(SEXP what, bool spawn, bool silent) {
   return entry([&] {
     Output output = silent ? Output::Discarded : Output::Captured;
     ChildRef c = spawn ? spawn_r(what) : prepare_child(output);
-    if (!spawn) fork_r(c, what, output);
+    if (!spawn) fork_r({c}, what, output);
     Protected p(R_MakeExternalPtr(new Owned{c, fork_depth()}, R_NilValue, R_NilValue));
     R_RegisterCFinalizerEx(p, finalize_child, FALSE);
     return SEXP(p);

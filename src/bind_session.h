@@ -79,12 +79,12 @@ struct RChild {
 };
 using ChildRef = std::shared_ptr<RChild>;
 
-// A child to come: all that its fork needs is made here, so that several forks can follow each
-// other quickly. (Whatever the parent writes between two of them is a page that it copies.)
+// A child to come: all that its fork needs is made here, so that several can be forked at once.
 ChildRef prepare_child(Output output);
-// Forks; the child evaluates `call` in the package's namespace and leaves. `lane` >= 0 is added to
-// the call as its last argument.
-void fork_r(const ChildRef& child, SEXP call, Output output, int lane = -1);
+// Forks them; each child evaluates `call` in the package's namespace and leaves. Its number in
+// `lanes`, if there are any, is added to the call as its last argument.
+void fork_r(const std::vector<ChildRef>& children, SEXP call, Output output,
+            const std::vector<int>& lanes = {});
 // A fresh R that evaluates what `payload` (a list) says, see spawned_main().
 ChildRef spawn_r(SEXP payload);
 bool is_over(RChild& c); // polls; the first time it is over shows what is left of its output

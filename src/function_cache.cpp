@@ -53,6 +53,12 @@ bool immutable(SEXP f) {
          is_fixed(closure_formals(f)) && is_fixed(R_ClosureExpr(f));
 }
 
+SentFunction* known_function(SEXP fun) {
+  for (SentFunction& f : sent_functions)
+    if (f.function == fun) return &f;
+  return nullptr;
+}
+
 void forget(SentFunction& f) {
   R_ReleaseObject(f.function);
   heap().drop(f.block);
@@ -60,25 +66,38 @@ void forget(SentFunction& f) {
 
 } // namespace
 
-SentFunction* sent_function(SEXP fun) {
+uint64_t store_function(SEXP fun, bool compile) {
+  if (!compile || TYPEOF(fun) != CLOSXP || is_compiled(fun)) return store_value(fun);
+  Protected compiled(call_r("compiled", fun));
+  return store_value(compiled);
+}
+
+SentFunction* sent_function(SEXP fun, bool compile) {
   if (sent_depth != fork_depth()) { // a fork lets go of blocks that no R object of its own holds
     for (SentFunction& f : sent_functions) R_ReleaseObject(f.function);
     sent_functions.clear();
     sent_depth = fork_depth();
   }
-  for (SentFunction& f : sent_functions)
-    if (f.function == fun) return &f;
-  if (!immutable(fun)) return nullptr;
-  if (sent_functions.size() == kSentFunctions) {
-    forget(sent_functions.front());
-    sent_functions.erase(sent_functions.begin());
+  SentFunction* known = known_function(fun);
+  if (known && (known->compiled || !compile)) return known;
+  if (!known && !immutable(fun)) return nullptr;
+  uint64_t block = store_function(fun, compile);
+  known = known_function(fun); // R's collector ran, and with it finalizers that may have come here
+  if (known) {
+    heap().drop(known->block);
+  } else {
+    if (sent_functions.size() == kSentFunctions) {
+      forget(sent_functions.front());
+      sent_functions.erase(sent_functions.begin());
+    }
+    R_PreserveObject(fun);
+    sent_functions.emplace_back();
+    known = &sent_functions.back();
+    known->function = fun;
   }
-  SentFunction f;
-  f.block = store_value(fun);
-  f.function = fun;
-  R_PreserveObject(fun);
-  sent_functions.push_back(f);
-  return &sent_functions.back();
+  known->block = block;
+  known->compiled = compile;
+  return known;
 }
 
 bool needs_variables(SentFunction& sent) {

@@ -8,12 +8,18 @@ namespace mp::bind {
 struct SentFunction {
   SEXP function;            // preserved, so that nobody changes it in place
   uint64_t block;           // held by this process
+  bool compiled = false;    // before it was sent
   bool names_known = false; // `names` are there
   std::vector<SEXP> names;  // symbols that it may look up in the global environment
 };
 
-// NULL for a function that may change without our knowing, as its environment may.
-SentFunction* sent_function(SEXP fun);
+// NULL for a function that may change without our knowing, as its environment may. `compile`: a
+// closure that R has not compiled yet travels compiled, as each worker would make it by itself when
+// it calls it the second time.
+SentFunction* sent_function(SEXP fun, bool compile);
+
+// The function in a block of its own, held by the caller.
+uint64_t store_function(SEXP fun, bool compile);
 
 // Does it use variables of the global environment that exist now, and so travel with it?
 bool needs_variables(SentFunction& sent);

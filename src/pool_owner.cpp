@@ -4,13 +4,16 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstring>
 #include <unistd.h>
 
 namespace mp::bind {
 namespace {
 
+constexpr int64_t kMeetNs = 10'000'000'000; // for workers to be forked, by each other
 constexpr int64_t kGraceNs = 1'000'000'000; // for a worker to notice that its job was cancelled
 constexpr int kFailedStarts = 3;
+constexpr int kKillRounds = 12; // workers fork workers: the last are known after log2 of their number
 
 bool has_results(uint64_t job) {
   JobShared& j = job_at(job);
@@ -62,10 +65,8 @@ bool PoolOwner::simple() const {
 
 PoolOwner::~PoolOwner() {
   if (depth_ != fork_depth()) return; // a copy in a fork: the parent's
-  for (Seat& s : seats_)
-    if (s.child) send_signal(*s.child, SIGKILL);
-  for (Seat& s : seats_)
-    if (s.child && await_child(s.child->child, 1000)) is_over(*s.child);
+  for (int round = 0; round < kKillRounds && !kill_all(1000); ++round) {
+  }
   for (auto& j : jobs_) {
     at_next_entry(drop_block, reinterpret_cast<void*>(j.second->owner.block()));
     if (j.second->places) at_next_entry(drop_block, reinterpret_cast<void*>(j.second->places));
@@ -82,20 +83,17 @@ void PoolOwner::start(const std::vector<size_t>& lanes) {
   SEXP what = bind::element(how, "what");
   Output output =
       Rf_asLogical(bind::element(how, "silent")) == TRUE ? Output::Discarded : Output::Captured;
-  std::vector<ChildRef> forks;
-  if (!spawn)
-    for (size_t i = 0; i < lanes.size(); ++i) forks.push_back(prepare_child(output));
-  for (size_t i = 0; i < lanes.size(); ++i) {
-    Seat& s = seats_[lanes[i]];
-    if (spawn) {
-      Protected payload(call_r("with_lane", what, int(lanes[i])));
-      s.child = spawn_r(payload);
-    } else {
-      fork_r(forks[i], what, output, int(lanes[i]));
-      s.child = forks[i];
+  if (spawn) {
+    for (size_t lane : lanes) {
+      Protected payload(call_r("with_lane", what, int(lane)));
+      seats_[lane].child = spawn_r(payload);
     }
-    s.started_ns = platform::now_ns();
+    return;
   }
+  std::vector<ChildRef> forks;
+  for (size_t i = 0; i < lanes.size(); ++i) forks.push_back(prepare_child(output));
+  fork_r(forks, what, output, std::vector<int>(lanes.begin(), lanes.end()));
+  for (size_t i = 0; i < lanes.size(); ++i) seats_[lanes[i]].child = forks[i];
 }
 
 int PoolOwner::submit(std::unique_ptr<PoolJob> job) {
@@ -183,6 +181,12 @@ void PoolOwner::bury(size_t lane) {
   Token token = child->child.token;
   bool began = lane_at(block_, uint32_t(lane)).worker.load(std::memory_order_acquire) == token;
   bool clean = exit_status(*child) == 0 && child->child.status == 0;
+  if (child->child.refused) {
+    int e = child->child.refused;
+    terminate();
+    throw Error{"ProcessError", std::string("the system refuses another process: ") +
+                                    std::strerror(e) + "; the pool is terminated"};
+  }
   bool was_computing = false;
   for (auto& entry : jobs_) {
     PoolJob& j = *entry.second;
@@ -203,7 +207,7 @@ void PoolOwner::bury(size_t lane) {
   }
   s.child.reset();
   if (began || was_computing) failed_starts_ = 0;
-  else if (!clean && ++failed_starts_ >= kFailedStarts) {
+  else if (!clean && child->child.pid && ++failed_starts_ >= kFailedStarts) {
     terminate();
     throw Error{"ProcessError",
                 "the pool's workers end before they can work (the last one with exit code " +
@@ -222,6 +226,25 @@ bool PoolOwner::offers_chunk(size_t lane) {
     if (!j.submitted || j.owner.offers_chunk(uint32_t(lane))) return true;
   }
   return false;
+}
+
+// Waits for `ms` at most for each worker. True when all are gone; false also when one that is gone
+// was to fork others, of whom we learn now.
+bool PoolOwner::kill_all(int ms) {
+  for (Seat& s : seats_)
+    if (s.child) send_signal(*s.child, SIGKILL);
+  bool all = true;
+  for (Seat& s : seats_) {
+    if (!s.child) continue;
+    if (await_child(s.child->child, ms)) {
+      is_over(*s.child); // shows the last of its output
+      s.child.reset();
+      reap();
+    } else {
+      all = false;
+    }
+  }
+  return all;
 }
 
 // Lanes that should have a worker and have none: the system refused one when it was to be replaced.
@@ -278,6 +301,16 @@ bool PoolOwner::news() {
   return false;
 }
 
+void PoolOwner::meet_all() {
+  Wait limit = Wait::until(platform::now_ns() + kMeetNs);
+  limit.tick = interruptible_tick;
+  wait(limit, [&] {
+    bool all = true;
+    for (Seat& s : seats_) all = (!s.child || meet_child(s.child->child)) && all;
+    return all;
+  });
+}
+
 std::vector<Token> PoolOwner::tokens() const {
   std::vector<Token> t;
   for (const Seat& s : seats_)
@@ -324,6 +357,14 @@ void PoolOwner::attend() {
   if (!ghosts_.empty()) sweep_cancelled();
 }
 
+bool PoolOwner::coming_up() const {
+  for (size_t lane = 0; lane < seats_.size(); ++lane)
+    if (!seats_[lane].child || lane_at(block_, uint32_t(lane)).worker.load() !=
+                                   seats_[lane].child->child.token)
+      return true;
+  return false;
+}
+
 size_t PoolOwner::unfinished() const {
   size_t n = 0;
   for (auto& entry : jobs_) n += !entry.second->done();
@@ -352,16 +393,8 @@ void PoolOwner::close() {
 void PoolOwner::terminate() {
   closing_ = terminated_ = true;
   close_pool(block_);
-  for (Seat& s : seats_)
-    if (s.child) send_signal(*s.child, SIGKILL);
-  for (Seat& s : seats_) {
-    if (!s.child) continue;
-    while (!await_child(s.child->child, 50))
-      if (interruptible_tick(nullptr)) interrupt();
-    is_over(*s.child);
-    s.child.reset();
-  }
-  reap();
+  while (!kill_all(50))
+    if (interruptible_tick(nullptr)) interrupt();
   std::vector<int> ids;
   for (auto& entry : jobs_)
     if (!entry.second->done()) ids.push_back(entry.first);

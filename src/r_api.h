@@ -30,6 +30,14 @@ inline SEXP closure_formals(SEXP f) {
 #endif
 }
 
+inline bool is_compiled(SEXP f) { // a closure
+#if R_VERSION >= R_Version(4, 5, 0)
+  return TYPEOF(R_ClosureBody(f)) == BCODESXP;
+#else
+  return TYPEOF(BODY(f)) == BCODESXP;
+#endif
+}
+
 // Source references count as fixed.
 inline bool only_fixed_attributes(SEXP x, bool (*fixed)(SEXP)) {
   for (SEXP a = ATTRIB(x); a != R_NilValue; a = CDR(a)) {

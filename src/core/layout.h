@@ -317,6 +317,7 @@ constexpr uint32_t kMarks =
     64; // older ones are overwritten: the parent looks often enough, or loses order only
 
 struct ProcessShared {
+  std::atomic<int32_t> born;           // of a sibling's child: its pid, by the kernel; see Child
   std::atomic<uint32_t> left;          // by the process when it leaves by itself: 1 + exit code
   std::atomic<uint32_t> result_status; // by the process: ResultStatus, before `result`
   std::atomic<uint64_t> result;        // by the process, once: a child block with what it returned

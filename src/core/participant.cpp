@@ -4,6 +4,7 @@
 //   Claiming(g) -> Live(g)         by the participant, after it holds `life`
 //   Claiming(g) -> Dead(g)         by anybody, when the process of that pid is gone
 //   Reserved(g) -> Reserved(g,pid) by the parent, as soon as it knows whom it expects
+//   Reserved(g,pid) -> Reserved(g,pid') by pid or pid', when pid has forked pid' to fork further
 //   Reserved(g) -> Dead(g)         by anybody, when the reservation has expired
 //   Reserved(g,pid) -> Dead(g)     by anybody, when the process of that pid is gone
 //   Reserved or Claiming(g) -> Dead(g)  by the parent, who knows that the process is gone or never
@@ -108,6 +109,11 @@ void in_child() {
 } // namespace
 
 Token self() { return my_token; }
+void take_place(Token t) {
+  fork_reserved = t;
+  in_child();
+}
+
 Token fork_place() { return fork_reserved; }
 uint32_t fork_depth() { return forks; }
 void on_fork_child(ForkHook hook) { fork_hook = hook; }
@@ -155,9 +161,13 @@ Token reserve_slot() {
   return 0;
 }
 
-void expect_from(Token t, pid_t pid) {
+bool expect_from(Token t, pid_t before, pid_t pid) {
+  if (t == 0) return false;
   uint32_t g = generation_of(t);
-  if (t) advance(participant(t), {0, g, Life::Reserved}, {uint32_t(pid), g, Life::Reserved});
+  advance(participant(t), {uint32_t(before), g, Life::Reserved},
+          {uint32_t(pid), g, Life::Reserved});
+  SlotState s = state_of(t);
+  return s.generation == g && s.life == Life::Reserved && s.pid == uint32_t(pid);
 }
 
 void abandon_slot(Token t) {

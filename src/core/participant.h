@@ -37,8 +37,10 @@ private:
 // A slot for a child that is about to start; it must claim it soon (kReservationNs).
 // 0 when none is free.
 Token reserve_slot();
-void expect_from(Token t, pid_t pid); // it has as long as this process lives
-void abandon_slot(Token t);           // nobody will claim it any more
+// The reservation lasts as long as process `pid` lives, no longer as long as `before` (0: a while).
+// True if it is `pid` on whom it depends now.
+bool expect_from(Token t, pid_t before, pid_t pid);
+void abandon_slot(Token t); // nobody will claim it any more
 
 // False from the moment the participant's main thread is gone, zombie or not.
 bool is_alive(Token t);
@@ -64,6 +66,9 @@ void install_fork_handlers();
 // Counts the forks between the first process and this one: an entry that remembers another number
 // runs in a copy of the process that it belongs to.
 uint32_t fork_depth();
+
+// In a child that no fork handler has seen: the same, with a slot that was reserved for it.
+void take_place(Token t);
 
 // The place that the last fork of this process reserved for its child; 0: there was none.
 Token fork_place();

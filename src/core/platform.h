@@ -69,6 +69,13 @@ int watch_process(pid_t pid);
 // Sends a signal through the watched descriptor when there is one, so that a reused pid is safe.
 int signal_process(int watch_fd, pid_t pid, int signal);
 
+// Whether fork_sibling() works here.
+bool can_fork_siblings();
+// fork() of a process that has a single thread and no lock held, but the child is its parent's: it
+// is the parent that learns how the child ends. The child's pid is in `born` before the child runs,
+// and even if this process is killed meanwhile. No fork handlers run. -1 with errno.
+pid_t fork_sibling(std::atomic<int32_t>* born);
+
 // The kernel kills this process when its parent ends. False if the parent is gone already.
 bool die_with_parent(pid_t parent);
 // The out-of-memory killer should choose this process before the main one.

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -343,6 +344,55 @@ int watch_process(pid_t pid) { return int(syscall(SYS_pidfd_open, pid, 0)); }
 int signal_process(int watch_fd, pid_t pid, int signal) {
   if (watch_fd >= 0) return int(syscall(SYS_pidfd_send_signal, watch_fd, signal, nullptr, 0));
   return kill(pid, signal);
+}
+
+// fork() of the C library cannot give the child to another parent, so this is the bare system call,
+// after which two things of the library's thread are made the child's: the number of the thread
+// (written by the kernel) and the list of robust mutexes that it holds, which is empty.
+namespace {
+struct LibraryThread {
+  pid_t* number = nullptr;             // where the C library keeps it
+  robust_list_head* mutexes = nullptr; // registered with the kernel
+  size_t bytes = 0;
+  bool known() const { return number && mutexes; }
+};
+
+LibraryThread library_thread() {
+  LibraryThread t;
+#if defined(__GLIBC__) && (defined(__x86_64__) || defined(__aarch64__))
+  if (prctl(PR_GET_TID_ADDRESS, &t.number) != 0 || !t.number ||
+      *t.number != pid_t(syscall(SYS_gettid)))
+    t.number = nullptr;
+  if (syscall(SYS_get_robust_list, 0, &t.mutexes, &t.bytes) != 0) t.mutexes = nullptr;
+#endif
+  return t;
+}
+} // namespace
+
+bool can_fork_siblings() {
+  const char* preloaded = std::getenv("LD_PRELOAD"); // valgrind knows no such system call
+  return library_thread().known() && !(preloaded && std::strstr(preloaded, "valgrind"));
+}
+
+pid_t fork_sibling(std::atomic<int32_t>* born) {
+  LibraryThread t = library_thread();
+  if (!t.known()) {
+    errno = ENOSYS;
+    return -1;
+  }
+  unsigned long flags =
+      CLONE_PARENT | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
+#if defined(__x86_64__)
+  long pid = syscall(SYS_clone, flags, nullptr, born, t.number, 0);
+#else
+  long pid = syscall(SYS_clone, flags, nullptr, born, 0, t.number);
+#endif
+  if (pid == 0) {
+    t.mutexes->list.next = &t.mutexes->list;
+    t.mutexes->list_op_pending = nullptr;
+    syscall(SYS_set_robust_list, t.mutexes, t.bytes);
+  }
+  return pid_t(pid);
 }
 
 bool die_with_parent(pid_t parent) {

@@ -54,10 +54,14 @@ void child_files(const Child& child, Output output) {
               std::string("the system refuses another process: ") + std::strerror(e)};
 }
 
+[[noreturn]] void no_place() {
+  throw Error{"ProcessError", "this session has " + std::to_string(kSlots) +
+                                  " running processes already; join or close some first"};
+}
+
 void note_start(Child& child) {
   child.watch_fd = platform::watch_process(child.pid);
   if (child.watch_fd >= 0) fcntl(child.watch_fd, F_SETFD, FD_CLOEXEC);
-  child.started_ns = platform::now_ns();
 }
 
 } // namespace
@@ -90,20 +94,90 @@ bool fork_child(Child& child, Output output) {
     if (!platform::die_with_parent(parent)) platform::leave(1);
     child_files(child, output);
     if (self() == 0) platform::leave(kNoPlace);
-    platform::volunteer_for_oom();
+    platform::volunteer_for_oom(); // as will those whom this child forks
     return true;
   }
   child.pid = pid;
   child.token = fork_place();
-  expect_from(child.token, pid);
+  expect_from(child.token, 0, pid);
   note_start(child);
   if (child.token == 0) { // the child has seen it too and left
     while (!poll_child(child)) platform::relax();
     close_child(child);
-    throw Error{"ProcessError", "this session has " + std::to_string(kSlots) +
-                                    " running processes already; join or close some first"};
+    no_place();
   }
   return false;
+}
+
+namespace {
+
+// In the first of several children: forks the others. Returns which of them the caller is.
+int fork_siblings(const std::vector<Child*>& children, Output output, pid_t parent) {
+  size_t me = 0, next = 1, end = children.size(); // [next, end) are this process's to fork
+  pid_t forker = 0;                               // 0: the parent may not have named us yet
+  for (;;) {
+    for (size_t i = next; i < end; ++i) expect_from(children[i]->token, forker, getpid());
+    forker = getpid();
+    pid_t pid = -1;
+    size_t middle = next;
+    for (; next < end; next = middle) {
+      Child& c = *children[next];
+      middle = next + 1;
+      if (!expect_from(c.token, forker, forker)) continue; // the parent has given it up
+      middle += (end - middle) / 2;
+      pid = platform::fork_sibling(c.born);
+      if (pid == 0) break;
+      int e = errno;
+      for (size_t i = next; i < middle; ++i) {
+        if (pid > 0) {
+          expect_from(children[i]->token, forker, pid);
+        } else {
+          children[i]->born->store(-e, std::memory_order_release); // pairs with meet_child()
+          abandon_slot(children[i]->token);
+        }
+      }
+    }
+    if (pid != 0) return int(me);
+    if (!platform::die_with_parent(parent)) platform::leave(1);
+    child_files(*children[next], output);
+    take_place(children[next]->token);
+    if (self() == 0) platform::leave(kNoPlace);
+    me = next++;
+    end = middle;
+  }
+}
+
+} // namespace
+
+int fork_children(const std::vector<Child*>& children, Output output) {
+  if (children.size() < 2 || !platform::can_fork_siblings()) {
+    for (size_t i = 0; i < children.size(); ++i)
+      if (fork_child(*children[i], output)) return int(i);
+    return -1;
+  }
+  pid_t parent = getpid();
+  auto give_up = [&] {
+    for (Child* c : children)
+      if (c->token) abandon_slot(c->token);
+  };
+  for (size_t i = 1; i < children.size(); ++i) {
+    prepare_outputs(*children[i], output);
+    children[i]->token = reserve_slot();
+    if (children[i]->token == 0) {
+      give_up();
+      no_place();
+    }
+    heap().inherit(self(), children[i]->token);
+  }
+  try {
+    if (fork_child(*children[0], output)) return fork_siblings(children, output, parent);
+  } catch (...) {
+    give_up();
+    throw;
+  }
+  for (size_t i = 1; i < children.size(); ++i)
+    expect_from(children[i]->token, 0, children[0]->pid);
+  return -1;
 }
 
 void spawn_child(Child& child, const std::vector<std::string>& arguments,
@@ -152,7 +226,7 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
   }
   child.pid = pid;
   child.token = place;
-  expect_from(place, pid);
+  expect_from(place, 0, pid);
   note_start(child);
 }
 
@@ -169,8 +243,26 @@ uint64_t join_spawned(const std::string& value) {
   return process;
 }
 
+bool meet_child(Child& child) {
+  if (child.pid || !child.born) return child.pid != 0;
+  int32_t pid = child.born->load(std::memory_order_acquire); // pairs with fork_siblings()
+  if (pid < 0) child.refused = -pid;
+  if (pid <= 0) return false;
+  child.pid = pid;
+  note_start(child);
+  return true;
+}
+
 bool poll_child(Child& child) {
   if (child.over) return true;
+  if (!meet_child(child)) {
+    if (is_expected(child.token)) return false;
+    if (!meet_child(child)) { // who was to fork it is gone, or could not
+      child.over = true;
+      child.status = 255;
+      return true;
+    }
+  }
   int status = 0;
   rusage used;
   pid_t r = wait4(child.pid, &status, WNOHANG, &used);
@@ -185,6 +277,7 @@ bool poll_child(Child& child) {
 
 bool await_child(Child& child, int ms) {
   if (poll_child(child)) return true;
+  if (child.pid == 0) ms = ms < 1 ? ms : 1; // there is nothing to watch yet
   pollfd p{child.watch_fd, POLLIN, 0};
   poll(&p, child.watch_fd >= 0 ? 1 : 0, ms);
   return poll_child(child);
@@ -195,7 +288,7 @@ bool child_running(Child& child) {
 }
 
 int signal_child(Child& child, int signal) {
-  if (child.over) return 0;
+  if (child.over || !meet_child(child)) return 0;
   return platform::signal_process(child.watch_fd, child.pid, signal);
 }
 

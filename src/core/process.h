@@ -17,11 +17,11 @@ struct Child {
   int output[2] = {-1, -1}; // what it wrote to stdout and stderr
   uint64_t read[2] = {1, 1}; // how far; the first byte is not the child's
   Growth growth[2];
+  std::atomic<int32_t>* born = nullptr; // a sibling forks it: its pid, by the kernel; or -errno
   bool over = false;       // reaped
+  int refused = 0;         // errno: the system gave its forker no process
   int status = 0;          // exit code, or -signal
   uint64_t peak_bytes = 0; // of memory; known when it is over
-  int64_t started_ns = 0;
-  int64_t started_real = 0;
 };
 
 enum class Output { Captured, Discarded, Inherited }; // Discarded: stdout alone, stderr is captured
@@ -32,6 +32,11 @@ void prepare_outputs(Child& child, Output output);
 // signals, no stdin, its own outputs, and a place in the session. The child must end with
 // leave_process(). Throws Error("ProcessError").
 bool fork_child(Child& child, Output output);
+// Forks several: the first child forks the others, half of them through its own first, and so on,
+// so that many processes start as fast as the cores allow, while the parent goes on. All are the
+// parent's children, and copies of it as it is now. Each has its `born`. Returns which child the
+// caller is, or -1 in the parent.
+int fork_children(const std::vector<Child*>& children, Output output);
 // Starts a program. It must join the session with join_spawned(). `environment` lines NAME=value
 // are added. `process` is a block that is held for the child from the start.
 void spawn_child(Child& child, const std::vector<std::string>& arguments,
@@ -41,7 +46,9 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
 constexpr const char* kSpawnVariable = "MULTIPROCESSING_SPAWN";
 uint64_t join_spawned(const std::string& value);
 
-// True once the child is gone; then `status` is set.
+// Its pid is known: it was forked, by whomever.
+bool meet_child(Child& child);
+// True once the child is gone, or will never be forked; then `status` is set.
 bool poll_child(Child& child);
 // The same, after waiting for at most `ms`: for a child whose life is over and who is still being
 // taken down (its memory may be large).

@@ -1,0 +1,151 @@
+#include "support.h"
+
+#include <cerrno>
+#include <set>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+namespace {
+
+// Children that are forked at once, each of which evaluates `body` with its number.
+class Family {
+public:
+  Family(size_t n, const std::function<int(size_t)>& body) : children_(n) {
+    std::vector<Child*> all;
+    for (size_t i = 0; i < n; ++i) {
+      children_[i].born = &born_->at[i];
+      all.push_back(&children_[i]);
+    }
+    int me = fork_children(all, Output::Discarded);
+    if (me >= 0) platform::leave(body(size_t(me)));
+  }
+  ~Family() {
+    for (Child& c : children_) signal_child(c, SIGKILL);
+    eventually([&] { return over(); });
+    for (Child& c : children_) close_child(c);
+  }
+  Child& operator[](size_t i) { return children_[i]; }
+  bool met() {
+    bool all = true;
+    for (Child& c : children_) all = meet_child(c) && all;
+    return all;
+  }
+  bool over() {
+    reap(); // what a child was to fork that is gone will never be
+    bool all = true;
+    for (Child& c : children_) all = poll_child(c) && all;
+    return all;
+  }
+
+private:
+  struct Born {
+    std::atomic<int32_t> at[64];
+  };
+  Shared<Born> born_;
+  std::vector<Child> children_;
+};
+
+bool has_children() { return waitpid(-1, nullptr, WNOHANG) >= 0 || errno != ECHILD; }
+
+} // namespace
+
+TEST_CASE("children that fork each other are all the parent's", "[siblings][fork]") {
+  Unchanged heap_is;
+  pid_t parent = getpid();
+  for (size_t n : {1, 2, 3, 7, 8, 33}) {
+    Family family(n, [&](size_t i) { return getppid() == parent && self() ? int(i) : 99; });
+    REQUIRE(eventually([&] { return family.over(); }));
+    std::set<pid_t> pids;
+    for (size_t i = 0; i < n; ++i) {
+      REQUIRE(family[i].status == int(i));
+      pids.insert(family[i].pid);
+    }
+    REQUIRE(pids.size() == n);
+  }
+  REQUIRE_FALSE(has_children());
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("a child that a sibling forked lives and dies like any other", "[siblings][fork]") {
+  Unchanged heap_is;
+  for (int round = 0; round < rounds(10, 300); ++round) {
+    Family family(8, [](size_t) { return sleep_for_ever(); });
+    REQUIRE(eventually([&] { return family.met(); }));
+    for (size_t i = 0; i < 8; ++i) {
+      REQUIRE(eventually([&] { return is_alive(family[i].token); }));
+      REQUIRE(pid_of(family[i].token) == family[i].pid);
+    }
+    for (size_t i : {0, 5, 3}) { // others live on, also those whom it forked
+      REQUIRE(signal_child(family[i], SIGKILL) == 0);
+      REQUIRE(eventually([&] { return !is_alive(family[i].token); }, 1000));
+      REQUIRE(eventually([&] { return poll_child(family[i]); }, 1000));
+      REQUIRE(family[i].status == -SIGKILL);
+    }
+    for (size_t i : {1, 2, 4, 6, 7}) REQUIRE(child_running(family[i]));
+  }
+  REQUIRE_FALSE(has_children());
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("locks are free after the death of a child that a sibling forked", "[siblings][fork]") {
+  session();
+  uint64_t lock = create_lock(false);
+  for (int round = 0; round < rounds(20, 300); ++round) {
+    Family family(3, [&](size_t i) {
+      if (i == 2) acquire_lock(lock, within(5000));
+      return i == 2 ? sleep_for_ever() : 0;
+    });
+    REQUIRE(eventually([&] { return lock_owner(lock) == family[2].token; }));
+    signal_child(family[2], SIGKILL);
+    REQUIRE(acquire_lock(lock, within(5000)) == Status::OwnerDied);
+    release_lock(lock);
+  }
+  heap().drop(lock);
+  REQUIRE(heap_problem() == "");
+}
+
+TEST_CASE("who dies while it forks others leaves none behind", "[siblings][fork]") {
+  Unchanged heap_is;
+  int lost = 0;
+  for (int round = 0; round < rounds(200, 5000); ++round) {
+    Family family(8, [](size_t) { return sleep_for_ever(); });
+    size_t victim = random_below(3); // 1 and 2 fork others, too
+    pause_us(random_below(1500));
+    signal_child(family[victim], SIGKILL);
+    if (!meet_child(family[victim])) signal_child(family[0], SIGKILL);
+    // each is known, or will never be there
+    REQUIRE(eventually([&] {
+      reap();
+      for (size_t i = 0; i < 8; ++i)
+        if (!meet_child(family[i]) && !poll_child(family[i])) return false;
+      return true;
+    }));
+    for (size_t i = 0; i < 8; ++i) lost += family[i].pid == 0;
+  }
+  REQUIRE(lost > 0); // it was early enough now and then
+  REQUIRE_FALSE(has_children());
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("a process that the system refuses to a sibling is told", "[siblings][fork]") {
+  Unchanged heap_is;
+  Kid kid([] { // as a user with few processes
+    rlimit few{3, 3};
+    if (setgid(65534) != 0 || setuid(65534) != 0 || setrlimit(RLIMIT_NPROC, &few) != 0) return 77;
+    Family family(8, [](size_t) { return sleep_for_ever(); });
+    int refused = 0;
+    bool known = eventually([&] {
+      reap();
+      refused = 0;
+      for (size_t i = 0; i < 8; ++i) {
+        if (!meet_child(family[i]) && !poll_child(family[i])) return false;
+        refused += family[i].refused == EAGAIN;
+      }
+      return true;
+    });
+    return known && refused == 6 ? 0 : 1;
+  });
+  int code = kid.join();
+  if (code != 77) REQUIRE(code == 0); // 77: only root can try this
+  REQUIRE(heap_is.problem() == "");
+}
