@@ -304,11 +304,21 @@ bool PoolOwner::news() {
 void PoolOwner::meet_all() {
   Wait limit = Wait::until(platform::now_ns() + kMeetNs);
   limit.tick = interruptible_tick;
-  wait(limit, [&] {
-    bool all = true;
-    for (Seat& s : seats_) all = (!s.child || meet_child(s.child->child)) && all;
-    return all;
-  });
+  for (bool all = false; !all && platform::now_ns() < limit.deadline;) {
+    Waiter waiter(limit); // who was forked takes its place, and rings
+    check(waiter.until([&] {
+      bool known = true;
+      for (Seat& s : seats_) {
+        if (!s.child || meet_child(s.child->child) || !is_expected(s.child->child.token)) continue;
+        waiter.watch(s.child->child.token);
+        known = false;
+      }
+      return known;
+    }));
+    attend(); // replaces those who will never be forked
+    all = true;
+    for (Seat& s : seats_) all = all && (!s.child || meet_child(s.child->child));
+  }
 }
 
 std::vector<Token> PoolOwner::tokens() const {

@@ -1,0 +1,113 @@
+# Workers that start: the session forks one, which forks others, and so on.
+
+# Children of this process that run, whoever forked them
+children_of <- function(parent = Sys.getpid()) {
+  files <- Sys.glob("/proc/[0-9]*/stat")
+  read <- function(file) suppressWarnings(tryCatch(readLines(file, n = 1L)[1L], error = function(e) NA_character_))
+  lines <- vapply(files, read, "") # NA: it has ended meanwhile
+  fields <- strsplit(sub("^.*\\) ", "", lines), " ")
+  mine <- vapply(fields, function(f) length(f) > 1L && f[1L] != "Z" && f[2L] == as.character(parent), TRUE)
+  as.integer(basename(dirname(files[mine])))
+}
+
+parent_pid <- function(i) as.integer(strsplit(sub("^.*\\) ", "", readLines("/proc/self/stat", n = 1L)), " ")[[1L]][2L])
+
+test_that("each worker is a child of the session, whoever forked it", {
+  for (n in c(1L, 2L, 5L, 8L)) {
+    p <- Pool(n)
+    workers <- p$status()$pid
+    expect_length(unique(workers), n)
+    expect_false(anyNA(workers))
+    expect_setequal(intersect(workers, children_of()), workers)
+    expect_true(all(unlist(p$map(parent_pid, 1:16, chunksize = 1L)) == Sys.getpid()))
+    p$terminate()
+    expect_length(intersect(workers, children_of()), 0L)
+  }
+})
+
+test_that("workers are copies of the session as it was when Pool() was called", {
+  old <- options(multiprocessing.test = "before")
+  on.exit(options(old))
+  for (round in 1:10) {
+    options(multiprocessing.test = "before")
+    p <- Pool(8)
+    options(multiprocessing.test = "after")
+    expect_identical(unique(unlist(p$map(function(i) getOption("multiprocessing.test"), 1:32, chunksize = 1L))), "before")
+    p$terminate()
+  }
+})
+
+test_that("a pool that is terminated while its workers start leaves none of them", {
+  others <- children_of()
+  for (round in seq_len(rounds(200, 40))) {
+    p <- Pool(8)
+    random_moment(0.004)
+    p$terminate()
+    expect_length(setdiff(children_of(), others), 0L)
+  }
+  expect_sound_heap()
+})
+
+test_that("workers that are killed while they fork others are replaced, and all elements computed", {
+  for (round in seq_len(rounds(200, 40))) {
+    others <- children_of()
+    p <- Pool(8, retries = 3L)
+    random_moment(0.004)
+    new <- setdiff(children_of(), others)
+    kill_9(new[seq_len(min(2L, length(new)))])
+    expect_identical(p$map(function(i) i^2, 1:40), as.list((1:40)^2))
+    expect_length(unique(p$status()$pid), 8L)
+    p$terminate()
+    expect_length(setdiff(children_of(), others), 0L)
+  }
+  expect_sound_heap()
+})
+
+test_that("mclapply() with many cores forks them in the same way", {
+  seen <- mclapply(1:24, function(i) c(Sys.getpid(), parent_pid()), mc.cores = 8L)
+  expect_length(unique(vapply(seen, `[`, 0L, 1L)), 8L)
+  expect_true(all(vapply(seen, `[`, 0L, 2L) == Sys.getpid()))
+})
+
+# In an R of a user who may have few processes
+start_as_nobody <- function() {
+  first <- Pool(2)
+  first$map(identity, 1:2)
+  p <- NULL
+  failure <- tryCatch(
+    {
+      p <- Pool(64)
+      p$map(identity, 1:64)
+    },
+    error = function(e) e
+  )
+  later <- if (!is.null(p)) conditionMessage(tryCatch(p$map(identity, 1:2), error = identity))
+  list(
+    class = class(failure), message = conditionMessage(failure), later = later,
+    right = identical(first$map(identity, 1:4), as.list(1:4)), problem = multiprocessing:::heap_check()$problem
+  )
+}
+
+test_that("a process that the system refuses to a worker is a classed error, and the session goes on", {
+  skip_on_cran()
+  tools <- Sys.which(c("setpriv", "prlimit"))
+  skip_if_not(Sys.info()[["user"]] == "root" && all(nzchar(tools)), "root with setpriv and prlimit")
+  script <- tempfile(fileext = ".R")
+  writeLines(c(
+    sprintf(".libPaths(%s)", paste(deparse(c(package_library(), .libPaths())), collapse = "")),
+    "if (!requireNamespace('multiprocessing', quietly = TRUE)) quit(status = 77)", "library(multiprocessing)",
+    paste("run <-", paste(deparse(start_as_nobody), collapse = "\n")), "dput(run())"
+  ), script)
+  command <- sprintf(
+    "%s --nproc=20 %s --reuid=54321 --clear-groups %s --vanilla -", tools[["prlimit"]], tools[["setpriv"]],
+    file.path(R.home("bin"), "Rscript")
+  )
+  said <- suppressWarnings(system2("sh", c("-c", shQuote(command)), stdin = script, stdout = TRUE, env = "TMPDIR=/tmp"))
+  skip_if(identical(attr(said, "status"), 77L), "the package's library is not readable by other users")
+  seen <- eval(parse(text = said))
+  expect_identical(seen$class[1:2], c("ProcessError", "multiprocessing_error"))
+  expect_match(seen$message, "refuses another process.*terminated")
+  expect_match(seen$later, "terminated; make another Pool")
+  expect_true(seen$right)
+  expect_identical(seen$problem, "")
+})
