@@ -30,6 +30,7 @@ mc_apply <- function(X, FUN, ..., mc.preschedule, mc.set.seed, mc.silent, mc.cor
     return(simplified(evaluate_here(evaluate, X, mc.seed, mc.progress), mc.template))
   }
 
+  if (cores < length(X)) FUN <- compile_function(FUN)
   if (mc.preschedule) {
     if (!is.null(affinity.list)) {
       warning(simpleWarning("'mc.preschedule' must be false if 'affinity.list' is used", sys.call(-1L)))

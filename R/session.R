@@ -38,14 +38,15 @@ leave_by_quit <- function(save = "default", status = 0, runLast = TRUE) {
 load_for_children <- function() {
   list(
     enquote, leave_by_quit, enter_child, forget_random_state, apply_needs, process_main, run_and_publish, job_main,
-    fork_map_worker, worker_main, worker_begin, worker_loop, worker_run, worker_frame, with_function, new_frame, each_call
+    fork_map_worker, worker_main, worker_begin, worker_loop, worker_run, worker_frame, with_function, new_frame, each_call,
+    start_stream, assign_seed, current_seed, skip_substreams, set_interactive
   )
   NULL
 }
 
 # A function as R makes it by itself when it is called a second time, which each new worker would do anew
-compiled <- function(fun) {
-  if (compiler::enableJIT(-1L) < 1L) {
+compile_function <- function(fun) {
+  if (is_compiled(fun) || compiler::enableJIT(-1L) < 1L) {
     return(fun)
   }
   tryCatch(compiler::cmpfun(fun, options = list(suppressAll = TRUE)), error = function(e) fun)

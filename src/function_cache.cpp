@@ -1,6 +1,7 @@
 #include "function_cache.h"
 
 #include "r_api.h"
+#include "routines.h"
 
 namespace mp::bind {
 namespace {
@@ -67,8 +68,8 @@ void forget(SentFunction& f) {
 } // namespace
 
 uint64_t store_function(SEXP fun, bool compile) {
-  if (!compile || TYPEOF(fun) != CLOSXP || is_compiled(fun)) return store_value(fun);
-  Protected compiled(call_r("compiled", fun));
+  if (!compile) return store_value(fun);
+  Protected compiled(call_r("compile_function", fun));
   return store_value(compiled);
 }
 
@@ -114,3 +115,6 @@ bool needs_variables(SentFunction& sent) {
 }
 
 } // namespace mp::bind
+
+// Nothing is left to compile in it.
+bool is_compiled(SEXP fun) { return TYPEOF(fun) != CLOSXP || mp::bind::has_bytecode(fun); }

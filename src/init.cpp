@@ -16,6 +16,7 @@ static const R_CallMethodDef routines[] = {
     ROUTINE(heap_check),
     ROUTINE(forget_interrupt),
     ROUTINE(forget_random_state),
+    ROUTINE(is_compiled),
     ROUTINE(session_exists),
     ROUTINE(codec_encode),
     ROUTINE(codec_decode),

@@ -30,7 +30,7 @@ inline SEXP closure_formals(SEXP f) {
 #endif
 }
 
-inline bool is_compiled(SEXP f) { // a closure
+inline bool has_bytecode(SEXP f) { // a closure
 #if R_VERSION >= R_Version(4, 5, 0)
   return TYPEOF(R_ClosureBody(f)) == BCODESXP;
 #else

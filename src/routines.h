@@ -10,6 +10,7 @@ std::string handle_id(SEXP pointer);
 SEXP heap_check();
 void forget_interrupt();
 void forget_random_state();
+bool is_compiled(SEXP fun);
 bool session_exists();
 SEXP codec_encode(SEXP x);
 SEXP codec_decode(SEXP raw);
