@@ -3,6 +3,10 @@
 #' Workers wait in shared memory for jobs and claim their pieces by themselves: no dispatcher, no message per task. A
 #' worker that dies costs the element that it was computing, nothing else, and is replaced.
 #'
+#' With start method `fork` the workers are copies of the session as it is when `Pool()` is called. `Pool()` waits for one
+#' fork alone: that worker forks others, which fork others, while the session goes on. If the system refuses one of these,
+#' the next call of a method says so (`ProcessError`) and the pool is terminated.
+#'
 #' @param processes how many workers; `NULL`: [cpu_count()].
 #' @param initializer,initargs a function that each worker calls when it starts, and the list of its arguments.
 #' @param maxtasksperchild a worker is replaced by a fresh one after so many chunks; `NULL`: never.
