@@ -31,7 +31,7 @@ globals_of <- function(values) {
   while (length(todo)) {
     fun <- todo[[1L]]
     todo <- todo[-1L]
-    if (!is.function(fun)) next
+    if (!is.function(fun) || !names_globals(fun)) next
     for (name in global_names(fun)) {
       if (name %in% names(found) || !exists(name, envir = globalenv(), inherits = FALSE)) next
       value <- get(name, envir = globalenv(), inherits = FALSE)
@@ -40,6 +40,20 @@ globals_of <- function(values) {
     }
   }
   found
+}
+
+# Does its code contain the name of any variable of the global environment? A quick look that spares most functions the
+# analysis; that loads packages and takes milliseconds.
+names_globals <- function(fun) {
+  !is.primitive(fun) && reaches_global(environment(fun)) && any(symbols_of(fun) %in% ls(globalenv(), all.names = TRUE, sorted = FALSE))
+}
+
+# All names in a function's code, of arguments and local variables, too
+symbols_of <- function(fun) {
+  if (is.primitive(fun)) {
+    return(character())
+  }
+  all.names(as.call(c(as.name("{"), unname(as.list(formals(fun))), list(body(fun)))), unique = TRUE)
 }
 
 # Names that a function may look up in the global environment

@@ -3,11 +3,15 @@
 #include "r_api.h"
 #include "routines.h"
 
+#include <algorithm>
+#include <list>
+
 namespace mp::bind {
 namespace {
 
 constexpr size_t kSentFunctions = 16;
-std::vector<SentFunction>& sent_functions = *new std::vector<SentFunction>; // the latest last
+// The latest last. A list: a finalizer that calls a function meanwhile moves none of the others.
+std::list<SentFunction>& sent_functions = *new std::list<SentFunction>;
 uint32_t sent_depth = 0;
 
 bool immutable(SEXP f);
@@ -60,6 +64,20 @@ SentFunction* known_function(SEXP fun) {
   return nullptr;
 }
 
+std::vector<SEXP> symbols_from(const char* how, SEXP fun) {
+  Protected names(call_r(how, fun));
+  std::vector<SEXP> symbols;
+  for (R_xlen_t i = 0; i < Rf_xlength(names); ++i)
+    if (LENGTH(STRING_ELT(names, i)) > 0)
+      symbols.push_back(Rf_installTrChar(STRING_ELT(names, i)));
+  return symbols;
+}
+
+bool any_is_global(const std::vector<SEXP>& symbols) {
+  return std::any_of(symbols.begin(), symbols.end(),
+                     [](SEXP s) { return R_existsVarInFrame(R_GlobalEnv, s); });
+}
+
 void forget(SentFunction& f) {
   R_ReleaseObject(f.function);
   heap().drop(f.block);
@@ -89,7 +107,7 @@ SentFunction* sent_function(SEXP fun, bool compile) {
   } else {
     if (sent_functions.size() == kSentFunctions) {
       forget(sent_functions.front());
-      sent_functions.erase(sent_functions.begin());
+      sent_functions.pop_front();
     }
     R_PreserveObject(fun);
     sent_functions.emplace_back();
@@ -102,16 +120,13 @@ SentFunction* sent_function(SEXP fun, bool compile) {
 }
 
 bool needs_variables(SentFunction& sent) {
-  if (!sent.names_known) {
-    Protected names(call_r("global_names", sent.function));
-    sent.names.clear();
-    for (R_xlen_t i = 0; i < Rf_xlength(names); ++i)
-      sent.names.push_back(Rf_installTrChar(STRING_ELT(names, i)));
-    sent.names_known = true;
-  }
-  for (SEXP name : sent.names)
-    if (R_existsVarInFrame(R_GlobalEnv, name)) return true;
-  return false;
+  // First all names in its code; most functions contain none of a variable, and are not analysed.
+  if (!sent.symbols_known) sent.symbols = symbols_from("symbols_of", sent.function);
+  sent.symbols_known = true;
+  if (!any_is_global(sent.symbols)) return false;
+  if (!sent.names_known) sent.names = symbols_from("global_names", sent.function);
+  sent.names_known = true;
+  return any_is_global(sent.names);
 }
 
 } // namespace mp::bind

@@ -9,8 +9,9 @@ struct SentFunction {
   SEXP function;            // preserved, so that nobody changes it in place
   uint64_t block;           // held by this process
   bool compiled = false;    // before it was sent
-  bool names_known = false; // `names` are there
-  std::vector<SEXP> names;  // symbols that it may look up in the global environment
+  bool symbols_known = false, names_known = false;
+  std::vector<SEXP> symbols; // in its code
+  std::vector<SEXP> names;   // of them those that it may look up in the global environment
 };
 
 // NULL for a function that may change without our knowing, as its environment may. `compile`: a
