@@ -56,6 +56,9 @@ uint64_t available_memory();
 
 int cpu_count();
 uint32_t current_cpu(); // where the caller runs right now
+// Moves the caller to another core that it may run on, if it is on this one and there is another.
+void leave_cpu(uint32_t cpu);
+void yield_cpu(); // whoever waits for this core may run first
 
 // Identity of a process across the reuse of its pid.
 uint64_t process_start_time(pid_t pid);

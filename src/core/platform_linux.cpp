@@ -289,6 +289,17 @@ uint32_t current_cpu() {
   return cpu < 0 ? 0 : uint32_t(cpu);
 }
 
+void leave_cpu(uint32_t cpu) {
+  cpu_set_t all, others;
+  if (current_cpu() != cpu || sched_getaffinity(0, sizeof all, &all) != 0) return;
+  others = all;
+  CPU_CLR(cpu, &others);
+  if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof others, &others) != 0) return;
+  sched_setaffinity(0, sizeof all, &all);
+}
+
+void yield_cpu() { sched_yield(); }
+
 uint64_t process_start_time(pid_t pid) {
   char path[64];
   std::snprintf(path, sizeof path, "/proc/%d/stat", int(pid));

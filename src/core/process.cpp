@@ -83,6 +83,7 @@ bool fork_child(Child& child, Output output) {
   prepare_outputs(child, output);
   std::fflush(nullptr);
   pid_t parent = getpid();
+  uint32_t cpu = platform::current_cpu();
   pid_t pid = fork(); // the fork handlers find a place for the child
   if (pid < 0) {
     int e = errno;
@@ -90,6 +91,7 @@ bool fork_child(Child& child, Output output) {
     cannot_start(child, e);
   }
   if (pid == 0) {
+    platform::leave_cpu(cpu); // the system may let it wait there although other cores are idle
     default_signals();
     if (!platform::die_with_parent(parent)) platform::leave(1);
     child_files(child, output);
@@ -119,6 +121,7 @@ int fork_siblings(const std::vector<Child*>& children, Output output, pid_t pare
     for (size_t i = next; i < end; ++i) expect_from(children[i]->token, forker, getpid());
     forker = getpid();
     pid_t pid = -1;
+    uint32_t cpu = platform::current_cpu();
     size_t middle = next;
     for (; next < end; next = middle) {
       Child& c = *children[next];
@@ -138,6 +141,7 @@ int fork_siblings(const std::vector<Child*>& children, Output output, pid_t pare
       }
     }
     if (pid != 0) return int(me);
+    platform::leave_cpu(cpu);
     if (!platform::die_with_parent(parent)) platform::leave(1);
     child_files(*children[next], output);
     take_place(children[next]->token);
@@ -175,6 +179,7 @@ int fork_children(const std::vector<Child*>& children, Output output) {
     give_up();
     throw;
   }
+  platform::yield_cpu(); // to the child, which goes to another core and forks while we go on
   for (size_t i = 1; i < children.size(); ++i)
     expect_from(children[i]->token, 0, children[0]->pid);
   return -1;
