@@ -42,7 +42,7 @@ results <- compare("4 results of 100 MB each, 2 workers", "s", rounds = laps, li
     settled(function() BiocParallel::bplapply(1:4, big, BPPARAM = param))
   }),
   contestant("Python Pool.map", when = has_python(), run = function(state) {
-    python_figure("large", "results")
+    python_figure("large", "time")
   })
 ))
 must_be(results, peer = "bettermc", ratio = 0.6)

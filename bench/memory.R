@@ -139,18 +139,17 @@ held_by <- function(pids, files_before) {
   sum(each["own", ]) + max(sum(each["shared", ]), files)
 }
 
-#' The most that the family of a fresh session held while it did the work, in bytes.
-peak_of <- function(work, who) {
+#' The most that the family of a fresh session held while it did the work, in bytes. The command
+#' `start(times)` is that session; it writes into the file `times` from when to when it worked.
+peak_of <- function(start) {
   times <- tempfile()
   mark <- paste0("BENCH_FAMILY=", basename(times))
   known <- character()
   others <- processes()
   when <- held <- numeric()
   files_before <- shared_files(character())
-  told <- paste0(c("--work=", "--who=", "--times="), c(work, who, times))
-  args <- c("--vanilla", this_script(), told)
-  system2(file.path(R.home("bin"), "Rscript"), shQuote(args), env = mark, wait = FALSE,
-    stdout = FALSE, stderr = FALSE)
+  command <- start(times)
+  system2(command[1L], shQuote(command[-1L]), env = mark, wait = FALSE, stdout = FALSE, stderr = FALSE)
   end <- now() + 120
   while (!file.exists(times) && now() < end) {
     known <- family(mark, known, others)
@@ -164,9 +163,18 @@ peak_of <- function(work, who) {
 }
 
 watched <- function(work) {
-  lapply(works[[work]], function(one) {
-    contestant(one$name, function(state) peak_of(work, one$name), when = one$when)
-  })
+  session <- function(one) {
+    start <- function(times) {
+      told <- paste0(c("--work=", "--who=", "--times="), c(work, one$name, times))
+      c(file.path(R.home("bin"), "Rscript"), "--vanilla", this_script(), told)
+    }
+    contestant(one$name, function(state) peak_of(start), when = one$when)
+  }
+  in_python <- function(times) c(python(), file.path(bench_dir(), "peer_large.py"), work, times)
+  c(
+    lapply(works[[work]], session),
+    list(contestant("Python (fork)", function(state) peak_of(in_python), when = has_python()))
+  )
 }
 
 heading("Peak memory")
