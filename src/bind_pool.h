@@ -32,6 +32,22 @@ struct PoolJob {
   uint64_t places = 0;       // the block where they lie, held
   Kept first;                // the first value, for its names
   bool done() const { return owner.settled(); }
+  int element(uint64_t position) const {
+    return elements.empty() ? int(position) + 1 : elements[position];
+  }
+};
+
+// While R makes values of results: its collector may run finalizers that use the same pool.
+class Busy {
+public:
+  explicit Busy(bool& flag) : flag_(flag), before_(flag) { flag = true; }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+  ~Busy() { flag_ = before_; }
+
+private:
+  bool& flag_;
+  bool before_;
 };
 
 class PoolOwner {

@@ -1,5 +1,4 @@
 #include "bind_pool.h"
-#include "places.h"
 #include "r_api.h"
 
 #include <algorithm>
@@ -22,23 +21,6 @@ bool has_results(uint64_t job) {
     if (lanes[i].head.load(std::memory_order_acquire)) return true;
   return false;
 }
-
-int element(const PoolJob& job, uint64_t position) {
-  return job.elements.empty() ? int(position) + 1 : job.elements[position];
-}
-
-// While R makes values of results: its collector may run finalizers that use the same pool.
-class Busy {
-public:
-  explicit Busy(bool& flag) : flag_(flag), before_(flag) { flag = true; }
-  Busy(const Busy&) = delete;
-  Busy& operator=(const Busy&) = delete;
-  ~Busy() { flag_ = before_; }
-
-private:
-  bool& flag_;
-  bool before_;
-};
 
 void drop_block(void* block) { heap().drop(reinterpret_cast<uint64_t>(block)); }
 
@@ -137,44 +119,6 @@ void PoolOwner::forget(int id) {
   jobs_.erase(it);
 }
 
-void PoolOwner::fail(PoolJob& job, uint64_t position, SEXP condition) {
-  int e = element(job, position);
-  SET_VECTOR_ELT(job.failures, e - 1, condition);
-  ++job.failed;
-  job.arrived.push_back(e);
-}
-
-void PoolOwner::collect(PoolJob& job) {
-  Busy busy(busy_);
-  job.owner.drain([&](const ResultRecord& r) {
-    const auto* bytes = reinterpret_cast<const uint8_t*>(&r + 1);
-    int e = element(job, r.position);
-    SEXP value = codec::decode_small(bytes, r.bytes);
-    Protected v(value ? value : codec::decode(bytes, r.bytes));
-    if (ResultStatus(r.status) == ResultStatus::Value && job.places) {
-      if (e == 1) job.first = Kept(v);
-      if (fits(v, job.type, job.width)) {
-        uint64_t bytes = job.width * element_bytes(job.type);
-        put_in_place(v, job.type, job.width, heap().at(job.places + uint64_t(e - 1) * bytes));
-      } else {
-        Protected condition(
-            call_r("template_failure", e, SEXP(v), int(job.type), double(job.width)));
-        SET_VECTOR_ELT(job.failures, e - 1, condition);
-        ++job.failed;
-      }
-      return; // not awaited by itself: the first of several that do not fit is the one to name
-    }
-    if (ResultStatus(r.status) == ResultStatus::Value) {
-      SET_VECTOR_ELT(job.values, e - 1, v);
-    } else {
-      Protected condition(call_r("task_failure", e, SEXP(v)));
-      SET_VECTOR_ELT(job.failures, e - 1, condition);
-      ++job.failed;
-    }
-    if (job.each) job.arrived.push_back(e);
-  });
-}
-
 void PoolOwner::bury(size_t lane) {
   Seat& s = seats_[lane];
   ChildRef child = s.child;
@@ -200,7 +144,7 @@ void PoolOwner::bury(size_t lane) {
     if (j.tried[suspect.position] <= j.retries) continue; // it will be computed again
     if (!j.owner.settle(suspect.position)) continue;
     Busy busy(busy_);
-    Protected condition(call_r("death_of_worker", element(j, suspect.position),
+    Protected condition(call_r("death_of_worker", j.element(suspect.position),
                                int(child->child.pid), exit_status(*child), child->expired,
                                double(child->child.peak_bytes)));
     fail(j, suspect.position, condition);
