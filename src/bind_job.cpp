@@ -43,6 +43,12 @@ std::unique_ptr<PoolJob> make_job(PoolOwner& owner, uint64_t block, const JobPla
   return job;
 }
 
+// Is it worthwhile to have room for a number from each element? They are seen by the end of their
+// chunk, and a chunk costs as much as a few results.
+bool room_for_small(const JobPlan& plan) {
+  return !plan.notify_each && plan.count >= 4 * (plan.starts.size() - 1);
+}
+
 // The results that lie in their places, as one vector.
 SEXP placed_values(const PoolJob& j, uint64_t count) {
   uint64_t length = count * j.width, bytes = length * element_bytes(j.type);
@@ -122,6 +128,7 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
     }
     plan.notify_each = each;
     plan.timed = task_timeout > 0;
+    plan.small = room_for_small(plan);
     // a share for each worker: none draws from another's stream or sees what its share left behind
     plan.pinned = Rf_isNull(fun) && plan.starts.size() == owner.seats().size() + 1;
     Held function;
@@ -140,6 +147,7 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
     std::vector<int> elements = integers_of(places);
     Held values;
     if (SEXPTYPE t = TYPEOF(type); plan.count && element_bytes(t)) {
+      plan.small = false;
       plan.place_type = t;
       plan.place_bytes = uint64_t(Rf_xlength(type)) * element_bytes(t);
       plan.places = values.block =
@@ -288,7 +296,7 @@ double pool_progress(SEXP pool, int id) {
     PoolOwner& owner = pool_of(pool);
     owner.attend();
     PoolJob& j = owner.job(id);
-    return double(j.owner.settled_count());
+    return j.submitted && !j.done() ? double(j.owner.computed()) : double(j.owner.settled_count());
   });
 }
 

@@ -91,6 +91,7 @@ private:
   bool offers_chunk(size_t lane);
   std::vector<size_t> vacant();
   void collect(PoolJob& job);
+  void take_small(PoolJob& job, uint64_t first, uint64_t end);
   void fail(PoolJob& job, uint64_t position, SEXP condition);
   void expire(PoolJob& job);
   void sweep_cancelled();

@@ -141,8 +141,19 @@ bool placed(SEXP value) {
   return true;
 }
 
+// The value went to the job's room for small ones.
+bool put_small(SEXP value) {
+  uint64_t bits;
+  uint8_t mark = run.claim.marks ? to_small(value, &bits) : 0;
+  if (!mark) return false;
+  run.worker->put_small(run.claim, run.position, mark, bits);
+  ++run.position;
+  run.evaluating = false;
+  return true;
+}
+
 void publish_value(SEXP value, ResultStatus status) {
-  if (status == ResultStatus::Value && placed(value)) return;
+  if (status == ResultStatus::Value && (put_small(value) || placed(value))) return;
   alignas(8) uint8_t small[256];
   uint64_t n = codec::encode_small(value, small, sizeof small);
   if (n) {

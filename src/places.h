@@ -13,4 +13,10 @@ bool fits(SEXP value, SEXPTYPE type, uint64_t width);
 // A value that fits, written to its place.
 void put_in_place(SEXP value, SEXPTYPE type, uint64_t width, uint8_t* place);
 
+// Numbers, logicals and NULL without attributes in 8 bytes: its mark, 0 for anything else. Never
+// jumps, allocates nothing.
+uint8_t to_small(SEXP value, uint64_t* out);
+// The value again, not protected. May jump.
+SEXP from_small(uint8_t mark, uint64_t value);
+
 } // namespace mp::bind

@@ -137,8 +137,9 @@ void PoolOwner::bury(size_t lane) {
     if (!j.submitted || j.done()) continue;
     collect(j);
     j.fragile = true;
-    JobOwner::Suspect suspect =
-        j.owner.recover(token, [&](uint64_t position) { return j.tried[position]++ < j.retries; });
+    JobOwner::Suspect suspect = j.owner.recover(
+        token, [&](uint64_t position) { return j.tried[position]++ < j.retries; },
+        [&](uint64_t first, uint64_t end) { take_small(j, first, end); });
     if (!suspect.running) continue;
     was_computing = true;
     if (j.tried[suspect.position] <= j.retries) continue; // it will be computed again

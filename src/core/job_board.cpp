@@ -45,15 +45,17 @@ uint64_t create_job(uint64_t pool, const JobPlan& plan) {
   uint64_t claims = starts + plan.starts.size() * sizeof(uint64_t);
   uint64_t elements = claims + chunks * sizeof(uint64_t);
   uint64_t results = aligned(elements + plan.elements.size() * sizeof(uint32_t));
-  uint64_t finished = results + lanes * sizeof(ResultLane);
-  uint64_t body = finished + (plan.places ? chunks * sizeof(ResultRecord) : 0);
+  uint64_t marks = results + lanes * sizeof(ResultLane);
+  uint64_t finished = marks + (plan.small ? padded(plan.count) : 0);
+  uint64_t small = finished + (plan.places || plan.small ? chunks * sizeof(ResultRecord) : 0);
+  uint64_t body = small + (plan.small ? plan.count * sizeof(uint64_t) : 0);
   uint64_t input = body + padded(plan.body_bytes);
   uint64_t arena = input + padded(plan.input_bytes);
   uint64_t fixed =
       (arena + kPageBytes - 1) / kPageBytes * kPageBytes; // the rest of the page is arena
   uint64_t bytes = std::max(fixed, arena + 2 * kSliceBytes * std::min<uint64_t>(plan.count, 16));
   uint64_t job = heap().allocate(bytes, Kind::Job, false);
-  std::memset(heap().at(job), 0, body);
+  std::memset(heap().at(job), 0, finished);
   JobShared& j = job_at(job);
   j.count = plan.count;
   j.chunks = chunks;
@@ -74,6 +76,8 @@ uint64_t create_job(uint64_t pool, const JobPlan& plan) {
   j.place_bytes = plan.place_bytes;
   j.place_type = plan.place_type;
   j.elements = plan.elements.empty() ? 0 : elements;
+  j.marks = plan.small ? marks : 0;
+  j.small = small;
   std::copy(plan.elements.begin(), plan.elements.end(), heap().at<uint32_t>(job + elements));
   std::memcpy(starts_of(job), plan.starts.data(), plan.starts.size() * sizeof(uint64_t));
   return job;
@@ -151,7 +155,7 @@ void close_pool(uint64_t pool) {
 JobOwner::JobOwner(uint64_t pool, uint64_t job)
     : pool_(pool), job_(job), settled_(job_at(job).count, false) {}
 
-void JobOwner::drain(const std::function<void(const ResultRecord&)>& each) {
+void JobOwner::drain(const std::function<void(const ResultRecord&)>& each, const Small& small) {
   JobShared& j = job_at(job_);
   for (uint32_t lane = 0; lane < j.lanes; ++lane) {
     ResultLane& l = results_at(job_, lane);
@@ -172,7 +176,9 @@ void JobOwner::drain(const std::function<void(const ResultRecord&)>& each) {
       if (record.count > settled_.size() - record.position)
         throw Error{"ProcessError",
                     "a worker left results for elements that the job does not have"};
-      settle_range(record.position, record.position + record.count);
+      uint64_t end = record.position + record.count;
+      if (j.marks) small(record.position, end);
+      else settle_range(record.position, end);
       continue;
     }
     if (settled_[record.position]) continue;
@@ -181,20 +187,31 @@ void JobOwner::drain(const std::function<void(const ResultRecord&)>& each) {
   }
 }
 
-bool JobOwner::settle(uint64_t position) {
-  if (settled_[position]) return false;
-  settled_[position] = true;
-  ++settled_count_;
-  return true;
-}
-
 void JobOwner::settle_range(uint64_t first, uint64_t end) {
   for (uint64_t p = first; p < end; ++p) settle(p);
 }
 
-JobOwner::Suspect JobOwner::recover(Token worker, const std::function<bool(uint64_t)>& again) {
+uint64_t JobOwner::computed() const {
+  JobShared& j = job_at(job_);
+  uint64_t n = settled_count_;
+  for (uint32_t c = 0; c < j.chunks; ++c) {
+    ClaimWord w = ClaimWord::unpack(claim_at(j, job_, c).load(std::memory_order_acquire));
+    uint64_t first = starts_of(job_)[c], size = starts_of(job_)[c + 1] - first;
+    for (uint64_t k = 0; k < std::min<uint64_t>(w.cursor, size); ++k) n += !settled_[first + k];
+  }
+  return n;
+}
+
+JobOwner::Suspect JobOwner::recover(Token worker, const std::function<bool(uint64_t)>& again,
+                                    const Small& small) {
   Suspect suspect;
   JobShared& j = job_at(job_);
+  // First, as taking them may fail, and then all of this is done again.
+  for (uint32_t c = 0; j.marks && c < j.chunks; ++c) {
+    ClaimWord w = ClaimWord::unpack(claim_at(j, job_, c).load(std::memory_order_acquire));
+    if (w.worker == worker && w.state != ChunkState::Free)
+      small(starts_of(job_)[c], starts_of(job_)[c + 1]);
+  }
   bool reopen = false;
   for (uint32_t c = 0; c < j.chunks; ++c) {
     std::atomic<uint64_t>& word = claim_at(j, job_, c);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "doorbell.h"
+#include "heap.h"
 #include "layout.h"
 
 #include <deque>
@@ -34,6 +35,7 @@ struct JobPlan {
   uint64_t place_bytes = 0;     // of one element
   uint32_t place_type = 0;
   std::vector<uint32_t> elements; // position -> place, if they are not the same
+  bool small = false; // room for a value of 8 bytes per element, see Worker::put_small()
   bool notify_each = false;
   bool timed = false;
   bool pinned =
@@ -54,15 +56,26 @@ public:
   JobOwner(uint64_t pool, uint64_t job);
 
   uint64_t block() const { return job_; }
+  // Elements [first, end) may have small values: the job's caller takes them by take_small().
+  using Small = std::function<void(uint64_t first, uint64_t end)>;
   // Takes what was published since the last call, each lane's results oldest first. Values that
   // were put into their places are settled without `each`.
-  void drain(const std::function<void(const ResultRecord&)>& each);
+  void drain(const std::function<void(const ResultRecord&)>& each, const Small& small = nullptr);
+  // Settles small values: take(position, mark, value) of each that is new. What it throws at (or
+  // jumps) comes again.
+  template <class Take> void take_small(uint64_t first, uint64_t end, Take&& take);
   bool settled() const { return settled_count_ == settled_.size(); }
   bool has(uint64_t position) const { return settled_[position]; }
   uint64_t settled_count() const { return settled_count_; }
+  uint64_t computed() const; // settled, or over in a chunk whose end was not heard of
   void settle_range(uint64_t first, uint64_t end);
   // The owner decides an element by itself (a worker died in it); false if it had a result already.
-  bool settle(uint64_t position);
+  bool settle(uint64_t position) {
+    if (settled_[position]) return false;
+    settled_[position] = true;
+    ++settled_count_;
+    return true;
+  }
 
   struct Suspect {        // what a dead worker leaves
     bool running = false; // it died in this element
@@ -70,7 +83,8 @@ public:
   };
   // After `worker` died and drain() ran: puts back what it had not started. A suspect is put back
   // too if `again(position)` says so, otherwise it must be settled by the caller.
-  Suspect recover(Token worker, const std::function<bool(uint64_t)>& again);
+  Suspect recover(Token worker, const std::function<bool(uint64_t)>& again,
+                  const Small& small = nullptr);
   // Is there a chunk that nobody has claimed and that this lane may?
   bool offers_chunk(uint32_t lane) const;
   // Elements running now: (position, lane) of workers that began before `before_ns`.
@@ -99,6 +113,12 @@ struct Claim {
   uint64_t first = 0; // positions [first, end) are to be computed
   uint64_t end = 0;
   uint64_t index = 0; // on the ring
+  // In this process, for begin() and its like:
+  std::atomic<uint64_t>* word = nullptr;
+  JobShared* shared = nullptr;
+  uint64_t origin = 0;                   // the chunk's first position
+  std::atomic<uint8_t>* marks = nullptr; // nullptr: the job has no room for small values
+  uint64_t* small = nullptr;
 };
 
 class Worker {
@@ -106,7 +126,12 @@ public:
   Worker(uint64_t pool, uint32_t lane);
   // Ok with a claim, Ended (the pool is closed), Interrupted.
   Status next(Claim& claim, const Wait& wait);
-  void begin(const Claim& claim, uint64_t position);
+  void begin(const Claim& claim, uint64_t position) {
+    if (claim.shared->timed) note_time();
+    // release: what was published before is visible to who sees the cursor after our death
+    claim.word->store(ClaimWord{me_, uint32_t(position - claim.origin), ChunkState::Running}.pack(),
+                      std::memory_order_release);
+  }
   // Room for an encoded result of `bytes`; valid until publish(). Throws Error("HeapFullError").
   // `references` > 0: a block of its own, with room for so many after the value (seal_result()).
   uint8_t* room(const Claim& claim, uint64_t position, uint64_t bytes, uint32_t references = 0);
@@ -115,22 +140,46 @@ public:
   // Where the element's value goes if the job has places for values, else nullptr. Written before
   // the next begin() or finish(), which commit it; one that does not fit is published instead.
   uint8_t* place(const Claim& claim, uint64_t position);
+  // The element's value in 8 bytes, if the job has room for it (claim.marks). Others see it when
+  // the chunk is finished, or its worker is dead.
+  void put_small(const Claim& claim, uint64_t position, uint8_t mark, uint64_t value) {
+    claim.small[position] = value;
+    // release: the commit; pairs with the acquire in take_small()
+    claim.marks[position].store(mark, std::memory_order_release);
+  }
   void finish(const Claim& claim);
-  // Gives the chunk back, as much as was not begun (a worker that leaves by itself).
-  bool cancelled(const Claim& claim) const;
+  bool cancelled(const Claim& claim) const {
+    return claim.shared->cancelled.load(std::memory_order_acquire) != 0;
+  }
   void detach(); // looks at no job any more
 
 private:
   bool attach(uint64_t index);
   bool claim_chunk(Claim& claim);
   void push(const Claim& claim, uint64_t record);
+  void note_time();
 
   uint64_t pool_;
   uint32_t lane_;
+  Token me_;
   uint64_t attached_ = 0;            // job block
   uint64_t area_ = 0, area_end_ = 0; // small results go here
   ResultRecord* pending_ = nullptr;
   uint64_t pending_offset_ = 0;
 };
+
+template <class Take> void JobOwner::take_small(uint64_t first, uint64_t end, Take&& take) {
+  const JobShared& j = job_at(job_);
+  const auto* marks = heap().at<const std::atomic<uint8_t>>(job_ + j.marks);
+  const uint64_t* small = heap().at<const uint64_t>(job_ + j.small);
+  for (uint64_t p = first; p < end; ++p) {
+    if (settled_[p]) continue;
+    // acquire: pairs with the release in Worker::put_small()
+    uint8_t mark = marks[p].load(std::memory_order_acquire);
+    if (mark == 0) continue;
+    take(p, mark, small[p]);
+    settle(p);
+  }
+}
 
 } // namespace mp

@@ -12,10 +12,10 @@ constexpr uint64_t kOwnBlockBytes = 32 * 1024;
 
 } // namespace
 
-Worker::Worker(uint64_t pool, uint32_t lane) : pool_(pool), lane_(lane) {
+Worker::Worker(uint64_t pool, uint32_t lane) : pool_(pool), lane_(lane), me_(self()) {
   LaneShared& l = lane_at(pool, lane);
   l.job.store(0, std::memory_order_relaxed);
-  l.worker.store(self(), std::memory_order_release);
+  l.worker.store(me_, std::memory_order_release);
 }
 
 bool Worker::attach(uint64_t index) {
@@ -50,13 +50,18 @@ bool Worker::claim_chunk(Claim& claim) {
     ClaimWord w = ClaimWord::unpack(v);
     if (w.state != ChunkState::Free) return false;
     // acquire: pairs with the release in recover()
-    if (!word.compare_exchange_strong(v, ClaimWord{self(), w.cursor, ChunkState::Claimed}.pack(),
+    if (!word.compare_exchange_strong(v, ClaimWord{me_, w.cursor, ChunkState::Claimed}.pack(),
                                       std::memory_order_acq_rel))
       return false;
     claim.job = attached_;
     claim.chunk = c;
-    claim.first = starts_of(attached_)[c] + w.cursor;
+    claim.origin = starts_of(attached_)[c];
+    claim.first = claim.origin + w.cursor;
     claim.end = starts_of(attached_)[c + 1];
+    claim.word = &word;
+    claim.shared = &j;
+    claim.marks = j.marks ? heap().at<std::atomic<uint8_t>>(attached_ + j.marks) : nullptr;
+    claim.small = heap().at<uint64_t>(attached_ + j.small);
     return true;
   };
   if (j.pinned) return lane_ < j.chunks && take(lane_);
@@ -105,13 +110,8 @@ Status Worker::next(Claim& claim, const Wait& wait) {
   return found ? Status::Ok : Status::Ended;
 }
 
-void Worker::begin(const Claim& claim, uint64_t position) {
-  JobShared& j = job_at(claim.job);
-  if (j.timed) lane_at(pool_, lane_).began_ns.store(platform::now_ns(), std::memory_order_relaxed);
-  uint32_t cursor = uint32_t(position - starts_of(claim.job)[claim.chunk]);
-  // release: what was published before is visible to who sees the cursor after our death
-  claim_at(j, claim.job, claim.chunk)
-      .store(ClaimWord{self(), cursor, ChunkState::Running}.pack(), std::memory_order_release);
+void Worker::note_time() {
+  lane_at(pool_, lane_).began_ns.store(platform::now_ns(), std::memory_order_relaxed);
 }
 
 uint8_t* Worker::room(const Claim& claim, uint64_t position, uint64_t bytes, uint32_t references) {
@@ -182,7 +182,8 @@ uint8_t* Worker::place(const Claim& claim, uint64_t position) {
 
 void Worker::finish(const Claim& claim) {
   JobShared& j = job_at(claim.job);
-  if (j.places) { // its record lies in the job: a heap that is full is no reason to fail here
+  if (j.places ||
+      j.marks) { // its record lies in the job: a heap that is full is no reason to fail here
     uint64_t at = claim.job + j.finished + claim.chunk * sizeof(ResultRecord);
     ResultRecord& record = *heap().at<ResultRecord>(at);
     record.position = claim.first;
@@ -190,19 +191,14 @@ void Worker::finish(const Claim& claim) {
     record.count = uint32_t(claim.end - claim.first);
     push(claim, at);
   }
-  uint32_t size = uint32_t(claim.end - starts_of(claim.job)[claim.chunk]);
-  claim_at(j, claim.job, claim.chunk)
-      .store(ClaimWord{self(), size, ChunkState::Done}.pack(), std::memory_order_release);
+  uint32_t size = uint32_t(claim.end - claim.origin);
+  claim.word->store(ClaimWord{me_, size, ChunkState::Done}.pack(), std::memory_order_release);
   std::atomic<uint64_t>& mine = lane_at(pool_, lane_).chunks_done;
   mine.store(mine.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   uint32_t done = 1 + j.done_chunks.fetch_add(1, std::memory_order_acq_rel);
   std::atomic_thread_fence(
       std::memory_order_seq_cst); // recover() sees our results, or we see `reopened`
   if (done >= j.chunks || j.reopened.load(std::memory_order_relaxed)) ring(j.owner);
-}
-
-bool Worker::cancelled(const Claim& claim) const {
-  return job_at(claim.job).cancelled.load(std::memory_order_acquire) != 0;
 }
 
 } // namespace mp

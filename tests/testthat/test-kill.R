@@ -81,6 +81,25 @@ test_that("workers that are killed from outside, at any moment, never cost an an
   expect_identical(pool$map(identity, 1:10), as.list(1:10))
 })
 
+test_that("a worker that is killed among quick tasks loses the one that it was in, or none", {
+  pool <- local_pool(2)
+  n <- 20000L
+  for (round in seq_len(rounds(300, 15))) {
+    result <- pool$map_async(function(i) i, seq_len(n), if (round %% 2) 500 else NULL, on_error = "return")
+    pids <- pool$status()$pid
+    random_moment(0.005)
+    kill_9(sample(pids, 1))
+    got <- result$get(timeout = 30)
+    died <- vapply(got, inherits, TRUE, "WorkerDiedError")
+    expect_lte(sum(died), 1)
+    expect_identical(got[!died], as.list(seq_len(n)[!died]))
+  }
+  got <- pool$map(function(i) if (i %in% c(50, 99, 100, 701)) tools::pskill(Sys.getpid(), 9L) else i, 1:1000,
+    chunksize = 100, on_error = "return")
+  expect_identical(got[-c(50, 99, 100, 701)], as.list((1:1000)[-c(50, 99, 100, 701)]))
+  expect_identical(vapply(got[c(50, 99, 100, 701)], function(e) e$index, 1L), c(50L, 99L, 100L, 701L))
+})
+
 test_that("all workers are killed at once and the map is complete", {
   pool <- local_pool(2)
   for (round in seq_len(rounds(100, 8))) {

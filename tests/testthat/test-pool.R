@@ -140,6 +140,23 @@ test_that("values of every kind come back identical", {
   expect_identical(pool$map(function(f) f(2), list(function(x) x * 3, sqrt)), list(6, sqrt(2)))
 })
 
+test_that("numbers, logicals and NULL come back identical in the midst of other values, whatever the chunks", {
+  pool <- local_pool(2)
+  values <- rep(list(
+    1L, NA_integer_, -2.5, NA_real_, NaN, -Inf, -0, TRUE, FALSE, NA, NULL, "x", c(a = 1), 1:2, numeric(), factor("q"),
+    structure(1L, class = "mine"), Sys.Date()
+  ), 20)
+  for (chunksize in list(NULL, 1, 3, 4, 100, 1000)) {
+    got <- pool$map(identity, values, chunksize = chunksize)
+    expect_identical(got, values)
+    expect_identical(1 / got[[7]], -Inf)
+  }
+  got <- pool$map(function(x) if (identical(x, 1:2)) stop("no") else x, values, chunksize = 100, on_error = "return")
+  failed <- vapply(got, inherits, TRUE, "error")
+  expect_identical(which(failed), which(vapply(values, identical, TRUE, 1:2)))
+  expect_identical(got[!failed], values[!failed])
+})
+
 test_that("the initializer runs once in each worker, with its arguments", {
   pool <- local_pool(2, function(a, b) options(mp.test.sum = a + b), list(1, b = 2))
   expect_identical(pool$map(function(i) getOption("mp.test.sum"), 1:4, chunksize = 1), rep(list(3), 4))
