@@ -79,7 +79,8 @@ all_gone <- function(pids) all(vapply(pids, is_gone, TRUE))
 
 children_of <- function(pid = Sys.getpid()) {
   stats <- Sys.glob("/proc/[0-9]*/stat")
-  lines <- vapply(stats, function(f) tryCatch(suppressWarnings(readLines(f, 1L)), error = function(e) ""), "")
+  read <- function(file) c(tryCatch(suppressWarnings(readLines(file, 1L)), error = function(e) NULL), "")[1L]
+  lines <- vapply(stats, read, "") # "": it has ended meanwhile
   parents <- as.integer(sub("^.*\\) \\S (\\d+) .*$", "\\1", lines[nzchar(lines)]))
   as.integer(sub(" .*", "", lines[nzchar(lines)]))[parents == pid]
 }

@@ -1,15 +1,5 @@
 # Workers that start: the session forks one, which forks others, and so on.
 
-# Children of this process that run, whoever forked them
-children_of <- function(parent = Sys.getpid()) {
-  files <- Sys.glob("/proc/[0-9]*/stat")
-  read <- function(file) suppressWarnings(tryCatch(readLines(file, n = 1L)[1L], error = function(e) NA_character_))
-  lines <- vapply(files, read, "") # NA: it has ended meanwhile
-  fields <- strsplit(sub("^.*\\) ", "", lines), " ")
-  mine <- vapply(fields, function(f) length(f) > 1L && f[1L] != "Z" && f[2L] == as.character(parent), TRUE)
-  as.integer(basename(dirname(files[mine])))
-}
-
 parent_pid <- function(i) as.integer(strsplit(sub("^.*\\) ", "", readLines("/proc/self/stat", n = 1L)), " ")[[1L]][2L])
 
 test_that("each worker is a child of the session, whoever forked it", {
