@@ -44,17 +44,7 @@ globals_of <- function(values) {
 
 # Does its code contain the name of any variable of the global environment? A quick look that spares most functions the
 # analysis; that loads packages and takes milliseconds.
-names_globals <- function(fun) {
-  !is.primitive(fun) && reaches_global(environment(fun)) && any(symbols_of(fun) %in% ls(globalenv(), all.names = TRUE, sorted = FALSE))
-}
-
-# All names in a function's code, of arguments and local variables, too
-symbols_of <- function(fun) {
-  if (is.primitive(fun)) {
-    return(character())
-  }
-  all.names(as.call(c(as.name("{"), unname(as.list(formals(fun))), list(body(fun)))), unique = TRUE)
-}
+names_globals <- function(fun) !is.primitive(fun) && reaches_global(environment(fun)) && names_variables(fun)
 
 # Names that a function may look up in the global environment
 global_names <- function(fun) {

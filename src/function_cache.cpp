@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <list>
+#include <unordered_set>
 
 namespace mp::bind {
 namespace {
@@ -64,13 +65,30 @@ SentFunction* known_function(SEXP fun) {
   return nullptr;
 }
 
-std::vector<SEXP> symbols_from(const char* how, SEXP fun) {
-  Protected names(call_r(how, fun));
-  std::vector<SEXP> symbols;
-  for (R_xlen_t i = 0; i < Rf_xlength(names); ++i)
-    if (LENGTH(STRING_ELT(names, i)) > 0)
-      symbols.push_back(Rf_installTrChar(STRING_ELT(names, i)));
-  return symbols;
+SEXP symbol(const std::string& name) {
+  return codec::protect([&] { return Rf_install(name.c_str()); });
+}
+
+// All names in code: of arguments and local variables, too, and f<- for an assignment to f(x).
+void add_symbols(SEXP x, std::unordered_set<SEXP>& found) {
+  static const SEXP assigns[] = {symbol("<-"), symbol("<<-"), symbol("=")};
+  if (TYPEOF(x) == LANGSXP && std::find(assigns, assigns + 3, CAR(x)) != assigns + 3)
+    for (SEXP to = CADR(x); TYPEOF(to) == LANGSXP; to = CADR(to))
+      if (TYPEOF(CAR(to)) == SYMSXP)
+        found.insert(symbol(CHAR(PRINTNAME(CAR(to))) + std::string("<-")));
+  for (; TYPEOF(x) == LANGSXP || TYPEOF(x) == LISTSXP; x = CDR(x)) add_symbols(CAR(x), found);
+  if (TYPEOF(x) == SYMSXP && x != R_MissingArg) found.insert(x);
+  if (TYPEOF(x) == EXPRSXP)
+    for (R_xlen_t i = 0; i < Rf_xlength(x); ++i) add_symbols(VECTOR_ELT(x, i), found);
+}
+
+std::vector<SEXP> symbols_of(SEXP fun) {
+  std::unordered_set<SEXP> found;
+  if (TYPEOF(fun) == CLOSXP) {
+    add_symbols(closure_formals(fun), found);
+    add_symbols(R_ClosureExpr(fun), found);
+  }
+  return std::vector<SEXP>(found.begin(), found.end());
 }
 
 bool any_is_global(const std::vector<SEXP>& symbols) {
@@ -121,10 +139,15 @@ SentFunction* sent_function(SEXP fun, bool compile) {
 
 bool needs_variables(SentFunction& sent) {
   // First all names in its code; most functions contain none of a variable, and are not analysed.
-  if (!sent.symbols_known) sent.symbols = symbols_from("symbols_of", sent.function);
+  if (!sent.symbols_known) sent.symbols = symbols_of(sent.function);
   sent.symbols_known = true;
   if (!any_is_global(sent.symbols)) return false;
-  if (!sent.names_known) sent.names = symbols_from("global_names", sent.function);
+  if (!sent.names_known) {
+    Protected names(call_r("global_names", sent.function));
+    for (R_xlen_t i = 0; i < Rf_xlength(names); ++i)
+      if (LENGTH(STRING_ELT(names, i)) > 0)
+        sent.names.push_back(Rf_installTrChar(STRING_ELT(names, i)));
+  }
   sent.names_known = true;
   return any_is_global(sent.names);
 }
@@ -133,3 +156,7 @@ bool needs_variables(SentFunction& sent) {
 
 // Nothing is left to compile in it.
 bool is_compiled(SEXP fun) { return TYPEOF(fun) != CLOSXP || mp::bind::has_bytecode(fun); }
+
+bool names_variables(SEXP fun) {
+  return mp::bind::entry([&] { return mp::bind::any_is_global(mp::bind::symbols_of(fun)); });
+}

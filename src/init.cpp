@@ -17,6 +17,7 @@ static const R_CallMethodDef routines[] = {
     ROUTINE(forget_interrupt),
     ROUTINE(forget_random_state),
     ROUTINE(is_compiled),
+    ROUTINE(names_variables),
     ROUTINE(session_exists),
     ROUTINE(codec_encode),
     ROUTINE(codec_decode),

@@ -11,6 +11,7 @@ SEXP heap_check();
 void forget_interrupt();
 void forget_random_state();
 bool is_compiled(SEXP fun);
+bool names_variables(SEXP fun);
 bool session_exists();
 SEXP codec_encode(SEXP x);
 SEXP codec_decode(SEXP raw);

@@ -185,3 +185,26 @@ test_that("a large variable travels once, and again when it has changed, in plac
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
+
+test_that("functions are found that assignments call, and variables in the defaults of inner functions", {
+  pool <- local_pool(2)
+  set_global(
+    mp_value = 7,
+    `mp_second<-` = in_global(function(x, value) replace(x, 2L, value))
+  )
+  replaces <- in_global(function(x) {
+    mp_second(x) <- 0
+    x
+  })
+  for (f in c(replaces, compiler::cmpfun(replaces))) {
+    expect_identical(pool$map(f, list(1:2, 3:4)), list(c(1, 0), c(3, 0)))
+    expect_identical(pool$apply(f, list(1:2)), c(1, 0))
+  }
+  inner <- in_global(function(x) {
+    g <- function(a = (function(b = mp_value) b)()) a
+    g() + x
+  })
+  expect_identical(pool$map(inner, 1:2), list(8, 9))
+  expect_identical(pool$apply(inner, list(1)), 8)
+  expect_setequal(names(globals_of(list(replaces, inner))), c("mp_second<-", "mp_value"))
+})
