@@ -105,7 +105,9 @@ void forget(SentFunction& f) {
 
 uint64_t store_function(SEXP fun, bool compile) {
   if (!compile) return store_value(fun);
-  Protected compiled(call_r("compile_function", fun));
+  // Source references do not travel; without them R's bytecode is another.
+  Protected bare(codec::protect([&] { return codec::without_source(fun); }));
+  Protected compiled(call_r("compile_function", SEXP(bare)));
   return store_value(compiled);
 }
 

@@ -160,6 +160,10 @@ uint64_t encode_small(SEXP x, uint8_t* dst, uint64_t room);
 // The result is not protected.
 SEXP decode(const uint8_t* p, uint64_t n);
 
+// `x` without the source references of functions, as it travels; `x` itself if there are none.
+// Allocates, so may jump.
+SEXP without_source(SEXP x, int depth = 0);
+
 // decode() for NULL and for attribute-free logicals, integers, doubles and strings of length one,
 // 25 ns cheaper (14 instead of 39): it may longjmp when R is out of memory, so the caller's frames
 // own nothing. nullptr if the frame is anything else, valid or not.

@@ -16,9 +16,6 @@ extern BlockHooks blocks;
 bool sound_attribute(SEXPTYPE type, R_xlen_t length, SEXP attributes, SEXP name, SEXP value);
 SEXP find_attribute(SEXP attributes, SEXP name); // nullptr if there is none
 
-// `x` without the source references of functions; `x` itself if there are none. Allocates.
-SEXP without_source(SEXP x, int depth = 0);
-
 // The way for everything that is not plain.
 class Serializer {
 public:

@@ -59,6 +59,17 @@ test_that("mclapply() with many cores forks them in the same way", {
   expect_true(all(vapply(seen, `[`, 0L, 2L) == Sys.getpid()))
 })
 
+test_that("a function is compiled before it goes to new workers, also one with source references", {
+  text <- "function(i) { is_compiled(sys.function()) }"
+  for (env in list(asNamespace("multiprocessing"), new.env(parent = asNamespace("multiprocessing")))) {
+    fun <- eval(parse(text = text, keep.source = TRUE), env)
+    p <- local_pool(2)
+    expect_identical(p$map(fun, 1:2, chunksize = 1L), list(TRUE, TRUE))
+    expect_false(is_compiled(fun))
+    expect_s3_class(attr(fun, "srcref"), "srcref")
+  }
+})
+
 # In an R of a user who may have few processes
 start_as_nobody <- function() {
   first <- Pool(2)
