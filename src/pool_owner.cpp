@@ -12,7 +12,8 @@ namespace {
 constexpr int64_t kMeetNs = 10'000'000'000; // for workers to be forked, by each other
 constexpr int64_t kGraceNs = 1'000'000'000; // for a worker to notice that its job was cancelled
 constexpr int kFailedStarts = 3;
-constexpr int kKillRounds = 12; // workers fork workers: the last are known after log2 of their number
+constexpr int kKillRounds =
+    12; // workers fork workers: the last are known after log2 of their number
 
 bool has_results(uint64_t job) {
   JobShared& j = job_at(job);
@@ -181,6 +182,7 @@ bool PoolOwner::kill_all(int ms) {
   bool all = true;
   for (Seat& s : seats_) {
     if (!s.child) continue;
+    send_signal(*s.child, SIGKILL); // it may be there only now
     if (await_child(s.child->child, ms)) {
       is_over(*s.child); // shows the last of its output
       s.child.reset();
@@ -314,8 +316,8 @@ void PoolOwner::attend() {
 
 bool PoolOwner::coming_up() const {
   for (size_t lane = 0; lane < seats_.size(); ++lane)
-    if (!seats_[lane].child || lane_at(block_, uint32_t(lane)).worker.load() !=
-                                   seats_[lane].child->child.token)
+    if (!seats_[lane].child ||
+        lane_at(block_, uint32_t(lane)).worker.load() != seats_[lane].child->child.token)
       return true;
   return false;
 }

@@ -113,6 +113,11 @@ bool fork_child(Child& child, Output output) {
 
 namespace {
 
+// A sandbox or an emulator may refuse the system call of fork_sibling() though it allows fork().
+bool siblings_refused = false;
+
+bool lacks_resources(int e) { return e == EAGAIN || e == ENOMEM; }
+
 // In the first of several children: forks the others. Returns which of them the caller is.
 int fork_siblings(const std::vector<Child*>& children, Output output, pid_t parent) {
   size_t me = 0, next = 1, end = children.size(); // [next, end) are this process's to fork
@@ -128,6 +133,7 @@ int fork_siblings(const std::vector<Child*>& children, Output output, pid_t pare
       middle = next + 1;
       if (!expect_from(c.token, forker, forker)) continue; // the parent has given it up
       middle += (end - middle) / 2;
+      c.born->store(0, std::memory_order_relaxed); // its page is here when the kernel writes there
       pid = platform::fork_sibling(c.born);
       if (pid == 0) break;
       int e = errno;
@@ -154,34 +160,34 @@ int fork_siblings(const std::vector<Child*>& children, Output output, pid_t pare
 } // namespace
 
 int fork_children(const std::vector<Child*>& children, Output output) {
-  if (children.size() < 2 || !platform::can_fork_siblings()) {
-    for (size_t i = 0; i < children.size(); ++i)
-      if (fork_child(*children[i], output)) return int(i);
+  if (children.size() < 2 || siblings_refused || !platform::can_fork_siblings()) {
+    size_t i = 0;
+    try {
+      for (; i < children.size(); ++i)
+        if (fork_child(*children[i], output)) return int(i);
+    } catch (...) { // all or none
+      for (size_t k = 0; k < i; ++k) signal_child(*children[k], SIGKILL);
+      for (size_t k = 0; k < i; ++k) await_child(*children[k], 1000);
+      throw;
+    }
     return -1;
   }
   pid_t parent = getpid();
-  auto give_up = [&] {
-    for (Child* c : children)
-      if (c->token) abandon_slot(c->token);
-  };
-  for (size_t i = 1; i < children.size(); ++i) {
-    prepare_outputs(*children[i], output);
-    children[i]->token = reserve_slot();
-    if (children[i]->token == 0) {
-      give_up();
-      no_place();
-    }
-    heap().inherit(self(), children[i]->token);
-  }
   try {
+    for (size_t i = 1; i < children.size(); ++i) {
+      prepare_outputs(*children[i], output);
+      children[i]->token = reserve_slot();
+      if (children[i]->token == 0) no_place();
+      heap().inherit(self(), children[i]->token);
+    }
     if (fork_child(*children[0], output)) return fork_siblings(children, output, parent);
   } catch (...) {
-    give_up();
+    for (size_t i = 1; i < children.size(); ++i)
+      if (children[i]->token) abandon_slot(children[i]->token);
     throw;
   }
   platform::yield_cpu(); // to the child, which goes to another core and forks while we go on
-  for (size_t i = 1; i < children.size(); ++i)
-    expect_from(children[i]->token, 0, children[0]->pid);
+  for (size_t i = 1; i < children.size(); ++i) expect_from(children[i]->token, 0, children[0]->pid);
   return -1;
 }
 
@@ -251,7 +257,8 @@ uint64_t join_spawned(const std::string& value) {
 bool meet_child(Child& child) {
   if (child.pid || !child.born) return child.pid != 0;
   int32_t pid = child.born->load(std::memory_order_acquire); // pairs with fork_siblings()
-  if (pid < 0) child.refused = -pid;
+  if (pid < 0 && lacks_resources(-pid)) child.refused = -pid;
+  else if (pid < 0) siblings_refused = true; // the parent forks it itself
   if (pid <= 0) return false;
   child.pid = pid;
   note_start(child);

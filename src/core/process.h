@@ -19,7 +19,7 @@ struct Child {
   Growth growth[2];
   std::atomic<int32_t>* born = nullptr; // a sibling forks it: its pid, by the kernel; or -errno
   bool over = false;       // reaped
-  int refused = 0;         // errno: the system gave its forker no process
+  int refused = 0;         // errno: the system has no room for it
   int status = 0;          // exit code, or -signal
   uint64_t peak_bytes = 0; // of memory; known when it is over
 };

@@ -1,8 +1,14 @@
 #include "support.h"
 
 #include <cerrno>
+#include <cstddef>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
 #include <set>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 namespace {
@@ -29,6 +35,12 @@ public:
     bool all = true;
     for (Child& c : children_) all = meet_child(c) && all;
     return all;
+  }
+  int unborn() { // that will never be
+    reap();
+    int n = 0;
+    for (Child& c : children_) n += poll_child(c) && !c.pid && !c.refused;
+    return n;
   }
   bool over() {
     reap(); // what a child was to fork that is gone will never be
@@ -147,5 +159,69 @@ TEST_CASE("a process that the system refuses to a sibling is told", "[siblings][
   });
   int code = kid.join();
   if (code != 77) REQUIRE(code == 0); // 77: only root can try this
+  REQUIRE(heap_is.problem() == "");
+}
+
+namespace {
+
+// As a sandbox may: clone() that names another parent fails.
+bool refuse_siblings(uint32_t error) {
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[0])),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_PARENT, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  sock_fprog program{sizeof filter / sizeof *filter, filter};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+} // namespace
+
+TEST_CASE("where siblings cannot be forked the parent learns it, and forks all itself",
+          "[siblings][fork]") {
+  Unchanged heap_is;
+  for (int error : {EPERM, ENOSYS, EINVAL}) {
+    Kid kid([&] {
+      if (!refuse_siblings(uint32_t(error))) return 77;
+      {
+        Family family(8, [](size_t) { return sleep_for_ever(); });
+        if (!eventually([&] { return family[0].pid && family.unborn() == 7; })) return 1;
+      }
+      Family family(8, [](size_t i) { return int(i); });
+      if (!family.met() || !eventually([&] { return family.over(); })) return 2;
+      for (int i = 0; i < 8; ++i)
+        if (family[size_t(i)].status != i) return 3;
+      return 0;
+    });
+    int code = kid.join();
+    if (code != 77) REQUIRE(code == 0); // 77: this system knows no such filters
+  }
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("if one of several children cannot be forked by the parent, none is left",
+          "[siblings][fork]") {
+  Unchanged heap_is;
+  Kid kid([] {
+    rlimit few{3, 3};
+    if (!refuse_siblings(EPERM) || setgid(65534) != 0 || setuid(65534) != 0) return 77;
+    {
+      Family family(2, [](size_t) { return sleep_for_ever(); });
+      if (!eventually([&] { return family.unborn() == 1; })) return 1;
+    }
+    if (setrlimit(RLIMIT_NPROC, &few) != 0) return 77;
+    try {
+      Family family(8, [](size_t) { return sleep_for_ever(); });
+      return 2;
+    } catch (const Error&) {
+    }
+    return has_children() ? 3 : 0;
+  });
+  int code = kid.join();
+  if (code != 77) REQUIRE(code == 0);
   REQUIRE(heap_is.problem() == "");
 }
