@@ -126,6 +126,10 @@ void PoolOwner::bury(size_t lane) {
   Token token = child->child.token;
   bool began = lane_at(block_, uint32_t(lane)).worker.load(std::memory_order_acquire) == token;
   bool clean = exit_status(*child) == 0 && child->child.status == 0;
+  // Not forked, or in vain, as the one that was to fork it, or did, was killed.
+  bool never_ran =
+      child->child.pid == 0 || (child->child.status == kNoPlace &&
+                                heap().at<ProcessShared>(child->process)->left.load() == 0);
   if (child->child.refused) {
     int e = child->child.refused;
     terminate();
@@ -153,7 +157,7 @@ void PoolOwner::bury(size_t lane) {
   }
   s.child.reset();
   if (began || was_computing) failed_starts_ = 0;
-  else if (!clean && child->child.pid && ++failed_starts_ >= kFailedStarts) {
+  else if (!clean && !never_ran && ++failed_starts_ >= kFailedStarts) {
     terminate();
     throw Error{"ProcessError",
                 "the pool's workers end before they can work (the last one with exit code " +

@@ -24,8 +24,6 @@ namespace {
 constexpr int kDefaultSignals[] = {SIGSEGV, SIGBUS,  SIGILL,  SIGFPE, SIGABRT,
                                    SIGUSR1, SIGUSR2, SIGTERM, SIGHUP, SIGQUIT};
 
-constexpr int kNoPlace = 71;
-
 void default_signals() {
   for (int s : kDefaultSignals) std::signal(s, SIG_DFL);
   sigset_t none;

@@ -12,17 +12,20 @@ namespace mp {
 // The parent's private knowledge of a child.
 struct Child {
   pid_t pid = 0;
-  int watch_fd = -1;        // pidfd
-  Token token = 0;          // its place in the session
-  int output[2] = {-1, -1}; // what it wrote to stdout and stderr
+  int watch_fd = -1;         // pidfd
+  Token token = 0;           // its place in the session
+  int output[2] = {-1, -1};  // what it wrote to stdout and stderr
   uint64_t read[2] = {1, 1}; // how far; the first byte is not the child's
   Growth growth[2];
   std::atomic<int32_t>* born = nullptr; // a sibling forks it: its pid, by the kernel; or -errno
-  bool over = false;       // reaped
-  int refused = 0;         // errno: the system has no room for it
-  int status = 0;          // exit code, or -signal
-  uint64_t peak_bytes = 0; // of memory; known when it is over
+  bool over = false;                    // reaped
+  int refused = 0;                      // errno: the system has no room for it
+  int status = 0;                       // exit code, or -signal
+  uint64_t peak_bytes = 0;              // of memory; known when it is over
 };
+
+constexpr int kNoPlace =
+    71; // exit code of a fork that found no place in the session, and did nothing
 
 enum class Output { Captured, Discarded, Inherited }; // Discarded: stdout alone, stderr is captured
 
