@@ -73,6 +73,4 @@ wait_any <- function(items, kinds, timeout) .Call(C_wait_any, items, kinds, time
 # shared values
 share_value <- function(x) .Call(C_share_value, x)
 is_shared_value <- function(x) .Call(C_is_shared_value, x)
-is_large_plain <- function(x) .Call(C_is_large_plain, x)
-is_same_data <- function(x, y) .Call(C_is_same_data, x, y)
 memory_blocks <- function() .Call(C_memory_blocks)

@@ -85,10 +85,8 @@ void forget(SentFunction& f) {
 
 } // namespace
 
-uint64_t store_function(SEXP fun, bool compile) {
-  if (!compile) return store_value(fun);
-  Protected compiled(call_r("compile_function", fun));
-  return store_value(compiled);
+SEXP prepared_function(SEXP fun, bool compile) {
+  return compile ? call_r("compile_function", fun) : fun;
 }
 
 SentFunction* sent_function(SEXP fun, bool compile) {
@@ -100,7 +98,8 @@ SentFunction* sent_function(SEXP fun, bool compile) {
   SentFunction* known = known_function(fun);
   if (known && (known->compiled || !compile)) return known;
   if (!known && !immutable(fun)) return nullptr;
-  uint64_t block = store_function(fun, compile);
+  Protected prepared(prepared_function(fun, compile));
+  uint64_t block = store_value(prepared);
   known = known_function(fun); // R's collector ran, and with it finalizers that may have come here
   if (known) {
     heap().drop(known->block);

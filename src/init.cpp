@@ -74,8 +74,6 @@ static const R_CallMethodDef routines[] = {
     ROUTINE(connection_directions),
     ROUTINE(share_value),
     ROUTINE(is_shared_value),
-    ROUTINE(is_large_plain),
-    ROUTINE(is_same_data),
     ROUTINE(memory_blocks),
     ROUTINE(made_kernel),
     ROUTINE(thread_map_run),

@@ -81,8 +81,6 @@ SEXP connection_directions(SEXP connection);
 // shared values
 SEXP share_value(SEXP x);
 bool is_shared_value(SEXP x);
-bool is_large_plain(SEXP x);
-bool is_same_data(SEXP x, SEXP y);
 SEXP memory_blocks();
 
 // threads

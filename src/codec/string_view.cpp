@@ -112,7 +112,7 @@ SEXP unserialize_method(SEXP, SEXP state) {
 } // namespace
 
 void register_string_views(DllInfo* dll) {
-  R_altrep_class_t c = R_make_altstring_class("shared_string", "multiprocessing", dll);
+  R_altrep_class_t c = R_make_altstring_class("shared_string", kPackageName, dll);
   string_class = c;
   R_set_altrep_Length_method(c, view_length);
   R_set_altrep_Duplicate_method(c, duplicate_method);
