@@ -171,14 +171,14 @@ private:
     if (!plain_) return;
     R_xlen_t n = Rf_xlength(x);
     if (n == 0) return;
-    if (ALTREP(x) && n > kMaxCopied && !DATAPTR_OR_NULL(x)) {
-      plain_ = false;
-      return;
-    }
     HandleId id;
     if (block_bytes_ != kNoBlocks && find_block(x, &id)) {
       out_->stored_.push_back({x, nullptr, 0, id, Encoding::Stored::Referred});
       bytes_ += sizeof(HandleRecord);
+      return;
+    }
+    if (ALTREP(x) && n > kMaxCopied && !DATAPTR_OR_NULL(x)) {
+      plain_ = false;
       return;
     }
     const SEXP* element = STRING_PTR_RO(x); // R's own way to expand as.character(1:10)

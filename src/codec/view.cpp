@@ -230,19 +230,18 @@ SEXP view_of(SEXPTYPE type, R_xlen_t length, const HandleId& id) {
 
 bool find_block(SEXP x, HandleId* id) {
   if (!ALTREP(x) || table.empty()) return false;
-  if (TYPEOF(x) == STRSXP) {
-    if (!is_string_view(x) || !view_in(x).whole() || view_in(x).written) return false;
-    *id = view_in(x).id;
-    return true;
-  }
-  const void* data = DATAPTR_OR_NULL(x);
+  const void* data = TYPEOF(x) == STRSXP ? string_view_address(x) : DATAPTR_OR_NULL(x);
   auto found = data ? table.find(data) : table.end();
   if (found == table.end()) return false;
   const View& view = *found->second;
-  if (!view.whole() || static_cast<uint64_t>(Rf_xlength(x)) != static_cast<uint64_t>(view.length) ||
-      bytes_per_element(TYPEOF(x)) * static_cast<uint64_t>(view.length) != view.memory.bytes ||
-      !is_untouched(view))
+  if (!view.whole() || Rf_xlength(x) != view.length) return false;
+  if (TYPEOF(x) == STRSXP) {
+    if (view.written) return false; // the memory itself is never written
+  } else if (bytes_per_element(TYPEOF(x)) * static_cast<uint64_t>(view.length) !=
+                 view.memory.bytes ||
+             !is_untouched(view)) {
     return false;
+  }
   *id = view.id;
   return true;
 }
