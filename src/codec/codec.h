@@ -161,8 +161,8 @@ constexpr uint64_t kNoBlocks = UINT64_MAX;
 
 // Vectors of numbers of at least `block_bytes` go into blocks of their own; those that were decoded
 // from a block and not changed since are referred to, and so are those that are bit by bit what one
-// of the `known` blocks has (the caller keeps these; the hooks may take unused ones away meanwhile).
-// Throws EncodeError, Unwind, std::bad_alloc, and what the hooks throw.
+// of the `known` blocks has (the caller keeps these; the hooks may take unused ones away
+// meanwhile). Throws EncodeError, Unwind, std::bad_alloc, and what the hooks throw.
 Encoding encode(SEXP x, uint64_t block_bytes = kBlockBytes, std::vector<Known>* known = nullptr);
 
 // The quick way for what most tasks take and give: NULL and atomic vectors without attributes that
