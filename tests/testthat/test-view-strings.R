@@ -83,7 +83,10 @@ test_that("workers read their own strings alone", {
 
 test_that("strings with attributes of their own travel on by reference until one is changed", {
   x <- share(sprintf("text %d", 1:1e5))
-  ids <- function() sort(memory_usage()$id[memory_usage()$bytes > 1e6])
+  ids <- function() { # of blocks that are larger than the parts of a queue
+    usage <- memory_usage()
+    usage$id[usage$kind == "data" & usage$bytes > 1.5e6]
+  }
   before <- ids()
   q <- Queue()
   send <- function(value) {
@@ -96,7 +99,7 @@ test_that("strings with attributes of their own travel on by reference until one
     if (read) expect_identical(sum(nchar(y)), sum(nchar(sprintf("text %d", 1:1e5))))
     expect_true(is_shared(y))
     z <- send(y)
-    expect_identical(ids(), before)
+    expect_identical(setdiff(ids(), before), numeric())
     expect_identical(z, structure(sprintf("text %d", 1:1e5), origin = "elsewhere"))
     expect_null(attributes(x))
     y[7] <- "seven"
