@@ -11,40 +11,56 @@ needs_of <- function(values, fresh = FALSE, attached = character()) {
   list(globals = globals_of(values), packages = if (identical(now, attached)) NULL else setdiff(now, if (!fresh) attached))
 }
 
-# Large variables travel once: later jobs refer to the shared copy in `exports` as long as the variable still holds the
-# same data. (The same object is not enough: data.table and compiled code change vectors in place.)
-export_once <- function(globals, exports) {
-  for (name in names(globals)[vapply(globals, is_large_plain, TRUE)]) {
-    if (is.null(exports[[name]]) || !is_same_data(globals[[name]], exports[[name]])) {
-      exports[[name]] <- NULL # before there are two
-      exports[[name]] <- share_value(globals[[name]])
-    }
-    # NULL: something in its attributes cannot be shared, as the environment of a model frame's terms
-    if (!is.null(exports[[name]])) globals[[name]] <- exports[[name]]
-  }
-  globals
-}
-
 globals_of <- function(values) {
-  found <- list()
+  found <- seen <- list()
   todo <- values
   while (length(todo)) {
     fun <- todo[[1L]]
     todo <- todo[-1L]
-    if (!is.function(fun) || !names_globals(fun)) next
-    for (name in global_names(fun)) {
+    if (!is.function(fun) || is.primitive(fun)) next
+    symbols <- code_symbols(fun)
+    for (name in if (names_globals(fun, symbols)) global_names(fun)) {
       if (name %in% names(found) || !exists(name, envir = globalenv(), inherits = FALSE)) next
       value <- get(name, envir = globalenv(), inherits = FALSE)
       found[name] <- list(value)
       if (is.function(value)) todo <- c(todo, list(value))
     }
+    for (local in local_functions(fun, symbols)) {
+      if (any(vapply(seen, identical, TRUE, local))) next
+      seen <- c(seen, list(local))
+      todo <- c(todo, list(local))
+    }
+  }
+  found
+}
+
+# The functions among the variables of its own that a function uses. Arguments that nobody has looked at so far are evaluated
+# here: in the worker what they are made of may be missing.
+local_functions <- function(fun, symbols) {
+  found <- list()
+  local <- environment(fun)
+  symbols <- symbols[!symbols %in% names(formals(fun))] # what it may look up, no exact analysis
+  while (length(symbols) && !is_top_level(local)) {
+    here <- symbols %in% names(local)
+    for (name in symbols[here]) {
+      if (bindingIsActive(name, local)) next
+      value <- tryCatch(
+        if (name == "...") eval(quote(list(...)), local) else get(name, envir = local, inherits = FALSE),
+        error = function(e) NULL # it is one in the worker, too, if it is used
+      )
+      found <- c(found, Filter(is.function, if (name == "...") value else list(value)))
+    }
+    symbols <- symbols[!here]
+    local <- parent.env(local)
   }
   found
 }
 
 # Does its code contain the name of any variable of the global environment? A quick look that spares most functions the
 # analysis; that loads packages and takes milliseconds.
-names_globals <- function(fun) !is.primitive(fun) && reaches_global(environment(fun)) && names_variables(fun)
+names_globals <- function(fun, symbols) {
+  reaches_global(environment(fun)) && any(symbols %in% ls(globalenv(), all.names = TRUE, sorted = FALSE))
+}
 
 # Names that a function may look up in the global environment
 global_names <- function(fun) {
@@ -58,6 +74,10 @@ global_names <- function(fun) {
     local <- parent.env(local)
   }
   names
+}
+
+is_top_level <- function(env) {
+  identical(env, globalenv()) || identical(env, baseenv()) || identical(env, emptyenv()) || isNamespace(env)
 }
 
 # Code is analysed once; its environment is not kept, what lies there may be large.

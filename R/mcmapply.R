@@ -46,21 +46,33 @@ mcmapply <- function(FUN, ..., MoreArgs = NULL, SIMPLIFY = TRUE, USE.NAMES = TRU
   if (any(sizes != n)) args <- lapply(args, rep, length.out = n)
 
   # `[` first and `.mapply()` after, so that classes whose `[[` differs from their `[` arrive as they do in mapply()
-  evaluate <- function(i) .mapply(FUN, lapply(args, function(arg) arg[i]), MoreArgs)
+  evaluate <- function(i) {
+    value <- .mapply(FUN, lapply(args, function(arg) arg[i]), MoreArgs)
+    single <- value[[1L]] # if it is a single number it travels as such; of lists there is only this one
+    if (is.atomic(single) && length(single) == 1L && is.null(attributes(single))) single else value
+  }
   res <- mclapply(
     seq_len(n), evaluate,
     mc.preschedule = mc.preschedule, mc.set.seed = mc.set.seed, mc.silent = mc.silent, mc.cores = mc.cores,
     mc.cleanup = mc.cleanup, affinity.list = affinity.list, mc.progress = mc.progress, mc.retry = mc.retry,
     mc.seed = mc.seed, mc.stop.on.error = mc.stop.on.error
   )
-  failed <- vapply(res, inherits, TRUE, "try-error")
-  res[!failed] <- lapply(res[!failed], `[[`, 1L)
+  simple <- if (n > 0L && !identical(SIMPLIFY, FALSE)) unlist(res, recursive = FALSE)
+  failed <- FALSE
+  whole <- is.atomic(simple) && !is.null(simple) && !is.character(simple) # else there may be errors, which are texts
+  if (whole) {
+    res <- simple
+  } else {
+    wrapped <- vapply(res, is.list, TRUE)
+    failed <- vapply(res[!wrapped], inherits, TRUE, "try-error")
+    res[wrapped] <- lapply(res[wrapped], `[[`, 1L)
+  }
 
   if (USE.NAMES) {
     labels <- if (is.null(names(first)) && is.character(first)) first else names(first)
     if (!is.null(labels)) names(res) <- labels
   }
-  if (any(failed) || identical(SIMPLIFY, FALSE)) {
+  if (whole || any(failed) || identical(SIMPLIFY, FALSE)) {
     res
   } else {
     simplify2array(res, higher = SIMPLIFY == "array")

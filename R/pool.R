@@ -35,7 +35,17 @@
 #'
 #' Without `chunksize` chunks are large first and small at the end, so that all workers are done at the same time.
 #' Functions find the variables of the global environment that they need, with their present values, and the packages that
-#' are attached; no main-guard is needed.
+#' are attached; no main-guard is needed. Local functions take the variables around them along; an argument of the surrounding
+#' function that was not evaluated so far is evaluated first.
+#'
+#' @section Large data:
+#' Large numeric, logical, complex and raw vectors (from `r 256` kB on) that a function needs are placed in shared memory with
+#' the first job that has them, wherever they lie: in variables of the global environment or around a local function, in lists,
+#' data frames or objects in these, or in `args`. Workers read them there. Later jobs of the same pool find them again as long
+#' as the data are the same, bit by bit; so what was changed meanwhile, even in place, arrives as it is now. Your own variables
+#' stay as they are, ordinary vectors. The pool keeps what its latest job with such data needed, and up to 1 GB (or a
+#' sixteenth of the machine's memory) of what others needed before; it gives that up when memory is short, and all of it when
+#' it is closed. [share()] puts a value there once for all pools, and saves the comparison.
 #'
 #' Errors: `TaskError` (an element failed; its own condition is `$parent`), `WorkerDiedError` (fields `index`, `pid`,
 #' `signal`, `exitcode`), `TimeoutError`, `ValueError` (bad arguments, a closed pool), `EncodingError` (a value that cannot
@@ -125,13 +135,12 @@ PoolHandle <- R6::R6Class("Pool",
       invisible(self)
     }
   ),
-  private = list(ptr = NULL, settings = NULL, pending = NULL, exports = NULL, attached = NULL, delivering = FALSE, attended = NULL)
+  private = list(ptr = NULL, settings = NULL, pending = NULL, attached = NULL, delivering = FALSE, attended = NULL)
 )
 
 pool_open <- function(private, settings) {
   private$settings <- settings
   private$pending <- new.env(parent = emptyenv())
-  private$exports <- new.env(parent = emptyenv())
   private$attached <- attached_packages()
   plain <- settings$options$retries == 0L && is.null(settings$options$task_timeout) && is.null(settings$options$seed)
   private$ptr <- pool_create(settings$processes, function() worker_start(private), plain)
@@ -277,7 +286,7 @@ as_elements <- function(x) {
 pool_job <- function(private, func, elements, chunks, args, star, options, each) {
   needs <- needs_of(c(func, args), attached = private$attached)
   if (star && length(elements) == 1L) needs$globals <- c(needs$globals, globals_of(elements[[1L]]))
-  body <- list(args, export_once(needs$globals, private$exports), needs$packages, star, options$seed) # read by bind_worker.cpp and worker_frame()
+  body <- list(args, needs$globals, needs$packages, star, options$seed) # read by bind_worker.cpp and worker_frame()
   id <- pool_submit(
     private$ptr, func, body, elements, length(elements), chunks, integer(), options$retries,
     if (is.null(options$task_timeout)) 0 else options$task_timeout, each, if (has_places(options$template)) options$template
@@ -365,7 +374,6 @@ pool_shut <- function(private) {
 
 pool_end <- function(private) {
   pool_terminate(private$ptr)
-  private$exports <- NULL
   if (!is.null(private$attended)) private$attended$pool <- NULL
   output_show()
   invisible(NULL)

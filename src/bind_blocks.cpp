@@ -150,6 +150,13 @@ void unmap(const codec::HandleId& id, const codec::Mapping& m) {
 
 void release(const codec::HandleId& id) { let_go(id.block); }
 
+std::vector<void (*)()>& spare = *new std::vector<void (*)()>;
+
+void reclaim() {
+  for (auto give_up : spare) give_up();
+  collect_all();
+}
+
 } // namespace
 
 void release_views() {
@@ -170,13 +177,16 @@ void collect_if_asked() {
   uint32_t now = heap().shortages();
   if (now == seen) return;
   seen = now;
+  for (auto give_up : spare) give_up();
   if (pressure.mappings > 0) collect_all();
 }
+
+void at_shortage(void (*give_up)()) { spare.push_back(give_up); }
 
 void prepare_blocks() {
   codec::set_block_hooks(
       {store, reserve, size, map, read, platform::pages_untouched, may_write, unmap, release});
-  heap().set_reclaim(collect_all);
+  heap().set_reclaim(reclaim);
 }
 
 } // namespace mp::bind

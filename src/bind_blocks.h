@@ -16,4 +16,8 @@ void collect_if_heavy();
 // The same if another process has found no room since the last call; on every tick of a wait.
 void collect_if_asked();
 
+// What else this process can do without when memory is short. Throws nothing, allocates nothing of
+// R.
+void at_shortage(void (*give_up)());
+
 } // namespace mp::bind

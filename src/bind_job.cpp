@@ -72,9 +72,9 @@ SEXP take_job(PoolOwner& owner, int id) {
 }
 
 // What cannot travel is named as its user knows it: body is list(args, variables, ...).
-codec::Encoding encode_body(SEXP body) {
+codec::Encoding encode_body(Exports::Job& exports, SEXP body) {
   try {
-    return codec::encode(body);
+    return exports.encode(body);
   } catch (const codec::EncodeError& e) {
     std::string where = e.where;
     if (where.rfind("[[1]]", 0) == 0) where = "`args" + where.substr(5) + "`";
@@ -132,13 +132,18 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
     // a share for each worker: none draws from another's stream or sees what its share left behind
     plan.pinned = Rf_isNull(fun) && plan.starts.size() == owner.seats().size() + 1;
     Held function;
+    Exports::Job exports(owner.exports());
     if (!Rf_isNull(fun)) {
       uint64_t block;
-      if (const SentFunction* sent = sent_function(fun, plan.count > 1)) block = sent->block;
-      else block = function.block = store_function(fun, plan.count > 1 && owner.coming_up());
+      if (const SentFunction* sent = sent_function(fun, plan.count > 1)) {
+        block = sent->block;
+      } else {
+        Protected prepared(prepared_function(fun, plan.count > 1 && owner.coming_up()));
+        block = function.block = store_encoded(exports.encode(prepared));
+      }
       plan.function = {Heap::page_of(block), heap().serial_of(block)};
     }
-    codec::Encoding rest = encode_body(body), input = codec::encode(iterable);
+    codec::Encoding rest = encode_body(exports, body), input = codec::encode(iterable);
     std::vector<Reference> refs = references_of(rest.handles()),
                            more = references_of(input.handles());
     refs.insert(refs.end(), more.begin(), more.end());

@@ -3,6 +3,7 @@
 
 #include "bind_session.h"
 #include "core/job_board.h"
+#include "exports.h"
 
 #include <deque>
 #include <functional>
@@ -75,6 +76,7 @@ public:
   bool busy() const { return busy_; } // takes results: nobody else may change its jobs now
   uint64_t block() const { return block_; }
   uint32_t depth() const { return depth_; }
+  Exports& exports() { return exports_; }
   // Has no options, and the packages that are attached are those its workers began with.
   bool simple() const;
   bool coming_up() const; // some workers have not begun yet
@@ -98,6 +100,7 @@ private:
 
   uint64_t block_ = 0;
   uint32_t depth_;
+  Exports exports_;
   SEXP start_; // kept by the pointer that owns this
   bool plain_;
   std::vector<SEXP> search_path_; // the environments of attached packages, kept so that none of

@@ -1,5 +1,6 @@
 // Children of this R: fork and spawn, their output, how they leave, what they return.
 #include "bind_session.h"
+#include "exports.h"
 
 #include <R_ext/GraphicsEngine.h> // its headers declare the flags of R's interrupts
 #include <algorithm>
@@ -102,6 +103,7 @@ void run_child(void* data) {
   for (const ChildRef& sibling : all) close_child(sibling->child);
   prepared.clear();
   all.clear();
+  forget_exports();
   keep_held_blocks(
       process); // not the parent's jobs and processes: they would live as long as this child
   install_interrupt_handler();

@@ -174,8 +174,9 @@ std::vector<Reference> references_of(const std::vector<codec::HandleId>& handles
   return refs;
 }
 
-uint64_t store_value(SEXP value) {
-  codec::Encoding e = codec::encode(value);
+uint64_t store_value(SEXP value) { return store_encoded(codec::encode(value)); }
+
+uint64_t store_encoded(const codec::Encoding& e) {
   std::vector<Reference> refs = references_of(e.handles());
   uint64_t block = heap().allocate(e.size() + refs.size() * sizeof(Reference), Kind::Bytes, false);
   e.write(heap().at(block));

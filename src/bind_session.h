@@ -50,6 +50,7 @@ void keep_held_blocks(
 bool is_open(SEXP pointer);
 std::vector<Reference> references_of(const std::vector<codec::HandleId>& handles);
 uint64_t store_value(SEXP value); // encoded, in a block of its own that the caller holds
+uint64_t store_encoded(const codec::Encoding& e);
 
 // Takes note of something to be done at the next entry: finalizers may run inside any allocation.
 void at_next_entry(void (*what)(void*), void* data);

@@ -59,38 +59,6 @@ void count_views(SEXP x, uint64_t least, R_xlen_t* views, R_xlen_t* others) {
 
 constexpr uint64_t kSharedBytes = 4096; // parts of a list that are smaller stay ordinary
 
-// Counts large vectors that are no views; false if there is anything else than vectors and lists.
-bool count_large(SEXP x, int depth, R_xlen_t* large) {
-  if (depth > 8) return false;
-  if (TYPEOF(x) == VECSXP) {
-    for (R_xlen_t i = 0; i < Rf_xlength(x); ++i)
-      if (!count_large(VECTOR_ELT(x, i), depth + 1, large)) return false;
-    return true;
-  }
-  if (x == R_NilValue || (has_data(x) && Rf_xlength(x) < 64)) return true;
-  if (!has_data(x) && !(Rf_isVectorAtomic(x) && Rf_xlength(x) == 0)) return false;
-  // strings are compared one by one: that costs as much as sending them
-  if (TYPEOF(x) != STRSXP && codec::bytes_in(x) >= codec::kBlockBytes &&
-      !codec::is_untouched_view(x))
-    ++*large;
-  return true;
-}
-
-// Bit by bit, and with the same attributes.
-bool same_data(SEXP x, SEXP y) {
-  if (x == y) return true;
-  if (TYPEOF(x) != TYPEOF(y) || Rf_xlength(x) != Rf_xlength(y)) return false;
-  constexpr int kEveryBit = 1 | 2 | 4 | 16; // numbers and NA by their bits, attributes in order
-  if (TYPEOF(x) == STRSXP || !has_data(x) || TYPEOF(x) == VECSXP) {
-    if (TYPEOF(x) != VECSXP) return R_compute_identical(x, y, kEveryBit);
-    for (R_xlen_t i = 0; i < Rf_xlength(x); ++i)
-      if (!same_data(VECTOR_ELT(x, i), VECTOR_ELT(y, i))) return false;
-  } else if (std::memcmp(DATAPTR_RO(x), DATAPTR_RO(y), codec::bytes_in(x)) != 0) {
-    return false;
-  }
-  return R_compute_identical(ATTRIB(x), ATTRIB(y), kEveryBit);
-}
-
 } // namespace
 
 // NULL if it cannot be shared.
@@ -110,14 +78,6 @@ bool is_shared_value(SEXP x) {
   count_views(x, kSharedBytes, &views, &others);
   return views > 0 && others == 0;
 }
-
-// Plain data with vectors large enough to be worth keeping a shared copy of.
-bool is_large_plain(SEXP x) {
-  R_xlen_t large = 0;
-  return count_large(x, 0, &large) && large > 0;
-}
-
-bool is_same_data(SEXP x, SEXP y) { return same_data(x, y); }
 
 // Columns of a data frame, see memory_usage().
 SEXP memory_blocks() {

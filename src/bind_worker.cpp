@@ -5,8 +5,10 @@
 
 #include "core/job_board.h"
 #include "places.h"
+#include "r_api.h"
 #include "stream.h"
 
+#include <algorithm>
 #include <cstring>
 #include <unistd.h>
 
@@ -40,21 +42,32 @@ bool cancelled() { return run.active && run.worker->cancelled(run.claim); }
 struct CachedFunction {
   uint64_t serial;
   SEXP function; // preserved
+  bool once;     // has an environment of its own, and so comes anew with each job
 };
 std::vector<CachedFunction>& functions = *new std::vector<CachedFunction>;
-constexpr size_t kCachedFunctions = 16;
+constexpr long kCachedFunctions = 16, kCachedOnce = 4; // as jobs may take turns
+
+// Makes place for one more, and lets go of what the oldest keep alive.
+void make_place(bool once) {
+  auto alike = [&](const CachedFunction& f) { return f.once == once; };
+  if (std::count_if(functions.begin(), functions.end(), alike) <
+      (once ? kCachedOnce : kCachedFunctions))
+    return;
+  auto oldest = std::find_if(functions.begin(), functions.end(), alike);
+  R_ReleaseObject(oldest->function);
+  functions.erase(oldest);
+}
 
 SEXP function_of(const Reference& ref) {
   for (CachedFunction& f : functions)
     if (f.serial == ref.serial) return f.function;
   uint64_t block = ref.page * kPageBytes;
   Protected f(codec::decode(heap().at(block), heap().bytes_of(block)));
-  if (functions.size() == kCachedFunctions) {
-    R_ReleaseObject(functions.front().function);
-    functions.erase(functions.begin());
-  }
+  SEXP env = TYPEOF(f) == CLOSXP ? closure_environment(f) : R_BaseEnv;
+  bool once = env != R_GlobalEnv && env != R_BaseEnv && !R_IsNamespaceEnv(env);
+  make_place(once);
   R_PreserveObject(f);
-  functions.push_back({ref.serial, f});
+  functions.push_back({ref.serial, f, once});
   return f;
 }
 
@@ -62,6 +75,15 @@ void keep(SEXP& place, SEXP value) {
   if (value) R_PreserveObject(value);
   if (place) R_ReleaseObject(place);
   place = value;
+}
+
+// Memory is short.
+void give_up_functions() {
+  for (const CachedFunction& f : functions) R_ReleaseObject(f.function);
+  functions.clear();
+  if (run.active) return;
+  run.loaded = 0;
+  keep(run.frame, nullptr);
 }
 
 const uint8_t* span_at(const Span& s) { return heap().at(run.claim.job + s.offset); }
@@ -254,6 +276,7 @@ void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited) {
     run.active = false;
     if (!Rf_isNull(inherited)) keep(run.inherited, inherited);
     interrupt_wanted = cancelled;
+    at_shortage(give_up_functions);
   });
 }
 

@@ -103,12 +103,11 @@ void forget(SentFunction& f) {
 
 } // namespace
 
-uint64_t store_function(SEXP fun, bool compile) {
-  if (!compile) return store_value(fun);
+SEXP prepared_function(SEXP fun, bool compile) {
+  if (!compile) return fun;
   // Source references do not travel; without them R's bytecode is another.
   Protected bare(codec::protect([&] { return codec::without_source(fun); }));
-  Protected compiled(call_r("compile_function", SEXP(bare)));
-  return store_value(compiled);
+  return call_r("compile_function", SEXP(bare));
 }
 
 SentFunction* sent_function(SEXP fun, bool compile) {
@@ -120,7 +119,8 @@ SentFunction* sent_function(SEXP fun, bool compile) {
   SentFunction* known = known_function(fun);
   if (known && (known->compiled || !compile)) return known;
   if (!known && !immutable(fun)) return nullptr;
-  uint64_t block = store_function(fun, compile);
+  Protected prepared(prepared_function(fun, compile));
+  uint64_t block = store_value(prepared);
   known = known_function(fun); // R's collector ran, and with it finalizers that may have come here
   if (known) {
     heap().drop(known->block);
@@ -159,6 +159,14 @@ bool needs_variables(SentFunction& sent) {
 // Nothing is left to compile in it.
 bool is_compiled(SEXP fun) { return TYPEOF(fun) != CLOSXP || mp::bind::has_bytecode(fun); }
 
-bool names_variables(SEXP fun) {
-  return mp::bind::entry([&] { return mp::bind::any_is_global(mp::bind::symbols_of(fun)); });
+// All names in a function's code.
+SEXP code_symbols(SEXP fun) {
+  return mp::bind::entry([&]() -> SEXP {
+    std::vector<SEXP> symbols = mp::bind::symbols_of(fun);
+    mp::bind::Protected names(
+        mp::codec::protect([&] { return Rf_allocVector(STRSXP, R_xlen_t(symbols.size())); }));
+    for (size_t i = 0; i < symbols.size(); ++i)
+      SET_STRING_ELT(names, R_xlen_t(i), PRINTNAME(symbols[i]));
+    return names;
+  });
 }

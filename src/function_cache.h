@@ -19,8 +19,8 @@ struct SentFunction {
 // it calls it the second time.
 SentFunction* sent_function(SEXP fun, bool compile);
 
-// The function in a block of its own, held by the caller.
-uint64_t store_function(SEXP fun, bool compile);
+// The function as it is sent. Not protected.
+SEXP prepared_function(SEXP fun, bool compile);
 
 // Does it use variables of the global environment that exist now, and so travel with it?
 bool needs_variables(SentFunction& sent);

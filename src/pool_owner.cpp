@@ -347,12 +347,14 @@ void PoolOwner::cancel(int id) {
 void PoolOwner::close() {
   if (closing_) return;
   closing_ = true;
+  exports_.clear();
   attend();
   if (waiting_.empty()) close_pool(block_);
 }
 
 void PoolOwner::terminate() {
   closing_ = terminated_ = true;
+  exports_.clear();
   close_pool(block_);
   while (!kill_all(50))
     if (interruptible_tick(nullptr)) interrupt();

@@ -11,7 +11,7 @@ SEXP heap_check();
 void forget_interrupt();
 void forget_random_state();
 bool is_compiled(SEXP fun);
-bool names_variables(SEXP fun);
+SEXP code_symbols(SEXP fun);
 bool session_exists();
 SEXP codec_encode(SEXP x);
 SEXP codec_decode(SEXP raw);
@@ -82,8 +82,6 @@ SEXP connection_directions(SEXP connection);
 // shared values
 SEXP share_value(SEXP x);
 bool is_shared_value(SEXP x);
-bool is_large_plain(SEXP x);
-bool is_same_data(SEXP x, SEXP y);
 SEXP memory_blocks();
 
 // threads

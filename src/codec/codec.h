@@ -76,6 +76,14 @@ struct BlockHooks {
 };
 void set_block_hooks(const BlockHooks& hooks);
 
+// A block with data that a value may have, too.
+struct Known {
+  HandleId id;
+  const uint8_t* data;
+  uint64_t bytes;
+  bool used; // set by encode(), which found the same data
+};
+
 // A value that cannot travel. `where` is the path from the value that was given to the culprit, as
 // an R user would write it ("$con[[2]]"); empty if it is that value itself.
 struct EncodeError : std::runtime_error {
@@ -107,9 +115,12 @@ public:
   void write(uint8_t* dst) const;
   // Did the value go through R's serializer?
   bool serialized() const { return serialized_ != nullptr; }
+  // The blocks that were made for it, of strings too. They are kept as long as this.
+  std::vector<Known> made() const;
 
 private:
-  friend Encoding encode(SEXP x, uint64_t block_bytes);
+  friend Encoding encode(SEXP x, uint64_t block_bytes, std::vector<Known>* known);
+  friend class Carver;
   friend class Measurer;
   friend class Writer;
   friend class Serializer;
@@ -131,8 +142,10 @@ private:
   };
 
   void store();
+  const HandleId* find_known(const void* data, uint64_t bytes);
 
   SEXP value_ = nullptr;
+  std::vector<Known>* known_ = nullptr;
   uint64_t size_ = 0;
   std::vector<HandleId> handles_;
   std::vector<Copy> copies_;   // of ALTREP vectors without data, in the order of the walk
@@ -140,15 +153,17 @@ private:
   Memory serialized_;
   uint64_t serialized_bytes_ = 0;
   uint64_t elements_ = 0;
+  bool carved_ = false; // large vectors were taken out of the serialization
 };
 
 constexpr uint64_t kBlockBytes = 256 * 1024; // see README.md
 constexpr uint64_t kNoBlocks = UINT64_MAX;
 
 // Vectors of numbers of at least `block_bytes` go into blocks of their own; those that were decoded
-// from a block and not changed since are referred to. Throws EncodeError, Unwind, std::bad_alloc,
-// and what the hooks throw.
-Encoding encode(SEXP x, uint64_t block_bytes = kBlockBytes);
+// from a block and not changed since are referred to, and so are those that are bit by bit what one
+// of the `known` blocks has (the caller keeps these; the hooks may take unused ones away
+// meanwhile). Throws EncodeError, Unwind, std::bad_alloc, and what the hooks throw.
+Encoding encode(SEXP x, uint64_t block_bytes = kBlockBytes, std::vector<Known>* known = nullptr);
 
 // The quick way for what most tasks take and give: NULL and atomic vectors without attributes that
 // fit into `room` (8-byte aligned). The bytes written, or 0: then it is a case for encode(). Never

@@ -19,8 +19,8 @@ FrameHeader frame_at(const uint8_t* p, uint64_t n) {
   std::memcpy(&frame, p, sizeof frame);
   if (frame.magic != kMagic || frame.version != kVersion || frame.reserved != 0)
     refuse("it starts with something else");
-  if (frame.kind != static_cast<uint8_t>(Kind::plain) &&
-      frame.kind != static_cast<uint8_t>(Kind::serialized))
+  if (frame.kind < static_cast<uint8_t>(Kind::plain) ||
+      frame.kind > static_cast<uint8_t>(Kind::carved))
     refuse("a frame of unknown kind");
   if (frame.size < kHeaders || frame.size > n || frame.size % 8 != 0)
     refuse("its size is out of range");
@@ -28,7 +28,7 @@ FrameHeader frame_at(const uint8_t* p, uint64_t n) {
 }
 
 bool is_serialized(const FrameHeader& frame) {
-  return frame.kind == static_cast<uint8_t>(Kind::serialized);
+  return frame.kind != static_cast<uint8_t>(Kind::plain);
 }
 
 SerializedHeader serialized_at(const uint8_t* p, const FrameHeader& frame) {
@@ -61,7 +61,9 @@ template <class Read> SEXP with_reader(const uint8_t* p, uint64_t size, uint64_t
 
 SEXP decode(const uint8_t* p, uint64_t n) {
   FrameHeader frame = frame_at(p, n);
-  if (is_serialized(frame)) return Serializer::decode(p + kHeaders, serialized_at(p, frame).bytes);
+  if (is_serialized(frame))
+    return Serializer::decode(p + kHeaders, serialized_at(p, frame).bytes,
+                              frame.kind == static_cast<uint8_t>(Kind::carved));
   return with_reader(p, frame.size, sizeof(FrameHeader), [](Reader& in) {
     SEXP value = in.value(0);
     return in.at_end() ? value : nullptr;

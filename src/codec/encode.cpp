@@ -171,14 +171,14 @@ private:
     if (!plain_) return;
     R_xlen_t n = Rf_xlength(x);
     if (n == 0) return;
-    if (ALTREP(x) && n > kMaxCopied && !DATAPTR_OR_NULL(x)) {
-      plain_ = false;
-      return;
-    }
     HandleId id;
     if (block_bytes_ != kNoBlocks && find_block(x, &id)) {
       out_->stored_.push_back({x, nullptr, 0, id, Encoding::Stored::Referred});
       bytes_ += sizeof(HandleRecord);
+      return;
+    }
+    if (ALTREP(x) && n > kMaxCopied && !DATAPTR_OR_NULL(x)) {
+      plain_ = false;
       return;
     }
     const SEXP* element = STRING_PTR_RO(x); // R's own way to expand as.character(1:10)
@@ -262,6 +262,23 @@ Encoding::~Encoding() {
     if (s.state == Stored::Ours) blocks.release(s.id);
 }
 
+std::vector<Known> Encoding::made() const {
+  std::vector<Known> blocks;
+  for (const Stored& s : stored_)
+    if (s.state == Stored::Ours) blocks.push_back({s.id, nullptr, s.bytes, true});
+  return blocks;
+}
+
+const HandleId* Encoding::find_known(const void* data, uint64_t bytes) {
+  if (!known_) return nullptr;
+  for (Known& k : *known_)
+    if (k.bytes == bytes && std::memcmp(k.data, data, bytes) == 0) {
+      k.used = true;
+      return &k.id;
+    }
+  return nullptr;
+}
+
 // Only once the whole value is known to be plain.
 void Encoding::store() {
   for (Stored& s : stored_) {
@@ -270,18 +287,28 @@ void Encoding::store() {
         s.id = t->id;
         s.state = Stored::Referred;
       }
-    if (s.state == Stored::Planned) {
+    bool strings = TYPEOF(s.of) == STRSXP;
+    const HandleId* same = nullptr;
+    if (s.state == Stored::Planned && !strings) same = find_known(s.data, s.bytes);
+    if (s.state == Stored::Planned && !same) {
       uint8_t* at = nullptr;
-      s.id = TYPEOF(s.of) == STRSXP ? blocks.reserve(s.bytes, &at) : blocks.store(s.data, s.bytes);
+      s.id = strings ? blocks.reserve(s.bytes, &at) : blocks.store(s.data, s.bytes);
       s.state = Stored::Ours;
       if (at) write_string_block(static_cast<const SEXP*>(s.data), Rf_xlength(s.of), at);
+      if (at) same = find_known(at, s.bytes);
+      if (same) blocks.release(s.id);
+    }
+    if (same) {
+      s.id = *same;
+      s.state = Stored::Referred;
     }
     add_handle(handles_, s.id);
   }
 }
 
-Encoding encode(SEXP x, uint64_t block_bytes) {
+Encoding encode(SEXP x, uint64_t block_bytes, std::vector<Known>* known) {
   Encoding out;
+  out.known_ = known;
   bool deep = false;
   out.value_ = x;
   protect([&] {

@@ -20,9 +20,10 @@ SEXP find_attribute(SEXP attributes, SEXP name); // nullptr if there is none
 class Serializer {
 public:
   // Throws Unwind; with `deep`, which costs 10 us, R's errors are caught and become EncodeError.
-  // `refer`: untouched views are written as references to their blocks.
+  // `refer`: untouched views are written as references to their blocks, other large vectors are put
+  // into some.
   static void encode(SEXP x, bool deep, bool refer, Encoding* out);
-  static SEXP decode(const uint8_t* bytes, uint64_t n);
+  static SEXP decode(const uint8_t* bytes, uint64_t n, bool carved);
 };
 
 // Elements [first, first + count) of the `length` that a block holds: a view, or a copy where that
@@ -43,9 +44,15 @@ public:
 private:
   std::vector<HandleId>* before_;
 };
+// The classes of views, as R's serializer names them.
+constexpr const char* kPackageName = "multiprocessing";
+const char* view_class_name(SEXPTYPE type);
+
+// What it is, then the three numbers in hexadecimal.
+constexpr int kHandleText = 1 + 8 + 16 + 16;
+void write_handle(const HandleId& id, char kind, char (&text)[kHandleText + 1]);
 SEXP handle_text(const HandleId& id, char kind);
 bool parse_handle(SEXP text, HandleId* id, char* kind);
-
 
 void add_handle(std::vector<HandleId>& handles, const HandleId& id);
 

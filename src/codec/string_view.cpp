@@ -16,6 +16,7 @@ namespace mp::codec {
 namespace {
 
 R_altrep_class_t string_class;
+bool address_wanted = false; // by string_view_address(), of the view that it asks next
 
 SEXP absent() { // a string that nobody else has; found again by its address
   static SEXP text = nullptr;
@@ -87,6 +88,10 @@ void* pointer_method(SEXP x, Rboolean writable) {
 }
 
 const void* pointer_or_null_method(SEXP x) {
+  if (address_wanted) {
+    address_wanted = false;
+    return view_in(x).memory.at;
+  }
   return view_in(x).complete ? STRING_PTR_RO(strings_of(x)) : nullptr;
 }
 
@@ -112,7 +117,7 @@ SEXP unserialize_method(SEXP, SEXP state) {
 } // namespace
 
 void register_string_views(DllInfo* dll) {
-  R_altrep_class_t c = R_make_altstring_class("shared_string", "multiprocessing", dll);
+  R_altrep_class_t c = R_make_altstring_class("shared_string", kPackageName, dll);
   string_class = c;
   R_set_altrep_Length_method(c, view_length);
   R_set_altrep_Duplicate_method(c, duplicate_method);
@@ -124,7 +129,12 @@ void register_string_views(DllInfo* dll) {
   R_set_altstring_Set_elt_method(c, set_element_method);
 }
 
-bool is_string_view(SEXP x) { return R_altrep_inherits(x, string_class); }
+const void* string_view_address(SEXP x) {
+  address_wanted = true;
+  const void* at = DATAPTR_OR_NULL(x);
+  address_wanted = false;
+  return at;
+}
 
 SEXP strings_in_block(uint64_t length, const HandleId& id, uint64_t first, uint64_t count) {
   uint64_t bytes = blocks.size ? blocks.size(id) : 0;

@@ -114,25 +114,40 @@ template <SEXPTYPE type> void common_methods(R_altrep_class_t c) {
 
 } // namespace
 
+const char* view_class_name(SEXPTYPE type) {
+  switch (type) {
+  case LGLSXP:
+    return "shared_logical";
+  case INTSXP:
+    return "shared_integer";
+  case REALSXP:
+    return "shared_real";
+  case CPLXSXP:
+    return "shared_complex";
+  default:
+    return "shared_raw";
+  }
+}
+
 void register_views(DllInfo* dll) {
-  const char* package = "multiprocessing";
-  logical_class = R_make_altlogical_class("shared_logical", package, dll);
+  const char* package = kPackageName;
+  logical_class = R_make_altlogical_class(view_class_name(LGLSXP), package, dll);
   common_methods<LGLSXP>(logical_class);
   R_set_altlogical_Elt_method(logical_class, element_method<int>);
   R_set_altlogical_Get_region_method(logical_class, region_method<int>);
-  integer_class = R_make_altinteger_class("shared_integer", package, dll);
+  integer_class = R_make_altinteger_class(view_class_name(INTSXP), package, dll);
   common_methods<INTSXP>(integer_class);
   R_set_altinteger_Elt_method(integer_class, element_method<int>);
   R_set_altinteger_Get_region_method(integer_class, region_method<int>);
-  real_class = R_make_altreal_class("shared_real", package, dll);
+  real_class = R_make_altreal_class(view_class_name(REALSXP), package, dll);
   common_methods<REALSXP>(real_class);
   R_set_altreal_Elt_method(real_class, element_method<double>);
   R_set_altreal_Get_region_method(real_class, region_method<double>);
-  complex_class = R_make_altcomplex_class("shared_complex", package, dll);
+  complex_class = R_make_altcomplex_class(view_class_name(CPLXSXP), package, dll);
   common_methods<CPLXSXP>(complex_class);
   R_set_altcomplex_Elt_method(complex_class, element_method<Rcomplex>);
   R_set_altcomplex_Get_region_method(complex_class, region_method<Rcomplex>);
-  raw_class = R_make_altraw_class("shared_raw", package, dll);
+  raw_class = R_make_altraw_class(view_class_name(RAWSXP), package, dll);
   common_methods<RAWSXP>(raw_class);
   R_set_altraw_Elt_method(raw_class, element_method<Rbyte>);
   R_set_altraw_Get_region_method(raw_class, region_method<Rbyte>);
@@ -215,19 +230,18 @@ SEXP view_of(SEXPTYPE type, R_xlen_t length, const HandleId& id) {
 
 bool find_block(SEXP x, HandleId* id) {
   if (!ALTREP(x) || table.empty()) return false;
-  if (TYPEOF(x) == STRSXP) {
-    if (!is_string_view(x) || !view_in(x).whole() || view_in(x).written) return false;
-    *id = view_in(x).id;
-    return true;
-  }
-  const void* data = DATAPTR_OR_NULL(x);
+  const void* data = TYPEOF(x) == STRSXP ? string_view_address(x) : DATAPTR_OR_NULL(x);
   auto found = data ? table.find(data) : table.end();
   if (found == table.end()) return false;
   const View& view = *found->second;
-  if (!view.whole() || static_cast<uint64_t>(Rf_xlength(x)) != static_cast<uint64_t>(view.length) ||
-      bytes_per_element(TYPEOF(x)) * static_cast<uint64_t>(view.length) != view.memory.bytes ||
-      !is_untouched(view))
+  if (!view.whole() || Rf_xlength(x) != view.length) return false;
+  if (TYPEOF(x) == STRSXP) {
+    if (view.written) return false; // the memory itself is never written
+  } else if (bytes_per_element(TYPEOF(x)) * static_cast<uint64_t>(view.length) !=
+                 view.memory.bytes ||
+             !is_untouched(view)) {
     return false;
+  }
   *id = view.id;
   return true;
 }

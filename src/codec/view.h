@@ -32,6 +32,8 @@ R_xlen_t read_state(SEXP state, HandleId* id);
 void mark_written(View& view);
 
 void register_string_views(DllInfo* dll);
-bool is_string_view(SEXP x);
+// Where the memory of the string view lies that `x` is, or that it stands for (R wraps views, and a
+// wrapper gives the data pointer of what is in it); otherwise anything that is no such address.
+const void* string_view_address(SEXP x);
 
 } // namespace mp::codec

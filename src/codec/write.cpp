@@ -184,7 +184,7 @@ void Encoding::write(uint8_t* dst) const {
     Writer(*this, dst).value(value_, at);
     return;
   }
-  uint8_t* at = put(dst, frame_of(Kind::serialized, size_));
+  uint8_t* at = put(dst, frame_of(carved_ ? Kind::carved : Kind::serialized, size_));
   at = put(at, SerializedHeader{serialized_bytes_, elements_});
   put_zeros(put_bytes(at, serialized_.get(), serialized_bytes_), dst + size_);
 }

@@ -46,6 +46,45 @@ test_that("mcmapply without parallel processes is mapply", {
   expect_error(mcmapply(add, 1:3, integer()), "Zero-length", class = "ValueError")
 })
 
+test_that("results that are single numbers simplify as base R does, whatever else is among them", {
+  mixed <- list(1L, 2.5, TRUE, NA, "a", NULL, raw(1), 3i, NaN, list(1), c(x = 1), as.Date("2024-01-01"), factor("u"), 1:2, list(), quote(x))
+  all_same <- list(rep(list(2), 8), rep(list(2L), 8), rep(list(NA), 8), as.list(as.raw(1:8)), rep(list(1i), 8), rep(list("s"), 8))
+  set.seed(7)
+  some <- c(all_same, lapply(1:40, function(k) mixed[sample(length(mixed), sample(c(1, 2, 16), 1))][c(1, sample.int(2, 7, TRUE))]))
+  labels <- list(NULL, letters[1:8], c("a", NA, "", "a", "b", "c", "d", "e"))
+  for (values in some) {
+    values <- lapply(seq_along(values), function(i) values[[i]])
+    use <- function(i) values[[i]]
+    for (names in labels) for (simplify in list(TRUE, "array", FALSE)) {
+      index <- stats::setNames(seq_along(values), names)
+      expected <- mapply(use, index, SIMPLIFY = simplify)
+      expect_identical(mcmapply(use, index, SIMPLIFY = simplify, mc.cores = 2, mc.preschedule = length(names) == 8L), expected)
+    }
+  }
+})
+
+test_that("a long result is one vector that the workers wrote", {
+  n <- 5e5
+  res <- mcmapply(function(i, by) i * by, seq_len(n), 2, mc.cores = 2)
+  expect_identical(res, seq_len(n) * 2)
+  expect_identical(mcmapply(function(i) if (i == n) "last" else i, seq_len(n), mc.cores = 2), c(as.character(seq_len(n - 1)), "last"))
+})
+
+test_that("workers that die while they write their results in place lose one element each", {
+  res <- quiet(mcmapply(function(i) if (i %in% c(2, 7)) kill_9(Sys.getpid()) else i + 0.5, 1:12, mc.cores = 2))
+  expect_identical(res[-c(2, 7)], as.list(setdiff(1:12, c(2, 7)) + 0.5))
+  expect_s3_class(attr(res[[7]], "condition"), "WorkerDiedError")
+  marks <- tempfile(c("a", "b"))
+  once <- function(i) {
+    if (i <= 2 && !file.exists(marks[[i]])) {
+      file.create(marks[[i]])
+      kill_9(Sys.getpid())
+    }
+    i * 2L
+  }
+  expect_identical(mcmapply(once, 1:12, mc.cores = 2, mc.retry = 1), 1:12 * 2L)
+})
+
 broken <- function(x, y) if (x == 2) stop("two") else x + y
 
 broken_always <- function(x, y) stop("all")

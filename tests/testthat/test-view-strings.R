@@ -81,6 +81,37 @@ test_that("workers read their own strings alone", {
   expect_true(identical(p$apply(function(s) rev(s), list(s)), rev(x)))
 })
 
+test_that("strings with attributes of their own travel on by reference until one is changed", {
+  x <- share(sprintf("text %d", 1:1e5))
+  ids <- function() { # of blocks that are larger than the parts of a queue
+    usage <- memory_usage()
+    usage$id[usage$kind == "data" & usage$bytes > 1.5e6]
+  }
+  before <- ids()
+  q <- Queue()
+  send <- function(value) {
+    q$put(value)
+    q$get()
+  }
+  for (read in c(FALSE, TRUE)) {
+    y <- x
+    attr(y, "origin") <- "elsewhere" # R wraps what has two names
+    if (read) expect_identical(sum(nchar(y)), sum(nchar(sprintf("text %d", 1:1e5))))
+    expect_true(is_shared(y))
+    z <- send(y)
+    expect_identical(setdiff(ids(), before), numeric())
+    expect_identical(z, structure(sprintf("text %d", 1:1e5), origin = "elsewhere"))
+    expect_null(attributes(x))
+    y[7] <- "seven"
+    expect_false(is_shared(y))
+    expect_identical(send(y)[6:8], c("text 6", "seven", "text 8"))
+    expect_identical(x[7], "text 7")
+    rm(y, z)
+    gc()
+    before <- ids()
+  }
+})
+
 test_that("a data frame with strings is shared and saved", {
   d <- data.frame(id = 1:20000, name = sprintf("name %d", 1:20000), g = factor(rep_len(c("p", "q"), 20000)))
   s <- share(d)

@@ -33,7 +33,8 @@ public:
     if (!has(0, sizeof(FrameHeader))) return;
     field(offsetof(FrameHeader, size), 8);
     if (repairs_) put<uint64_t>(offsetof(FrameHeader, size), frame_.size());
-    if (frame_[offsetof(FrameHeader, kind)] == static_cast<uint8_t>(Kind::serialized)) {
+    if (frame_[offsetof(FrameHeader, kind)] == static_cast<uint8_t>(Kind::serialized) ||
+        frame_[offsetof(FrameHeader, kind)] == static_cast<uint8_t>(Kind::carved)) {
       field(16, 8);
       field(24, 8);
       return;
