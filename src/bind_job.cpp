@@ -133,9 +133,11 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
     plan.pinned = Rf_isNull(fun) && plan.starts.size() == owner.seats().size() + 1;
     Held function;
     Exports::Job exports(owner.exports());
+    SentFunction* sent = Rf_isNull(fun) ? nullptr : sent_function(fun, plan.count > 1);
+    InUse in_use(sent);
     if (!Rf_isNull(fun)) {
       uint64_t block;
-      if (const SentFunction* sent = sent_function(fun, plan.count > 1)) {
+      if (sent) {
         block = sent->block;
       } else {
         Protected prepared(prepared_function(fun, plan.count > 1 && owner.coming_up()));
@@ -190,6 +192,7 @@ SEXP pool_call(SEXP pool, SEXP fun, SEXP args) {
     for (R_xlen_t i = 0; i < Rf_xlength(args); ++i)
       if (TYPEOF(VECTOR_ELT(args, i)) == CLOSXP) return R_NilValue; // may need variables
     SentFunction* sent = sent_function(fun, false);
+    InUse in_use(sent);
     if (!sent || needs_variables(*sent)) return R_NilValue;
 
     Protected elements(list_of(args));

@@ -122,12 +122,18 @@ SentFunction* sent_function(SEXP fun, bool compile) {
   Protected prepared(prepared_function(fun, compile));
   uint64_t block = store_value(prepared);
   known = known_function(fun); // R's collector ran, and with it finalizers that may have come here
+  if (known && known->users) { // what its user has seen of it stays
+    heap().drop(block);
+    return known;
+  }
   if (known) {
     heap().drop(known->block);
   } else {
-    if (sent_functions.size() == kSentFunctions) {
-      forget(sent_functions.front());
-      sent_functions.pop_front();
+    auto oldest = std::find_if(sent_functions.begin(), sent_functions.end(),
+                               [](const SentFunction& f) { return f.users == 0; });
+    if (sent_functions.size() >= kSentFunctions && oldest != sent_functions.end()) {
+      forget(*oldest);
+      sent_functions.erase(oldest);
     }
     R_PreserveObject(fun);
     sent_functions.emplace_back();

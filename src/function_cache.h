@@ -9,9 +9,26 @@ struct SentFunction {
   SEXP function;            // preserved, so that nobody changes it in place
   uint64_t block;           // held by this process
   bool compiled = false;    // before it was sent
+  int users = 0;            // see InUse
   bool symbols_known = false, names_known = false;
   std::vector<SEXP> symbols; // in its code
   std::vector<SEXP> names;   // of them those that it may look up in the global environment
+};
+
+// Keeps a function in the cache while its block is used: a finalizer may send other functions.
+class InUse {
+public:
+  explicit InUse(SentFunction* sent) : sent_(sent) {
+    if (sent_) ++sent_->users;
+  }
+  ~InUse() {
+    if (sent_) --sent_->users;
+  }
+  InUse(const InUse&) = delete;
+  InUse& operator=(const InUse&) = delete;
+
+private:
+  SentFunction* sent_;
 };
 
 // NULL for a function that may change without our knowing, as its environment may. `compile`: a

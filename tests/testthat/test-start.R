@@ -78,7 +78,7 @@ start_as_nobody <- function() {
   failure <- tryCatch(
     {
       p <- Pool(64)
-      p$map(identity, 1:64)
+      p$status() # waits until all are there
     },
     error = function(e) e
   )
