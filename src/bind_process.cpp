@@ -175,7 +175,10 @@ ChildRef prepare_child(Output output) {
 void fork_r(const std::vector<ChildRef>& children, SEXP call, Output output,
             const std::vector<int>& lanes) {
   static bool ready = false;
-  if (!ready) call_r("load_for_children");
+  if (!ready) {
+    call_r("load_for_children");
+    platform::trim_allocator(); // each fork would copy the tables of these pages
+  }
   ready = true;
   std::vector<Child*> forks;
   for (const ChildRef& c : children) {

@@ -50,6 +50,9 @@ int create_output(const char* label);
 const volatile uint8_t* map_part(int fd, uint64_t offset, uint64_t bytes);
 void unmap_part(const volatile uint8_t* part, uint64_t bytes);
 
+// What the C library keeps of memory that was freed goes back to the system.
+void trim_allocator();
+
 uint64_t total_memory();
 // What can still be used before the system, or the control group, starts to kill.
 uint64_t available_memory();

@@ -14,6 +14,9 @@
 #include <ctime>
 #include <fcntl.h>
 #include <linux/futex.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -265,6 +268,12 @@ const volatile uint8_t* map_part(int fd, uint64_t offset, uint64_t bytes) {
 
 void unmap_part(const volatile uint8_t* part, uint64_t bytes) {
   munmap(const_cast<uint8_t*>(part), bytes);
+}
+
+void trim_allocator() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 uint64_t total_memory() {
