@@ -38,6 +38,8 @@ int status_of(Status s) {
 template <class F> int guarded(F body) {
   try {
     return body();
+  } catch (const Interrupted&) {
+    return MULTIPROCESSING_INTERRUPTED;
   } catch (const Error& e) {
     last = e;
   } catch (const std::exception& e) {

@@ -231,3 +231,42 @@ test_that("workers do not end by a Ctrl-C that is not for them", {
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
+
+test_that("Ctrl-C in a call that waits for a process that is stopped in the heap: control is back at once", {
+  skip_on_cran()
+  expect_interruptible(
+    rounds(200, 10),
+    setup = function() {
+      q <- Queue()
+      child <- Process(function() {
+        mine <- Queue()
+        x <- raw(1e6)
+        many <- lapply(1:1000, function(i) Lock())
+        repeat {
+          mine$put(x)
+          mine$get()
+          for (i in 1:5) multiprocessing:::heap_check()
+        }
+      }, daemon = TRUE)
+      child$start()
+      multiprocessing:::guard_limit(600)
+      list(q = q, pid = child$pid)
+    },
+    body = function(things) {
+      repeat {
+        tools::pskill(things$pid, tools::SIGSTOP)
+        while (!any(grepl(") T ", readLines(sprintf("/proc/%d/stat", things$pid)), fixed = TRUE))) Sys.sleep(0.001)
+        if (multiprocessing:::heap_holder() == things$pid) break
+        tools::pskill(things$pid, tools::SIGCONT)
+        Sys.sleep(0.0002)
+      }
+      things$q$put(raw(1e6))
+    },
+    check = function(things) {
+      tools::pskill(things$pid, tools::SIGCONT)
+      things$q$put(raw(1e6))
+      identical(things$q$get(timeout = 5), raw(1e6)) && multiprocessing:::guard_limit(600) == 600
+    },
+    longest = 0.2
+  )
+})
