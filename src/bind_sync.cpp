@@ -64,7 +64,7 @@ SEXP value_of(Incoming& message) {
 }
 
 Wait wait_for(SEXP block, SEXP timeout) {
-  if (!Rf_isLogical(block) || Rf_length(block) != 1)
+  if (!Rf_isLogical(block) || Rf_length(block) != 1 || LOGICAL(block)[0] == NA_LOGICAL)
     throw Error{"ValueError", "`block` must be TRUE or FALSE"};
   Wait w = bind::wait_for(timeout);
   if (!LOGICAL(block)[0]) w.deadline = 0;
