@@ -47,9 +47,8 @@ assign_seed <- function(seed) {
 #' @export
 mc.reset.stream <- function() {
   reset_stream()
-  theirs <- parallel::mc.reset.stream
-  if (!identical(theirs, mc.reset.stream)) theirs() # unless somebody has put ours in its place
-  invisible()
+  theirs <- parallel::mc.reset.stream # or ours, if somebody has put it there
+  invisible(if (identical(theirs, mc.reset.stream)) mc_state$stream else theirs())
 }
 
 reset_stream <- function() {
