@@ -206,7 +206,19 @@ Wait wait_for(SEXP timeout) {
   return w;
 }
 
+// R's handlers run here: a jump out of them leaves the wait as Unwind, and after their "resume" it
+// goes on.
 bool interruptible_tick(void*) {
+  show_output();
+  collect_if_asked();
+  codec::protect([] {
+    R_CheckUserInterrupt();
+    return R_NilValue;
+  });
+  return false;
+}
+
+bool stopping_tick(void*) {
   show_output();
   collect_if_asked();
   return !R_ToplevelExec(check_interrupt, nullptr);

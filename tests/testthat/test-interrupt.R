@@ -217,6 +217,91 @@ test_that("Ctrl-C in get of a result and in an iterator: the result comes all th
   )
 })
 
+test_that("after a Ctrl-C that a handler answers by \"resume\" the wait goes on, and its result is right", {
+  skip_on_cran()
+  me <- Sys.getpid()
+  seen <- 0
+  resumed <- function(expr) {
+    seen <<- 0
+    withCallingHandlers(expr, interrupt = function(i) {
+      seen <<- seen + 1
+      invokeRestart("resume")
+    })
+  }
+  # Sends a Ctrl-C, gives it time to be seen, does `then`
+  helper <- function(then = function() NULL) {
+    p <- Process(function() {
+      for (k in 1:2) {
+        Sys.sleep(0.15)
+        tools::pskill(me, tools::SIGINT)
+      }
+      Sys.sleep(0.3)
+      then()
+    })
+    p$start()
+    p
+  }
+  pool <- local_pool(1)
+  pool$map(identity, 1)
+  q <- Queue()
+  lock <- Lock()
+  for (round in seq_len(rounds(20, 2))) {
+    expect_identical(
+      resumed({
+        p <- helper()
+        pool$map(function(i) {
+          Sys.sleep(0.2)
+          i
+        }, 1:5)
+      }),
+      as.list(1:5)
+    )
+    expect_identical(seen, 2)
+    p$join()
+    expect_identical(
+      resumed({
+        p <- helper(function() q$put("late"))
+        q$get(timeout = 20)
+      }),
+      "late"
+    )
+    expect_identical(seen, 2)
+    p$join()
+    lock$acquire()
+    expect_true(resumed({
+      p <- helper(function() lock$release())
+      lock$acquire(timeout = 20)
+    }))
+    expect_identical(seen, 2)
+    lock$release()
+    expect_null(resumed({
+      helper()$value(timeout = 20)
+    }))
+    expect_identical(seen, 2)
+    # a handler may use the pool that is being waited for
+    inner <- list()
+    expect_identical(
+      withCallingHandlers(
+        {
+          p <- helper()
+          pool$map(function(i) {
+            Sys.sleep(0.2)
+            i
+          }, 1:5)
+        },
+        interrupt = function(i) {
+          inner[[length(inner) + 1]] <<- pool$apply_async(function() "inner")
+          invokeRestart("resume")
+        }
+      ),
+      as.list(1:5)
+    )
+    p$join()
+    expect_identical(lapply(inner, function(r) r$get(timeout = 20)), list("inner", "inner"))
+  }
+  expect_sound_heap()
+})
+
 test_that("workers do not end by a Ctrl-C that is not for them", {
   pool <- local_pool(2)
   result <- pool$map_async(function(i) {
