@@ -61,6 +61,22 @@ signal_name <- function(signal) {
   if (is.na(name)) "an unknown signal" else name
 }
 
+# R's own errors about arguments are of no class of ours. A default of an argument that must be given: costs nothing if it is.
+required <- function(name) missing_argument(name, sys.call(sys.parent()))
+
+# The same for functions whose arguments stand in the documentation: `if (missing(x)) missing_argument("x")`
+missing_argument <- function(name, call = sys.call(-1L)) {
+  abort("ValueError", sprintf("argument \"%s\" is missing, with no default (in `%s`)", name, deparse(call, nlines = 1L)[1L]))
+}
+
+# What R finds wrong with an argument, as an error of ours: `expr` is a call of base R's that checks
+in_our_class <- function(expr) {
+  tryCatch(expr, error = function(e) {
+    if (inherits(e, "multiprocessing_error")) stop(e)
+    abort("ValueError", conditionMessage(e))
+  })
+}
+
 check_count <- function(x, name, min = 0) {
   if (!is.numeric(x) || length(x) != 1L || is.na(x) || x < min || x != trunc(x) || !is.finite(x)) {
     abort("ValueError", sprintf("`%s` must be one whole number >= %s, not %s", name, format(min), describe_value(x)))
@@ -75,7 +91,16 @@ check_flag <- function(x, name) {
   x
 }
 
+# What `if (x)` takes
+check_truth <- function(x, name) {
+  if (!(is.logical(x) || is.numeric(x)) || length(x) != 1L || is.na(x)) {
+    abort("ValueError", sprintf("`%s` must be TRUE or FALSE, not %s", name, describe_value(x)))
+  }
+  x
+}
+
 check_function <- function(x, name) {
+  if (missing(x)) missing_argument(name, sys.call(-1L))
   if (!is.function(x)) abort("ValueError", sprintf("`%s` must be a function, not %s", name, describe_value(x)))
   invisible(x)
 }

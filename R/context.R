@@ -24,6 +24,7 @@ get_start_method <- function() {
 #' @rdname get_start_method
 #' @export
 set_start_method <- function(method, force = FALSE) {
+  if (missing(method)) missing_argument("method")
   check_method(method)
   if (!is.null(session$start_method) && !isTRUE(force)) {
     abort("ProcessError", sprintf("the start method is set to \"%s\" already; use force = TRUE to change it", session$start_method))

@@ -32,6 +32,7 @@
 #' }
 #' @export
 cpp_fun <- function(code) {
+  if (missing(code)) missing_argument("code")
   if (!is.character(code) || length(code) == 0L || anyNA(code)) {
     abort("ValueError", sprintf("`code` must be C++ code as text, not %s", describe_value(code)))
   }

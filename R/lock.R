@@ -50,7 +50,10 @@ warn_owner_died <- function() {
 #' @param ... not used.
 #' @rdname Lock
 #' @export
-with.Lock <- function(data, expr, ...) suspendInterrupts(with_lock(private_of(data)$ptr, expr))
+with.Lock <- function(data, expr, ...) {
+  if (missing(expr)) missing_argument("expr")
+  suspendInterrupts(with_lock(private_of(data)$ptr, expr))
+}
 
 # Ctrl-C comes in only while we wait for the lock or evaluate: never between having it and being sure to release it.
 with_lock <- function(ptr, expr) {

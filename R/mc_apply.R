@@ -3,6 +3,8 @@
 mc_apply <- function(X, FUN, ..., mc.preschedule, mc.set.seed, mc.silent, mc.cores, mc.cleanup, mc.allow.recursive,
                      affinity.list, mc.progress, mc.retry, mc.seed, mc.stop.on.error, mc.template = NULL) {
   mc.retry <- check_retries(mc.retry, "mc.retry")
+  check_truth(mc.preschedule, "mc.preschedule")
+  check_truth(mc.set.seed, "mc.set.seed")
   if (!is.null(mc.seed)) check_count(mc.seed, "mc.seed", -.Machine$integer.max)
   forks <- isTRUE(mc.allow.recursive) || !is_child()
   if (!is.vector(X) || is.object(X)) X <- as.list(X)
@@ -24,8 +26,7 @@ mc_apply <- function(X, FUN, ..., mc.preschedule, mc.set.seed, mc.silent, mc.cor
       mcaffinity(affinity.list[[1L]])
     }
     if (is.null(mc.seed) && !isTRUE(mc.progress)) {
-      res <- if (is.null(mc.template)) lapply(X = X, FUN = FUN, ...) else vapply(X, FUN, mc.template, ...)
-      return(res)
+      return(simplified(lapply(X = X, FUN = FUN, ...), mc.template))
     }
     return(simplified(evaluate_here(evaluate, X, mc.seed, mc.progress), mc.template))
   }
@@ -57,4 +58,6 @@ mc_apply <- function(X, FUN, ..., mc.preschedule, mc.set.seed, mc.silent, mc.cor
   simplified(res, mc.template)
 }
 
-simplified <- function(values, template) if (is.null(template)) values else vapply(values, identity, template)
+simplified <- function(values, template) {
+  if (is.null(template)) values else in_our_class(vapply(values, identity, template))
+}

@@ -106,9 +106,11 @@ mclapply <- function(X, FUN, ..., mc.preschedule = TRUE, mc.set.seed = TRUE, mc.
                      mc.cores = getOption("mc.cores", 2L), mc.cleanup = TRUE, mc.allow.recursive = TRUE,
                      affinity.list = NULL, mc.progress = FALSE, mc.retry = 0L, mc.seed = NULL,
                      mc.stop.on.error = FALSE) {
+  if (missing(X)) missing_argument("X")
+  if (missing(FUN)) missing_argument("FUN")
   mc.cores <- check_cores(mc.cores, pinned = !is.null(affinity.list))
   mc_apply(
-    X, match.fun(FUN), ...,
+    X, if (is.function(FUN)) FUN else in_our_class(match.fun(FUN)), ...,
     mc.preschedule = mc.preschedule, mc.set.seed = mc.set.seed, mc.silent = mc.silent, mc.cores = mc.cores,
     mc.cleanup = mc.cleanup, mc.allow.recursive = mc.allow.recursive, affinity.list = affinity.list,
     mc.progress = mc.progress, mc.retry = mc.retry, mc.seed = mc.seed, mc.stop.on.error = mc.stop.on.error
@@ -125,10 +127,13 @@ mcvapply <- function(X, FUN, FUN.VALUE, ..., USE.NAMES = TRUE, mc.preschedule = 
                      mc.silent = FALSE, mc.cores = getOption("mc.cores", 2L), mc.cleanup = TRUE,
                      mc.allow.recursive = TRUE, affinity.list = NULL, mc.progress = FALSE, mc.retry = 0L,
                      mc.seed = NULL) {
+  if (missing(X)) missing_argument("X")
+  if (missing(FUN)) missing_argument("FUN")
+  if (missing(FUN.VALUE)) missing_argument("FUN.VALUE")
   mc.cores <- check_cores(mc.cores, pinned = !is.null(affinity.list))
   if (USE.NAMES && is.character(X) && is.null(names(X))) names(X) <- X
   res <- mc_apply(
-    X, match.fun(FUN), ...,
+    X, if (is.function(FUN)) FUN else in_our_class(match.fun(FUN)), ...,
     mc.preschedule = mc.preschedule, mc.set.seed = mc.set.seed, mc.silent = mc.silent, mc.cores = mc.cores,
     mc.cleanup = mc.cleanup, mc.allow.recursive = mc.allow.recursive, affinity.list = affinity.list,
     mc.progress = mc.progress, mc.retry = mc.retry, mc.seed = mc.seed, mc.stop.on.error = TRUE, mc.template = FUN.VALUE

@@ -32,7 +32,8 @@ mcmapply <- function(FUN, ..., MoreArgs = NULL, SIMPLIFY = TRUE, USE.NAMES = TRU
                      mc.set.seed = TRUE, mc.silent = FALSE, mc.cores = getOption("mc.cores", 2L), mc.cleanup = TRUE,
                      affinity.list = NULL, mc.progress = FALSE, mc.retry = 0L, mc.seed = NULL,
                      mc.stop.on.error = FALSE) {
-  FUN <- match.fun(FUN)
+  if (missing(FUN)) missing_argument("FUN")
+  if (!is.function(FUN)) FUN <- in_our_class(match.fun(FUN))
   args <- list(...)
   if (!length(args)) {
     return(list())
@@ -82,6 +83,7 @@ mcmapply <- function(FUN, ..., MoreArgs = NULL, SIMPLIFY = TRUE, USE.NAMES = TRU
 #' @rdname mcmapply
 #' @export
 mcMap <- function(f, ...) {
-  f <- match.fun(f)
+  if (missing(f)) missing_argument("f")
+  if (!is.function(f)) f <- in_our_class(match.fun(f))
   mcmapply(f, ..., SIMPLIFY = FALSE, mc.silent = TRUE)
 }

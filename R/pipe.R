@@ -25,10 +25,10 @@
 Pipe <- function(duplex = TRUE) lapply(pipe_create(check_flag(duplex, "duplex")), ConnectionHandle$new)
 
 ConnectionHandle <- handle_class("Connection", list(
-  send = function(obj) invisible(.Call(C_connection_send, private$ptr, obj)),
+  send = function(obj = required("obj")) invisible(.Call(C_connection_send, private$ptr, obj)),
   recv = function() .Call(C_connection_recv, private$ptr),
   poll = function(timeout = 0) connection_poll(private$ptr, timeout),
-  send_bytes = function(raw) pipe_send_bytes(private$ptr, raw),
+  send_bytes = function(raw = required("raw")) pipe_send_bytes(private$ptr, raw),
   recv_bytes = function() pipe_receive_bytes(private$ptr),
   close = function() invisible(handle_close(private$ptr))
 ), active = list(

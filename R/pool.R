@@ -98,6 +98,7 @@ local_pool <- function(..., envir = parent.frame()) {
 #' @export
 with.Pool <- function(data, expr, ...) {
   on.exit(data$terminate())
+  if (missing(expr)) missing_argument("expr")
   expr
 }
 
@@ -105,25 +106,29 @@ PoolHandle <- R6::R6Class("Pool",
   cloneable = FALSE,
   public = list(
     initialize = function(settings) pool_open(private, settings),
-    map = function(func, iterable, chunksize = NULL, args = list(), ...) {
+    map = function(func = required("func"), iterable = required("iterable"), chunksize = NULL, args = list(), ...) {
       job_value(pool_map(private, sys.call(), func, iterable, chunksize, args, FALSE, ...))
     },
-    map_async = function(func, iterable, chunksize = NULL, args = list(), ..., callback = NULL, error_callback = NULL) {
+    map_async = function(func = required("func"), iterable = required("iterable"), chunksize = NULL, args = list(), ...,
+                         callback = NULL, error_callback = NULL) {
       async_result(self, private, pool_map(private, sys.call(), func, iterable, chunksize, args, FALSE, ...), callback, error_callback)
     },
-    starmap = function(func, iterable, chunksize = NULL, ...) {
+    starmap = function(func = required("func"), iterable = required("iterable"), chunksize = NULL, ...) {
       job_value(pool_map(private, sys.call(), func, iterable, chunksize, list(), TRUE, ...))
     },
-    starmap_async = function(func, iterable, chunksize = NULL, ..., callback = NULL, error_callback = NULL) {
+    starmap_async = function(func = required("func"), iterable = required("iterable"), chunksize = NULL, ...,
+                             callback = NULL, error_callback = NULL) {
       async_result(self, private, pool_map(private, sys.call(), func, iterable, chunksize, list(), TRUE, ...), callback, error_callback)
     },
-    apply = function(func, args = list()) pool_apply(private, func, args),
-    apply_async = function(func, args = list(), callback = NULL, error_callback = NULL) {
-      async_result(self, private, pool_single(private, func, args), callback, error_callback)
+    apply = function(func = required("func"), args = list()) pool_apply(private, func, args),
+    apply_async = function(func = required("func"), args = list(), callback = NULL, error_callback = NULL, ...) {
+      async_result(self, private, pool_single(private, func, args, ...), callback, error_callback)
     },
-    imap = function(func, iterable, chunksize = 1L) pool_imap(self, private, sys.call(), func, iterable, chunksize, TRUE),
-    imap_unordered = function(func, iterable, chunksize = 1L) {
-      pool_imap(self, private, sys.call(), func, iterable, chunksize, FALSE)
+    imap = function(func = required("func"), iterable = required("iterable"), chunksize = 1L, ...) {
+      pool_imap(self, private, sys.call(), func, iterable, chunksize, TRUE, ...)
+    },
+    imap_unordered = function(func = required("func"), iterable = required("iterable"), chunksize = 1L, ...) {
+      pool_imap(self, private, sys.call(), func, iterable, chunksize, FALSE, ...)
     },
     close = function() pool_shut(private),
     terminate = function() pool_end(private),
@@ -206,6 +211,14 @@ unknown_option <- function(name) {
   ))
 }
 
+unused_argument <- function(...) {
+  name <- names(substitute(list(...)))[2L]
+  abort("ValueError", sprintf(
+    "unknown argument %s: further arguments of the function go into `args = list(...)`",
+    if (length(name) && !is.na(name) && nzchar(name)) paste0("`", name, "`") else "without a name"
+  ))
+}
+
 check_retries <- function(retries, name = "retries") as.integer(check_count(retries, name))
 
 check_seconds <- function(seconds) {
@@ -246,7 +259,8 @@ pool_apply <- function(private, func, args) {
   taken[[1L]]
 }
 
-pool_single <- function(private, func, args) {
+pool_single <- function(private, func, args, ...) {
+  if (...length()) unused_argument(...)
   check_function(func, "func")
   check_list(args, "args")
   options <- private$settings$options
@@ -340,7 +354,7 @@ job_outcome <- function(job, taken) {
     values[failed] <- taken$failures[failed]
     return(list(value = values))
   }
-  if (!is.null(template)) values <- vapply(values, identity, template, USE.NAMES = !is.null(job$names))
+  if (!is.null(template)) values <- in_our_class(vapply(values, identity, template, USE.NAMES = !is.null(job$names)))
   list(value = values)
 }
 

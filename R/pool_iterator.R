@@ -1,8 +1,9 @@
 # Iterators over results. A source that is a vector or a list is one job whose elements are awaited one by one; a
 # lazy source is pulled into small jobs, a few more than there are workers.
 
-pool_imap <- function(self, private, call, func, iterable, chunksize, ordered) {
+pool_imap <- function(self, private, call, func, iterable, chunksize, ordered, ...) {
   check_names(call, c("func", "iterable", "chunksize"))
+  if (...length()) unknown_option("")
   check_function(func, "func")
   check_count(chunksize, "chunksize", 1)
   lazy <- lazy_source(iterable)

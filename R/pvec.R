@@ -29,9 +29,11 @@
 #' @export
 pvec <- function(v, FUN, ..., mc.set.seed = TRUE, mc.silent = FALSE, mc.cores = getOption("mc.cores", 2L),
                  mc.cleanup = TRUE) {
+  if (missing(v)) missing_argument("v")
+  if (missing(FUN)) missing_argument("FUN")
   if (!is.vector(v)) abort("ValueError", "'v' must be a vector")
   cores <- check_cores(mc.cores)
-  FUN <- match.fun(FUN)
+  if (!is.function(FUN)) FUN <- in_our_class(match.fun(FUN))
   if (cores == 1L || length(v) == 0L) {
     return(FUN(v, ...))
   }

@@ -12,7 +12,7 @@
 #' @aliases clusterApply clusterApplyLB clusterCall clusterEvalQ clusterExport clusterMap clusterSetRNGStream clusterSplit
 #'   detectCores getDefaultCluster makeCluster makeForkCluster makePSOCKcluster mcaffinity nextRNGStream nextRNGSubStream
 #' parApply parCapply parLapply parLapplyLB parRapply parSapply parSapplyLB setDefaultCluster
-#' splitIndices stopCluster
+#' splitIndices stopCluster closeNode recvData recvOneData registerClusterType sendData
 #' @returns See the pages of package parallel.
 #' @examples
 #' detectCores()
@@ -26,4 +26,9 @@
 #' @export clusterSplit detectCores getDefaultCluster makeCluster makeForkCluster makePSOCKcluster mcaffinity
 #' @export nextRNGStream nextRNGSubStream parApply parCapply parLapply parLapplyLB parRapply parSapply parSapplyLB
 #' @export setDefaultCluster splitIndices stopCluster
+#' @rawNamespace
+#' if (getRversion() >= "4.5.0") {
+#'   importFrom(parallel, closeNode, recvData, recvOneData, registerClusterType, sendData)
+#'   export(closeNode, recvData, recvOneData, registerClusterType, sendData)
+#' }
 NULL

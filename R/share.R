@@ -32,6 +32,7 @@
 #' sum(memory_usage()$bytes)
 #' @export
 share <- function(x) {
+  if (missing(x)) missing_argument("x")
   shared <- share_value(x)
   if (is.null(shared) && !is.null(x)) {
     abort(
@@ -44,7 +45,10 @@ share <- function(x) {
 
 #' @rdname share
 #' @export
-is_shared <- function(x) is_shared_value(x)
+is_shared <- function(x) {
+  if (missing(x)) missing_argument("x")
+  is_shared_value(x)
+}
 
 #' @rdname share
 #' @export

@@ -37,11 +37,17 @@
 #' thread_map(m, "mean", margin = 1)
 #' thread_reduce(m, "sum")
 #' @export
-thread_map <- function(x, fun, threads = NULL, margin = NULL) .Call(C_thread_map_run, x, fun, threads, margin)
+thread_map <- function(x, fun, threads = NULL, margin = NULL) {
+  if (missing(x)) missing_argument("x")
+  if (missing(fun)) missing_argument("fun")
+  .Call(C_thread_map_run, x, fun, threads, margin)
+}
 
 #' @rdname thread_map
 #' @export
 thread_reduce <- function(x, fun, init = NULL, threads = NULL, margin = NULL) {
+  if (missing(x)) missing_argument("x")
+  if (missing(fun)) missing_argument("fun")
   if (!is.character(fun)) {
     return(.Call(C_thread_reduce_run, x, fun, init, threads, margin))
   }

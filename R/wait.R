@@ -12,6 +12,7 @@
 #' length(wait(list(a[[2]], b[[2]]), timeout = 1))
 #' @export
 wait <- function(object_list, timeout = NULL) {
+  if (missing(object_list)) missing_argument("object_list")
   if (!is.list(object_list) || inherits(object_list, "R6")) {
     abort("ValueError", "`object_list` must be a list of connections, queues, processes and results")
   }

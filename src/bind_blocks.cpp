@@ -88,18 +88,20 @@ codec::HandleId reserve(uint64_t bytes, uint8_t** at) {
 }
 
 uint64_t size(const codec::HandleId& id) {
-  return id.kind == uint32_t(Kind::Bytes) ? heap().bytes_of(id.block, id.serial) : 0;
+  if (id.kind != uint32_t(Kind::Bytes)) return 0;
+  return or_jump([&] { return heap().bytes_of(id.block, id.serial); });
 }
 
 // At nullptr: there are enough mappings, or the system gives no more.
 codec::Mapping try_map(const codec::HandleId& id, uint64_t first, uint64_t bytes) {
   codec::Mapping m = {nullptr, bytes, bytes / 64 + 16 * 1024};
   if (pressure.mappings >= mapping_limit()) return m;
+  bool kept = false;
   try {
     if (gone.capacity() < gone.size() + pressure.mappings + 1) // unmap() must find room
       gone.reserve(2 * (gone.size() + pressure.mappings + 1));
+    kept = keep_block(id.block, id.serial);
     Viewed& block = viewed[id.block];
-    bool kept = keep_block(id.block, id.serial);
     if (kept) m.at = platform::map_private(heap().fd(), id.block + first, bytes);
     if (m.at) {
       if (++block.views == 1) charge(block.bytes = heap().bytes_of(id.block));
@@ -110,6 +112,7 @@ codec::Mapping try_map(const codec::HandleId& id, uint64_t first, uint64_t bytes
     if (kept) let_go(id.block);
     if (block.views == 0) viewed.erase(id.block);
   } catch (const std::bad_alloc&) { // the caller copies, and may find that there is no memory
+    if (kept) let_go(id.block);
   }
   return m;
 }
@@ -118,10 +121,11 @@ codec::Mapping map(const codec::HandleId& id, uint64_t first, uint64_t bytes) {
   if (self() == 0) return {nullptr, bytes, 0}; // a fork without a place can hold nothing: it copies
   if (pressure.fresh > young_limit()) collect_young();
   if (pressure.bytes > pressure.left + full_limit()) collect_all();
-  codec::Mapping m = try_map(id, first, bytes);
+  auto attempt = [&] { return try_map(id, first, bytes); };
+  codec::Mapping m = or_jump(attempt);
   if (m.at || pressure.mappings == pressure.left_mappings) return m;
   collect_all();
-  return try_map(id, first, bytes);
+  return or_jump(attempt);
 }
 
 void read(const codec::HandleId& id, uint64_t first, uint64_t bytes, void* to) {

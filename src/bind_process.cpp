@@ -2,6 +2,8 @@
 #include "bind_session.h"
 #include "exports.h"
 
+#include "core/guard.h"
+
 #include <R_ext/GraphicsEngine.h> // its headers declare the flags of R's interrupts
 #include <algorithm>
 #include <cerrno>
@@ -138,10 +140,9 @@ ChildRef new_child() {
 
 // An encoded value in a block that lives as long as `parent`.
 uint64_t store_child_value(SEXP value, uint64_t parent) {
-  uint64_t block = store_value(value);
-  heap().set_parent(block, parent);
-  heap().drop(block);
-  return block;
+  NewBlock block(store_value(value));
+  heap().set_parent(block.get(), parent);
+  return block.get();
 }
 
 ProcessShared& shared(uint64_t process) { return *heap().at<ProcessShared>(process); }
@@ -295,6 +296,7 @@ SEXP process_result(SEXP process) {
 void process_publish(SEXP value, int status) {
   entry([&] {
     mark_output();
+    EndlessPatience patience; // nobody would ask for it again
     uint64_t block = store_child_value(value, my_process);
     ProcessShared& p = shared(my_process);
     p.result_status.store(uint32_t(status), std::memory_order_relaxed);

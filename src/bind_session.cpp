@@ -3,10 +3,12 @@
 #include "r_api.h"
 
 #include "core/barrier.h"
+#include "core/guard.h"
 #include "core/job_board.h"
 #include "core/lock.h"
 #include "core/pipe.h"
 
+#include <R_ext/GraphicsEngine.h> // its headers declare the flags of R's interrupts
 #include <csignal>
 #include <cstring>
 #include <unordered_map>
@@ -52,7 +54,7 @@ bool describe(SEXP x, codec::HandleId* out) {
 
 // May signal R errors, throws nothing.
 SEXP revive(const codec::HandleId& id, bool external_pointer) {
-  if (!heap().hold(id.block, id.serial)) return R_NilValue;
+  if (!or_jump([&] { return heap().hold(id.block, id.serial); })) return R_NilValue;
   return external_pointer ? make_handle(id.block, Kind(id.kind))
                           : handle_object(id.block, Kind(id.kind));
 }
@@ -60,6 +62,8 @@ SEXP revive(const codec::HandleId& id, bool external_pointer) {
 void forked() { later.clear(); } // the parent's; what they own stays the parent's
 
 void check_interrupt(void*) { R_CheckUserInterrupt(); }
+
+bool interrupt_is_pending() { return R_interrupts_pending && !R_interrupts_suspended; }
 
 } // namespace
 
@@ -94,6 +98,7 @@ void prepare_kinds() {
   register_pool_kind();
   register_barrier_kind();
   codec::set_hooks({describe, revive});
+  guard_patience().interrupted = interrupt_is_pending;
   prepare_blocks();
   install_fork_handlers();
   on_fork_child(forked);
@@ -178,13 +183,14 @@ uint64_t store_value(SEXP value) { return store_encoded(codec::encode(value)); }
 
 uint64_t store_encoded(const codec::Encoding& e) {
   std::vector<Reference> refs = references_of(e.handles());
-  uint64_t block = heap().allocate(e.size() + refs.size() * sizeof(Reference), Kind::Bytes, false);
-  e.write(heap().at(block));
+  uint64_t bytes = e.size() + refs.size() * sizeof(Reference);
+  NewBlock block(heap().allocate(bytes, Kind::Bytes, false));
+  e.write(heap().at(block.get()));
   if (!refs.empty()) {
-    std::memcpy(heap().at(block + e.size()), refs.data(), refs.size() * sizeof(Reference));
-    heap().seal(block, e.size(), uint32_t(refs.size()));
+    std::memcpy(heap().at(block.get() + e.size()), refs.data(), refs.size() * sizeof(Reference));
+    heap().seal(block.get(), e.size(), uint32_t(refs.size()));
   }
-  return block;
+  return block.release();
 }
 
 Wait wait_for(SEXP timeout) {
@@ -200,7 +206,19 @@ Wait wait_for(SEXP timeout) {
   return w;
 }
 
+// R's handlers run here: a jump out of them leaves the wait as Unwind, and after their "resume" it
+// goes on.
 bool interruptible_tick(void*) {
+  show_output();
+  collect_if_asked();
+  codec::protect([] {
+    R_CheckUserInterrupt();
+    return R_NilValue;
+  });
+  return false;
+}
+
+bool stopping_tick(void*) {
   show_output();
   collect_if_asked();
   return !R_ToplevelExec(check_interrupt, nullptr);
@@ -236,6 +254,21 @@ SEXP heap_check() {
                               double(r.total_bytes), r.problem),
                       {"blocks", "bytes", "backed", "total", "problem"});
   });
+}
+
+// The process that is at work in the heap right now, 0: nobody.
+int heap_holder() {
+  return entry([&] {
+    Token t = heap().guard_holder();
+    return is_alive(t) ? int(pid_of(t)) : 0;
+  });
+}
+
+// For how many seconds this process waits for another one that is at work in the heap.
+double guard_limit(double seconds) {
+  double before = double(guard_patience().limit_ns) / 1e9;
+  guard_patience().limit_ns = int64_t(seconds * 1e9);
+  return before;
 }
 
 // Takes a Ctrl-C that came for something that is over, before it hits something else.

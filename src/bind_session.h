@@ -62,6 +62,7 @@ void at_next_entry(void (*what)(void*), void* data);
 // Ctrl-C seen.
 Wait wait_for(SEXP timeout);
 bool interruptible_tick(void*);
+bool stopping_tick(void*); // the same for callers who take a status: no handler of R's is called
 [[noreturn]] void interrupt();
 inline void check(Status s) {
   if (s == Status::Interrupted) interrupt();

@@ -1,6 +1,7 @@
 // Locks, queues, connections, and waiting for several things.
 #include "bind_session.h"
 
+#include "core/guard.h"
 #include "core/lock.h"
 #include "core/pipe.h"
 
@@ -63,7 +64,7 @@ SEXP value_of(Incoming& message) {
 }
 
 Wait wait_for(SEXP block, SEXP timeout) {
-  if (!Rf_isLogical(block) || Rf_length(block) != 1)
+  if (!Rf_isLogical(block) || Rf_length(block) != 1 || LOGICAL(block)[0] == NA_LOGICAL)
     throw Error{"ValueError", "`block` must be TRUE or FALSE"};
   Wait w = bind::wait_for(timeout);
   if (!LOGICAL(block)[0]) w.deadline = 0;
@@ -158,21 +159,32 @@ void queue_put(SEXP queue, SEXP value, SEXP block, SEXP timeout) {
   entry([&] {
     Wait wait = wait_for(block, timeout);
     uint64_t q = open_queue(queue);
-    Status s = send_value(value, [&](const Outgoing& out) { return put_message(q, out, wait); });
-    check(s);
-    if (s != Status::Ok)
-      throw Error{"Full", "the queue holds its maximum of " + std::to_string(queue_capacity(q)) +
-                              " messages" + waited(wait, timeout)};
+    GuardDeadline deadline(wait.deadline);
+    std::string why;
+    try {
+      Status s = send_value(value, [&](const Outgoing& out) { return put_message(q, out, wait); });
+      check(s);
+      if (s == Status::Ok) return;
+      if (!queue_full(q)) why = queue_obstacle(q);
+    } catch (const GuardTimeout& t) {
+      if (wait.deadline == platform::kForever) throw;
+      why = t.message;
+    }
+    if (why.empty())
+      why = "the queue holds its maximum of " + std::to_string(queue_capacity(q)) + " messages";
+    throw Error{"Full", why + waited(wait, timeout)};
   });
 }
 
 SEXP queue_get(SEXP queue, SEXP block, SEXP timeout) {
   return entry([&] {
     Wait wait = wait_for(block, timeout);
-    Status s = get_message(open_queue(queue), inbox(), wait);
+    uint64_t q = open_queue(queue);
+    Status s = get_message(q, inbox(), wait);
     check(s);
-    if (s != Status::Ok) throw Error{"Empty", "the queue is empty" + waited(wait, timeout)};
-    return value_of(inbox());
+    if (s == Status::Ok) return value_of(inbox());
+    std::string why = queue_length(q) ? queue_obstacle(q) : "";
+    throw Error{"Empty", (why.empty() ? "the queue is empty" : why) + waited(wait, timeout)};
   });
 }
 

@@ -38,6 +38,8 @@ int status_of(Status s) {
 template <class F> int guarded(F body) {
   try {
     return body();
+  } catch (const Interrupted&) {
+    return MULTIPROCESSING_INTERRUPTED;
   } catch (const Error& e) {
     last = e;
   } catch (const std::exception& e) {
@@ -57,7 +59,7 @@ void main_thread() {
 // On the main thread Ctrl-C is seen, and what children print is shown.
 Wait wait_seconds(double timeout) {
   Wait w;
-  if (on_r_thread()) w.tick = interruptible_tick;
+  if (on_r_thread()) w.tick = stopping_tick;
   if (timeout == 0) w.deadline = 0;
   else if (timeout > 0 && timeout < 9e9) w.deadline = platform::now_ns() + int64_t(timeout * 1e9);
   return w;

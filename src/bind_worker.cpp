@@ -3,6 +3,7 @@
 #include "bind_blocks.h"
 #include "bind_session.h"
 
+#include "core/guard.h"
 #include "core/job_board.h"
 #include "places.h"
 #include "r_api.h"
@@ -96,6 +97,7 @@ void load_job() {
   uint64_t serial = heap().serial_of(run.claim.job);
   if (run.loaded == serial) return;
   run.loaded = 0;
+  EndlessPatience patience;
   if (!j.function.page) {
     keep(run.frame, run.inherited);
     run.star = run.seeded = false;
@@ -131,6 +133,7 @@ void load_chunk() {
     evaluate(call, run.frame);
     return;
   }
+  EndlessPatience patience;
   bool whole = false;
   Protected x(codec::decode_slice(span_at(j.input), j.input.bytes, run.claim.first, n, &whole));
   if (whole) {
@@ -176,6 +179,7 @@ bool put_small(SEXP value) {
 
 void publish_value(SEXP value, ResultStatus status) {
   if (status == ResultStatus::Value && (put_small(value) || placed(value))) return;
+  EndlessPatience patience; // nobody would do it later; the owner can kill us
   alignas(8) uint8_t small[256];
   uint64_t n = codec::encode_small(value, small, sizeof small);
   if (n) {

@@ -14,6 +14,8 @@ static const R_CallMethodDef routines[] = {
     ROUTINE(handle_close),
     ROUTINE(handle_id),
     ROUTINE(heap_check),
+    ROUTINE(heap_holder),
+    ROUTINE(guard_limit),
     ROUTINE(forget_interrupt),
     ROUTINE(forget_random_state),
     ROUTINE(is_compiled),

@@ -139,12 +139,13 @@ Failure current_failure() {
 
 void Failure::leave() const {
   if (how == Jump) codec::continue_unwind();
-  if (how == Interrupt) Rf_onintr();
-  else {
-    PROTECT(what);
-    Rf_eval(what, package_namespace());
+  if (how == Interrupt) {
+    Rf_onintr(); // comes back from a handler that invokes "resume"
+    Rf_error("the call was given up when Ctrl-C came: it cannot be resumed, but called again");
   }
-  Rf_error("the error handler came back"); // neither of them does
+  PROTECT(what);
+  Rf_eval(what, package_namespace());
+  Rf_error("the error handler came back"); // it does not
 }
 
 } // namespace mp::bind

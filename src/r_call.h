@@ -87,8 +87,6 @@ SEXP element(SEXP list, const char* name); // R_NilValue if it has none
 
 // --- being called ---
 
-struct Interrupted {}; // a Ctrl-C was seen
-
 // Ends in R, by a jump, with what stands in `failure`; nothing of C++ is alive any more.
 struct Failure {
   enum { Signal, Jump, Interrupt } how = Signal;
@@ -96,6 +94,17 @@ struct Failure {
   [[noreturn]] void leave() const;
 };
 Failure current_failure(); // of the exception that is being handled
+
+// For what R's own code calls: what is thrown goes on as R's jump.
+template <class F> auto or_jump(F body) -> decltype(body()) {
+  Failure failure;
+  try {
+    return body();
+  } catch (...) {
+    failure = current_failure();
+  }
+  failure.leave();
+}
 
 template <class T> T from_r(SEXP x) {
   if constexpr (std::is_same_v<T, SEXP>) return x;

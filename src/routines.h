@@ -8,6 +8,8 @@ bool handle_is_open(SEXP pointer);
 void handle_close(SEXP pointer);
 std::string handle_id(SEXP pointer);
 SEXP heap_check();
+int heap_holder();
+double guard_limit(double seconds);
 void forget_interrupt();
 void forget_random_state();
 bool is_compiled(SEXP fun);

@@ -59,7 +59,7 @@ struct BlockHooks {
   HandleId (*store)(const void* from, uint64_t bytes);
   // The same without the copy: the caller fills what `at` is set to.
   HandleId (*reserve)(uint64_t bytes, uint8_t** at);
-  // How many bytes it has; 0: there is no such block.
+  // How many bytes it has; 0: there is no such block. May jump.
   uint64_t (*size)(const HandleId& id);
   // Bytes [first, first + bytes) of a block that has them as memory of this process alone, shared
   // until written; the block is kept until unmap(). At nullptr: no room for one more. May jump.

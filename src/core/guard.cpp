@@ -2,8 +2,15 @@
 #include "heap.h"
 #include "participant.h"
 
+#include <algorithm>
+
 namespace mp {
 namespace {
+
+constexpr int64_t kGraceNs = 20'000'000;
+// A token that nobody ever has: a slot's first participant is its generation 1.
+constexpr Token kNobody = 1;
+static_assert(generation_of(kNobody) == 0 && kNobody != 0, "nobody's token is not alive");
 
 // Free, or held by somebody who is dead: then it is ours. `holder` gets who holds it otherwise.
 bool try_lock(GuardWord& g, Token me, Status* how, Token* holder) {
@@ -24,7 +31,12 @@ bool try_lock(GuardWord& g, Token me, Status* how, Token* holder) {
 
 } // namespace
 
-Status lock_guard(GuardWord& g, const Wait& wait) {
+GuardPatience& guard_patience() {
+  static thread_local GuardPatience mine;
+  return mine;
+}
+
+Status lock_guard(GuardWord& g, int64_t deadline) {
   Token me = self(), holder = 0;
   // The word of an owner without a token would read as free, and two would be inside.
   if (me == 0) throw Error{"ProcessError", "this process has no place in the session"};
@@ -34,6 +46,13 @@ Status lock_guard(GuardWord& g, const Wait& wait) {
     platform::relax();
     if (g.owner.load(std::memory_order_relaxed) == 0 && try_lock(g, me, &how, &holder)) return how;
   }
+  if (deadline == kNoWait) return Status::Timeout;
+  const GuardPatience& patience = guard_patience();
+  int64_t now = platform::now_ns();
+  Wait wait;
+  wait.deadline = std::max(std::min(deadline, patience.deadline), now + kGraceNs);
+  if (patience.limit_ns < wait.deadline - now) wait.deadline = now + patience.limit_ns;
+  if (patience.interrupted) wait.tick = [](void*) { return guard_patience().interrupted(); };
   Waiter waiter(wait);
   waiter.add(g.waiters);
   Status s = waiter.until([&] {
@@ -49,6 +68,39 @@ void unlock_guard(GuardWord& g) {
   // is seen.
   g.owner.exchange(0, std::memory_order_seq_cst);
   if (anybody_waits(g.waiters)) wake_one(g.waiters);
+}
+
+void unlock_torn_guard(GuardWord& g) {
+  g.owner.exchange(kNobody, std::memory_order_seq_cst); // as in unlock_guard()
+  if (anybody_waits(g.waiters)) wake_one(g.waiters);
+}
+
+std::string stopped_holder(const GuardWord& g) {
+  Token holder = g.owner.load(std::memory_order_relaxed);
+  if (holder == self() || !is_alive(holder)) return "";
+  pid_t pid = pid_of(holder);
+  if (!platform::process_stopped(pid)) return "";
+  std::string n = std::to_string(pid);
+  return "process " + n +
+         " is stopped while it works on the session's shared memory; continue it (kill -CONT " + n +
+         ") or end it (kill -KILL " + n + "): what it leaves is repaired";
+}
+
+void refuse_guard(Status s, const GuardWord& g) {
+  if (s == Status::Interrupted) throw Interrupted{};
+  std::string why = stopped_holder(g);
+  // Whoever has it may himself wait for the heap's.
+  if (why.empty()) why = stopped_holder(heap().header().guard);
+  Token holder = g.owner.load(std::memory_order_relaxed);
+  if (why.empty() && is_alive(holder)) {
+    std::string n = std::to_string(pid_of(holder));
+    why = "process " + n +
+          " works on the session's shared memory and does not come to an end; try again, or end it "
+          "(kill -KILL " +
+          n + "): what it leaves is repaired";
+  }
+  if (why.empty()) why = "the session's shared memory was in use all the time; try again";
+  throw GuardTimeout{{"TimeoutError", why}};
 }
 
 } // namespace mp

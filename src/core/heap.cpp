@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <random>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -262,10 +264,7 @@ uint64_t Heap::try_allocate(uint64_t bytes, Kind kind, const void* from, std::st
     records_[page].backed = true; // nobody else writes it while we hold the block
     return offset;
   }
-  HeapSection section(*this);
-  uint32_t slot = slot_of(self());
-  records_[page].holders[slot / 64] &= ~(uint64_t(1) << (slot % 64));
-  release(page);
+  drop(offset);
   return 0;
 }
 
@@ -308,11 +307,15 @@ void Heap::hold_for(uint64_t block, Token t) {
   records_[page_of(block)].holders[slot / 64] |= uint64_t(1) << (slot % 64);
 }
 
-void Heap::drop(uint64_t block) {
+void Heap::drop(uint64_t block) noexcept {
+  if (self() == 0) return; // a fork without a place holds nothing
   uint64_t page = page_of(block);
   bool trim_now;
   {
-    HeapSection section(*this);
+    // One that waited in vain is enough: the others only look.
+    bool again = postponed_.load(std::memory_order_relaxed) != nullptr;
+    HeapSection section(*this, again ? kNoWait : 0);
+    if (!section.held()) return postpone(page);
     if (run_kind(runs_[page]) != kUsed) return; // dropped twice: nothing to free, and nobody else's
     uint32_t slot = slot_of(self());
     records_[page].holders[slot / 64] &= ~(uint64_t(1) << (slot % 64));
@@ -320,6 +323,40 @@ void Heap::drop(uint64_t block) {
     trim_now = header().free_backed_pages > warm_pages();
   }
   if (trim_now) trim(warm_pages() / 2);
+}
+
+void Heap::postpone(uint64_t page) noexcept {
+  auto* p = new (std::nothrow) Postponed{page, self(), postponed_.load(std::memory_order_relaxed)};
+  if (!p) return; // it stays held as long as this process lives
+  // release: pairs with the exchange in drop_postponed(), maybe in another thread
+  while (!postponed_.compare_exchange_weak(p->next, p, std::memory_order_release)) {
+  }
+}
+
+// First of all in every section, so that nothing that is held anew meanwhile is dropped.
+void Heap::drop_postponed() {
+  Postponed* list = postponed_.exchange(nullptr, std::memory_order_acquire);
+  while (list) {
+    std::unique_ptr<Postponed> p(list);
+    list = p->next;
+    if (run_kind(runs_[p->page]) != kUsed) continue; // dropped twice
+    uint32_t slot = slot_of(p->holder);
+    records_[p->page].holders[slot / 64] &= ~(uint64_t(1) << (slot % 64));
+    release(p->page);
+  }
+}
+
+void Heap::drop_later_ones() noexcept {
+  if (self() == 0 || !postponed_.load(std::memory_order_relaxed)) return;
+  HeapSection section(*this, kNoWait); // does it
+}
+
+void Heap::forget_postponed() {
+  Postponed* list = postponed_.exchange(nullptr, std::memory_order_relaxed);
+  while (list) {
+    std::unique_ptr<Postponed> p(list);
+    list = p->next;
+  }
 }
 
 void Heap::set_parent(uint64_t child, uint64_t parent) {
@@ -334,21 +371,14 @@ void Heap::clear_parent(uint64_t child) {
   release(page_of(child));
 }
 
-void Heap::free_children(uint64_t parent) {
-  HeapSection section(*this);
-  while (uint64_t c = records_[page_of(parent)].first_child) {
-    unlink_child(c);
-    release(c);
-  }
-}
-
 bool Heap::has_parent(uint64_t child, uint64_t parent) {
   HeapSection section(*this);
   return records_[page_of(child)].parent == page_of(parent);
 }
 
 int Heap::holders(uint64_t block, Token but, Token* out, int room) {
-  HeapSection section(*this);
+  HeapSection section(*this, 0);
+  if (!section.held()) return 0;
   const BlockRecord& r = records_[page_of(block)];
   int n = 0;
   for (uint32_t w = 0; w < kMaskWords; ++w)
@@ -364,17 +394,20 @@ int Heap::holders(uint64_t block, Token but, Token* out, int room) {
 
 // --- participants ----------------------------------------------------------------------------
 
-void Heap::inherit(Token parent, Token child) {
-  HeapSection section(*this);
+bool Heap::inherit(Token parent, Token child) noexcept {
+  HeapSection section(*this, platform::kForever);
+  if (!section.held()) return false;
   uint32_t from = slot_of(parent), to = slot_of(child);
   each_used([&](uint64_t page, uint64_t) {
     uint64_t* holders = records_[page].holders;
     if (holders[from / 64] >> (from % 64) & 1) holders[to / 64] |= uint64_t(1) << (to % 64);
   });
+  return true;
 }
 
 void Heap::keep_only(const std::function<bool(uint64_t)>& keep) {
-  HeapSection section(*this);
+  HeapSection section(*this, platform::kForever);
+  if (!section.held()) return;
   uint32_t slot = slot_of(self());
   uint64_t bit = uint64_t(1) << (slot % 64);
   each_used([&](uint64_t page, uint64_t) {
@@ -385,14 +418,12 @@ void Heap::keep_only(const std::function<bool(uint64_t)>& keep) {
   });
 }
 
-void Heap::sweep(Token gone) {
-  // A few milliseconds at most: whoever holds the guard longer is stopped, and the next tick tries
-  // again.
-  HeapSection section(*this, Wait::until(platform::now_ns() + 5'000'000));
-  if (!section.held()) return;
+bool Heap::sweep(Token gone) noexcept {
+  HeapSection section(*this, 0);
+  if (!section.held()) return false;
   Participant& p = participant(gone);
   SlotState s = SlotState::unpack(p.state.load(std::memory_order_acquire));
-  if (s.generation != generation_of(gone) || s.life != Life::Dead) return; // another did it
+  if (s.generation != generation_of(gone) || s.life != Life::Dead) return true; // another did it
   uint32_t slot = slot_of(gone);
   uint64_t bit = uint64_t(1) << (slot % 64);
   forget_waiter(header().guard.waiters, slot);
@@ -404,6 +435,7 @@ void Heap::sweep(Token gone) {
   each_used([&](uint64_t page, uint64_t) { release(page); });
   // release: after this the slot may be taken; nothing of the old participant is left
   p.state.store(SlotState{0, s.generation, Life::Free}.pack(), std::memory_order_release);
+  return true;
 }
 
 } // namespace mp

@@ -6,6 +6,7 @@
 #include "participant.h"
 
 #include <functional>
+#include <utility>
 #include <vector>
 
 namespace mp {
@@ -65,13 +66,18 @@ public:
   void hold(uint64_t block);                  // the caller's bit
   bool hold(uint64_t block, uint64_t serial); // only if it is still that block
   void hold_for(uint64_t block, Token t);
-  void drop(uint64_t block);
+  // Throws nothing and takes no time: while the guard is not to be had, the drop is kept for later,
+  // which is before anything else that this process does with the heap.
+  void drop(uint64_t block) noexcept;
+  void drop_later_ones() noexcept;                  // if there are any, and if it is possible now
+  void forget_postponed();                          // in a fork's child: they were its parent's
   void set_parent(uint64_t child, uint64_t parent); // the caller keeps its own hold
   void clear_parent(uint64_t child);
-  void free_children(uint64_t parent);
   bool has_parent(uint64_t child, uint64_t parent);
   // Others than `but` that hold the block (their tokens), at most `room`.
+  // None while the guard is not to be had.
   int holders(uint64_t block, Token but, Token* out, int room);
+  Token guard_holder() { return header().guard.owner.load(std::memory_order_relaxed); }
 
   uint64_t serial_of(uint64_t block) { return record(page_of(block)).serial; }
   uint64_t bytes_of(uint64_t block) { return record(page_of(block)).bytes; }
@@ -80,16 +86,25 @@ public:
   BlockRecord& record(uint64_t page) { return records_[page]; }
   static uint64_t page_of(uint64_t offset) { return offset / kPageBytes; }
 
-  void inherit(Token parent, Token child); // a fork copies what the parent holds
-  // Of what the caller holds, keeps only blocks for which keep(block) is true.
+  bool inherit(Token parent, Token child) noexcept; // a fork copies what the parent holds
+  // Of what the caller holds, keeps only blocks for which keep(block) is true; or all, if the guard
+  // is not to be had.
   void keep_only(const std::function<bool(uint64_t)>& keep);
-  void sweep(Token gone); // Dead -> Free
+  bool sweep(Token gone) noexcept; // Dead -> Free; false: the guard was not to be had
   HeapReport check();
   std::vector<BlockInfo> blocks();
-  void trim(uint64_t keep_pages); // gives free pages back to the system, all but about so many
+  // Gives free pages back to the system, all but about so many.
+  void trim(uint64_t keep_pages) noexcept;
 
 private:
   friend class HeapSection;
+  struct Postponed { // a drop; of the participant that it is of
+    uint64_t page;
+    Token holder;
+    Postponed* next;
+  };
+  void postpone(uint64_t page) noexcept;
+  void drop_postponed(); // under the guard
   void map(int fd, uint64_t bytes);
   void rebuild(); // derives everything again from run[] and the records; after a takeover
   uint64_t find_room(uint64_t bytes, Kind kind, const void* from);
@@ -111,10 +126,27 @@ private:
   int fd_ = -1;
   int cores_ = 1;
   void (*reclaim_)() = nullptr;
+  std::atomic<Postponed*> postponed_{nullptr}; // this process's, of any of its threads
   KindActions actions_[int(Kind::kCount)];
 };
 
 Heap& heap();
 bool heap_exists();
+
+// A block from its making until something else keeps it: dropped at the end of the scope.
+class NewBlock {
+public:
+  explicit NewBlock(uint64_t block = 0) : block_(block) {}
+  NewBlock(const NewBlock&) = delete;
+  NewBlock& operator=(const NewBlock&) = delete;
+  ~NewBlock() {
+    if (block_) heap().drop(block_);
+  }
+  uint64_t get() const { return block_; }
+  uint64_t release() { return std::exchange(block_, 0); } // its caller's from here on
+
+private:
+  uint64_t block_;
+};
 
 } // namespace mp

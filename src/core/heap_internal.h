@@ -23,22 +23,34 @@ inline uint64_t warm_pages() {
   return bytes / kPageBytes;
 }
 
-// The heap's guard for the length of a scope; repairs after a takeover.
+// The heap's guard for the length of a scope; repairs after a takeover. Inside another one of the
+// same thread it cannot fail: what must be done whole opens one around it.
 class HeapSection {
 public:
-  explicit HeapSection(Heap& h, const Wait& wait = Wait()) : header_(h.header()) {
-    Status s = lock_guard(header_.guard, wait);
-    held_ = s == Status::Ok || s == Status::OwnerDied;
-    if (s == Status::OwnerDied) h.rebuild();
+  explicit HeapSection(Heap& h) : HeapSection(h, platform::kForever) {
+    if (!held()) refuse_guard(status_, h.header().guard);
   }
+  // The same, but held() may be false. See lock_guard() for `deadline`.
+  HeapSection(Heap& h, int64_t deadline) : guard_(h.header().guard) {
+    // Nobody else writes our token into it.
+    inner_ = self() != 0 && guard_.owner.load(std::memory_order_relaxed) == self();
+    if (inner_) return;
+    status_ = lock_guard(guard_, deadline);
+    if (status_ == Status::OwnerDied) h.rebuild();
+    if (held() && h.postponed_.load(std::memory_order_relaxed)) h.drop_postponed();
+  }
+  HeapSection(const HeapSection&) = delete;
+  HeapSection& operator=(const HeapSection&) = delete;
   ~HeapSection() {
-    if (held_) unlock_guard(header_.guard);
+    if (held() && !inner_) unlock_guard(guard_);
   }
-  bool held() const { return held_; }
+  bool held() const { return status_ == Status::Ok || status_ == Status::OwnerDied; }
+  Status status() const { return status_; }
 
 private:
-  HeapHeader& header_;
-  bool held_;
+  GuardWord& guard_;
+  Status status_ = Status::Ok;
+  bool inner_;
 };
 
 // Calls f(page, pages) for every used run. Under the guard.

@@ -131,12 +131,13 @@ void Heap::rebuild() {
   each_used([&](uint64_t page, uint64_t) { release(page); });
 }
 
-void Heap::trim(uint64_t keep_pages) {
+void Heap::trim(uint64_t keep_pages) noexcept {
   // Largest first: take a free run as a block of ours, punch it outside the guard, give it back.
   for (int c = int(kSizeClasses) - 1; c >= 8; --c) { // 1 MiB and more
     uint64_t page = 0, pages = 0;
     {
-      HeapSection section(*this);
+      HeapSection section(*this, 0);
+      if (!section.held()) return;
       HeapHeader& h = header();
       if (h.free_backed_pages <= keep_pages) return;
       for (uint64_t p = h.free_head[c]; p; p = records_[p].next_free)
@@ -157,7 +158,8 @@ void Heap::trim(uint64_t keep_pages) {
       put(runs_[page], run(kUsed, pages));
     }
     platform::punch_memory(fd_, page * kPageBytes, pages * kPageBytes);
-    HeapSection section(*this);
+    HeapSection section(*this, 0);
+    if (!section.held()) return postpone(page); // ours until then; counts as warm after it
     records_[page].holders[slot_of(self()) / 64] = 0;
     header().used_pages -= pages;
     put(runs_[page], run(kUnused, 0));

@@ -125,10 +125,9 @@ uint8_t* Worker::room(const Claim& claim, uint64_t position, uint64_t bytes, uin
     return reinterpret_cast<uint8_t*>(pending_ + 1);
   };
   auto own_block = [&](uint64_t size) {
-    uint64_t block = heap().allocate(size, Kind::Bytes, false);
-    heap().set_parent(block, claim.job); // freed with the job
-    heap().drop(block);
-    return block;
+    NewBlock block(heap().allocate(size, Kind::Bytes, false));
+    heap().set_parent(block.get(), claim.job); // freed with the job
+    return block.get();
   };
   if (references || need > kOwnBlockBytes) { // the area for small ones stays as it is
     uint64_t block = own_block(need + references * sizeof(Reference));

@@ -13,6 +13,7 @@
 // A death between two steps leaves a state from which reap() goes on.
 #include "participant.h"
 #include "doorbell.h"
+#include "guard.h"
 #include "heap.h"
 
 #include <cerrno>
@@ -26,6 +27,7 @@ namespace {
 thread_local Token my_token = 0;
 uint32_t forks = 0;
 Token fork_reserved = 0;
+std::string& fork_failed = *new std::string; // why it has no place
 bool exec_follows = false;
 ForkHook fork_hook = nullptr;
 
@@ -88,11 +90,10 @@ bool life_over(const Participant& p) {
   return (v & kOwnerDied) || (v & kThreadId) == 0;
 }
 
+// May not throw: whoever forks knows nothing of us.
 void before_fork() {
   fork_reserved = 0;
-  if (my_token == 0 || !heap_exists() || exec_follows) return;
-  fork_reserved = reserve_slot();
-  if (fork_reserved) heap().inherit(my_token, fork_reserved);
+  if (my_token != 0 && heap_exists() && !exec_follows) fork_reserved = reserve_for_fork();
 }
 
 void in_child() {
@@ -102,6 +103,7 @@ void in_child() {
   if (my_token == 0) return;
   my_token = 0;
   if (exec_follows) return;
+  heap().forget_postponed();
   if (t) claim(t);
   if (fork_hook) fork_hook();
 }
@@ -115,6 +117,7 @@ void take_place(Token t) {
 }
 
 Token fork_place() { return fork_reserved; }
+const std::string& fork_problem() { return fork_failed; }
 uint32_t fork_depth() { return forks; }
 void on_fork_child(ForkHook hook) { fork_hook = hook; }
 void expect_exec(bool follows) { exec_follows = follows; }
@@ -159,6 +162,20 @@ Token reserve_slot() {
     reap();
   }
   return 0;
+}
+
+Token reserve_for_fork() noexcept {
+  Token t = reserve_slot();
+  if (!t) {
+    fork_failed = "this session has " + std::to_string(kSlots) +
+                  " running processes already; join or close some first";
+  } else if (!heap().inherit(my_token, t)) {
+    abandon_slot(t);
+    t = 0;
+    fork_failed = stopped_holder(heap().header().guard);
+    if (fork_failed.empty()) fork_failed = "the session's shared memory is in use; try again";
+  }
+  return t;
 }
 
 bool expect_from(Token t, pid_t before, pid_t pid) {
@@ -224,8 +241,9 @@ bool reap() {
     if (other && !platform::process_gone(pid_t(s.pid), p.start_time) &&
         !platform::runs_without(pid_t(s.pid), heap().fd()))
       continue;
-    heap().sweep(make_token(slot, s.generation));
+    if (!heap().sweep(make_token(slot, s.generation))) break; // the next tick tries again
   }
+  heap().drop_later_ones();
   reaping = false;
   return found;
 }

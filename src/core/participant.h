@@ -10,6 +10,8 @@ struct Error { // thrown by core; the binding turns it into a classed R conditio
   std::string kind;
   std::string message;
 };
+struct GuardTimeout : Error {}; // a guard was not to be had: nothing was changed
+struct Interrupted {};          // a Ctrl-C was seen
 
 // This thread's participant. In R that is the main thread, and there is one per process; the core's
 // own tests run many in one process.
@@ -69,6 +71,11 @@ uint32_t fork_depth();
 
 // In a child that no fork handler has seen: the same, with a slot that was reserved for it.
 void take_place(Token t);
+
+// A slot for a fork of this process, who will hold what this one holds. 0: there is none, see
+// fork_problem(). Throws nothing.
+Token reserve_for_fork() noexcept;
+const std::string& fork_problem();
 
 // The place that the last fork of this process reserved for its child; 0: there was none.
 Token fork_place();

@@ -30,23 +30,26 @@ void register_pipe_kind() {
 void create_pipe(bool duplex, uint64_t ends[2]) {
   register_pipe_kind();
   Heap& h = heap();
-  uint64_t pipe = h.allocate(sizeof(PipeShared), Kind::Pipe);
-  auto* p = h.at<PipeShared>(pipe);
-  for (int i = 0; i < 2; ++i) {
-    p->queue[i] = create_queue(0);
-    h.set_parent(p->queue[i], pipe);
-    h.drop(p->queue[i]);
+  NewBlock pipe(h.allocate(sizeof(PipeShared), Kind::Pipe));
+  auto* p = h.at<PipeShared>(pipe.get());
+  for (uint64_t& queue : p->queue) {
+    NewBlock q(create_queue(0));
+    h.set_parent(q.get(), pipe.get());
+    queue = q.get();
   }
-  for (uint32_t i = 0; i < 2; ++i) {
-    ends[i] = p->end[i] = h.allocate(sizeof(ConnectionShared), Kind::Connection);
-    ConnectionShared& e = end_at(ends[i]);
-    e.pipe = {Heap::page_of(pipe), h.serial_of(pipe)};
-    e.side = i;
-    e.can_read = duplex || i == 0;
-    e.can_write = duplex || i == 1;
-    h.seal(ends[i], offsetof(ConnectionShared, pipe), 1);
-  }
-  h.drop(pipe);
+  auto new_end = [&](uint32_t side) {
+    uint64_t block = p->end[side] = h.allocate(sizeof(ConnectionShared), Kind::Connection);
+    ConnectionShared& e = end_at(block);
+    e.pipe = {Heap::page_of(pipe.get()), h.serial_of(pipe.get())};
+    e.side = side;
+    e.can_read = duplex || side == 0;
+    e.can_write = duplex || side == 1;
+    return block;
+  };
+  NewBlock first(new_end(0)), second(new_end(1));
+  for (uint64_t end : p->end) h.seal(end, offsetof(ConnectionShared, pipe), 1);
+  ends[0] = first.release();
+  ends[1] = second.release();
 }
 
 Status send_message(uint64_t c, const Outgoing& message, const Wait& wait) {

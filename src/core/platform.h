@@ -67,6 +67,8 @@ void yield_cpu(); // whoever waits for this core may run first
 uint64_t process_start_time(pid_t pid);
 // True when no thread of that process can write any more. start_time 0: not known.
 bool process_gone(pid_t pid, uint64_t start_time);
+// True when a signal or a debugger keeps it from running. False where the system does not say.
+bool process_stopped(pid_t pid);
 // True when that process runs, but has put another program (exec) in the place of the one that
 // mapped the memory of `fd`.
 bool runs_without(pid_t pid, int fd);

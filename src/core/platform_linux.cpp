@@ -309,20 +309,38 @@ void leave_cpu(uint32_t cpu) {
 
 void yield_cpu() { sched_yield(); }
 
-uint64_t process_start_time(pid_t pid) {
+namespace {
+
+// From the third field on, which is the state. "": there is no such process.
+std::string process_facts(pid_t pid) {
   char path[64];
   std::snprintf(path, sizeof path, "/proc/%d/stat", int(pid));
   int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return 0;
+  if (fd < 0) return "";
   char text[1024];
   ssize_t n = read(fd, text, sizeof text - 1);
   close(fd);
-  if (n <= 0) return 0;
+  if (n <= 0) return "";
   text[n] = 0;
   const char* p = std::strrchr(text, ')'); // the name may hold spaces and brackets
-  if (!p) return 0;
-  for (int field = 2; field < 22 && p; ++field) p = std::strchr(p + 1, ' ');
-  return p ? std::strtoull(p + 1, nullptr, 10) : 0;
+  return p && p[1] == ' ' ? p + 2 : "";
+}
+
+} // namespace
+
+uint64_t process_start_time(pid_t pid) {
+  std::string facts = process_facts(pid);
+  const char* p = facts.c_str();
+  for (int field = 3; field < 22 && p; ++field) {
+    p = std::strchr(p, ' ');
+    if (p) ++p;
+  }
+  return p ? std::strtoull(p, nullptr, 10) : 0;
+}
+
+bool process_stopped(pid_t pid) {
+  std::string facts = process_facts(pid);
+  return !facts.empty() && (facts[0] == 'T' || facts[0] == 't');
 }
 
 bool process_gone(pid_t pid, uint64_t start_time) {

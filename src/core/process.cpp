@@ -52,10 +52,7 @@ void child_files(const Child& child, Output output) {
               std::string("the system refuses another process: ") + std::strerror(e)};
 }
 
-[[noreturn]] void no_place() {
-  throw Error{"ProcessError", "this session has " + std::to_string(kSlots) +
-                                  " running processes already; join or close some first"};
-}
+[[noreturn]] void no_place() { throw Error{"ProcessError", fork_problem()}; }
 
 void note_start(Child& child) {
   child.watch_fd = platform::watch_process(child.pid);
@@ -174,9 +171,8 @@ int fork_children(const std::vector<Child*>& children, Output output) {
   try {
     for (size_t i = 1; i < children.size(); ++i) {
       prepare_outputs(*children[i], output);
-      children[i]->token = reserve_slot();
+      children[i]->token = reserve_for_fork();
       if (children[i]->token == 0) no_place();
-      heap().inherit(self(), children[i]->token);
     }
     if (fork_child(*children[0], output)) return fork_siblings(children, output, parent);
   } catch (...) {
@@ -194,7 +190,13 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
   prepare_outputs(child, Output::Captured);
   Token place = reserve_slot();
   if (!place) cannot_start(child, EAGAIN);
-  heap().hold_for(process, place);
+  try {
+    heap().hold_for(process, place);
+  } catch (...) {
+    abandon_slot(place);
+    close_child(child);
+    throw;
+  }
   char spawn[160];
   std::snprintf(spawn, sizeof spawn, "%s=%d:%llx:%u:%llx", kSpawnVariable, heap().fd(),
                 static_cast<unsigned long long>(heap().header().nonce), place,

@@ -1,13 +1,13 @@
 #include "queue.h"
 #include "guard.h"
-#include "heap.h"
+#include "heap_internal.h"
 
 #include <cstring>
+#include <optional>
 
 namespace mp {
 namespace {
 
-constexpr int64_t kGuardGraceNs = 20'000'000;
 constexpr uint64_t kCommonBytes = 64 * 1024 - kSegmentHeaderBytes;
 
 SegmentShared& segment_at(uint64_t block) { return *heap().at<SegmentShared>(block); }
@@ -21,8 +21,13 @@ bool is_empty(const SegmentShared& s) {
   return s.single ? read_of(w) != 0 : read_of(w) == write_of(w);
 }
 
+// All of it was taken, and there is another one behind it.
+bool is_passed(uint64_t segment) {
+  return is_empty(segment_at(segment)) && segment_at(segment).next;
+}
+
 // After an owner of the guard died. Every step below was ordered so that one word was the commit;
-// here the step that it was in is finished or forgotten.
+// here the step that it was in is finished or forgotten. In a section of the heap.
 void repair_queue(uint64_t block, QueueShared& q) {
   auto reachable = [&](uint64_t segment) {
     for (uint64_t s = q.head; s; s = segment_at(s).next)
@@ -58,20 +63,25 @@ void repair_queue(uint64_t block, QueueShared& q) {
   wake_all(q.putters);
 }
 
+// Waiting in vain without a deadline of the caller's is an error, not a status.
+Status refused(Status s, const GuardWord& g, const Wait& wait) {
+  if (s == Status::Timeout && wait.deadline == platform::kForever) refuse_guard(s, g);
+  return s;
+}
+
 Status lock_queue(uint64_t block, QueueShared& q, const Wait& wait) {
-  Status s = lock_guard(q.guard, wait);
-  if (s == Status::Timeout) { // an owner who lost his core is soon done: not a reason to say Full
-                              // or Empty
-    Wait grace = wait;
-    grace.deadline = platform::now_ns() + kGuardGraceNs;
-    s = lock_guard(q.guard, grace);
+  Status s = lock_guard(q.guard, wait.deadline);
+  if (s != Status::OwnerDied) return s == Status::Ok ? s : refused(s, q.guard, wait);
+  HeapSection section(heap(), wait.deadline);
+  if (!section.held()) {
+    unlock_torn_guard(q.guard);
+    return refused(section.status(), heap().header().guard, wait);
   }
-  if (s != Status::OwnerDied) return s;
   repair_queue(block, q);
   return Status::Ok;
 }
 
-// Links a segment of ours at the tail. Under the guard.
+// Links a segment of ours at the tail. Under the guard, in a section of the heap.
 void link_segment(uint64_t block, QueueShared& q, uint64_t segment) {
   q.arriving = segment;
   std::atomic_signal_fence(std::memory_order_seq_cst); // a death sees these stores in this order
@@ -84,7 +94,8 @@ void link_segment(uint64_t block, QueueShared& q, uint64_t segment) {
   q.arriving = 0;
 }
 
-// Advances head over its first segment; it then has no parent, and no holder but those it had.
+// Advances head over its first segment; it then has no parent, and no holder but those it had. In a
+// section of the heap.
 void unlink_head(uint64_t, QueueShared& q) {
   uint64_t segment = q.head;
   q.leaving = segment;
@@ -178,6 +189,11 @@ bool queue_full(uint64_t queue) {
   return q.max_items && q.items.load(std::memory_order_acquire) >= q.max_items;
 }
 
+std::string queue_obstacle(uint64_t queue) {
+  std::string why = stopped_holder(queue_shared(queue).guard);
+  return why.empty() ? stopped_holder(heap().header().guard) : why;
+}
+
 Status put_message(uint64_t block, const Outgoing& message, const Wait& wait,
                    const std::atomic<uint32_t>* closed) {
   QueueShared& q = queue_shared(block);
@@ -208,15 +224,15 @@ Status put_message(uint64_t block, const Outgoing& message, const Wait& wait,
       GuardScope scope{q.guard};
       uint64_t items = q.items.load(std::memory_order_relaxed);
       if (q.max_items && items >= q.max_items) continue;
+      uint64_t tail = message.segment ? 0 : tail_with_room(q, need);
+      if (uint64_t added = message.segment ? message.segment : fresh; !tail && added) {
+        HeapSection section(heap(), wait.deadline); // before anything is changed
+        if (!section.held()) return refused(section.status(), heap().header().guard, wait);
+        link_segment(block, q, tail = added);
+      }
       if (message.segment) {
-        link_segment(block, q, message.segment);
         q.items.store(items + 1, std::memory_order_release);
         break;
-      }
-      uint64_t tail = tail_with_room(q, need);
-      if (!tail && fresh) {
-        tail = fresh;
-        link_segment(block, q, fresh);
       }
       if (tail) {
         SegmentShared& t = segment_at(tail);
@@ -252,7 +268,13 @@ bool Incoming::take(uint64_t block, const Wait& wait, Status* status) {
   *status = lock_queue(block, q, wait);
   if (*status != Status::Ok) return false;
   GuardScope scope{q.guard};
-  while (q.head && is_empty(segment_at(q.head)) && segment_at(q.head).next) unlink_head(block, q);
+  auto in_heap = [&] { return q.head && (segment_at(q.head).single || is_passed(q.head)); };
+  std::optional<HeapSection> section; // before anything is changed
+  if (in_heap() && !section.emplace(heap(), wait.deadline).held()) {
+    *status = refused(section->status(), heap().header().guard, wait);
+    return false;
+  }
+  while (q.head && is_passed(q.head)) unlink_head(block, q);
   if (!q.head || is_empty(segment_at(q.head))) return false;
   uint64_t head = q.head;
   SegmentShared& s = segment_at(head);

@@ -75,6 +75,117 @@ test_that("a timeout is NULL or a number", {
   lock$release()
 })
 
+test_that("an argument that is missing is named, with the call, and nothing was done", {
+  pool <- local_pool(1)
+  q <- Queue()
+  simple <- SimpleQueue()
+  lock <- Lock()
+  ends <- Pipe()
+  pool$map(identity, 1)
+  missing_in <- function(name, call) sprintf("argument \"%s\" is missing, with no default \\(in `%s", name, call)
+  unchanged({
+    for (method in c("map", "map_async", "starmap", "starmap_async", "imap", "imap_unordered")) {
+      expect_classed_error(pool[[method]](), "ValueError", missing_in("func", "pool\\[\\[method\\]\\]\\(\\)"))
+      expect_classed_error(pool[[method]](identity), "ValueError", missing_in("iterable", "pool"))
+      expect_classed_error(pool[[method]](iterable = 1:3), "ValueError", missing_in("func", "pool"))
+    }
+    expect_classed_error(pool$map(identity), "ValueError", missing_in("iterable", "pool\\$map\\(identity\\)"))
+    expect_classed_error(pool$apply(), "ValueError", missing_in("func", "pool\\$apply\\(\\)"))
+    expect_classed_error(pool$apply_async(args = list(1)), "ValueError", missing_in("func", "pool\\$apply_async"))
+    expect_classed_error(q$put(), "ValueError", missing_in("obj", "q\\$put\\(\\)"))
+    expect_classed_error(q$put(block = FALSE), "ValueError", missing_in("obj", "q\\$put"))
+    expect_classed_error(q$put_nowait(), "ValueError", missing_in("obj", "q\\$put_nowait"))
+    expect_classed_error(simple$put(), "ValueError", missing_in("obj", "simple\\$put"))
+    expect_classed_error(ends[[1]]$send(), "ValueError", missing_in("obj", "ends"))
+    expect_classed_error(ends[[1]]$send_bytes(), "ValueError", missing_in("raw", "ends"))
+    expect_classed_error(with(lock), "ValueError", missing_in("expr", "with"))
+    expect_classed_error(Process(), "ValueError", missing_in("target", "Process"))
+    expect_classed_error(Process(args = list(1)), "ValueError", missing_in("target", "Process"))
+    expect_classed_error(wait(), "ValueError", missing_in("object_list", "wait"))
+    expect_classed_error(set_start_method(), "ValueError", missing_in("method", "set_start_method"))
+    expect_classed_error(share(), "ValueError", missing_in("x", "share"))
+    expect_classed_error(is_shared(), "ValueError", missing_in("x", "is_shared"))
+    expect_classed_error(thread_map(), "ValueError", missing_in("x", "thread_map"))
+    expect_classed_error(thread_map(1:3), "ValueError", missing_in("fun", "thread_map"))
+    expect_classed_error(thread_reduce(1:3), "ValueError", missing_in("fun", "thread_reduce"))
+    expect_classed_error(cpp_fun(), "ValueError", missing_in("code", "cpp_fun"))
+    expect_classed_error(mclapply(), "ValueError", missing_in("X", "mclapply"))
+    expect_classed_error(mclapply(1:3), "ValueError", missing_in("FUN", "mclapply"))
+    expect_classed_error(mcvapply(1:3, sqrt), "ValueError", missing_in("FUN.VALUE", "mcvapply"))
+    expect_classed_error(mcmapply(), "ValueError", missing_in("FUN", "mcmapply"))
+    expect_classed_error(mcMap(), "ValueError", missing_in("f", "mcMap"))
+    expect_classed_error(pvec(), "ValueError", missing_in("v", "pvec"))
+    expect_classed_error(pvec(1:3), "ValueError", missing_in("FUN", "pvec"))
+  })
+  expect_true(q$empty() && simple$empty())
+  expect_false(ends[[2]]$poll())
+  expect_false(lock$locked())
+  inner <- function(func) pool$map(func, 1:3) # missing one call further up
+  expect_error(inner(), "argument \"func\" is missing")
+})
+
+test_that("an argument that a pool's method does not have is named", {
+  pool <- local_pool(1)
+  pool$map(identity, 1)
+  unchanged({
+    expect_error(pool$apply(identity, list(1), chunk = 3), "unused argument") # R's own: a check would cost each call
+    expect_classed_error(pool$apply_async(identity, list(1), NULL, NULL, 3), "ValueError", "unknown argument without a name")
+    expect_classed_error(pool$apply_async(identity, list(1), retries = 3), "ValueError", "unknown argument `retries`")
+    expect_classed_error(pool$imap(identity, 1:3, chunk = 3), "ValueError", "`chunk`")
+    expect_classed_error(pool$imap(identity, 1:3, args = list(3)), "ValueError", "`args`")
+    expect_classed_error(pool$imap_unordered(identity, 1:3, 1, 2), "ValueError", "without a name")
+    expect_classed_error(pool$map(identity, 1:3, chunk = 3), "ValueError", "`chunk`")
+  })
+  expect_identical(pool$apply_async(sum, list(1, 2), function(v) NULL)$get(10), 3) # a callback by its place
+})
+
+test_that("values that do not fit the template are a ValueError that names the first", {
+  pool <- local_pool(2)
+  pool$map(identity, 1)
+  expect_classed_error(pool$map(function(i) if (i == 2) "b" else i, 1:3, template = numeric(1)), "ValueError", "FUN\\(X\\[\\[2\\]\\]\\)")
+  expect_classed_error(pool$map(function(i) i, 1:3, template = character(1)), "ValueError", "character")
+  expect_classed_error(pool$map(function(i) letters[seq_len(i)], 1:3, template = character(1)), "ValueError", "length")
+  expect_classed_error(pool$map(identity, 1:3, template = sum), "ValueError")
+  for (cores in 1:2) {
+    expect_classed_error(mcvapply(1:3, function(i) "a", 1, mc.cores = cores), "ValueError", "double")
+    expect_classed_error(mcvapply(1:3, function(i) i, "a", mc.cores = cores), "ValueError", "character")
+    expect_classed_error(mcvapply(1:3, function(i) i, sum, mc.cores = cores), "ValueError")
+  }
+  expect_sound_heap()
+})
+
+test_that("the mclapply family refuses what is no function, no flag, no number of cores", {
+  unchanged({
+    expect_classed_error(mclapply(1:3, 5), "ValueError", "function")
+    expect_classed_error(mclapply(1:3, "no_such_function"), "ValueError", "no_such_function")
+    expect_classed_error(mcvapply(1:3, NULL, 1), "ValueError", "function")
+    expect_classed_error(mcmapply("no_such_function", 1:3), "ValueError", "no_such_function")
+    expect_classed_error(mcMap(5, 1:3), "ValueError", "function")
+    expect_classed_error(pvec(1:3, 5), "ValueError", "function")
+    expect_classed_error(pvec(sum, sum), "ValueError", "vector")
+    for (flag in list("yes", NA, NULL, c(TRUE, FALSE))) {
+      expect_classed_error(mclapply(1:3, identity, mc.preschedule = flag), "ValueError", "mc.preschedule")
+      expect_classed_error(mclapply(1:3, identity, mc.set.seed = flag), "ValueError", "mc.set.seed")
+    }
+    for (cores in list(0, "a", NA, NULL, 1:2)) expect_classed_error(mclapply(1:3, identity, mc.cores = cores), "ValueError", "mc.cores")
+  })
+  local <- function(i) i + 1
+  expect_identical(mclapply(1:3, "local", mc.cores = 2), list(2, 3, 4)) # found where it is called
+  expect_identical(mcmapply("local", 1:3, mc.cores = 2), c(2, 3, 4))
+})
+
+test_that("flags are TRUE or FALSE", {
+  q <- Queue()
+  lock <- Lock()
+  unchanged(for (bad in list(NA, "a", 1, NULL, c(TRUE, TRUE))) {
+    expect_classed_error(lock$acquire(block = bad), "ValueError", "`block`")
+    expect_classed_error(q$put(1, block = bad), "ValueError", "`block`")
+    expect_classed_error(q$get(block = bad), "ValueError", "`block`")
+    expect_classed_error(Pipe(bad), "ValueError", "`duplex`")
+  })
+  expect_false(lock$locked())
+})
+
 test_that("closed queues and free locks refuse", {
   q <- Queue()
   lock <- Lock()

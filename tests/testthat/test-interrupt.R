@@ -217,6 +217,91 @@ test_that("Ctrl-C in get of a result and in an iterator: the result comes all th
   )
 })
 
+test_that("after a Ctrl-C that a handler answers by \"resume\" the wait goes on, and its result is right", {
+  skip_on_cran()
+  me <- Sys.getpid()
+  seen <- 0
+  resumed <- function(expr) {
+    seen <<- 0
+    withCallingHandlers(expr, interrupt = function(i) {
+      seen <<- seen + 1
+      invokeRestart("resume")
+    })
+  }
+  # Sends a Ctrl-C, gives it time to be seen, does `then`
+  helper <- function(then = function() NULL) {
+    p <- Process(function() {
+      for (k in 1:2) {
+        Sys.sleep(0.15)
+        tools::pskill(me, tools::SIGINT)
+      }
+      Sys.sleep(0.3)
+      then()
+    })
+    p$start()
+    p
+  }
+  pool <- local_pool(1)
+  pool$map(identity, 1)
+  q <- Queue()
+  lock <- Lock()
+  for (round in seq_len(rounds(20, 2))) {
+    expect_identical(
+      resumed({
+        p <- helper()
+        pool$map(function(i) {
+          Sys.sleep(0.2)
+          i
+        }, 1:5)
+      }),
+      as.list(1:5)
+    )
+    expect_identical(seen, 2)
+    p$join()
+    expect_identical(
+      resumed({
+        p <- helper(function() q$put("late"))
+        q$get(timeout = 20)
+      }),
+      "late"
+    )
+    expect_identical(seen, 2)
+    p$join()
+    lock$acquire()
+    expect_true(resumed({
+      p <- helper(function() lock$release())
+      lock$acquire(timeout = 20)
+    }))
+    expect_identical(seen, 2)
+    lock$release()
+    expect_null(resumed({
+      helper()$value(timeout = 20)
+    }))
+    expect_identical(seen, 2)
+    # a handler may use the pool that is being waited for
+    inner <- list()
+    expect_identical(
+      withCallingHandlers(
+        {
+          p <- helper()
+          pool$map(function(i) {
+            Sys.sleep(0.2)
+            i
+          }, 1:5)
+        },
+        interrupt = function(i) {
+          inner[[length(inner) + 1]] <<- pool$apply_async(function() "inner")
+          invokeRestart("resume")
+        }
+      ),
+      as.list(1:5)
+    )
+    p$join()
+    expect_identical(lapply(inner, function(r) r$get(timeout = 20)), list("inner", "inner"))
+  }
+  expect_sound_heap()
+})
+
 test_that("workers do not end by a Ctrl-C that is not for them", {
   pool <- local_pool(2)
   result <- pool$map_async(function(i) {
@@ -230,4 +315,43 @@ test_that("workers do not end by a Ctrl-C that is not for them", {
 
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
+})
+
+test_that("Ctrl-C in a call that waits for a process that is stopped in the heap: control is back at once", {
+  skip_on_cran()
+  expect_interruptible(
+    rounds(200, 10),
+    setup = function() {
+      q <- Queue()
+      child <- Process(function() {
+        mine <- Queue()
+        x <- raw(1e6)
+        many <- lapply(1:1000, function(i) Lock())
+        repeat {
+          mine$put(x)
+          mine$get()
+          for (i in 1:5) multiprocessing:::heap_check()
+        }
+      }, daemon = TRUE)
+      child$start()
+      multiprocessing:::guard_limit(600)
+      list(q = q, pid = child$pid)
+    },
+    body = function(things) {
+      repeat {
+        tools::pskill(things$pid, tools::SIGSTOP)
+        while (!any(grepl(") T ", readLines(sprintf("/proc/%d/stat", things$pid)), fixed = TRUE))) Sys.sleep(0.001)
+        if (multiprocessing:::heap_holder() == things$pid) break
+        tools::pskill(things$pid, tools::SIGCONT)
+        Sys.sleep(0.0002)
+      }
+      things$q$put(raw(1e6))
+    },
+    check = function(things) {
+      tools::pskill(things$pid, tools::SIGCONT)
+      things$q$put(raw(1e6))
+      identical(things$q$get(timeout = 5), raw(1e6)) && multiprocessing:::guard_limit(600) == 600
+    },
+    longest = 0.2
+  )
 })
