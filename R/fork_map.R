@@ -26,7 +26,7 @@ fork_map <- function(X, frame, chunks, cores, before, silent = FALSE, affinity =
   sizes <- lengths(chunks)
   id <- pool_submit(
     ptr, NULL, NULL, NULL, n, c(0, cumsum(as.numeric(sizes))), unlist(chunks), as.integer(retry), 0, isTRUE(stop_on_error),
-    if (has_places(template)) template
+    if (has_places(template) || is.name(template)) template
   )
   pool_close(ptr) # workers leave as soon as nothing is left for them
   job <- list(ptr = ptr, id = id, count = n)

@@ -1,7 +1,8 @@
-# What mclapply() and mcvapply() share; called by them alone, as warnings name the caller's call. `mc.template`: all results
-# are of its type and length.
+# What mclapply(), mcvapply() and mcmapply() share; called by them alone, as warnings name the caller's call. `mc.template`:
+# all results are of its type and length. `one_vector`: single numbers of one type may come as a vector instead of a list.
 mc_apply <- function(X, FUN, ..., mc.preschedule, mc.set.seed, mc.silent, mc.cores, mc.cleanup, mc.allow.recursive,
-                     affinity.list, mc.progress, mc.retry, mc.seed, mc.stop.on.error, mc.template = NULL) {
+                     affinity.list, mc.progress, mc.retry, mc.seed, mc.stop.on.error, mc.template = NULL,
+                     one_vector = FALSE) {
   mc.retry <- check_retries(mc.retry, "mc.retry")
   check_truth(mc.preschedule, "mc.preschedule")
   check_truth(mc.set.seed, "mc.set.seed")
@@ -45,7 +46,7 @@ mc_apply <- function(X, FUN, ..., mc.preschedule, mc.set.seed, mc.silent, mc.cor
     if (direct) X else seq_along(X), if (direct) with_function(new_frame(...), FUN) else with_function(new_frame(), evaluate),
     plan$chunks, plan$cores, mc.set.seed,
     silent = mc.silent, affinity = plan$affinity, retry = mc.retry, progress = mc.progress,
-    stop_on_error = mc.stop.on.error, cleanup = mc.cleanup, template = mc.template
+    stop_on_error = mc.stop.on.error, cleanup = mc.cleanup, template = if (one_vector) quote(any) else mc.template
   )
   if (has_places(mc.template) && !any(has_failed(run$failures))) {
     return(shaped(run$values, mc.template, run$first, length(X), names(X)))

@@ -52,11 +52,12 @@ mcmapply <- function(FUN, ..., MoreArgs = NULL, SIMPLIFY = TRUE, USE.NAMES = TRU
     single <- value[[1L]] # if it is a single number it travels as such; of lists there is only this one
     if (is.atomic(single) && length(single) == 1L && is.null(attributes(single))) single else value
   }
-  res <- mclapply(
+  res <- mc_apply(
     seq_len(n), evaluate,
-    mc.preschedule = mc.preschedule, mc.set.seed = mc.set.seed, mc.silent = mc.silent, mc.cores = mc.cores,
-    mc.cleanup = mc.cleanup, affinity.list = affinity.list, mc.progress = mc.progress, mc.retry = mc.retry,
-    mc.seed = mc.seed, mc.stop.on.error = mc.stop.on.error
+    mc.preschedule = mc.preschedule, mc.set.seed = mc.set.seed, mc.silent = mc.silent,
+    mc.cores = check_cores(mc.cores, pinned = !is.null(affinity.list)), mc.cleanup = mc.cleanup, mc.allow.recursive = TRUE,
+    affinity.list = affinity.list, mc.progress = mc.progress, mc.retry = mc.retry, mc.seed = mc.seed,
+    mc.stop.on.error = mc.stop.on.error, one_vector = !identical(SIMPLIFY, FALSE)
   )
   simple <- if (n > 0L && !identical(SIMPLIFY, FALSE)) unlist(res, recursive = FALSE)
   failed <- FALSE

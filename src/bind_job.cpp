@@ -64,7 +64,7 @@ SEXP placed_values(const PoolJob& j, uint64_t count) {
 SEXP take_job(PoolOwner& owner, int id) {
   PoolJob& j = owner.job(id);
   uint64_t count = uint64_t(Rf_xlength(j.failures));
-  Protected values(j.places ? placed_values(j, count) : SEXP(j.values));
+  Protected values(j.places ? placed_values(j, count) : values_of(j));
   Protected r(with_names(list_of(SEXP(values), SEXP(j.failures), j.failed > 0, SEXP(j.first)),
                          {"values", "failures", "failed", "first"}));
   owner.forget(id);
@@ -111,7 +111,8 @@ void await_job(PoolOwner& owner, int id) {
 
 // A job. `fun` NULL: the workers inherited it (fork_map). `iterable`: the elements. `chunks`: a
 // size, 0 for guided self-scheduling, or the first positions of each chunk. `type`: NULL, or a
-// vector of the type and length of all results. Returns its id.
+// vector of the type and length of all results, or a name: they may become one vector, of whatever
+// type. Returns its id.
 int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks,
                 SEXP places, int retries, double task_timeout, bool each, SEXP type) {
   return entry([&] {
@@ -176,6 +177,8 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
       job->width = uint64_t(Rf_xlength(type));
       job->places = plan.places;
     }
+    job->one_type = TYPEOF(type) == SYMSXP;
+    if (job->one_type) job->in_vector.resize(plan.count);
     int id = owner.submit(std::move(job));
     unsent.block = values.block = 0;
     return id;
@@ -233,7 +236,7 @@ void pool_abandon(SEXP pool, int id) {
 SEXP pool_peek(SEXP pool, int id) {
   return entry([&] {
     PoolJob& j = pool_of(pool).job(id);
-    return with_names(list_of(SEXP(j.values), SEXP(j.failures)), {"values", "failures"});
+    return with_names(list_of(values_of(j), SEXP(j.failures)), {"values", "failures"});
   });
 }
 

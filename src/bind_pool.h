@@ -27,11 +27,15 @@ struct PoolJob {
   std::map<uint64_t, int> tried;
   std::vector<int> elements; // position -> 1-based element; empty: position + 1
   Kept values, failures;     // lists by element; a failure is a condition
-  std::vector<int> arrived;  // elements in the order of completion
-  SEXPTYPE type = NILSXP;    // of the vector of results, if their type is known:
-  uint64_t width = 0;        // so many elements from each value
-  uint64_t places = 0;       // the block where they lie, held
-  Kept first;                // the first value, for its names
+  bool one_type =
+      false;   // small results go into a vector of the type of the first, as long as they fit:
+  Kept vector; // that one; NULL before the first
+  std::vector<char> in_vector; // by element
+  std::vector<int> arrived;    // elements in the order of completion
+  SEXPTYPE type = NILSXP;      // of the vector of results, if their type is known:
+  uint64_t width = 0;          // so many elements from each value
+  uint64_t places = 0;         // the block where they lie, held
+  Kept first;                  // the first value, for its names
   bool done() const { return owner.settled(); }
   int element(uint64_t position) const {
     return elements.empty() ? int(position) + 1 : elements[position];
@@ -71,7 +75,7 @@ public:
   void close();
   void terminate();
   void meet_all(); // waits until the pids of all workers are known
-  bool joined(); // all workers have left
+  bool joined();   // all workers have left
   bool closing() const { return closing_; }
   bool busy() const { return busy_; } // takes results: nobody else may change its jobs now
   uint64_t block() const { return block_; }
@@ -120,6 +124,9 @@ private:
   int64_t stopped_since_ = 0; // a process that a worker waits for, as long as this wait knows
   bool closing_ = false, terminated_ = false, busy_ = false;
 };
+
+// A list of the job's results, or a vector if they are to be and all could be put into one.
+SEXP values_of(PoolJob& job);
 
 PoolOwner& pool_of(SEXP pointer);
 

@@ -57,6 +57,10 @@ uint8_t to_small(SEXP value, uint64_t* out) {
   return number == 0 || number == 1 || number == NA_LOGICAL ? kLogical : kNone;
 }
 
+SEXPTYPE small_type(uint8_t mark) {
+  return mark == kReal ? REALSXP : mark == kInteger ? INTSXP : mark == kLogical ? LGLSXP : NILSXP;
+}
+
 SEXP from_small(uint8_t mark, uint64_t value) {
   switch (mark) {
   case kInteger:

@@ -17,6 +17,7 @@ void put_in_place(SEXP value, SEXPTYPE type, uint64_t width, uint8_t* place);
 // jumps, allocates nothing.
 uint8_t to_small(SEXP value, uint64_t* out);
 // The value again, not protected. May jump.
+SEXPTYPE small_type(uint8_t mark); // NILSXP: not a number
 SEXP from_small(uint8_t mark, uint64_t value);
 
 } // namespace mp::bind

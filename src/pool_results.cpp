@@ -2,7 +2,48 @@
 #include "bind_pool.h"
 #include "places.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace mp::bind {
+
+namespace {
+
+// May jump. False: it is of another type than those before it.
+bool put_in_vector(PoolJob& job, R_xlen_t e, uint8_t mark, uint64_t value) {
+  SEXPTYPE type = small_type(mark);
+  if (type == NILSXP) return false;
+  if (Rf_isNull(job.vector)) {
+    SEXP vector = PROTECT(Rf_allocVector(type, R_xlen_t(job.in_vector.size())));
+    job.vector = Kept(vector);
+    UNPROTECT(1);
+  }
+  if (SEXPTYPE(TYPEOF(job.vector)) != type) return false;
+  if (type == REALSXP) std::memcpy(REAL(job.vector) + e, &value, sizeof value);
+  else (type == INTSXP ? INTEGER(job.vector) : LOGICAL(job.vector))[e] = int(uint32_t(value));
+  job.in_vector[size_t(e)] = 1;
+  return true;
+}
+
+} // namespace
+
+SEXP values_of(PoolJob& job) {
+  if (Rf_isNull(job.vector)) return job.values;
+  auto& in = job.in_vector;
+  if (std::find(in.begin(), in.end(), 0) == in.end()) return job.vector;
+  codec::protect([&] {
+    for (size_t e = 0; e < in.size(); ++e) {
+      if (!in[e]) continue;
+      SEXP one = TYPEOF(job.vector) == REALSXP  ? Rf_ScalarReal(REAL(job.vector)[e])
+                 : TYPEOF(job.vector) == INTSXP ? Rf_ScalarInteger(INTEGER(job.vector)[e])
+                                                : Rf_ScalarLogical(LOGICAL(job.vector)[e]);
+      SET_VECTOR_ELT(job.values, R_xlen_t(e), one);
+      in[e] = 0;
+    }
+    return R_NilValue;
+  });
+  return job.values;
+}
 
 void PoolOwner::fail(PoolJob& job, uint64_t position, SEXP condition) {
   int e = job.element(position);
@@ -49,7 +90,9 @@ void PoolOwner::take_small(PoolJob& job, uint64_t first, uint64_t end) {
   SEXP values = job.values;
   codec::protect([&] {
     job.owner.take_small(first, end, [&](uint64_t position, uint8_t mark, uint64_t value) {
-      SET_VECTOR_ELT(values, job.element(position) - 1, from_small(mark, value));
+      R_xlen_t e = job.element(position) - 1;
+      if (job.one_type && put_in_vector(job, e, mark, value)) return;
+      SET_VECTOR_ELT(values, e, from_small(mark, value));
     });
     return R_NilValue;
   });

@@ -130,3 +130,19 @@ test_that("random numbers of mcmapply and mcMap are parallel's", {
   }
   expect_parity(function(p) p$mcMap(function(x) runif(2), 1:5), kind = "L'Ecuyer-CMRG")
 })
+test_that("single numbers of one type come as one vector, others as a list", {
+  apply_it <- function(FUN, X = 1:200) {
+    multiprocessing:::mc_apply(
+      X, FUN,
+      mc.preschedule = TRUE, mc.set.seed = TRUE, mc.silent = FALSE, mc.cores = 2L, mc.cleanup = TRUE, mc.allow.recursive = TRUE,
+      affinity.list = NULL, mc.progress = FALSE, mc.retry = 0L, mc.seed = NULL, mc.stop.on.error = FALSE, one_vector = TRUE
+    )
+  }
+  expect_identical(apply_it(function(i) i + 0.5), 1:200 + 0.5)
+  expect_identical(apply_it(function(i) if (i == 3L) NA_integer_ else -i), c(-1L, -2L, NA, -(4:200)))
+  expect_identical(apply_it(function(i) if (i == 3L) NA else i > 5L), c(FALSE, FALSE, NA, 4:200 > 5))
+  expect_identical(apply_it(function(i) if (i == 200L) "x" else i), c(as.list(1:199), "x"))
+  expect_identical(apply_it(function(i) if (i > 100L) i else i / 2), c(as.list(1:100 / 2), as.list(101:200)))
+  expect_identical(apply_it(function(i) c(a = i)), lapply(1:200, function(i) c(a = i)))
+})
+
