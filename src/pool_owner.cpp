@@ -10,9 +10,7 @@
 namespace mp::bind {
 namespace {
 
-constexpr int64_t kMeetNs = 10'000'000'000; // for workers to be forked, by each other
 constexpr int64_t kGraceNs = 1'000'000'000; // for a worker to notice that its job was cancelled
-constexpr int kFailedStarts = 3;
 constexpr int kKillRounds =
     12; // workers fork workers: the last are known after log2 of their number
 
@@ -59,27 +57,6 @@ PoolOwner::~PoolOwner() {
   let_go(block_);
 }
 
-void PoolOwner::start(const std::vector<size_t>& lanes) {
-  if (lanes.empty()) return;
-  Protected call(codec::protect([&] { return Rf_lang1(start_); }));
-  Protected how(evaluate(call, package_namespace()));
-  bool spawn = Rf_asLogical(bind::element(how, "spawn")) == TRUE;
-  SEXP what = bind::element(how, "what");
-  Output output =
-      Rf_asLogical(bind::element(how, "silent")) == TRUE ? Output::Discarded : Output::Captured;
-  if (spawn) {
-    for (size_t lane : lanes) {
-      Protected payload(call_r("with_lane", what, int(lane)));
-      seats_[lane].child = spawn_r(payload);
-    }
-    return;
-  }
-  std::vector<ChildRef> forks;
-  for (size_t i = 0; i < lanes.size(); ++i) forks.push_back(prepare_child(output));
-  fork_r(forks, what, output, std::vector<int>(lanes.begin(), lanes.end()));
-  for (size_t i = 0; i < lanes.size(); ++i) seats_[lanes[i]].child = forks[i];
-}
-
 int PoolOwner::submit(std::unique_ptr<PoolJob> job) {
   if (terminated_) throw Error{"ValueError", "this pool is terminated; make another Pool()"};
   if (closing_)
@@ -92,13 +69,6 @@ int PoolOwner::submit(std::unique_ptr<PoolJob> job) {
   if (waiting_.empty() && submit_job(block_, j.owner.block(), &j.index)) j.submitted = true;
   else waiting_.push_back(id);
   return id;
-}
-
-void PoolOwner::start_all() {
-  std::vector<size_t> empty;
-  for (size_t lane = 0; lane < seats_.size(); ++lane)
-    if (!seats_[lane].child) empty.push_back(lane);
-  start(empty);
 }
 
 PoolJob& PoolOwner::job(int id) {
@@ -119,93 +89,6 @@ void PoolOwner::forget(int id) {
   }
   if (j.places) heap().drop(j.places);
   jobs_.erase(it);
-}
-
-void PoolOwner::bury(size_t lane) {
-  Seat& s = seats_[lane];
-  ChildRef child = s.child;
-  Token token = child->child.token;
-  bool began = lane_at(block_, uint32_t(lane)).worker.load(std::memory_order_acquire) == token;
-  bool clean = exit_status(*child) == 0 && child->child.status == 0;
-  // Not forked, or in vain, as the one that was to fork it, or did, was killed.
-  bool never_ran =
-      child->child.pid == 0 || (child->child.status == kNoPlace &&
-                                heap().at<ProcessShared>(child->process)->left.load() == 0);
-  if (child->child.refused) {
-    int e = child->child.refused;
-    terminate();
-    throw Error{"ProcessError", std::string("the system refuses another process: ") +
-                                    std::strerror(e) + "; the pool is terminated"};
-  }
-  bool was_computing = false;
-  for (auto& entry : jobs_) {
-    PoolJob& j = *entry.second;
-    if (!j.submitted || j.done()) continue;
-    collect(j);
-    j.fragile = true;
-    JobOwner::Suspect suspect = j.owner.recover(
-        token, [&](uint64_t position) { return j.tried[position]++ < j.retries; },
-        [&](uint64_t first, uint64_t end) { take_small(j, first, end); });
-    if (!suspect.running) continue;
-    was_computing = true;
-    if (j.tried[suspect.position] <= j.retries) continue; // it will be computed again
-    if (!j.owner.settle(suspect.position)) continue;
-    Busy busy(busy_);
-    Protected condition(call_r("death_of_worker", j.element(suspect.position),
-                               int(child->child.pid), exit_status(*child), child->expired,
-                               double(child->child.peak_bytes)));
-    fail(j, suspect.position, condition);
-  }
-  s.child.reset();
-  if (began || was_computing) failed_starts_ = 0;
-  else if (!clean && !never_ran && ++failed_starts_ >= kFailedStarts) {
-    terminate();
-    throw Error{"ProcessError",
-                "the pool's workers end before they can work (the last one with exit code " +
-                    std::to_string(exit_status(*child)) +
-                    "): see what they printed above; is `initializer` at fault?"};
-  }
-  if (!terminated_ && (!closing_ || offers_chunk(lane))) start({lane});
-}
-
-// Is there a chunk that nobody has claimed and that this lane may? Workers leave a closed pool when
-// there is none, while others still compute.
-bool PoolOwner::offers_chunk(size_t lane) {
-  for (auto& entry : jobs_) {
-    const PoolJob& j = *entry.second;
-    if (j.done()) continue; // also one without elements, which is never submitted
-    if (!j.submitted || j.owner.offers_chunk(uint32_t(lane))) return true;
-  }
-  return false;
-}
-
-// Waits for `ms` at most for each worker. True when all are gone; false also when one that is gone
-// was to fork others, of whom we learn now.
-bool PoolOwner::kill_all(int ms) {
-  for (Seat& s : seats_)
-    if (s.child) send_signal(*s.child, SIGKILL);
-  bool all = true;
-  for (Seat& s : seats_) {
-    if (!s.child) continue;
-    send_signal(*s.child, SIGKILL); // it may be there only now
-    if (await_child(s.child->child, ms)) {
-      is_over(*s.child); // shows the last of its output
-      s.child.reset();
-      reap();
-    } else {
-      all = false;
-    }
-  }
-  return all;
-}
-
-// Lanes that should have a worker and have none: the system refused one when it was to be replaced.
-std::vector<size_t> PoolOwner::vacant() {
-  std::vector<size_t> lanes;
-  for (size_t lane = 0; lane < seats_.size() && !terminated_; ++lane)
-    if (!seats_[lane].child && (closing_ ? offers_chunk(lane) : unfinished() > 0))
-      lanes.push_back(lane);
-  return lanes;
 }
 
 void PoolOwner::expire(PoolJob& job) {
@@ -253,33 +136,6 @@ bool PoolOwner::news() {
   return false;
 }
 
-void PoolOwner::meet_all() {
-  Wait limit = Wait::until(platform::now_ns() + kMeetNs);
-  limit.tick = interruptible_tick;
-  for (bool all = false; !all && platform::now_ns() < limit.deadline;) {
-    Waiter waiter(limit); // who was forked takes its place, and rings
-    check(waiter.until([&] {
-      bool known = true;
-      for (Seat& s : seats_) {
-        if (!s.child || meet_child(s.child->child) || !is_expected(s.child->child.token)) continue;
-        waiter.watch(s.child->child.token);
-        known = false;
-      }
-      return known;
-    }));
-    attend(); // replaces those who will never be forked
-    all = true;
-    for (Seat& s : seats_) all = all && (!s.child || meet_child(s.child->child));
-  }
-}
-
-std::vector<Token> PoolOwner::tokens() const {
-  std::vector<Token> t;
-  for (const Seat& s : seats_)
-    if (s.child) t.push_back(s.child->child.token);
-  return t;
-}
-
 void PoolOwner::attend() {
   if (terminated_) return;
   for (size_t lane = 0; lane < seats_.size(); ++lane) {
@@ -317,14 +173,6 @@ void PoolOwner::attend() {
     abandoned_.erase(abandoned_.begin() + long(i));
   }
   if (!ghosts_.empty()) sweep_cancelled();
-}
-
-bool PoolOwner::coming_up() const {
-  for (size_t lane = 0; lane < seats_.size(); ++lane)
-    if (!seats_[lane].child ||
-        lane_at(block_, uint32_t(lane)).worker.load() != seats_[lane].child->child.token)
-      return true;
-  return false;
 }
 
 size_t PoolOwner::unfinished() const {

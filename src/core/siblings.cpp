@@ -1,0 +1,102 @@
+// Several children at once: they fork each other. See README.md, "Several at once".
+#include "process_internal.h"
+
+#include "participant.h"
+#include "platform.h"
+
+#include <cerrno>
+#include <csignal>
+#include <unistd.h>
+
+namespace mp {
+namespace {
+
+// A sandbox or an emulator may refuse the system call of fork_sibling() though it allows fork().
+bool siblings_refused = false;
+
+bool lacks_resources(int e) { return e == EAGAIN || e == ENOMEM; }
+
+// In the first of several children: forks the others. Returns which of them the caller is.
+int fork_siblings(const std::vector<Child*>& children, Output output, pid_t parent) {
+  size_t me = 0, next = 1, end = children.size(); // [next, end) are this process's to fork
+  pid_t forker = 0;                               // 0: the parent may not have named us yet
+  for (;;) {
+    for (size_t i = next; i < end; ++i) expect_from(children[i]->token, forker, getpid());
+    forker = getpid();
+    pid_t pid = -1;
+    uint32_t cpu = platform::current_cpu();
+    size_t middle = next;
+    for (; next < end; next = middle) {
+      Child& c = *children[next];
+      middle = next + 1;
+      if (!expect_from(c.token, forker, forker)) continue; // the parent has given it up
+      middle += (end - middle) / 2;
+      c.born->store(0, std::memory_order_relaxed); // its page is here when the kernel writes there
+      pid = platform::fork_sibling(c.born);
+      if (pid == 0) break;
+      int e = errno;
+      for (size_t i = next; i < middle; ++i) {
+        if (pid > 0) {
+          expect_from(children[i]->token, forker, pid);
+        } else {
+          children[i]->born->store(-e, std::memory_order_release); // pairs with meet_child()
+          abandon_slot(children[i]->token);
+        }
+      }
+    }
+    if (pid != 0) return int(me);
+    platform::leave_cpu(cpu);
+    if (!platform::die_with_parent(parent)) platform::leave(1);
+    child_files(*children[next], output);
+    take_place(children[next]->token);
+    if (self() == 0) platform::leave(kNoPlace);
+    me = next++;
+    end = middle;
+  }
+}
+
+} // namespace
+
+int fork_children(const std::vector<Child*>& children, Output output) {
+  if (children.size() < 2 || siblings_refused || !platform::can_fork_siblings()) {
+    size_t i = 0;
+    try {
+      for (; i < children.size(); ++i)
+        if (fork_child(*children[i], output)) return int(i);
+    } catch (...) { // all or none
+      for (size_t k = 0; k < i; ++k) signal_child(*children[k], SIGKILL);
+      for (size_t k = 0; k < i; ++k) await_child(*children[k], 1000);
+      throw;
+    }
+    return -1;
+  }
+  pid_t parent = getpid();
+  try {
+    for (size_t i = 1; i < children.size(); ++i) {
+      prepare_outputs(*children[i], output);
+      children[i]->token = reserve_for_fork();
+      if (children[i]->token == 0) no_place();
+    }
+    if (fork_child(*children[0], output)) return fork_siblings(children, output, parent);
+  } catch (...) {
+    for (size_t i = 1; i < children.size(); ++i)
+      if (children[i]->token) abandon_slot(children[i]->token);
+    throw;
+  }
+  platform::yield_cpu(); // to the child, which goes to another core and forks while we go on
+  for (size_t i = 1; i < children.size(); ++i) expect_from(children[i]->token, 0, children[0]->pid);
+  return -1;
+}
+
+bool meet_child(Child& child) {
+  if (child.pid || !child.born) return child.pid != 0;
+  int32_t pid = child.born->load(std::memory_order_acquire); // pairs with fork_siblings()
+  if (pid < 0 && lacks_resources(-pid)) child.refused = -pid;
+  else if (pid < 0) siblings_refused = true; // the parent forks it itself
+  if (pid <= 0) return false;
+  child.pid = pid;
+  note_start(child);
+  return true;
+}
+
+} // namespace mp
