@@ -6,10 +6,10 @@
 namespace mp::bind {
 
 struct SentFunction {
-  SEXP function;            // preserved, so that nobody changes it in place
-  uint64_t block;           // held by this process
-  bool compiled = false;    // before it was sent
-  int users = 0;            // see InUse
+  SEXP function;         // preserved, so that nobody changes it in place
+  uint64_t block;        // held by this process
+  bool compiled = false; // before it was sent
+  int users = 0;         // see InUse
   bool symbols_known = false, names_known = false;
   std::vector<SEXP> symbols; // in its code
   std::vector<SEXP> names;   // of them those that it may look up in the global environment

@@ -1,5 +1,5 @@
-#include "process_internal.h"
 #include "heap.h"
+#include "process_internal.h"
 
 #include <cerrno>
 #include <csignal>
