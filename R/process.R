@@ -89,7 +89,7 @@ process_run <- function(self, private) {
   private$started <- TRUE
   private$number <- process_pid(private$ptr)
   private$what <- NULL
-  session$processes <- c(session$processes, self)
+  session$processes <- c(own_processes(), self)
   register_exit()
   invisible(self)
 }
@@ -112,7 +112,7 @@ process_exitcode <- function(private) {
 process_wait <- function(self, private, timeout) {
   ptr <- started_ptr(private)
   process_join(list(ptr), timeout, TRUE)
-  if (!is.null(process_exitcode(private))) session$processes <- Filter(function(p) !identical(p, self), session$processes)
+  if (!is.null(process_exitcode(private))) session$processes <- Filter(function(p) !identical(p, self), own_processes())
   invisible(self)
 }
 

@@ -6,7 +6,8 @@ session$daemon <- FALSE
 session$parent <- NULL # list(pid, name) of the process that started this one
 session$counter <- 0L
 session$detached <- list() # pools of mclapply() calls that were interrupted with mc.cleanup = FALSE
-session$processes <- list() # Process handles that were started here and are not known to be over
+session$processes <- list() # Process handles that were started here and are not known to be over, see own_processes()
+session$processes_of <- NULL # the pid of the process that the list belongs to
 
 # Called first in every child. Little may be done here: what a fork touches for the first time is copied, page by page.
 enter_child <- function(name, what, daemon = TRUE) {
@@ -14,12 +15,20 @@ enter_child <- function(name, what, daemon = TRUE) {
   session$daemon <- daemon
   session$parent <- what$parent
   session$counter <- 0L
-  session$processes <- list()
   if (isTRUE(what$sinks)) { # the parent's would swallow what we print
     while (sink.number() > 0L) sink()
     if (sink.number(type = "message") != 2L) sink(type = "message")
   }
   if (getOption("warn") < 1L) options(warn = 1L)
+}
+
+# A forked child, ours or somebody else's, inherits the list and has none of its own
+own_processes <- function() {
+  if (!identical(session$processes_of, Sys.getpid())) {
+    session$processes_of <- Sys.getpid()
+    session$processes <- list()
+  }
+  session$processes
 }
 
 # What a child is told about the process that starts it
@@ -54,11 +63,12 @@ compile_function <- function(fun) {
 
 # Before a process ends by itself: its daemons are terminated, its other children joined.
 finish_child <- function() {
-  if (!length(session$processes)) {
+  processes <- own_processes()
+  if (!length(processes)) {
     return(invisible())
   }
-  for (p in session$processes) if (isTRUE(p$daemon)) p$terminate()
-  for (p in session$processes) p$join()
+  for (p in processes) if (isTRUE(p$daemon)) p$terminate()
+  for (p in processes) p$join()
 }
 
 #' The processes of this session
@@ -87,7 +97,7 @@ parent_process <- function() session$parent
 #' @rdname current_process
 #' @export
 active_children <- function() {
-  session$processes <- Filter(function(p) p$is_alive(), session$processes)
+  session$processes <- Filter(function(p) p$is_alive(), own_processes())
   unname(session$processes)
 }
 

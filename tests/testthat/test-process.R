@@ -205,6 +205,20 @@ test_that("handles captured by a target and given as arguments are the same obje
   lock$release()
 })
 
+test_that("the processes of a session are not those of its forked children, whoever forks them", {
+  p <- Process(function() repeat Sys.sleep(1))
+  p$start()
+  count <- function(i) length(active_children())
+  expect_identical(mclapply(1:2, count, mc.cores = 2), list(0L, 0L))
+  expect_identical(mccollect(mcparallel(count()))[[1L]], 0L)
+  expect_identical(parallel::mclapply(1:2, count, mc.cores = 2), list(0L, 0L))
+  left <- suppressWarnings(mccollect(mcparallel(quit("no", status = 4L))))[[1L]]
+  expect_identical(as.integer(attr(left, "condition")$exitcode), 4L)
+  expect_identical(length(active_children()), 1L)
+  p$terminate()
+  p$join()
+})
+
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
