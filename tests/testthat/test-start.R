@@ -3,6 +3,7 @@
 parent_pid <- function(i) as.integer(strsplit(sub("^.*\\) ", "", readLines("/proc/self/stat", n = 1L)), " ")[[1L]][2L])
 
 test_that("each worker is a child of the session, whoever forked it", {
+  skip_on_cran() # more than two workers
   for (n in c(1L, 2L, 5L, 8L)) {
     p <- Pool(n)
     workers <- p$status()$pid
@@ -16,6 +17,7 @@ test_that("each worker is a child of the session, whoever forked it", {
 })
 
 test_that("workers are copies of the session as it was when Pool() was called", {
+  skip_on_cran() # more than two workers
   old <- options(multiprocessing.test = "before")
   on.exit(options(old))
   for (round in 1:10) {
@@ -28,6 +30,7 @@ test_that("workers are copies of the session as it was when Pool() was called", 
 })
 
 test_that("a pool that is terminated while its workers start leaves none of them", {
+  skip_on_cran() # more than two workers
   others <- children_of()
   for (round in seq_len(rounds(200, 40))) {
     p <- Pool(8)
@@ -39,6 +42,7 @@ test_that("a pool that is terminated while its workers start leaves none of them
 })
 
 test_that("workers that are killed while they fork others are replaced, and all elements computed", {
+  skip_on_cran() # more than two workers
   for (round in seq_len(rounds(200, 40))) {
     others <- children_of()
     p <- Pool(8, retries = 3L)
@@ -54,12 +58,14 @@ test_that("workers that are killed while they fork others are replaced, and all 
 })
 
 test_that("mclapply() with many cores forks them in the same way", {
+  skip_on_cran() # more than two workers
   seen <- mclapply(1:24, function(i) c(Sys.getpid(), parent_pid()), mc.cores = 8L)
   expect_length(unique(vapply(seen, `[`, 0L, 1L)), 8L)
   expect_true(all(vapply(seen, `[`, 0L, 2L) == Sys.getpid()))
 })
 
 test_that("a function is compiled before it goes to new workers, also one with source references", {
+  skip_on_cran() # more than two workers
   text <- "function(i) { is_compiled(sys.function()) }"
   for (env in list(asNamespace("multiprocessing"), new.env(parent = asNamespace("multiprocessing")))) {
     fun <- eval(parse(text = text, keep.source = TRUE), env)
