@@ -35,6 +35,16 @@ int class_number(int32_t type) { // 0: none of ours
   }
 }
 
+bool has_bytes(const HandleId& id, const uint8_t* data, uint64_t bytes) {
+  uint8_t piece[4096];
+  for (uint64_t at = 0; at < bytes; at += sizeof piece) {
+    uint64_t n = std::min<uint64_t>(bytes - at, sizeof piece);
+    blocks.read(id, at, n, piece);
+    if (std::memcmp(piece, data + at, n) != 0) return false;
+  }
+  return true;
+}
+
 } // namespace
 
 Sink::~Sink() { std::free(bytes); }
@@ -131,8 +141,10 @@ void Carver::data(const uint8_t* from, uint64_t n) {
 // The block where the data are: one that is known to have them, or a new one.
 HandleId Carver::place() {
   if (const HandleId* id = out_.find_known(start_, bytes_)) return *id;
-  for (const Encoding::Stored& s : out_.stored_) // twice in one value
-    if (s.bytes == bytes_ && s.data == start_) return s.id;
+  // Twice in one value. What R made to write it (a function's bytecode) may be gone, and something
+  // else be at its address.
+  for (const Encoding::Stored& s : out_.stored_)
+    if (s.bytes == bytes_ && s.data == start_ && has_bytes(s.id, start_, bytes_)) return s.id;
   out_.stored_.reserve(out_.stored_.size() + 1);
   HandleId id = blocks.store(start_, bytes_);
   out_.stored_.push_back({nullptr, start_, bytes_, id, Encoding::Stored::Ours});

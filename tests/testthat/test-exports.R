@@ -247,3 +247,26 @@ test_that("local functions that a function uses bring their global variables", {
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
+
+test_that("two long compiled functions in one value keep each their own bytecode", {
+  skip_on_cran() # compiling them takes seconds
+  long <- function(operator) {
+    f <- function(x) NULL
+    step <- call("<-", quote(x), call(operator, quote(x), 1))
+    body(f) <- as.call(c(list(as.name("{")), rep(list(step), 8000), list(quote(x))))
+    environment(f) <- globalenv()
+    compiler::cmpfun(f)
+  }
+  both <- list(long("+"), long("-"))
+  q <- Queue()
+  q$put(both)
+  # The vector of the first one's code, which R makes to write it, is collected before the second one's is made.
+  on.exit(gctorture(FALSE))
+  gctorture2(2000)
+  q$put(both)
+  gctorture(FALSE)
+  for (i in 1:2) {
+    back <- q$get(timeout = 5)
+    expect_identical(c(back[[1]](0), back[[2]](0)), c(8000, -8000))
+  }
+})
