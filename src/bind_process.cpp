@@ -106,8 +106,11 @@ void run_child(void* data) {
   prepared.clear();
   all.clear();
   forget_exports();
-  keep_held_blocks(
-      process); // not the parent's jobs and processes: they would live as long as this child
+  {
+    SteadyPatience patience; // a Ctrl-C that the parent was to take was copied, too
+    keep_held_blocks(
+        process); // not the parent's jobs and processes: they would live as long as this child
+  }
   install_interrupt_handler();
   ChildRun run{call, lane, 1};
   R_ToplevelExec(run_child, &run); // a jump to top level leaves with code 1

@@ -60,6 +60,7 @@ SEXP value_of(Incoming& message) {
     Incoming& m;
     ~Done() { m.clear(); }
   } done{message};
+  SteadyPatience patience; // it has left its queue
   return codec::decode(message.data(), message.size());
 }
 

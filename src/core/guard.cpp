@@ -8,6 +8,7 @@ namespace mp {
 namespace {
 
 constexpr int64_t kGraceNs = 20'000'000;
+constexpr int64_t kBusyNs = 1'000'000'000; // for an owner who runs, when many want his core
 // A token that nobody ever has: a slot's first participant is its generation 1.
 constexpr Token kNobody = 1;
 static_assert(generation_of(kNobody) == 0 && kNobody != 0, "nobody's token is not alive");
@@ -27,6 +28,12 @@ bool try_lock(GuardWord& g, Token me, Status* how, Token* holder) {
     return true;
   }
   return false;
+}
+
+// Who has it may himself wait for the heap's.
+std::string obstacle(const GuardWord& g) {
+  std::string why = stopped_holder(g);
+  return why.empty() ? stopped_holder(heap().header().guard) : why;
 }
 
 } // namespace
@@ -50,17 +57,24 @@ Status lock_guard(GuardWord& g, int64_t deadline) {
   const GuardPatience& patience = guard_patience();
   int64_t now = platform::now_ns();
   Wait wait;
-  wait.deadline = std::max(std::min(deadline, patience.deadline), now + kGraceNs);
-  if (patience.limit_ns < wait.deadline - now) wait.deadline = now + patience.limit_ns;
+  int64_t limit =
+      patience.limit_ns < platform::kForever - now ? now + patience.limit_ns : platform::kForever;
+  int64_t busy = std::min(now + kBusyNs, limit);
+  wait.deadline = std::min(std::max(std::min(deadline, patience.deadline), now + kGraceNs), limit);
   if (patience.interrupted) wait.tick = [](void*) { return guard_patience().interrupted(); };
   Waiter waiter(wait);
   waiter.add(g.waiters);
-  Status s = waiter.until([&] {
-    if (try_lock(g, me, &how, &holder)) return true;
-    waiter.watch(holder);
-    return false;
-  });
-  return s == Status::Ok ? how : s;
+  for (;;) {
+    Status s = waiter.until([&] {
+      if (try_lock(g, me, &how, &holder)) return true;
+      waiter.watch(holder);
+      return false;
+    });
+    if (s == Status::Ok) return how;
+    now = platform::now_ns();
+    if (s != Status::Timeout || now >= busy || !obstacle(g).empty()) return s;
+    wait.deadline = std::min(now + kGraceNs, busy);
+  }
 }
 
 void unlock_guard(GuardWord& g) {
@@ -88,9 +102,7 @@ std::string stopped_holder(const GuardWord& g) {
 
 void refuse_guard(Status s, const GuardWord& g) {
   if (s == Status::Interrupted) throw Interrupted{};
-  std::string why = stopped_holder(g);
-  // Whoever has it may himself wait for the heap's.
-  if (why.empty()) why = stopped_holder(heap().header().guard);
+  std::string why = obstacle(g);
   Token holder = g.owner.load(std::memory_order_relaxed);
   if (why.empty() && is_alive(holder)) {
     std::string n = std::to_string(pid_of(holder));

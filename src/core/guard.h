@@ -45,11 +45,23 @@ private:
   GuardPatience before_;
 };
 
+// What would be lost if it ended half done: neither Ctrl-C nor the call's deadline ends its waits.
+class SteadyPatience {
+public:
+  SteadyPatience() : before_(guard_patience()) { guard_patience() = {before_.limit_ns}; }
+  SteadyPatience(const SteadyPatience&) = delete;
+  SteadyPatience& operator=(const SteadyPatience&) = delete;
+  ~SteadyPatience() { guard_patience() = before_; }
+
+private:
+  GuardPatience before_;
+};
+
 constexpr int64_t kNoWait = -1; // for lock_guard(): a look and a short spin
 
 // Locks. Ok, OwnerDied (the caller must repair what the word guards), or Timeout/Interrupted.
 // `deadline`: another one, if it is earlier. An owner who lost his core is soon done: he is given
-// 20 ms whatever the deadline.
+// 20 ms whatever the deadline, and a second as long as nobody is stopped.
 Status lock_guard(GuardWord& g, int64_t deadline = platform::kForever);
 void unlock_guard(GuardWord& g);
 // As if the owner had died: for one who took it over and cannot repair now. The next one does.

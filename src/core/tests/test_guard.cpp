@@ -162,6 +162,50 @@ TEST_CASE("a call's deadline and a Ctrl-C end the wait for a stopped user of the
   REQUIRE(heap_is.problem() == "");
 }
 
+TEST_CASE("what would be lost waits through a Ctrl-C and the call's deadline, but not for ever",
+          "[guard][fork]") {
+  Unchanged heap_is;
+  {
+    Stopped other;
+    Patience patience(60);
+    guard_patience().interrupted = [] { return true; };
+    GuardDeadline deadline(platform::now_ns());
+    {
+      SteadyPatience steady;
+      int64_t start = platform::now_ns();
+      REQUIRE(names(refusal([] { heap().allocate(100, Kind::Bytes); }), other.pid()));
+      REQUIRE(platform::now_ns() - start >= 60 * kMs);
+    }
+    REQUIRE(refusal([] { heap().allocate(100, Kind::Bytes); }) != "done");
+    REQUIRE(other.ends_by(SIGCONT));
+  }
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("who runs, but slowly, is waited for though the caller would not wait", "[guard][fork]") {
+  Unchanged heap_is;
+  uint64_t queue = create_queue(0);
+  REQUIRE(send(queue, 1, 7, 100, at_once()) == Status::Ok);
+  uint64_t block = heap().allocate(sizeof(std::atomic<uint32_t>), Kind::Bytes);
+  auto& seen = *heap().at<std::atomic<uint32_t>>(block);
+  Kid slow([&] {
+    lock_guard(queue_shared(queue).guard);
+    while (!seen.load()) platform::relax();
+    for (int64_t end = platform::now_ns() + 60 * kMs; platform::now_ns() < end;) platform::relax();
+    unlock_guard(queue_shared(queue).guard);
+    return 0;
+  });
+  REQUIRE(eventually([&] { return queue_shared(queue).guard.owner.load() == slow.token(); }));
+  seen.store(1);
+  Incoming message;
+  REQUIRE(get_message(queue, message, at_once()) == Status::Ok);
+  REQUIRE(slow.join() == 0);
+  heap().drop(block);
+  heap().drop(queue);
+  message.clear();
+  REQUIRE(heap_is.problem() == "");
+}
+
 TEST_CASE("a large message waits in its queue while the heap's user is stopped", "[guard][fork]") {
   for (int signal : {SIGCONT, SIGKILL}) {
     Unchanged heap_is;
