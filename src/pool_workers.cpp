@@ -69,12 +69,11 @@ void PoolOwner::bury(size_t lane) {
     if (!suspect.running) continue;
     was_computing = true;
     if (j.tried[suspect.position] <= j.retries) continue; // it will be computed again
-    if (!j.owner.settle(suspect.position)) continue;
-    Busy busy(busy_);
+    Busy busy(busy_); // if R throws here, the burial begins again
     Protected condition(call_r("death_of_worker", j.element(suspect.position),
                                int(child->child.pid), exit_status(*child), child->expired,
                                double(child->child.peak_bytes)));
-    fail(j, suspect.position, condition);
+    if (j.owner.settle(suspect.position)) fail(j, suspect.position, condition);
   }
   s.child.reset();
   if (began || was_computing) failed_starts_ = 0;
