@@ -39,7 +39,7 @@
 #' function that was not evaluated so far is evaluated first.
 #'
 #' @section Large data:
-#' Large numeric, logical, complex and raw vectors (from `r 256` kB on) that a function needs are placed in shared memory with
+#' Large numeric, logical, complex and raw vectors (from 256 kB on) that a function needs are placed in shared memory with
 #' the first job that has them, wherever they lie: in variables of the global environment or around a local function, in lists,
 #' data frames or objects in these, or in `args`. Workers read them there. Later jobs of the same pool find them again as long
 #' as the data are the same, bit by bit; so what was changed meanwhile, even in place, arrives as it is now. Your own variables
@@ -47,7 +47,8 @@
 #' sixteenth of the machine's memory) of what others needed before; it gives that up when memory is short, and all of it when
 #' it is closed. [share()] puts a value there once for all pools, and saves the comparison.
 #'
-#' Errors: `TaskError` (an element failed; its own condition is `$parent`), `WorkerDiedError` (fields `index`, `pid`,
+#' @section Errors:
+#' `TaskError` (an element failed; its own condition is `$parent`), `WorkerDiedError` (fields `index`, `pid`,
 #' `signal`, `exitcode`), `TimeoutError`, `ValueError` (bad arguments, a closed pool), `EncodingError` (a value that cannot
 #' travel).
 #'
