@@ -177,8 +177,10 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
       job->width = uint64_t(Rf_xlength(type));
       job->places = plan.places;
     }
-    job->one_type = TYPEOF(type) == SYMSXP;
-    if (job->one_type) job->in_vector.resize(plan.count);
+    if (TYPEOF(type) == SYMSXP) {
+      job->vector = Kept(new_list(1));
+      job->in_vector.resize(plan.count);
+    }
     int id = owner.submit(std::move(job));
     unsent.block = values.block = 0;
     return id;

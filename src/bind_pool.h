@@ -27,10 +27,8 @@ struct PoolJob {
   std::map<uint64_t, int> tried;
   std::vector<int> elements; // position -> 1-based element; empty: position + 1
   Kept values, failures;     // lists by element; a failure is a condition
-  bool one_type =
-      false;   // small results go into a vector of the type of the first, as long as they fit:
-  Kept vector; // that one; NULL before the first
-  std::vector<char> in_vector; // by element
+  Kept vector; // NULL, or a list with the vector of small results; its type is the first one's
+  std::vector<char> in_vector; // by element: it lies there
   std::vector<int> arrived;    // elements in the order of completion
   SEXPTYPE type = NILSXP;      // of the vector of results, if their type is known:
   uint64_t width = 0;          // so many elements from each value

@@ -13,14 +13,12 @@ namespace {
 bool put_in_vector(PoolJob& job, R_xlen_t e, uint8_t mark, uint64_t value) {
   SEXPTYPE type = small_type(mark);
   if (type == NILSXP) return false;
-  if (Rf_isNull(job.vector)) {
-    SEXP vector = PROTECT(Rf_allocVector(type, R_xlen_t(job.in_vector.size())));
-    job.vector = Kept(vector);
-    UNPROTECT(1);
-  }
-  if (SEXPTYPE(TYPEOF(job.vector)) != type) return false;
-  if (type == REALSXP) std::memcpy(REAL(job.vector) + e, &value, sizeof value);
-  else (type == INTSXP ? INTEGER(job.vector) : LOGICAL(job.vector))[e] = int(uint32_t(value));
+  if (VECTOR_ELT(job.vector, 0) == R_NilValue)
+    SET_VECTOR_ELT(job.vector, 0, Rf_allocVector(type, R_xlen_t(job.in_vector.size())));
+  SEXP vector = VECTOR_ELT(job.vector, 0);
+  if (SEXPTYPE(TYPEOF(vector)) != type) return false;
+  if (type == REALSXP) std::memcpy(REAL(vector) + e, &value, sizeof value);
+  else (type == INTSXP ? INTEGER(vector) : LOGICAL(vector))[e] = int(uint32_t(value));
   job.in_vector[size_t(e)] = 1;
   return true;
 }
@@ -28,15 +26,16 @@ bool put_in_vector(PoolJob& job, R_xlen_t e, uint8_t mark, uint64_t value) {
 } // namespace
 
 SEXP values_of(PoolJob& job) {
-  if (Rf_isNull(job.vector)) return job.values;
+  SEXP vector = Rf_isNull(job.vector) ? R_NilValue : VECTOR_ELT(job.vector, 0);
   auto& in = job.in_vector;
-  if (std::find(in.begin(), in.end(), 0) == in.end()) return job.vector;
+  if (vector == R_NilValue) return job.values;
+  if (std::find(in.begin(), in.end(), 0) == in.end()) return vector;
   codec::protect([&] {
     for (size_t e = 0; e < in.size(); ++e) {
       if (!in[e]) continue;
-      SEXP one = TYPEOF(job.vector) == REALSXP  ? Rf_ScalarReal(REAL(job.vector)[e])
-                 : TYPEOF(job.vector) == INTSXP ? Rf_ScalarInteger(INTEGER(job.vector)[e])
-                                                : Rf_ScalarLogical(LOGICAL(job.vector)[e]);
+      SEXP one = TYPEOF(vector) == REALSXP  ? Rf_ScalarReal(REAL(vector)[e])
+                 : TYPEOF(vector) == INTSXP ? Rf_ScalarInteger(INTEGER(vector)[e])
+                                            : Rf_ScalarLogical(LOGICAL(vector)[e]);
       SET_VECTOR_ELT(job.values, R_xlen_t(e), one);
       in[e] = 0;
     }
@@ -91,7 +90,7 @@ void PoolOwner::take_small(PoolJob& job, uint64_t first, uint64_t end) {
   codec::protect([&] {
     job.owner.take_small(first, end, [&](uint64_t position, uint8_t mark, uint64_t value) {
       R_xlen_t e = job.element(position) - 1;
-      if (job.one_type && put_in_vector(job, e, mark, value)) return;
+      if (!Rf_isNull(job.vector) && put_in_vector(job, e, mark, value)) return;
       SET_VECTOR_ELT(values, e, from_small(mark, value));
     });
     return R_NilValue;

@@ -221,25 +221,38 @@ test_that("after a Ctrl-C that a handler answers by \"resume\" the wait goes on,
   skip_on_cran()
   me <- Sys.getpid()
   seen <- 0
+  marks <- character() # files that say which Ctrl-C was seen
+  answer <- function(i) {
+    seen <<- seen + 1
+    file.create(marks[seen])
+    invokeRestart("resume")
+  }
   resumed <- function(expr) {
     seen <<- 0
-    withCallingHandlers(expr, interrupt = function(i) {
-      seen <<- seen + 1
-      invokeRestart("resume")
-    })
+    marks <<- tempfile(c("one", "two"))
+    withCallingHandlers(expr, interrupt = answer)
   }
-  # Sends a Ctrl-C, gives it time to be seen, does `then`
+  # Sends a Ctrl-C once we sleep in a wait, until it was seen; then another one; does `then`
   helper <- function(then = function() NULL) {
+    expected <- marks
     p <- Process(function() {
-      for (k in 1:2) {
-        Sys.sleep(0.15)
+      for (mark in expected) {
+        while (!grepl(") S ", readLines(sprintf("/proc/%d/stat", me)), fixed = TRUE)) Sys.sleep(0.001)
         tools::pskill(me, tools::SIGINT)
+        while (!file.exists(mark)) Sys.sleep(0.001)
       }
-      Sys.sleep(0.3)
       then()
     })
     p$start()
     p
+  }
+  # A task that lasts until both were seen
+  lasting <- function() {
+    expected <- marks
+    function(i) {
+      while (!all(file.exists(expected))) Sys.sleep(0.001)
+      i
+    }
   }
   pool <- local_pool(1)
   pool$map(identity, 1)
@@ -249,10 +262,7 @@ test_that("after a Ctrl-C that a handler answers by \"resume\" the wait goes on,
     expect_identical(
       resumed({
         p <- helper()
-        pool$map(function(i) {
-          Sys.sleep(0.2)
-          i
-        }, 1:5)
+        pool$map(lasting(), 1:5)
       }),
       as.list(1:5)
     )
@@ -281,19 +291,13 @@ test_that("after a Ctrl-C that a handler answers by \"resume\" the wait goes on,
     # a handler may use the pool that is being waited for
     inner <- list()
     expect_identical(
-      withCallingHandlers(
+      resumed(withCallingHandlers(
         {
           p <- helper()
-          pool$map(function(i) {
-            Sys.sleep(0.2)
-            i
-          }, 1:5)
+          pool$map(lasting(), 1:5)
         },
-        interrupt = function(i) {
-          inner[[length(inner) + 1]] <<- pool$apply_async(function() "inner")
-          invokeRestart("resume")
-        }
-      ),
+        interrupt = function(i) inner[[length(inner) + 1]] <<- pool$apply_async(function() "inner")
+      )),
       as.list(1:5)
     )
     p$join()
