@@ -147,17 +147,16 @@ SentFunction* sent_function(SEXP fun, bool compile) {
 
 bool needs_variables(SentFunction& sent) {
   // First all names in its code; most functions contain none of a variable, and are not analysed.
-  if (!sent.symbols_known) sent.symbols = symbols_of(sent.function);
-  sent.symbols_known = true;
-  if (!any_is_global(sent.symbols)) return false;
-  if (!sent.names_known) {
+  if (!sent.symbols) sent.symbols = symbols_of(sent.function);
+  if (!any_is_global(*sent.symbols)) return false;
+  if (!sent.names) {
     Protected names(call_r("global_names", sent.function));
+    std::vector<SEXP> found;
     for (R_xlen_t i = 0; i < Rf_xlength(names); ++i)
-      if (LENGTH(STRING_ELT(names, i)) > 0)
-        sent.names.push_back(Rf_installTrChar(STRING_ELT(names, i)));
+      if (LENGTH(STRING_ELT(names, i)) > 0) found.push_back(Rf_installTrChar(STRING_ELT(names, i)));
+    sent.names = std::move(found);
   }
-  sent.names_known = true;
-  return any_is_global(sent.names);
+  return any_is_global(*sent.names);
 }
 
 } // namespace mp::bind

@@ -3,6 +3,8 @@
 
 #include "bind_session.h"
 
+#include <optional>
+
 namespace mp::bind {
 
 struct SentFunction {
@@ -10,9 +12,9 @@ struct SentFunction {
   uint64_t block;        // held by this process
   bool compiled = false; // before it was sent
   int users = 0;         // see InUse
-  bool symbols_known = false, names_known = false;
-  std::vector<SEXP> symbols; // in its code
-  std::vector<SEXP> names;   // of them those that it may look up in the global environment
+  // Once they were asked for: the names in its code, and of them those that it may look up in the
+  // global environment.
+  std::optional<std::vector<SEXP>> symbols, names;
 };
 
 // Keeps a function in the cache while its block is used: a finalizer may send other functions.
