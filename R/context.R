@@ -81,5 +81,5 @@ method_of <- function(context) {
 # Front ends whose own threads and connections do not survive a fork are known by their environment
 default_start_method <- function() {
   front_ends <- c("RSTUDIO", "POSITRON", "JPY_PARENT_PID")
-  if (any(nzchar(Sys.getenv(front_ends)))) "spawn" else "fork"
+  if (any(nzchar(Sys.getenv(front_ends, names = FALSE)))) "spawn" else "fork"
 }

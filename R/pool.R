@@ -74,11 +74,16 @@ Pool <- function(processes = NULL, initializer = NULL, initargs = list(), maxtas
   if (!is.null(initializer)) check_function(initializer, "initializer")
   check_list(initargs, "initargs")
   if (!is.null(maxtasksperchild)) check_count(maxtasksperchild, "maxtasksperchild", 1)
-  PoolHandle$new(list(
+  settings <- list(
     processes = as.integer(processes), initializer = initializer, initargs = initargs,
     maxtasks = if (is.null(maxtasksperchild)) -1L else as.integer(maxtasksperchild), method = method_of(context),
-    options = list(retries = check_retries(retries), task_timeout = check_seconds(task_timeout), seed = check_seed(seed))
-  ))
+    options = list(
+      retries = check_retries(retries), task_timeout = check_seconds(task_timeout), seed = check_seed(seed),
+      template = NULL, progress = FALSE, on_error = "stop"
+    )
+  )
+  ptr <- pool_open(settings)
+  PoolHandle$new(ptr, settings) # while the workers start
 }
 
 #' @param ... for `local_pool()` the arguments of `Pool()`; for `with()` not used.
@@ -106,7 +111,12 @@ with.Pool <- function(data, expr, ...) {
 PoolHandle <- R6::R6Class("Pool",
   cloneable = FALSE,
   public = list(
-    initialize = function(settings) pool_open(private, settings),
+    initialize = function(ptr, settings) {
+      private$ptr <- ptr
+      private$settings <- settings
+      private$pending <- new.env(parent = emptyenv())
+      private$attached <- attached_packages()
+    },
     map = function(func = required("func"), iterable = required("iterable"), chunksize = NULL, args = list(), ...) {
       job_value(pool_map(private, sys.call(), func, iterable, chunksize, args, FALSE, ...))
     },
@@ -144,24 +154,22 @@ PoolHandle <- R6::R6Class("Pool",
   private = list(ptr = NULL, settings = NULL, pending = NULL, attached = NULL, delivering = FALSE, attended = NULL)
 )
 
-pool_open <- function(private, settings) {
-  private$settings <- settings
-  private$pending <- new.env(parent = emptyenv())
-  private$attached <- attached_packages()
-  plain <- settings$options$retries == 0L && is.null(settings$options$task_timeout) && is.null(settings$options$seed)
-  private$ptr <- pool_create(settings$processes, function() worker_start(private), plain)
+pool_open <- function(settings) {
+  options <- settings$options
+  plain <- options$retries == 0L && is.null(options$task_timeout) && is.null(options$seed)
+  ptr <- pool_create(settings$processes, function() worker_start(ptr, settings), plain)
   started <- FALSE
-  on.exit(if (!started) pool_terminate(private$ptr)) # the system allows only some of them: none stays
-  pool_start(private$ptr)
+  on.exit(if (!started) pool_terminate(ptr)) # the system allows only some of them: none stays
+  pool_start(ptr)
   started <- TRUE
+  ptr
 }
 
 # How to start workers; called by the binding for the first ones and for those that replace others
-worker_start <- function(private) {
-  settings <- private$settings
+worker_start <- function(ptr, settings) {
   what <- list(
-    main = "worker_main", parent = this_process(), sinks = settings$method == "fork" && has_sinks(),
-    pool = pool_handle(private$ptr), maxtasks = settings$maxtasks, inherited = NULL,
+    main = "worker_main", names = sprintf("PoolWorker-%d", seq_len(settings$processes)), parent = this_process(), sinks = settings$method == "fork" && has_sinks(),
+    pool = pool_handle(ptr), maxtasks = settings$maxtasks, inherited = NULL,
     initializer = settings$initializer, initargs = settings$initargs
   )
   if (settings$method == "fork") {
@@ -180,13 +188,14 @@ with_lane <- function(what, lane) {
 
 # The options of one call, the pool's own where it has none
 map_options <- function(private, ...) {
-  options <- c(private$settings$options, list(template = NULL, progress = FALSE, on_error = "stop"))
-  given <- list(...)
-  if (length(given)) {
-    unknown <- setdiff(if (is.null(names(given))) "" else names(given), names(options))
-    if (length(unknown)) unknown_option(unknown[1L])
-    options[names(given)] <- given
+  options <- private$settings$options
+  if (...length() == 0L) {
+    return(options)
   }
+  given <- list(...)
+  unknown <- setdiff(if (is.null(names(given))) "" else names(given), names(options))
+  if (length(unknown)) unknown_option(unknown[1L])
+  options[names(given)] <- given
   options$retries <- check_retries(options$retries)
   options["task_timeout"] <- list(check_seconds(options$task_timeout))
   options["seed"] <- list(check_seed(options$seed))
@@ -201,6 +210,9 @@ option_names <- c("template", "progress", "seed", "retries", "task_timeout", "on
 # R would match a part of a name to our own arguments: `i = 10` must not become `iterable`
 check_names <- function(call, allowed) {
   given <- names(call)
+  if (is.null(given)) {
+    return(invisible())
+  }
   unknown <- given[nzchar(given) & !given %in% allowed]
   if (length(unknown)) unknown_option(unknown[1L])
 }

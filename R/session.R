@@ -11,10 +11,7 @@ session$processes_of <- NULL # the pid of the process that the list belongs to
 
 # Called first in every child. Little may be done here: what a fork touches for the first time is copied, page by page.
 enter_child <- function(name, what, daemon = TRUE) {
-  session$name <- name
-  session$daemon <- daemon
-  session$parent <- what$parent
-  session$counter <- 0L
+  list2env(list(name = name, daemon = daemon, parent = what$parent, counter = 0L), session)
   if (isTRUE(what$sinks)) { # the parent's would swallow what we print
     while (sink.number() > 0L) sink()
     if (sink.number(type = "message") != 2L) sink(type = "message")

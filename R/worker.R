@@ -1,6 +1,6 @@
 # What a pool's worker does. Its loop is bind_worker.cpp; here it comes back with what R throws.
 worker_main <- function(what, lane = what$lane) {
-  enter_child(sprintf("PoolWorker-%d", lane + 1L), what)
+  enter_child(what$names[[lane + 1L]], what)
   forget_random_state()
   if (!is.null(what$needs)) apply_needs(what$needs)
   if (!is.null(what$initializer)) {
@@ -26,13 +26,13 @@ worker_loop <- function() {
   repeat {
     trace <- NULL
     over <- tryCatch(
-      withCallingHandlers(worker_run(), error = function(e) trace <<- traceback_of(sys.calls())),
+      withCallingHandlers(
+        worker_run(),
+        interrupt = function(i) stop("interrupted", call. = FALSE),
+        error = function(e) trace <<- traceback_of(sys.calls())
+      ),
       error = function(e) {
         publish_failure(worker_fail, e, trace)
-        FALSE
-      },
-      interrupt = function(i) {
-        worker_fail(list(simpleError("interrupted"), NULL, Sys.getpid()))
         FALSE
       }
     )

@@ -29,7 +29,8 @@ uint64_t create_pool(uint32_t lanes) {
   register_pool_kind();
   uint64_t lane_offset = aligned(sizeof(PoolShared));
   uint64_t ring_offset = lane_offset + lanes * sizeof(LaneShared);
-  uint64_t pool = heap().allocate(ring_offset + kRing * sizeof(uint64_t), Kind::Pool);
+  uint64_t pool = heap().allocate(ring_offset + kRing * sizeof(uint64_t), Kind::Pool, false);
+  std::memset(heap().at(pool), 0, ring_offset); // a place of the ring is read once it was written
   PoolShared& p = pool_at(pool);
   p.owner = self();
   p.lanes = lanes;
@@ -115,7 +116,7 @@ std::vector<uint64_t> equal_chunks(uint64_t count, uint64_t size) {
 bool submit_job(uint64_t pool, uint64_t job, uint64_t* index) {
   PoolShared& p = pool_at(pool);
   uint64_t i = p.submitted.load(std::memory_order_relaxed); // the owner alone writes it
-  if (ring_at(pool, i).load(std::memory_order_relaxed) != 0) return false;
+  if (i >= kRing && ring_at(pool, i).load(std::memory_order_relaxed) != 0) return false;
   ring_at(pool, i).store(job, std::memory_order_release);
   p.submitted.store(i + 1,
                     std::memory_order_release); // publishes the job; pairs with Worker::next()

@@ -59,7 +59,7 @@ struct alignas(128) Participant {
   std::atomic<uint64_t> state;    // SlotState; by CAS, see participant.cpp
   std::atomic<uint32_t> doorbell; // counter in steps of 2; bit 0: asleep (owner sets and clears it)
   pthread_mutex_t life;           // robust; the kernel marks it when the holder dies
-  uint64_t start_time;            // with pid: identity; by the participant before it is Live
+  int64_t claimed_at;             // boot_ns(); by the participant before it is Live
   std::atomic<int64_t> reserved_at; // by who reserves; an abandoned reservation expires
   std::atomic<Token> parent;        // who reserved the slot
   std::atomic<uint32_t> cpu; // 1 + where it ran when it last waited, a hint; by the participant

@@ -75,7 +75,7 @@ bool claim(Token t) {
     if (s.generation != g || s.life != Life::Reserved) return false;
   } while (!advance(p, s, {pid, g, Life::Claiming}));
   hold_life(p);
-  p.start_time = platform::process_start_time(getpid());
+  p.claimed_at = platform::boot_ns();
   p.doorbell.store(0, std::memory_order_relaxed);
   if (!advance(p, {pid, g, Life::Claiming}, {pid, g, Life::Live})) return false;
   my_token = t;
@@ -189,8 +189,10 @@ bool expect_from(Token t, pid_t before, pid_t pid) {
 
 void abandon_slot(Token t) {
   SlotState s = state_of(t);
-  if (s.generation == generation_of(t) && (s.life == Life::Reserved || s.life == Life::Claiming))
-    advance(participant(t), s, {s.pid, s.generation, Life::Dead});
+  if (s.generation != generation_of(t)) return;
+  // The pid in a reservation is who is expected, or is to fork him: nobody to wait for.
+  if (s.life == Life::Reserved) advance(participant(t), s, {0, s.generation, Life::Dead});
+  else if (s.life == Life::Claiming) advance(participant(t), s, {s.pid, s.generation, Life::Dead});
 }
 
 void join_session(Token reserved) {
@@ -238,7 +240,7 @@ bool reap() {
     if (s.life != Life::Dead) continue;
     bool other =
         s.pid != 0 && pid_t(s.pid) != getpid(); // a thread of the core's tests is gone at once
-    if (other && !platform::process_gone(pid_t(s.pid), p.start_time) &&
+    if (other && !platform::process_gone(pid_t(s.pid), p.claimed_at) &&
         !platform::runs_without(pid_t(s.pid), heap().fd()))
       continue;
     if (!heap().sweep(make_token(slot, s.generation))) break; // the next tick tries again

@@ -13,6 +13,8 @@ constexpr int64_t kForever = INT64_MAX;
 
 // Monotonic clock, nanoseconds. Every deadline in this library is a value of this clock.
 int64_t now_ns();
+// Nanoseconds since the machine was started, by which processes know when they were.
+int64_t boot_ns();
 
 // One word that somebody sleeps on, with the value at which it is worth sleeping.
 struct Watch {
@@ -63,10 +65,9 @@ uint32_t current_cpu(); // where the caller runs right now
 void leave_cpu(uint32_t cpu);
 void yield_cpu(); // whoever waits for this core may run first
 
-// Identity of a process across the reuse of its pid.
-uint64_t process_start_time(pid_t pid);
-// True when no thread of that process can write any more. start_time 0: not known.
-bool process_gone(pid_t pid, uint64_t start_time);
+// True when no thread of the process that had this pid at the time `seen_at` (of boot_ns(); 0: not
+// known) can write any more. The number may be another process's by now.
+bool process_gone(pid_t pid, int64_t seen_at);
 // True when a signal or a debugger keeps it from running. False where the system does not say.
 bool process_stopped(pid_t pid);
 // True when that process runs, but has put another program (exec) in the place of the one that

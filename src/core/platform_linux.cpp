@@ -59,6 +59,12 @@ struct WaitVector { // struct futex_waitv of the kernel
 
 bool waitv_missing = false; // process-local: ENOSYS was seen (before Linux 5.16, or a sandbox)
 
+int64_t read_clock(clockid_t clock) {
+  timespec t;
+  clock_gettime(clock, &t);
+  return int64_t(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
+}
+
 timespec to_timespec(int64_t ns) {
   timespec t;
   t.tv_sec = ns / 1'000'000'000;
@@ -139,11 +145,8 @@ uint64_t cgroup_room() {
 
 } // namespace
 
-int64_t now_ns() {
-  timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return int64_t(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
-}
+int64_t now_ns() { return read_clock(CLOCK_MONOTONIC); }
+int64_t boot_ns() { return read_clock(CLOCK_BOOTTIME); }
 
 void sleep_on(const Watch* words, int count, int64_t deadline_ns) {
   if (count <= 1) return wait_one(words[0], deadline_ns);
@@ -326,24 +329,25 @@ std::string process_facts(pid_t pid) {
   return p && p[1] == ' ' ? p + 2 : "";
 }
 
-} // namespace
-
-uint64_t process_start_time(pid_t pid) {
+// When it started, by the clock of boot_ns(), rounded down to the system's tick. 0: not known.
+int64_t process_started(pid_t pid) {
   std::string facts = process_facts(pid);
   const char* p = facts.c_str();
   for (int field = 3; field < 22 && p; ++field) {
     p = std::strchr(p, ' ');
     if (p) ++p;
   }
-  return p ? std::strtoull(p, nullptr, 10) : 0;
+  return p ? std::strtoll(p, nullptr, 10) * (1'000'000'000 / sysconf(_SC_CLK_TCK)) : 0;
 }
+
+} // namespace
 
 bool process_stopped(pid_t pid) {
   std::string facts = process_facts(pid);
   return !facts.empty() && (facts[0] == 'T' || facts[0] == 't');
 }
 
-bool process_gone(pid_t pid, uint64_t start_time) {
+bool process_gone(pid_t pid, int64_t seen_at) {
   int fd = watch_process(pid);
   if (fd < 0) {
     // EINVAL, ENOENT: the number now names a thread of some other process
@@ -351,10 +355,10 @@ bool process_gone(pid_t pid, uint64_t start_time) {
     if (errno == ENOSYS) return kill(pid, 0) != 0 && errno == ESRCH;
     return false; // out of descriptors: try again later
   }
-  uint64_t now =
-      process_start_time(pid); // the pid was found, so this reads the same process or none
+  // The pid was found, so this reads the same process or none.
+  bool another = seen_at != 0 && process_started(pid) > seen_at;
   pollfd p{fd, POLLIN, 0};
-  bool gone = (start_time != 0 && now != 0 && now != start_time) || poll(&p, 1, 0) > 0;
+  bool gone = another || poll(&p, 1, 0) > 0;
   close(fd);
   return gone;
 }

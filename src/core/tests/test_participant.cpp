@@ -75,6 +75,30 @@ TEST_CASE("an abandoned reservation cannot be claimed", "[participant]") {
   REQUIRE(heap_problem() == "");
 }
 
+TEST_CASE("an abandoned reservation is swept although the one it names lives", "[participant]") {
+  Unchanged heap_is;
+  Token t = reserve_for_fork();
+  REQUIRE(expect_from(t, 0, getppid()));
+  abandon_slot(t);
+  reap();
+  REQUIRE(is_swept(t));
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("a pid that is another process's by now is gone", "[participant][fork]") {
+  session();
+  int64_t before = platform::boot_ns() - 1'000'000'000; // the system rounds starts down to a tick
+  {
+    Kid kid(sleep_for_ever);
+    REQUIRE(eventually([&] { return is_alive(kid.token()); }));
+    pid_t pid = kid.child().pid;
+    REQUIRE(platform::process_gone(pid, before)); // who had this pid a second ago is not this one
+    REQUIRE_FALSE(platform::process_gone(pid, participant(kid.token()).claimed_at));
+    REQUIRE_FALSE(platform::process_gone(pid, 0));
+  }
+  REQUIRE(heap_problem() == "");
+}
+
 TEST_CASE("when all 1,024 places are taken a fork is an error, and nothing breaks",
           "[participant][fork]") {
   Unchanged heap_is;
