@@ -99,7 +99,6 @@ private:
   void fail(PoolJob& job, uint64_t position, SEXP condition);
   void expire(PoolJob& job);
   void sweep_cancelled();
-  void look_for_stopped();
 
   uint64_t block_ = 0;
   uint32_t depth_;
@@ -119,7 +118,6 @@ private:
   std::vector<int> abandoned_;
   int next_id_ = 1;
   int failed_starts_ = 0;
-  int64_t stopped_since_ = 0; // a process that a worker waits for, as long as this wait knows
   bool closing_ = false, terminated_ = false, busy_ = false;
 };
 

@@ -251,7 +251,9 @@ std::vector<bool> process_join(SEXP processes, SEXP timeout, bool all_of_them) {
     std::vector<RChild*> cs;
     for (R_xlen_t i = 0; i < Rf_xlength(processes); ++i)
       cs.push_back(&process_child(VECTOR_ELT(processes, i)));
-    Waiter waiter(wait);
+    ChildWait step(wait);
+    for (RChild* c : cs) step.children.push_back(c->child.token);
+    Waiter waiter(step.wait);
     for (;;) {
       size_t over = 0;
       for (RChild* c : cs) over += is_over(*c);
@@ -269,9 +271,7 @@ std::vector<bool> process_join(SEXP processes, SEXP timeout, bool all_of_them) {
       });
       check(s);
       for (RChild* c : cs) // its life is over; the system may need a moment more
-        if (!is_expected(c->child.token) && !await_child(c->child, 20) &&
-            interruptible_tick(nullptr))
-          interrupt();
+        if (!is_expected(c->child.token) && !await_child(c->child, 20) && step.tick()) interrupt();
     }
     show_output();
     std::vector<bool> r;

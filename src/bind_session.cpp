@@ -226,6 +226,20 @@ bool stopping_tick(void*) {
 
 void interrupt() { throw Interrupted{}; }
 
+bool ChildWait::tick() {
+  if (limit_.tick(limit_.data)) return true;
+  const GuardWord& guard = heap().header().guard;
+  auto waits = [&](Token child) {
+    uint32_t slot = slot_of(child);
+    return bool(guard.waiters.word[slot / 64].load(std::memory_order_relaxed) >> (slot % 64) & 1);
+  };
+  int64_t now = platform::now_ns();
+  if (std::none_of(children.begin(), children.end(), waits) || stopped_holder(guard).empty())
+    since_ = now;
+  else if (now - since_ >= guard_patience().limit_ns) refuse_guard(Status::Timeout, guard);
+  return false;
+}
+
 } // namespace mp::bind
 
 using namespace mp;

@@ -6,6 +6,7 @@
 #include "core/pipe.h"
 
 #include <cstring>
+#include <iomanip>
 #include <sstream>
 
 using namespace mp;
@@ -75,8 +76,10 @@ Wait wait_for(SEXP block, SEXP timeout) {
 // " after 2 seconds ..." when there was a limit
 std::string waited(const Wait& w, SEXP timeout) {
   if (w.deadline <= 0 || w.deadline == platform::kForever) return "";
+  double seconds = Rf_asReal(timeout), left = double(w.deadline - platform::now_ns()) / 1e9;
   std::ostringstream s;
-  s << " after " << Rf_asReal(timeout) << " seconds; raise `timeout` to wait longer";
+  if (left <= 0) s << " after " << seconds << " seconds; raise `timeout` to wait longer";
+  else s << " after " << std::setprecision(2) << seconds - left << " seconds"; // patience was less
   return s.str();
 }
 

@@ -19,9 +19,11 @@ std::vector<bool> wait_any(SEXP items, SEXP kinds, SEXP timeout) {
     auto is = [&](size_t k, const char* name) {
       return std::strcmp(CHAR(STRING_ELT(kinds, R_xlen_t(k))), name) == 0;
     };
+    ChildWait step(limit);
     for (;;) {
       bool some = false;
-      Waiter waiter(limit);
+      Waiter waiter(step.wait);
+      step.children.clear();
       for (size_t k = 0; k < n; ++k) {
         SEXP item = VECTOR_ELT(items, R_xlen_t(k));
         bool now = false;
@@ -34,10 +36,13 @@ std::vector<bool> wait_any(SEXP items, SEXP kinds, SEXP timeout) {
           now = queue_length(q) > 0;
           waiter.add(queue_shared(q).getters);
         } else if (is(k, "process")) {
-          now = is_over(process_child(item));
+          RChild& c = process_child(item);
+          now = is_over(c);
+          step.children.push_back(c.child.token);
         } else {
           PoolOwner& owner = pool_of(VECTOR_ELT(item, 0));
           owner.attend();
+          for (Token t : owner.tokens()) step.children.push_back(t);
           now = owner.is_done(Rf_asInteger(VECTOR_ELT(item, 1)));
         }
         ready[k] = now;

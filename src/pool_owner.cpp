@@ -224,37 +224,9 @@ bool PoolOwner::joined() {
   return true;
 }
 
-// A worker waits without an end for a stopped process that is at work in the heap, and we for the
-// worker: somebody must tell the user.
-void PoolOwner::look_for_stopped() {
-  const GuardWord& guard = heap().header().guard;
-  auto waits = [&](const Seat& s) {
-    if (!s.child) return false;
-    uint32_t slot = slot_of(s.child->child.token);
-    uint64_t bits = guard.waiters.word[slot / 64].load(std::memory_order_relaxed);
-    return bool(bits >> (slot % 64) & 1);
-  };
-  int64_t now = platform::now_ns();
-  if (std::none_of(seats_.begin(), seats_.end(), waits) || stopped_holder(guard).empty())
-    stopped_since_ = now;
-  else if (now - stopped_since_ >= guard_patience().limit_ns) refuse_guard(Status::Timeout, guard);
-}
-
 // One wait for everything that a pool's owner may care about.
 bool PoolOwner::wait(const Wait& limit, const std::function<bool()>& ready) {
-  struct Tick {
-    const Wait& limit;
-    PoolOwner& owner;
-  } tick{limit, *this};
-  Wait step = limit;
-  step.data = &tick;
-  step.tick = [](void* data) {
-    auto& t = *static_cast<Tick*>(data);
-    if (t.limit.tick(t.limit.data)) return true;
-    t.owner.look_for_stopped();
-    return false;
-  };
-  stopped_since_ = platform::now_ns();
+  ChildWait step(limit);
   GuardDeadline deadline(limit.deadline);
   int64_t next_tick = platform::now_ns() + limit.tick_ns;
   for (;;) {
@@ -263,15 +235,16 @@ bool PoolOwner::wait(const Wait& limit, const std::function<bool()>& ready) {
     int64_t now = platform::now_ns();
     if (now >= limit.deadline) return false;
     if (now >= next_tick) { // whatever keeps us from sleeping, Ctrl-C is seen
-      if (step.tick(step.data)) interrupt();
+      if (step.tick()) interrupt();
       next_tick = now + limit.tick_ns;
     }
     bool busy = !ghosts_.empty() || !waiting_.empty() || !vacant().empty();
     for (auto& entry : jobs_) busy = busy || (entry.second->timeout_ns && !entry.second->done());
-    step.deadline = busy ? std::min(limit.deadline, now + 10'000'000) : limit.deadline;
-    Waiter waiter(step);
+    step.wait.deadline = busy ? std::min(limit.deadline, now + 10'000'000) : limit.deadline;
+    step.children = tokens();
+    Waiter waiter(step.wait);
     check(waiter.until([&] {
-      for (Token t : tokens()) waiter.watch(t);
+      for (Token t : step.children) waiter.watch(t);
       return news();
     }));
   }

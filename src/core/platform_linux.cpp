@@ -307,6 +307,8 @@ void leave_cpu(uint32_t cpu) {
   others = all;
   CPU_CLR(cpu, &others);
   if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof others, &others) != 0) return;
+  if (sched_setaffinity(0, sizeof all, &all) == 0) return;
+  std::memset(&all, 0xff, sizeof all); // what was allowed has changed meanwhile: all that is now
   sched_setaffinity(0, sizeof all, &all);
 }
 

@@ -1,6 +1,7 @@
 // Several children at once: they fork each other. See README.md, "Several at once".
 #include "process_internal.h"
 
+#include "doorbell.h"
 #include "participant.h"
 #include "platform.h"
 
@@ -43,6 +44,7 @@ int fork_siblings(const std::vector<Child*>& children, Output output, pid_t pare
           abandon_slot(children[i]->token);
         }
       }
+      if (pid < 0) ring(participant(self()).parent.load(std::memory_order_relaxed));
     }
     if (pid != 0) return int(me);
     platform::leave_cpu(cpu);

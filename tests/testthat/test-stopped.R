@@ -75,7 +75,7 @@ test_that("put() and get() answer in time while another process is stopped in th
     expect_named(q$get(timeout = timeout), "Empty", pid, timeout + 1)
     expect_named(q$put(big, timeout = timeout), "Full", pid, timeout + 1)
     expect_named(q$get_nowait(), "Empty", pid)
-    few$put(round) # what needs no block goes on
+    few$put(round) # it needs no block
     expect_identical(few$get(timeout = 2), round)
     expect_true(lock$acquire(timeout = 2))
     lock$release()
@@ -138,6 +138,8 @@ test_that("calls without a timeout end with an error that names the stopped proc
     with_patience(0.2, {
       expect_named(q$get(), "TimeoutError", pid)
       expect_named(q$put(numbers(1)), "TimeoutError", pid)
+      late <- expect_named(q$put(numbers(1), timeout = 60), "Full", pid)
+      expect_match(conditionMessage(late), "after 0\\.[2-9]") # not after 60 seconds
       expect_named(ends[[2]]$recv(), "TimeoutError", pid)
       expect_named(Lock(), "TimeoutError", pid)
       expect_named(Pipe(), "TimeoutError", pid)
@@ -170,6 +172,33 @@ test_that("a pool's workers wait for a stopped process as long as it takes, and 
     expect_error(result$get(timeout = 0.2), class = "TimeoutError")
     continue_process(child$pid)
     expect_identical(result$get(timeout = 10), lapply(1:4, function(i) as.numeric(seq_len(1e5)) + i))
+    expect_sound_heap()
+  }
+})
+
+test_that("a process waits for a stopped one as long as it takes, and whoever waits for it is told", {
+  child <- start_churning()
+  on.exit(end(child))
+  go <- Queue()
+  go$put(0)
+  go$get() # the queue has its block for small messages now
+  for (round in seq_len(rounds(20, 2))) {
+    p <- Process(function() {
+      go$get()
+      as.numeric(1:1e5)
+    })
+    p$start()
+    expect_true(stop_inside(child$pid))
+    go$put(round) # its result finds the heap closed
+    with_patience(0.3, {
+      expect_named(p$join(), "TimeoutError", child$pid, 2)
+      expect_named(p$value(), "TimeoutError", child$pid, 2)
+      expect_named(wait(list(p)), "TimeoutError", child$pid, 2)
+      p$join(timeout = 0.1)
+      expect_null(p$exitcode)
+    })
+    continue_process(child$pid)
+    expect_identical(p$value(timeout = 10), as.numeric(1:1e5))
     expect_sound_heap()
   }
 })
