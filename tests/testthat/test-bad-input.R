@@ -207,7 +207,7 @@ test_that("a value that cannot travel is an EncodingError that says where, and n
   pool <- local_pool(1)
   pool$map(identity, 1)
   file <- base::file("/dev/null", "r")
-  on.exit(close(file))
+  on.exit(close(file), add = TRUE)
   unchanged({
     expect_classed_error(q$put(file), "EncodingError", "connection")
     expect_classed_error(q$put(list(1, inner = list(a = file))), "EncodingError", "connection")

@@ -48,7 +48,7 @@ test_that("workers have it as a view, wherever it lies", {
   environment$self <- environment
   lockBinding("field", environment)
   holder <- methods::setClass("mp_holder", slots = c(data = "numeric"), where = globalenv())
-  on.exit(methods::removeClass("mp_holder", where = globalenv()))
+  on.exit(methods::removeClass("mp_holder", where = globalenv()), add = TRUE)
   f <- closure(function() list(large, environment, object), large = large, environment = environment, object = holder(data = large$double))
   got <- pool$apply(f)
   expect_identical(got[[1]], large)
@@ -131,7 +131,7 @@ test_that("arguments and variables of the global environment travel once, too", 
   x <- runif(2e5)
   words <- paste("word", 1:1e5)
   assign("mp_words", words, globalenv())
-  on.exit(rm("mp_words", envir = globalenv()))
+  on.exit(rm("mp_words", envir = globalenv()), add = TRUE)
   f <- function(i, x) x[i]
   use <- eval(quote(function(i) mp_words[i]), globalenv())
   environment(use) <- globalenv()
@@ -217,7 +217,7 @@ test_that("an argument that nobody has looked at is evaluated before it travels"
   pool <- local_pool(1)
   pool$map(identity, 1)
   assign("mp_only_here", 41, globalenv())
-  on.exit(rm("mp_only_here", envir = globalenv()))
+  on.exit(rm("mp_only_here", envir = globalenv()), add = TRUE)
   call_it <- function(expr) eval(expr, globalenv())
   run <- function(x, unused) pool$map(function(i) x + i, 1)
   dots <- function(...) pool$map(function(i) sum(i, ...), 1)
@@ -234,7 +234,7 @@ test_that("local functions that a function uses bring their global variables", {
   pool <- local_pool(1)
   pool$map(identity, 1)
   assign("mp_rate", 2, globalenv())
-  on.exit(rm("mp_rate", envir = globalenv()))
+  on.exit(rm("mp_rate", envir = globalenv()), add = TRUE)
   run <- function() {
     even <- function(n) if (n == 0) mp_rate else odd(n - 1)
     odd <- function(n) if (n == 0) 0 else even(n - 1)

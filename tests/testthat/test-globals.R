@@ -79,7 +79,7 @@ test_that("packages attached after the pool started are attached in the workers"
   pool$map(identity, 1:2)
   skip_if("package:splines" %in% search())
   library(splines)
-  on.exit(detach("package:splines"))
+  on.exit(detach("package:splines"), add = TRUE)
   expect_identical(pool$map(in_global(function(i) dim(bs(1:10, df = 4))), 1:2), list(c(10L, 4L), c(10L, 4L)))
 })
 

@@ -98,7 +98,7 @@ test_that("a result that fails when it is read is an error of its element, and t
       return(Sys.getpid())
     }
     file <- tempfile()
-    on.exit(unlink(file))
+    on.exit(unlink(file), add = TRUE)
     writeBin(as.double(1:100), file)
     x <- .Internal(mmap_file(file, "double"))
     .Internal(munmap_file(x))

@@ -131,7 +131,7 @@ test_that("calls without a timeout end with an error that names the stopped proc
   q$put(numbers(1))
   ends[[1]]$send(numbers(2))
   child <- start_churning()
-  on.exit(end(child))
+  on.exit(end(child), add = TRUE, after = FALSE)
   pid <- child$pid
   for (how in c("continue", "kill")) {
     expect_true(stop_inside(pid))
@@ -164,7 +164,7 @@ test_that("a pool's workers wait for a stopped process as long as it takes, and 
   }
   pool <- local_pool(2)
   child <- start_churning()
-  on.exit(end(child))
+  on.exit(end(child), add = TRUE, after = FALSE)
   for (round in seq_len(rounds(20, 3))) {
     result <- pool$map_async(numbers, 1:4) # they are at work when their results find the heap closed
     expect_true(stop_inside(child$pid))
