@@ -28,7 +28,6 @@ thread_local Token my_token = 0;
 uint32_t forks = 0;
 Token fork_reserved = 0;
 std::string& fork_failed = *new std::string; // why it has no place
-bool exec_follows = false;
 ForkHook fork_hook = nullptr;
 
 constexpr uint32_t kOwnerDied = 0x40000000u; // FUTEX_OWNER_DIED
@@ -93,7 +92,7 @@ bool life_over(const Participant& p) {
 // May not throw: whoever forks knows nothing of us.
 void before_fork() {
   fork_reserved = 0;
-  if (my_token != 0 && heap_exists() && !exec_follows) fork_reserved = reserve_for_fork();
+  if (my_token != 0 && heap_exists()) fork_reserved = reserve_for_fork();
 }
 
 void in_child() {
@@ -102,7 +101,6 @@ void in_child() {
   fork_reserved = 0;
   if (my_token == 0) return;
   my_token = 0;
-  if (exec_follows) return;
   heap().forget_postponed();
   if (t) claim(t);
   if (fork_hook) fork_hook();
@@ -120,7 +118,6 @@ Token fork_place() { return fork_reserved; }
 const std::string& fork_problem() { return fork_failed; }
 uint32_t fork_depth() { return forks; }
 void on_fork_child(ForkHook hook) { fork_hook = hook; }
-void expect_exec(bool follows) { exec_follows = follows; }
 
 Participant& participant(Token t) { return heap().header().participants[slot_of(t)]; }
 

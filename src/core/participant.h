@@ -80,10 +80,6 @@ const std::string& fork_problem();
 // The place that the last fork of this process reserved for its child; 0: there was none.
 Token fork_place();
 
-// While true, a fork's child gets no place and holds nothing: it will start another program at
-// once.
-void expect_exec(bool follows);
-
 // Called in the child of a fork with the new token, or 0 when no slot was free.
 using ForkHook = void (*)();
 void on_fork_child(ForkHook hook);

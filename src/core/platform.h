@@ -85,6 +85,12 @@ bool can_fork_siblings();
 // and even if this process is killed meanwhile. No fork handlers run. -1 with errno.
 pid_t fork_sibling(std::atomic<int32_t>* born);
 
+// Starts a program in a child that shares this process's memory until then, so that it takes the
+// same time however much that is; no fork handlers run. `prepare(data)` is called in the child,
+// which has the default handlers of signals; it may make system calls, and leave(), but change
+// nothing here. The child leaves with 127 if there is no such program. -1 with errno.
+pid_t start_program(char* const* argv, char* const* envp, void (*prepare)(void*), void* data);
+
 // The kernel kills this process when its parent ends. False if the parent is gone already.
 bool die_with_parent(pid_t parent);
 // The out-of-memory killer should choose this process before the main one.

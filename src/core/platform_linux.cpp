@@ -439,6 +439,28 @@ pid_t fork_sibling(std::atomic<int32_t>* born) {
   return pid_t(pid);
 }
 
+pid_t start_program(char* const* argv, char* const* envp, void (*prepare)(void*), void* data) {
+  sigset_t all, none, before;
+  sigfillset(&all);
+  sigemptyset(&none);
+  pthread_sigmask(SIG_SETMASK, &all, &before); // our handlers would run in the child, too
+  pid_t pid = vfork();
+  if (pid == 0) {
+    for (int s = 1; s < NSIG; ++s) {
+      struct sigaction now;
+      if (sigaction(s, nullptr, &now) == 0 && now.sa_handler != SIG_IGN) std::signal(s, SIG_DFL);
+    }
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    prepare(data);
+    execve(argv[0], argv, envp);
+    leave(127);
+  }
+  int e = errno;
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = e;
+  return pid;
+}
+
 bool die_with_parent(pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   return getppid() == parent; // it may have ended before the line above

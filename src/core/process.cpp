@@ -123,7 +123,7 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
                 static_cast<unsigned long long>(process));
   std::vector<std::string> lines(environment);
   lines.push_back(spawn);
-  std::vector<char*> argv, envp; // everything is made before the fork
+  std::vector<char*> argv, envp;
   for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
   argv.push_back(nullptr);
   for (char** e = environ; *e; ++e) {
@@ -136,24 +136,23 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
   }
   for (const std::string& l : lines) envp.push_back(const_cast<char*>(l.c_str()));
   envp.push_back(nullptr);
-  std::fflush(nullptr);
-  pid_t parent = getpid();
-  expect_exec(true);
-  pid_t pid = fork();
-  expect_exec(false);
+  struct Start {
+    const Child& child;
+    pid_t parent;
+  } start{child, getpid()};
+  auto prepare = [](void* data) {
+    auto& s = *static_cast<Start*>(data);
+    default_signals();
+    std::signal(SIGINT, SIG_DFL);
+    if (!platform::die_with_parent(s.parent)) platform::leave(1);
+    child_files(s.child, Output::Captured);
+    fcntl(heap().fd(), F_SETFD, 0); // handed over, in this process alone
+  };
+  pid_t pid = platform::start_program(argv.data(), envp.data(), prepare, &start);
   if (pid < 0) {
     int e = errno;
     abandon_slot(place);
     cannot_start(child, e);
-  }
-  if (pid == 0) {
-    default_signals();
-    std::signal(SIGINT, SIG_DFL);
-    if (!platform::die_with_parent(parent)) platform::leave(1);
-    child_files(child, Output::Captured);
-    fcntl(heap().fd(), F_SETFD, 0); // handed over, in this process alone
-    execve(argv[0], argv.data(), envp.data());
-    platform::leave(127);
   }
   child.pid = pid;
   child.token = place;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 namespace {
@@ -189,6 +190,43 @@ TEST_CASE("a program that cannot be started ends with 127 and leaves nothing", "
   heap().drop(process);
   REQUIRE(heap_is.problem() == "");
   REQUIRE(open_files() == before);
+}
+
+namespace {
+
+pid_t handles = 0;             // whose handler it is
+std::atomic<int> elsewhere{0}; // how often it ran in another process
+void note_process(int) { elsewhere += pid_t(syscall(SYS_getpid)) != handles; }
+
+} // namespace
+
+TEST_CASE("no handler of the parent's runs in the process that will be a program",
+          "[process][fork]") {
+  Unchanged heap_is;
+  Kid kid([] {
+    setpgid(0, 0);
+    handles = getpid();
+    std::signal(SIGUSR1, note_process);
+    std::atomic<bool> over{false};
+    std::thread sender([&] { // to the whole group, as Ctrl-C is
+      while (!over) {
+        kill(0, SIGUSR1);
+        pause_us(20);
+      }
+    });
+    uint64_t process = heap().allocate(sizeof(ProcessShared), Kind::Process);
+    for (int round = 0; round < rounds(100, 2000); ++round) {
+      Child child;
+      spawn_child(child, {"/bin/true"}, {}, process);
+      if (!eventually([&] { return poll_child(child); })) return 1;
+      close_child(child);
+    }
+    over = true;
+    sender.join();
+    return elsewhere == 0 ? 0 : 2;
+  });
+  REQUIRE(kid.join() == 0);
+  REQUIRE(heap_is.problem() == "");
 }
 
 TEST_CASE("a program that another session started is refused", "[process][fork]") {
