@@ -50,6 +50,8 @@ load_for_children <- function() {
   NULL
 }
 
+collect_young <- function() gc(full = FALSE)
+
 # A function as R makes it by itself when it is called a second time, which each new worker would do anew
 compile_function <- function(fun) {
   if (is_compiled(fun) || compiler::enableJIT(-1L) < 1L) {

@@ -150,6 +150,18 @@ uint64_t store_child_value(SEXP value, uint64_t parent) {
 
 ProcessShared& shared(uint64_t process) { return *heap().at<ProcessShared>(process); }
 
+// A child's first collections write into each object that has survived none, and so copy its page.
+// Once the session's memory has grown it collects these itself, for all children.
+void age_objects() {
+  constexpr uint64_t kGrowth = 16u << 20;
+  static uint64_t aged_at = 0;
+  uint64_t now = platform::own_memory();
+  aged_at = std::min(aged_at, now);
+  if (now - aged_at < kGrowth) return;
+  call_r("collect_young");
+  aged_at = platform::own_memory();
+}
+
 } // namespace
 
 namespace mp::bind {
@@ -184,6 +196,7 @@ void fork_r(const std::vector<ChildRef>& children, SEXP call, Output output,
     platform::trim_allocator(); // each fork would copy the tables of these pages
   }
   ready = true;
+  age_objects();
   std::vector<Child*> forks;
   for (const ChildRef& c : children) {
     c->child.born = &shared(c->process).born;
