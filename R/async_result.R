@@ -51,7 +51,8 @@ AsyncResultHandle <- R6::R6Class("AsyncResult",
 )
 
 async_result <- function(pool, pool_private, job, callback, error_callback) {
-  for (f in list(callback, error_callback)) if (!is.null(f)) check_function(f, "callback")
+  if (!is.null(callback)) check_function(callback, "callback")
+  if (!is.null(error_callback)) check_function(error_callback, "error_callback")
   # its finalizer gives the job up: a Ctrl-C between the two must wait
   result <- suspendInterrupts({
     force(job)

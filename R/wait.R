@@ -16,6 +16,9 @@ wait <- function(object_list, timeout = NULL) {
   if (!is.list(object_list) || inherits(object_list, "R6")) {
     abort("ValueError", "`object_list` must be a list of connections, queues, processes and results")
   }
+  if (!length(object_list)) {
+    return(object_list) # nothing would ever be ready
+  }
   items <- lapply(object_list, waitable)
   kinds <- vapply(items, function(item) item$kind, "")
   object_list[wait_any(lapply(items, function(item) item$of), kinds, timeout)]
