@@ -7,31 +7,40 @@
 #' fork alone: that worker forks others, which fork others, while the session goes on. If the system refuses one of these,
 #' the next call of a method says so (`ProcessError`) and the pool is terminated.
 #'
+#' What workers print appears here, in whole lines, while the session is in a call of this package. They have no input
+#' (`readline()` gives `""`) and no screen: plots go to `Rplots.pdf` unless the function opens a device. Connections belong to
+#' the process that opened them: open files and databases in the function, or in `initializer`.
+#'
 #' @param processes how many workers; `NULL`: [cpu_count()].
-#' @param initializer,initargs a function that each worker calls when it starts, and the list of its arguments.
+#' @param initializer,initargs a function that each worker calls when it starts, and the list of its arguments. If it fails,
+#'   the worker prints why and ends, and after some more of these the next call is a `ProcessError`.
 #' @param maxtasksperchild a worker is replaced by a fresh one after so many chunks; `NULL`: never.
-#' @param context a start method, see [get_context()].
+#' @param context a start method, `"fork"` or `"spawn"`, or what [get_context()] gave; `NULL`: [get_start_method()].
 #' @param retries how often an element whose worker died is computed again.
 #' @param task_timeout seconds that one element may take; then its worker is killed and replaced, and the element gives a
 #'   `TimeoutError`. `NULL`: no limit.
 #' @param seed an integer: element i of every `map` draws its random numbers from L'Ecuyer stream i of that seed, whatever
-#'   the workers, chunks and retries. `NULL`: workers are seeded by chance.
+#'   the workers, chunks and retries. `NULL`: workers are seeded by chance, whatever
+#'   `set.seed()` says here.
 #' @section Methods:
 #' - `$map(func, iterable, chunksize = NULL, args = list(), ...)`: a list of `func(element)` with the names of `iterable`.
-#'   `args` are further arguments of every call. Of `...` only these, by their full names: `template` (as
-#'   `FUN.VALUE` of [vapply()]: the result is a vector), `progress`, `seed`, `retries`, `task_timeout`, `on_error`
-#'   (`"stop"`: all elements are computed, then the first error is thrown; `"return"`: errors stand in the list in
-#'   place of the values).
-#' - `$starmap(func, iterable, chunksize = NULL, ...)`: elements are argument lists.
+#'   `chunksize`: how many elements a worker takes at a time. `args` are further arguments of every call. Of `...` only
+#'   these, by their full names: `template` (as `FUN.VALUE` of [vapply()]: the result is a vector), `progress` (`TRUE`: a bar,
+#'   by package cli), `seed`, `retries`, `task_timeout`, `on_error` (`"stop"`: all elements are computed, then the first error
+#'   is thrown; `"return"`: errors stand in the list in place of the values).
+#' - `$starmap(func, iterable, chunksize = NULL, ...)`: elements are argument lists; the same options.
 #' - `$apply(func, args = list())`: one call.
 #' - `$imap(func, iterable, chunksize = 1L)`, `$imap_unordered()`: iterators with `$next_value(timeout = NULL)` (error
-#'   `StopIteration` at the end), `$has_next()`; they work with `as.list()` and `iterators::nextElem()`. `iterable`
+#'   `StopIteration` at the end), `$has_next()`; they work with `as.list()` and `iterators::nextElem()`, not with `for`. The
+#'   options are the pool's. `iterable`
 #'   may be lazy: an iterator, or a function that returns the next element and signals the end with
 #'   `stop("StopIteration")`; it is pulled a few elements ahead of the workers only.
-#' - `$apply_async()`, `$map_async()`, `$starmap_async()`: the same at once, as an [AsyncResult]; with `callback` and
-#'   `error_callback`, which are called inside a later call of ours.
-#' - `$close()`: no more jobs; `$join(timeout = NULL)`: waits until the workers have left; `$terminate()`: ends them now.
-#' - `$status()`: a data frame of the workers.
+#' - `$apply_async()`, `$map_async()`, `$starmap_async()`: the same arguments, and back at once with an [AsyncResult]; also
+#'   `callback` and `error_callback`, functions of the value and of the error.
+#' - `$close()`: no more jobs; `$join(timeout = NULL)`: waits until the workers have left, and says invisibly whether they
+#'   have; `$terminate()`: ends them now.
+#' - `$status()`: a data frame with a row for each worker: `worker`, its number; `pid`, `NA` when it has left; `chunks`, how
+#'   many it has computed.
 #'
 #' Without `chunksize` chunks are large first and small at the end, so that all workers are done at the same time.
 #' Functions find the variables of the global environment that they need, with their present values, and the packages that
@@ -49,8 +58,9 @@
 #'
 #' @section Errors:
 #' `TaskError` (an element failed; its own condition is `$parent`), `WorkerDiedError` (fields `index`, `pid`,
-#' `signal`, `exitcode`), `TimeoutError`, `ValueError` (bad arguments, a closed pool), `EncodingError` (a value that cannot
-#' travel).
+#' `signal`, `exitcode`; after `task_timeout` it is a `TimeoutError` as well), `ValueError` (bad arguments, a closed pool),
+#' `EncodingError` (a value that cannot travel), `ProcessError` (workers that cannot start; the pool of another process),
+#' `TimeoutError` (a process is stopped); all are explained in [multiprocessing-package].
 #'
 #' @return A handle (an R6 object) of class `Pool`.
 #' @section Python: `multiprocessing.Pool(processes, initializer, initargs, maxtasksperchild)`.
@@ -59,7 +69,7 @@
 #' pool$map(function(x) x^2, 0:4, template = numeric(1))
 #' pool$apply(paste, list("a", "b", sep = "-"))
 #' it <- pool$imap(sqrt, c(1, 4, 9))
-#' it$next_value()
+#' while (it$has_next()) print(it$next_value())
 #' pool$terminate()
 #'
 #' with(Pool(2), NULL)

@@ -15,6 +15,8 @@
 #'
 #' A `SimpleQueue()` has `$put(obj)`, `$get()`, `$empty()` and `$close()` only.
 #'
+#' @section Errors: `Full`, `Empty`, `ValueError` (bad arguments, a closed queue), `EncodingError` (a value that cannot travel),
+#'   `HeapFullError` (no memory), `TimeoutError` (a process is stopped, see [multiprocessing-package]).
 #' @return A handle (an R6 object).
 #' @section Python: `multiprocessing.Queue(maxsize)`, `multiprocessing.SimpleQueue()`.
 #' @examples
