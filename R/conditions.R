@@ -29,8 +29,8 @@ death_of_worker <- function(index, pid, status, limit, peak = NA_real_) {
     return(new_condition(
       c("TimeoutError", "WorkerDiedError", "multiprocessing_error", "error"),
       sprintf(
-        "element %d took longer than %s seconds; its worker (pid %d) was replaced; raise `task_timeout` or make the element smaller",
-        index, format(limit), pid
+        "element %d took longer than %s %s; its worker (pid %d) was replaced; raise `task_timeout` or make the element smaller",
+        index, format(limit), if (limit == 1) "second" else "seconds", pid
       ),
       index = index, pid = pid, signal = NA_integer_, exitcode = NA_integer_, peak_memory = peak
     ))

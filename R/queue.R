@@ -60,5 +60,5 @@ SimpleQueueHandle <- handle_class("SimpleQueue", list(
 ))
 
 waited <- function(timeout) {
-  if (is.numeric(timeout) && timeout > 0) sprintf(" after %s seconds; raise `timeout` to wait longer", format(timeout)) else ""
+  if (is.numeric(timeout) && timeout > 0) sprintf(" after %s %s; raise `timeout` to wait longer", format(timeout), if (timeout == 1) "second" else "seconds") else ""
 }
