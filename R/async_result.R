@@ -13,6 +13,7 @@
 #' They are called, and dead workers replaced, inside a later call of the package's; and while R waits at its prompt, if
 #' package later is installed. An error in a callback becomes a warning.
 #' @section Python: `multiprocessing.pool.AsyncResult`; `$cancel()` is ours.
+#' @return A handle (an R6 object) of class `AsyncResult`.
 #' @name AsyncResult
 #' @examples
 #' pool <- Pool(1)

@@ -33,6 +33,8 @@
 #' message names the stopped process, and nothing has changed: continue it (`kill -CONT pid`) or end it (`kill -KILL pid`),
 #' and call again. A process that is stopped anywhere else is waited for like any other.
 #'
+#' @examples
+#' tryCatch(Queue()$get(timeout = 0.1), multiprocessing_error = function(e) class(e)[1])
 #' @keywords internal
 #' @useDynLib multiprocessing, .registration = TRUE
 #' @importFrom R6 R6Class
