@@ -3,15 +3,17 @@
 #' What `$apply_async()`, `$map_async()` and `$starmap_async()` of a [Pool()] return.
 #'
 #' @section Methods:
-#' - `$get(timeout = NULL)`: the value, or its error; error `TimeoutError` if it is not there within `timeout` seconds.
+#' - `$get(timeout = NULL)`: the value, or its error as from [Pool()]; `TimeoutError` if it is not there within `timeout`
+#'   seconds; `CancelledError` after `$cancel()`.
 #' - `$wait(timeout = NULL)`: waits; `$ready()`: whether it is there.
 #' - `$successful()`: whether it is there and no error (`ValueError` before it is there).
 #' - `$cancel()`: the job is given up; a worker that is busy with it is interrupted, and replaced if that does not help
-#'   within a second.
+#'   within a second. Invisibly `FALSE` if the value was taken before.
 #' @section Callbacks:
 #' They are called, and dead workers replaced, inside a later call of the package's; and while R waits at its prompt, if
-#' package later is installed.
+#' package later is installed. An error in a callback becomes a warning.
 #' @section Python: `multiprocessing.pool.AsyncResult`; `$cancel()` is ours.
+#' @return A handle (an R6 object) of class `AsyncResult`.
 #' @name AsyncResult
 #' @examples
 #' pool <- Pool(1)
@@ -51,7 +53,8 @@ AsyncResultHandle <- R6::R6Class("AsyncResult",
 )
 
 async_result <- function(pool, pool_private, job, callback, error_callback) {
-  for (f in list(callback, error_callback)) if (!is.null(f)) check_function(f, "callback")
+  if (!is.null(callback)) check_function(callback, "callback")
+  if (!is.null(error_callback)) check_function(error_callback, "error_callback")
   # its finalizer gives the job up: a Ctrl-C between the two must wait
   result <- suspendInterrupts({
     force(job)

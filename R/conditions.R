@@ -22,14 +22,15 @@ task_failure <- function(index, sent) {
   )
 }
 
-# A worker that is gone: `status` is its exit code, or -signal. `expired`: we killed it for its task_timeout.
-death_of_worker <- function(index, pid, status, expired, peak = NA_real_) {
-  if (expired) {
+# A worker that is gone: `status` is its exit code, or -signal. `limit`: we killed it after so many seconds, its
+# task_timeout.
+death_of_worker <- function(index, pid, status, limit, peak = NA_real_) {
+  if (limit > 0) {
     return(new_condition(
       c("TimeoutError", "WorkerDiedError", "multiprocessing_error", "error"),
       sprintf(
-        "element %d took longer than `task_timeout`; its worker (pid %d) was replaced; raise `task_timeout` or make the element smaller",
-        index, pid
+        "element %d took longer than %s %s; its worker (pid %d) was replaced; raise `task_timeout` or make the element smaller",
+        index, format(limit), if (limit == 1) "second" else "seconds", pid
       ),
       index = index, pid = pid, signal = NA_integer_, exitcode = NA_integer_, peak_memory = peak
     ))

@@ -9,6 +9,7 @@
 #' @return `get_start_method()` a string; `get_all_start_methods()` a character vector, the default first;
 #'   `get_context()` a list of class `multiprocessing_context` with the functions of this package, of which `Process` and
 #'   `Pool` use the method.
+#' @section Errors: `ValueError` for another method, `ProcessError` if one was set already.
 #' @section Python: functions of the same names in `multiprocessing`.
 #' @examples
 #' get_start_method()

@@ -91,6 +91,7 @@ enclose_code <- function(code, name) {
     "#include <cmath>",
     "#include <cstddef>",
     "#include <cstdint>",
+    "#include <stdexcept>",
     "using std::size_t;",
     "#line 1 \"code\"",
     code,

@@ -16,6 +16,9 @@
 #' `with(lock, expr)` acquires, evaluates `expr` where it was written, and always releases. Waiting for a `Lock` for ever
 #' that this very process holds is an error of class `DeadlockError`.
 #'
+#' @section Errors: `ValueError` (bad arguments, `$release()` of a lock that is not held, or by another than an `RLock`'s owner),
+#'   `DeadlockError`, `HeapFullError` (no memory for another lock), `TimeoutError` (it cannot be made while a process is stopped,
+#'   see [multiprocessing-package]).
 #' @return A handle (an R6 object).
 #' @section Python: `multiprocessing.Lock()`, `multiprocessing.RLock()`; `with lock:`.
 #' @examples

@@ -6,6 +6,7 @@ mc_apply <- function(X, FUN, ..., mc.preschedule, mc.set.seed, mc.silent, mc.cor
   mc.retry <- check_retries(mc.retry, "mc.retry")
   check_truth(mc.preschedule, "mc.preschedule")
   check_truth(mc.set.seed, "mc.set.seed")
+  check_truth(mc.progress, "mc.progress")
   if (!is.null(mc.seed)) check_count(mc.seed, "mc.seed", -.Machine$integer.max)
   forks <- isTRUE(mc.allow.recursive) || !is_child()
   if (!is.vector(X) || is.object(X)) X <- as.list(X)

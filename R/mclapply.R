@@ -69,12 +69,12 @@
 #' @param FUN A function of an element of `X`, or its name.
 #' @param ... Further arguments of `FUN`. As in `lapply()` they are evaluated when `FUN` first uses
 #'   them, here in the worker.
-#' @param mc.preschedule Whether each core gets its share in advance (see Details).
-#' @param mc.set.seed Whether workers get random streams of their own (see Random numbers).
+#' @param mc.preschedule Whether each core gets its share in advance (see Details of [mclapply()]).
+#' @param mc.set.seed Whether workers get random streams of their own (see Random numbers in
+#'   [mclapply()]).
 #' @param mc.silent `TRUE` drops what workers write to standard output; standard error is not
 #'   affected.
-#' @param mc.cores How many processes to use at a time, at least 1; never more than `X` has
-#'   elements.
+#' @param mc.cores How many processes to use at a time, at least 1; never more than there are elements.
 #' @param mc.cleanup What happens to workers if the call is interrupted: `TRUE` ends them by
 #'   SIGTERM, a number by the signal of that number, `FALSE` lets them finish what they do.
 #' @param mc.allow.recursive Whether a call inside a worker or [Process()] forks again (`TRUE`) or is a
@@ -82,16 +82,17 @@
 #' @param affinity.list `NULL`, or a list with the CPUs (numbers from 1) on which each element may
 #'   run; see [mcaffinity()]. It needs `mc.preschedule = FALSE`. The number of processes is then
 #'   that of the CPUs named, not `mc.cores`.
-#' @param mc.progress `TRUE` shows a progress bar.
+#' @param mc.progress `TRUE` shows a progress bar, by package cli.
 #' @param mc.retry How many times an element is tried again if its worker died.
 #' @param mc.seed `NULL`, or a whole number: a seed for random numbers that do not depend on the
-#'   cores (see Random numbers).
+#'   cores (see Random numbers in [mclapply()]).
 #' @param mc.stop.on.error `TRUE` stops at the first failure with its `TaskError` (which inherits
 #'   the classes of the task's own condition) or `WorkerDiedError`, and does not start what had not
 #'   been started yet.
 #' @returns `mclapply()`: a list of the length of `X` with its names. `mcvapply()`: a vector or
 #'   array, as from [vapply()].
-#' @section Errors: `ValueError` for `mc.cores` below 1 or an `affinity.list` shorter than `X`.
+#' @section Errors: `ValueError` for `mc.cores` below 1 or an `affinity.list` shorter than `X`; `TimeoutError` if a process is
+#'   stopped, see [multiprocessing-package].
 #' @seealso [mcmapply()], [pvec()], [mcparallel()], [mc.reset.stream()]. `Pool(n)$map(f, x)`,
 #'   Python's way, keeps its workers from one call to the next.
 #' @examples

@@ -1,3 +1,40 @@
+#' @section Where things are:
+#' - [Pool()], [AsyncResult]: workers that compute many elements. [Process()]: one function in a process of its own.
+#' - [Lock()], [Queue()], [Pipe()], [wait()]: what processes share and tell each other.
+#' - [share()]: large data, and who keeps them.
+#' - [mclapply()], [mcmapply()], [pvec()], [mcparallel()]: in place of package parallel's.
+#' - [thread_map()], [cpp_fun()]: compiled functions in threads.
+#' - [get_start_method()], [current_process()]: fork or spawn; which processes there are.
+#'
+#' `vignette("python")` goes through five programs in Python and in R.
+#'
+#' @section Errors:
+#' Every error has the class `multiprocessing_error`, and before it the one that says more:
+#' - `ValueError`: an argument is wrong, or the object is closed.
+#' - `TaskError`: the function failed. Fields `parent` (its own condition, whose classes the error has as well), `index`
+#'   (of the element), `pid`, `traceback`.
+#' - `WorkerDiedError`: a process died before it had a result. Fields `index`, `pid`, `signal` or `exitcode` (the other one is
+#'   `NA`), `peak_memory` in bytes.
+#' - `TimeoutError`: more than `timeout` or `task_timeout` seconds; or a process is stopped, see below.
+#' - `Empty`, `Full`: a queue was, until the `timeout`. `EOFError`, `BrokenPipeError`: nobody is at the other end of a pipe.
+#' - `StopIteration`: an iterator is at its end. `CancelledError`: the job was cancelled.
+#' - `DeadlockError`: a process would wait for itself for ever.
+#' - `ProcessError`: a process cannot be started, was not started, or may not do this.
+#' - `EncodingError`: a value that cannot be sent to another process, such as a connection; the message says where it is.
+#' - `HeapFullError`, `MemoryError`: shared memory, or that of this process, is full.
+#' - `CompileError`, `RuntimeError`: compiled functions, see [cpp_fun()].
+#'
+#' The warning `OwnerDiedWarning` comes from a lock whose owner died, see [Lock()].
+#'
+#' @section Stopped processes:
+#' A process that is stopped (SIGSTOP, a debugger) just while it works on the shared memory keeps all others out. Whoever needs
+#' that memory, or waits for a child that does (`$join()`, `$value()`, [wait()], a pool's results), is told after about 10
+#' seconds by a `TimeoutError`, even without a `timeout`. `Empty` and `Full` come then, too, if their `timeout` is longer. The
+#' message names the stopped process, and nothing has changed: continue it (`kill -CONT pid`) or end it (`kill -KILL pid`),
+#' and call again. A process that is stopped anywhere else is waited for like any other.
+#'
+#' @examples
+#' tryCatch(Queue()$get(timeout = 0.1), multiprocessing_error = function(e) class(e)[1])
 #' @keywords internal
 #' @useDynLib multiprocessing, .registration = TRUE
 #' @importFrom R6 R6Class

@@ -12,6 +12,9 @@
 #' - `$send_bytes(raw)`, `$recv_bytes()`: the same for raw vectors.
 #' - `$close()`, and the fields `$closed`, `$readable`, `$writable`.
 #'
+#' @section Errors: `EOFError`, `BrokenPipeError`, `ValueError` (bad arguments, a closed end, or one that can only send or
+#'   receive), `EncodingError` (a value that cannot travel), `HeapFullError` (no memory), `TimeoutError` (a process is stopped,
+#'   see [multiprocessing-package]).
 #' @return `Pipe()` a list of two handles of class `Connection`.
 #' @section Python: `multiprocessing.Pipe(duplex)`.
 #' @examples

@@ -7,31 +7,40 @@
 #' fork alone: that worker forks others, which fork others, while the session goes on. If the system refuses one of these,
 #' the next call of a method says so (`ProcessError`) and the pool is terminated.
 #'
+#' What workers print appears here, in whole lines, while the session is in a call of this package. They have no input
+#' (`readline()` gives `""`) and no screen: plots go to `Rplots.pdf` unless the function opens a device. Connections belong to
+#' the process that opened them: open files and databases in the function, or in `initializer`.
+#'
 #' @param processes how many workers; `NULL`: [cpu_count()].
-#' @param initializer,initargs a function that each worker calls when it starts, and the list of its arguments.
+#' @param initializer,initargs a function that each worker calls when it starts, and the list of its arguments. If it fails,
+#'   the worker prints why and ends, and after some more of these the next call is a `ProcessError`.
 #' @param maxtasksperchild a worker is replaced by a fresh one after so many chunks; `NULL`: never.
-#' @param context a start method, see [get_context()].
+#' @param context a start method, `"fork"` or `"spawn"`, or what [get_context()] gave; `NULL`: [get_start_method()].
 #' @param retries how often an element whose worker died is computed again.
 #' @param task_timeout seconds that one element may take; then its worker is killed and replaced, and the element gives a
 #'   `TimeoutError`. `NULL`: no limit.
 #' @param seed an integer: element i of every `map` draws its random numbers from L'Ecuyer stream i of that seed, whatever
-#'   the workers, chunks and retries. `NULL`: workers are seeded by chance.
+#'   the workers, chunks and retries. `NULL`: workers are seeded by chance, whatever
+#'   `set.seed()` says here.
 #' @section Methods:
 #' - `$map(func, iterable, chunksize = NULL, args = list(), ...)`: a list of `func(element)` with the names of `iterable`.
-#'   `args` are further arguments of every call. Of `...` only these, by their full names: `template` (as
-#'   `FUN.VALUE` of [vapply()]: the result is a vector), `progress`, `seed`, `retries`, `task_timeout`, `on_error`
-#'   (`"stop"`: all elements are computed, then the first error is thrown; `"return"`: errors stand in the list in
-#'   place of the values).
-#' - `$starmap(func, iterable, chunksize = NULL, ...)`: elements are argument lists.
+#'   `chunksize`: how many elements a worker takes at a time. `args` are further arguments of every call. Of `...` only
+#'   these, by their full names: `template` (as `FUN.VALUE` of [vapply()]: the result is a vector), `progress` (`TRUE`: a bar,
+#'   by package cli), `seed`, `retries`, `task_timeout`, `on_error` (`"stop"`: all elements are computed, then the first error
+#'   is thrown; `"return"`: errors stand in the list in place of the values).
+#' - `$starmap(func, iterable, chunksize = NULL, ...)`: elements are argument lists; the same options.
 #' - `$apply(func, args = list())`: one call.
 #' - `$imap(func, iterable, chunksize = 1L)`, `$imap_unordered()`: iterators with `$next_value(timeout = NULL)` (error
-#'   `StopIteration` at the end), `$has_next()`; they work with `as.list()` and `iterators::nextElem()`. `iterable`
+#'   `StopIteration` at the end), `$has_next()`; they work with `as.list()` and `iterators::nextElem()`, not with `for`. The
+#'   options are the pool's. `iterable`
 #'   may be lazy: an iterator, or a function that returns the next element and signals the end with
 #'   `stop("StopIteration")`; it is pulled a few elements ahead of the workers only.
-#' - `$apply_async()`, `$map_async()`, `$starmap_async()`: the same at once, as an [AsyncResult]; with `callback` and
-#'   `error_callback`, which are called inside a later call of ours.
-#' - `$close()`: no more jobs; `$join(timeout = NULL)`: waits until the workers have left; `$terminate()`: ends them now.
-#' - `$status()`: a data frame of the workers.
+#' - `$apply_async()`, `$map_async()`, `$starmap_async()`: the same arguments, and back at once with an [AsyncResult]; also
+#'   `callback` and `error_callback`, functions of the value and of the error.
+#' - `$close()`: no more jobs; `$join(timeout = NULL)`: waits until the workers have left, and says invisibly whether they
+#'   have; `$terminate()`: ends them now.
+#' - `$status()`: a data frame with a row for each worker: `worker`, its number; `pid`, `NA` when it has left; `chunks`, how
+#'   many it has computed.
 #'
 #' Without `chunksize` chunks are large first and small at the end, so that all workers are done at the same time.
 #' Functions find the variables of the global environment that they need, with their present values, and the packages that
@@ -49,8 +58,9 @@
 #'
 #' @section Errors:
 #' `TaskError` (an element failed; its own condition is `$parent`), `WorkerDiedError` (fields `index`, `pid`,
-#' `signal`, `exitcode`), `TimeoutError`, `ValueError` (bad arguments, a closed pool), `EncodingError` (a value that cannot
-#' travel).
+#' `signal`, `exitcode`; after `task_timeout` it is a `TimeoutError` as well), `ValueError` (bad arguments, a closed pool),
+#' `EncodingError` (a value that cannot travel), `ProcessError` (workers that cannot start; the pool of another process),
+#' `TimeoutError` (a process is stopped); all are explained in [multiprocessing-package].
 #'
 #' @return A handle (an R6 object) of class `Pool`.
 #' @section Python: `multiprocessing.Pool(processes, initializer, initargs, maxtasksperchild)`.
@@ -59,7 +69,7 @@
 #' pool$map(function(x) x^2, 0:4, template = numeric(1))
 #' pool$apply(paste, list("a", "b", sep = "-"))
 #' it <- pool$imap(sqrt, c(1, 4, 9))
-#' it$next_value()
+#' while (it$has_next()) print(it$next_value())
 #' pool$terminate()
 #'
 #' with(Pool(2), NULL)
@@ -118,28 +128,28 @@ PoolHandle <- R6::R6Class("Pool",
       private$attached <- attached_packages()
     },
     map = function(func = required("func"), iterable = required("iterable"), chunksize = NULL, args = list(), ...) {
-      job_value(pool_map(private, sys.call(), func, iterable, chunksize, args, FALSE, ...))
+      job_value(pool_map(private, sys.call(), FALSE, func, iterable, chunksize, args, ...))
     },
     map_async = function(func = required("func"), iterable = required("iterable"), chunksize = NULL, args = list(), ...,
                          callback = NULL, error_callback = NULL) {
-      async_result(self, private, pool_map(private, sys.call(), func, iterable, chunksize, args, FALSE, ...), callback, error_callback)
+      async_result(self, private, pool_map(private, sys.call(), FALSE, func, iterable, chunksize, args, ...), callback, error_callback)
     },
     starmap = function(func = required("func"), iterable = required("iterable"), chunksize = NULL, ...) {
-      job_value(pool_map(private, sys.call(), func, iterable, chunksize, list(), TRUE, ...))
+      job_value(pool_map(private, sys.call(), TRUE, func, iterable, chunksize, list(), ...))
     },
     starmap_async = function(func = required("func"), iterable = required("iterable"), chunksize = NULL, ...,
                              callback = NULL, error_callback = NULL) {
-      async_result(self, private, pool_map(private, sys.call(), func, iterable, chunksize, list(), TRUE, ...), callback, error_callback)
+      async_result(self, private, pool_map(private, sys.call(), TRUE, func, iterable, chunksize, list(), ...), callback, error_callback)
     },
     apply = function(func = required("func"), args = list()) pool_apply(private, func, args),
     apply_async = function(func = required("func"), args = list(), callback = NULL, error_callback = NULL, ...) {
       async_result(self, private, pool_single(private, func, args, ...), callback, error_callback)
     },
     imap = function(func = required("func"), iterable = required("iterable"), chunksize = 1L, ...) {
-      pool_imap(self, private, sys.call(), func, iterable, chunksize, TRUE, ...)
+      pool_imap(self, private, sys.call(), TRUE, func, iterable, chunksize, ...)
     },
     imap_unordered = function(func = required("func"), iterable = required("iterable"), chunksize = 1L, ...) {
-      pool_imap(self, private, sys.call(), func, iterable, chunksize, FALSE, ...)
+      pool_imap(self, private, sys.call(), FALSE, func, iterable, chunksize, ...)
     },
     close = function() pool_shut(private),
     terminate = function() pool_end(private),
@@ -187,18 +197,19 @@ with_lane <- function(what, lane) {
 # --- options ---
 
 # The options of one call, the pool's own where it has none
-map_options <- function(private, ...) {
+map_options <- function(private, method, ...) {
   options <- private$settings$options
   if (...length() == 0L) {
     return(options)
   }
   given <- list(...)
   unknown <- setdiff(if (is.null(names(given))) "" else names(given), names(options))
-  if (length(unknown)) unknown_option(unknown[1L])
+  if (length(unknown)) unknown_option(unknown[1L], method)
   options[names(given)] <- given
   options$retries <- check_retries(options$retries)
   options["task_timeout"] <- list(check_seconds(options$task_timeout))
   options["seed"] <- list(check_seed(options$seed))
+  check_truth(options$progress, "progress")
   if (!identical(options$on_error, "stop") && !identical(options$on_error, "return")) {
     abort("ValueError", sprintf("`on_error` must be \"stop\" or \"return\", not %s", describe_value(options$on_error)))
   }
@@ -206,22 +217,43 @@ map_options <- function(private, ...) {
 }
 
 option_names <- c("template", "progress", "seed", "retries", "task_timeout", "on_error")
+method_names <- list(
+  map = c("func", "iterable", "chunksize", "args", option_names),
+  starmap = c("func", "iterable", "chunksize", option_names),
+  imap = c("func", "iterable", "chunksize")
+)
 
 # R would match a part of a name to our own arguments: `i = 10` must not become `iterable`
-check_names <- function(call, allowed) {
+check_names <- function(call, allowed, method) {
   given <- names(call)
   if (is.null(given)) {
     return(invisible())
   }
   unknown <- given[nzchar(given) & !given %in% allowed]
-  if (length(unknown)) unknown_option(unknown[1L])
+  if (length(unknown)) unknown_option(unknown[1L], method)
 }
 
-unknown_option <- function(name) {
+unknown_option <- function(name, method) {
   abort("ValueError", sprintf(
-    "unknown option %s (names are written in full, `iterable`, `chunksize`, `args` too): further arguments of the function go into `args = list(...)`; options are %s",
-    if (nzchar(name)) paste0("`", name, "`") else "without a name", paste0("`", option_names, "`", collapse = ", ")
+    "unknown argument %s of $%s(): %s; it takes, by their full names, %s",
+    if (nzchar(name)) paste0("`", name, "`") else "without a name", method, further_arguments(method),
+    paste0("`", method_names[[method]], "`", collapse = ", ")
   ))
+}
+
+# Where a user finds a place for them
+further_arguments <- function(method) {
+  switch(method,
+    map = "further arguments of the function go into `args = list(...)`",
+    starmap = "all arguments of the function are in the elements, such as list(1, b = 2)",
+    imap = "further arguments go into the function, such as function(x) f(x, b = 2)"
+  )
+}
+
+check_chunksize <- function(chunksize, method) {
+  tryCatch(check_count(chunksize, "chunksize", 1), ValueError = function(e) {
+    abort("ValueError", paste0(conditionMessage(e), "; ", further_arguments(method)))
+  })
 }
 
 unused_argument <- function(...) {
@@ -268,32 +300,34 @@ pool_apply <- function(private, func, args) {
     return(job_value(pool_single(private, func, args)))
   }
   if (length(private$pending)) deliver_callbacks(private)
-  if (length(taken) == 2L) stop(single_failure(taken[[2L]]))
+  if (length(taken) == 2L) stop_failure(single_failure(taken[[2L]]))
   taken[[1L]]
 }
 
-pool_single <- function(private, func, args, ...) {
+pool_single <- function(.private, func, args, ...) {
   if (...length()) unused_argument(...)
   check_function(func, "func")
   check_list(args, "args")
-  options <- private$settings$options
-  job <- pool_job(private, func, list(args), 1, list(), TRUE, options, FALSE)
+  options <- .private$settings$options
+  job <- pool_job(.private, func, list(args), 1, list(), TRUE, options, FALSE)
   job$single <- TRUE
   job
 }
 
-pool_map <- function(private, call, func, iterable, chunksize, args, star, ...) {
-  check_names(call, c("func", "iterable", "chunksize", "args", "callback", "error_callback", option_names))
-  options <- map_options(private, ...)
+# What a user may have named in `...` matches none of our own arguments, not even by a part
+pool_map <- function(.private, .call, .star, func, iterable, chunksize, args, ...) {
+  method <- if (.star) "starmap" else "map"
+  check_names(.call, c(method_names[[method]], "callback", "error_callback"), method)
+  options <- map_options(.private, method, ...)
   check_function(func, "func")
   check_list(args, "args")
-  if (!is.null(chunksize)) check_count(chunksize, "chunksize", 1)
+  if (!is.null(chunksize)) check_chunksize(chunksize, method)
   elements <- as_elements(iterable)
-  if (star && !all(vapply(elements, is.list, TRUE))) {
+  if (.star && !all(vapply(elements, is.list, TRUE))) {
     if (!is.list(elements)) elements <- as.list(elements)
     elements <- lapply(elements, as.list)
   }
-  job <- pool_job(private, func, elements, if (is.null(chunksize)) 0 else chunksize, args, star, options, FALSE)
+  job <- pool_job(.private, func, elements, if (is.null(chunksize)) 0 else chunksize, args, .star, options, FALSE)
   job$names <- names(iterable)
   job$options <- options
   job
@@ -388,8 +422,15 @@ single_failure <- function(failure) {
 }
 
 outcome_value <- function(outcome) {
-  if (!is.null(outcome$error)) stop(outcome$error)
+  if (!is.null(outcome$error)) stop_failure(outcome$error)
   outcome$value
+}
+
+# A terminal sends its Ctrl-C to workers, too. It may end an element that sleeps before we look: then it is an interrupt of
+# ours, and no error.
+stop_failure <- function(failure) {
+  if (inherits(failure, "interrupted")) Sys.sleep(0) # R looks for one here
+  stop(failure)
 }
 
 # --- the pool's end ---

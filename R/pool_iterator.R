@@ -1,17 +1,17 @@
 # Iterators over results. A source that is a vector or a list is one job whose elements are awaited one by one; a
 # lazy source is pulled into small jobs, a few more than there are workers.
 
-pool_imap <- function(self, private, call, func, iterable, chunksize, ordered, ...) {
-  check_names(call, c("func", "iterable", "chunksize"))
-  if (...length()) unknown_option("")
+pool_imap <- function(.pool, .private, .call, .ordered, func, iterable, chunksize, ...) {
+  check_names(.call, method_names$imap, "imap")
+  if (...length()) unknown_option("", "imap")
   check_function(func, "func")
-  check_count(chunksize, "chunksize", 1)
+  check_chunksize(chunksize, "imap")
   lazy <- lazy_source(iterable)
   if (!is.null(lazy)) {
-    return(LazyIterator$new(self, private, func, lazy, chunksize, ordered))
+    return(LazyIterator$new(.pool, .private, func, lazy, chunksize, .ordered))
   }
   # its finalizer gives the job up: a Ctrl-C between the two must wait
-  suspendInterrupts(EagerIterator$new(self, private, func, as_elements(iterable), chunksize, ordered))
+  suspendInterrupts(EagerIterator$new(.pool, .private, func, as_elements(iterable), chunksize, .ordered))
 }
 
 # A function that gives list(element), or NULL at the end; NULL if `x` is not lazy
@@ -55,7 +55,7 @@ iterator_next <- function(self, private, timeout) {
   if (!private$more()) abort("StopIteration", "StopIteration")
   got <- private$take(timeout)
   if (is.null(got)) abort("TimeoutError", paste0("the next element is not there", waited(timeout)))
-  if (!is.null(got$failure)) stop(got$failure)
+  if (!is.null(got$failure)) stop_failure(got$failure)
   got$value
 }
 

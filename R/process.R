@@ -11,12 +11,16 @@
 #' @param context a start method, `"fork"` or `"spawn"`, or what [get_context()] gave; `NULL`: [get_start_method()].
 #' @section Methods:
 #' - `$start()`: once.
-#' - `$join(timeout = NULL)`: waits until it is over, at most `timeout` seconds. It never ends the process.
+#' - `$join(timeout = NULL)`: waits until it is over, at most `timeout` seconds. It never ends the process; `$exitcode` says
+#'   whether it is over.
 #' - `$is_alive()`; `$terminate()` (SIGTERM), `$kill()` (SIGKILL).
-#' - `$value(timeout = NULL)`: what `target` returned, or its error (`TaskError`), or `ProcessError` if it died.
+#' - `$value(timeout = NULL)`: what `target` returned, or its error.
 #' - `$close()`: forgets the process; an error while it runs.
 #' @section Fields: `$pid`, `$exitcode` (`NULL` while it runs, `-n` if signal n ended it, 1 after an error), `$name`,
 #'   `$daemon`, `$sentinel` (for [wait()]).
+#' @section Errors: `TaskError` (`target` failed), `WorkerDiedError` (it died before it had a value; a `ProcessError`, too),
+#'   `TimeoutError` (`$value()` was not there in time; or a process is stopped), `ProcessError` (not started, started twice, or
+#'   the system refuses), `ValueError` (bad arguments, a closed process); all are explained in [multiprocessing-package].
 #' @return A handle (an R6 object) of class `Process`. What the process prints appears here.
 #' @section Python: `multiprocessing.Process(target=, args=, name=, daemon=)`; named `args` are its `kwargs`.
 #' @examples

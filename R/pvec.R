@@ -7,7 +7,7 @@
 #'
 #' Results, warnings and random streams (piece i draws from stream i) are those of parallel. An
 #' error in `FUN` is, as there, folded into the result as text, with the warning that `some results
-#' may be missing, folded or caused an error`. Two things differ:
+#' may be missing, folded or caused an error`. Three things differ:
 #' - A worker that dies stops `pvec()` with its `WorkerDiedError`; parallel returns a vector that is
 #'   too short. (`c()` leaves no room for a marker among the numbers, so an error is the only way
 #'   not to return wrong positions.)

@@ -15,6 +15,8 @@
 #'
 #' A `SimpleQueue()` has `$put(obj)`, `$get()`, `$empty()` and `$close()` only.
 #'
+#' @section Errors: `Full`, `Empty`, `ValueError` (bad arguments, a closed queue), `EncodingError` (a value that cannot travel),
+#'   `HeapFullError` (no memory), `TimeoutError` (a process is stopped, see [multiprocessing-package]).
 #' @return A handle (an R6 object).
 #' @section Python: `multiprocessing.Queue(maxsize)`, `multiprocessing.SimpleQueue()`.
 #' @examples
@@ -58,5 +60,5 @@ SimpleQueueHandle <- handle_class("SimpleQueue", list(
 ))
 
 waited <- function(timeout) {
-  if (is.numeric(timeout) && timeout > 0) sprintf(" after %s seconds; raise `timeout` to wait longer", format(timeout)) else ""
+  if (is.numeric(timeout) && timeout > 0) sprintf(" after %s %s; raise `timeout` to wait longer", format(timeout), if (timeout == 1) "second" else "seconds") else ""
 }

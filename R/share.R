@@ -21,7 +21,9 @@
 #'   the session's shared memory: its number `id`; `kind`, `"data"` for values, otherwise the kind of object; `bytes`;
 #'   `holders`, a list of the processes (pids) that have it; `references`, how many messages, jobs and other objects
 #'   refer to it; `creator`, the pid of the process that made it, `NA` if it has ended.
-#' @section In Python: `multiprocessing.shared_memory.SharedMemory`, without names, sizes in bytes and unlinking.
+#' @section Errors: `ValueError` (a value that cannot be shared), `HeapFullError` (no memory), `TimeoutError` (a process is
+#'   stopped, see [multiprocessing-package]).
+#' @section Python: `multiprocessing.shared_memory.SharedMemory`, without names, sizes in bytes and unlinking.
 #' @examples
 #' x <- share(as.numeric(1:1e6))
 #' is_shared(x)

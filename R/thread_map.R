@@ -21,9 +21,10 @@
 #'   - a function compiled by [cpp_fun()];
 #'   - an external pointer made by `multiprocessing::kernel<f>()` in the C++ code of another package.
 #' @param threads the number of threads; `NULL` for as many as suit this process: [cpu_count()], or what
-#'   `RcppParallel::setThreadOptions()` says. Threads beyond the cores are not started.
+#'   `RcppParallel::setThreadOptions()` says. At most 1024; threads beyond the cores are
+#'   not started.
 #' @param margin `1` or `2` to give `fun` one row or column of a matrix at a time; `NULL` for single elements.
-#' @param init where to begin: `fun(fun(init, x[1]), x[2])` and so on. Needed if `x` is empty.
+#' @param init where to begin: `fun(fun(init, x[1]), x[2])` and so on. A compiled function needs it if `x` is empty.
 #' @return `thread_map()`: a vector of the length of `x` with its names, `dim` and `dimnames`; with a `margin` and a function
 #'   that makes one number of many, one number for each row or column. `thread_reduce()`: one number; with a `margin`, one
 #'   for each row or column. Double, or integer where base R's function or a `cpp_fun()` gives integers.

@@ -3,7 +3,10 @@
 #' @param object_list a list of connections (ready: a message or end-of-file), queues (ready: a message), processes (ready:
 #'   over; their `$sentinel` does as well) and results of a pool (ready: done).
 #' @param timeout seconds; `NULL` waits for ever, 0 or less does not wait.
-#' @return Those of the list that are ready, in the same order; an empty list if none was in time.
+#' @return Those of the list that are ready, in the same order; an empty list if none was in time, and at once
+#'   if the list is empty.
+#' @section Errors: `ValueError` (something that cannot be waited for), `ProcessError` (a process that was not started),
+#'   `TimeoutError` (a process is stopped, see [multiprocessing-package]).
 #' @section Python: `multiprocessing.connection.wait()`.
 #' @examples
 #' a <- Pipe()
@@ -15,6 +18,9 @@ wait <- function(object_list, timeout = NULL) {
   if (missing(object_list)) missing_argument("object_list")
   if (!is.list(object_list) || inherits(object_list, "R6")) {
     abort("ValueError", "`object_list` must be a list of connections, queues, processes and results")
+  }
+  if (!length(object_list)) {
+    return(object_list) # nothing would ever be ready
   }
   items <- lapply(object_list, waitable)
   kinds <- vapply(items, function(item) item$kind, "")

@@ -28,7 +28,7 @@ worker_loop <- function() {
     over <- tryCatch(
       withCallingHandlers(
         worker_run(),
-        interrupt = function(i) stop("interrupted", call. = FALSE),
+        interrupt = function(i) stop(new_condition(c("interrupted", "error"), "interrupted")), # see stop_failure()
         error = function(e) trace <<- traceback_of(sys.calls())
       ),
       error = function(e) {

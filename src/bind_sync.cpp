@@ -73,14 +73,21 @@ Wait wait_for(SEXP block, SEXP timeout) {
   return w;
 }
 
-// " after 2 seconds ..." when there was a limit
-std::string waited(const Wait& w, SEXP timeout) {
-  if (w.deadline <= 0 || w.deadline == platform::kForever) return "";
-  double seconds = Rf_asReal(timeout), left = double(w.deadline - platform::now_ns()) / 1e9;
+// `state` of the queue, or the `obstacle` (a stopped process) to `what` was wanted; and after how
+// long, if there was a limit
+Error not_in_time(const char* type, const std::string& state, const char* what,
+                  const std::string& obstacle, const Wait& w, SEXP timeout) {
   std::ostringstream s;
-  if (left <= 0) s << " after " << seconds << " seconds; raise `timeout` to wait longer";
-  else s << " after " << std::setprecision(2) << seconds - left << " seconds"; // patience was less
-  return s.str();
+  s << (obstacle.empty() ? state : what);
+  if (w.deadline > 0 && w.deadline != platform::kForever) {
+    double seconds = Rf_asReal(timeout), left = double(w.deadline - platform::now_ns()) / 1e9;
+    if (left > 0) s << " after " << std::setprecision(2) << seconds - left; // patience was less
+    else s << " after " << seconds;
+    s << (left <= 0 && seconds == 1 ? " second" : " seconds");
+    if (obstacle.empty()) s << "; raise `timeout` to wait longer";
+  }
+  if (!obstacle.empty()) s << ": " << obstacle;
+  return {type, s.str()};
 }
 
 uint64_t open_queue(SEXP queue) {
@@ -174,9 +181,11 @@ void queue_put(SEXP queue, SEXP value, SEXP block, SEXP timeout) {
       if (wait.deadline == platform::kForever) throw;
       why = t.message;
     }
-    if (why.empty())
-      why = "the queue holds its maximum of " + std::to_string(queue_capacity(q)) + " messages";
-    throw Error{"Full", why + waited(wait, timeout)};
+    uint64_t most = queue_capacity(q);
+    throw not_in_time("Full",
+                      "the queue holds its maximum of " + std::to_string(most) +
+                          (most == 1 ? " message" : " messages"),
+                      "nothing could be put", why, wait, timeout);
   });
 }
 
@@ -188,7 +197,7 @@ SEXP queue_get(SEXP queue, SEXP block, SEXP timeout) {
     check(s);
     if (s == Status::Ok) return value_of(inbox());
     std::string why = queue_length(q) ? queue_obstacle(q) : "";
-    throw Error{"Empty", (why.empty() ? "the queue is empty" : why) + waited(wait, timeout)};
+    throw not_in_time("Empty", "the queue is empty", "nothing could be got", why, wait, timeout);
   });
 }
 

@@ -70,9 +70,9 @@ void PoolOwner::bury(size_t lane) {
     was_computing = true;
     if (j.tried[suspect.position] <= j.retries) continue; // it will be computed again
     Busy busy(busy_); // if R throws here, the burial begins again
-    Protected condition(call_r("death_of_worker", j.element(suspect.position),
-                               int(child->child.pid), exit_status(*child), child->expired,
-                               double(child->child.peak_bytes)));
+    Protected condition(call_r(
+        "death_of_worker", j.element(suspect.position), int(child->child.pid), exit_status(*child),
+        child->expired ? double(j.timeout_ns) / 1e9 : 0.0, double(child->child.peak_bytes)));
     if (j.owner.settle(suspect.position)) fail(j, suspect.position, condition);
   }
   s.child.reset();

@@ -124,6 +124,24 @@ test_that("an argument that is missing is named, with the call, and nothing was 
   expect_error(inner(), "argument \"func\" is missing")
 })
 
+test_that("who gives a function's further arguments in a wrong place is told the right one", {
+  pool <- local_pool(1)
+  power <- function(x, p) x^p
+  unchanged({
+    expect_classed_error(pool$map(power, 1:3, p = 2), "ValueError", "`p` of \\$map\\(\\): .*`args = list\\(\\.\\.\\.\\)`")
+    expect_classed_error(pool$map(power, 1:3, 2:4), "ValueError", "`chunksize` .*`args = list\\(\\.\\.\\.\\)`")
+    expect_classed_error(pool$starmap(power, list(1), args = list(2)), "ValueError", "`args` of \\$starmap\\(\\): .*in the elements")
+    expect_classed_error(pool$imap(power, 1:3, args = list(2)), "ValueError", "`args` of \\$imap\\(\\): .*function\\(x\\) f")
+    # parts of the names that our own functions have
+    for (name in c("private", "s", "call", "m")) {
+      call <- as.call(c(quote(pool$map), quote(power), 1, structure(list(2), names = name)))
+      expect_classed_error(eval(call), "ValueError", sprintf("`%s` of", name))
+    }
+    expect_classed_error(pool$imap(power, 1:3, o = 2), "ValueError", "`o` of")
+    expect_classed_error(pool$apply_async(power, list(1), p = 2), "ValueError", "unknown argument `p`")
+  })
+})
+
 test_that("an argument that a pool's method does not have is named", {
   pool <- local_pool(1)
   pool$map(identity, 1)
@@ -135,6 +153,9 @@ test_that("an argument that a pool's method does not have is named", {
     expect_classed_error(pool$imap(identity, 1:3, args = list(3)), "ValueError", "`args`")
     expect_classed_error(pool$imap_unordered(identity, 1:3, 1, 2), "ValueError", "without a name")
     expect_classed_error(pool$map(identity, 1:3, chunk = 3), "ValueError", "`chunk`")
+    expect_classed_error(pool$map_async(identity, 1, error_callback = "a"), "ValueError", "`error_callback`")
+    expect_classed_error(pool$map(identity, 1:3, progress = "yes"), "ValueError", "`progress`")
+    expect_classed_error(mclapply(1:3, identity, mc.progress = "yes"), "ValueError", "`mc.progress`")
   })
   expect_identical(pool$apply_async(sum, list(1, 2), function(v) NULL)$get(10), 3) # a callback by its place
 })

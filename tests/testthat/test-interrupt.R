@@ -54,6 +54,22 @@ test_that("Ctrl-C in map: control is back at once, and the next map is right", {
   )
 })
 
+test_that("Ctrl-C while workers sleep is an interrupt, not an error of theirs", {
+  skip_on_cran()
+  # R's Sys.sleep() is interrupted by any SIGINT: the workers' failures race the interrupt of this process
+  expect_interruptible(
+    rounds(200, 12),
+    setup = function() Pool(2),
+    body = function(pool) {
+      tryCatch(pool$map(function(i) Sys.sleep(20), 1:2), error = function(e) {
+        cat("an error:", conditionMessage(e), "\n")
+        quit()
+      })
+    },
+    check = function(pool) identical(pool$map(function(i) i^2, 1:10), as.list((1:10)^2))
+  )
+})
+
 test_that("Ctrl-C in map of tasks that never end: their workers are free again", {
   skip_on_cran()
   expect_interruptible(
