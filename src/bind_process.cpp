@@ -151,15 +151,16 @@ uint64_t store_child_value(SEXP value, uint64_t parent) {
 ProcessShared& shared(uint64_t process) { return *heap().at<ProcessShared>(process); }
 
 // A child's first collections write into each object that has survived none, and so copy its page.
-// Once the session's memory has grown it collects these itself, for all children.
+// The session collects these itself, for all children; a second later at the earliest, or when it
+// has worked for 20 times as long as that takes.
 void age_objects() {
-  constexpr uint64_t kGrowth = 16u << 20;
-  static uint64_t aged_at = 0;
-  uint64_t now = platform::own_memory();
-  aged_at = std::min(aged_at, now);
-  if (now - aged_at < kGrowth) return;
+  constexpr int64_t kSecond = 1'000'000'000;
+  static int64_t due = 0;
+  int64_t start = platform::now_ns();
+  if (start < due) return;
   call_r("collect_young");
-  aged_at = platform::own_memory();
+  int64_t end = platform::now_ns();
+  due = end + std::max(kSecond, 20 * (end - start));
 }
 
 } // namespace

@@ -56,7 +56,6 @@ void unmap_part(const volatile uint8_t* part, uint64_t bytes);
 void trim_allocator();
 
 uint64_t total_memory();
-uint64_t own_memory(); // of this process alone, or shared with its forks until somebody writes
 // What can still be used before the system, or the control group, starts to kill.
 uint64_t available_memory();
 

@@ -284,19 +284,6 @@ uint64_t total_memory() {
   return sysinfo(&s) == 0 ? uint64_t(s.totalram) * s.mem_unit : uint64_t(4) << 30;
 }
 
-uint64_t own_memory() {
-  int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return 0;
-  char text[128];
-  ssize_t n = read(fd, text, sizeof text - 1);
-  close(fd);
-  unsigned long long size, resident, of_files;
-  if (n <= 0) return 0;
-  text[n] = 0;
-  if (std::sscanf(text, "%llu %llu %llu", &size, &resident, &of_files) != 3) return 0;
-  return (resident - of_files) * system_page();
-}
-
 uint64_t available_memory() {
   uint64_t room = read_entry("/proc/meminfo", "MemAvailable", UINT64_MAX / 1024) * 1024;
   uint64_t group = cgroup_room();

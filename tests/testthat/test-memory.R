@@ -16,6 +16,21 @@ in_limited_r <- function(body, megabytes = 400) {
   suppressWarnings(system2("bash", c("-c", shQuote(command)), stdout = TRUE))
 }
 
+test_that("the collections of a forked process do not copy what the session holds", {
+  copied <- in_background_r(function() {
+    faults <- function() as.numeric(strsplit(sub(".*\\) ", "", readLines("/proc/self/stat")), " ")[[1L]][8L])
+    counted <- function(i) {
+      faults()
+      before <- faults()
+      gc(full = FALSE)
+      faults() - before
+    }
+    held <- lapply(1:3e5, function(i) as.character(i)) # younger than the session's last collection
+    c(unlist(mclapply(1:2, counted, mc.cores = 2)), length(held) * 112 / 4096)
+  })
+  expect_lt(max(copied[1:2]), copied[3L] / 5) # of at least so many pages
+})
+
 test_that("dropped views of one large message do not pile up", {
   x <- share(numeric(12.5e6)) # 100 MB
   q <- Queue()
