@@ -94,20 +94,6 @@ for (gb in c(0, 1, 4)) {
   if (have_ours) flat <- c(flat, medians(result)[[fresh_pool]])
 }
 
-# Small objects: R's collector writes into each that is young, and a forked process copies what it writes to.
-strings <- "held <- lapply(1:1e6, as.character)"
-lists <- "function(i) { for (k in 1:20) x <- as.list(1:50000); i }"
-collected <- compare("2 workers and one call that builds 20 lists of 50,000 numbers, a million strings in the session", "ms", list(
-  in_fresh("ours, mclapply", sprintf("multiprocessing::mclapply(1:n, %s, mc.cores = n)", lists), 2L, c(load_ours, strings),
-    when = have_mclapply),
-  in_fresh("mclapply", sprintf("parallel::mclapply(1:n, %s, mc.cores = n)", lists), 2L, strings, when = unix),
-  in_fresh("ours, fork pool", sprintf("p <- multiprocessing::Pool(n); p$map(%s, 1:n)", lists), 2L, c(load_ours, strings),
-    stop_pool, when = have_ours),
-  in_fresh("fork cluster", sprintf("cl <- parallel::makeForkCluster(n); parallel::clusterApply(cl, 1:n, %s)", lists), 2L,
-    strings, stop_cluster, when = unix)
-))
-must_be(collected, peer = "mclapply", ratio = 1, who = "ours, mclapply")
-
 if (length(flat) > 1L) {
   said <- paste(show_figure(flat, "ms"), collapse = ", ")
   ok <- max(flat) <= 1.25 * min(flat)
