@@ -155,7 +155,7 @@ deliver_callbacks <- function(pool_private) {
     f <- if (failed) private$error_callback else private$callback
     if (is.null(f)) next
     tryCatch(f(if (failed) private$outcome$error else private$outcome$value), error = function(e) {
-      warning(sprintf("a callback of a pool failed: %s", conditionMessage(e)), call. = FALSE)
+      warning(sprintf("a callback of a pool failed: %s", message_of(e)), call. = FALSE)
     })
   }
 }

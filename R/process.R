@@ -153,7 +153,7 @@ process_outcome <- function(ptr, pid, code, name) {
     return(list(value = result[[2L]], failure = NULL))
   }
   failure <- task_failure(1L, result[[2L]])
-  failure$message <- sprintf("%s (pid %d) failed: %s", name, pid, conditionMessage(failure$parent))
+  failure$message <- sprintf("%s (pid %d) failed: %s", name, pid, message_of(failure$parent))
   list(value = NULL, failure = failure)
 }
 
@@ -189,10 +189,10 @@ process_main <- function(what) {
   forget_random_state()
   if (!is.null(what$needs)) apply_needs(what$needs)
   code <- run_and_publish(function() do.call(what$target, what$args, quote = TRUE), function(condition) {
-    call <- conditionCall(condition)
+    call <- tryCatch(conditionCall(condition), error = function(e) NULL)
     message(sprintf(
       "%s (pid %d) failed:\n%s: %s", what$name, Sys.getpid(),
-      if (is.null(call)) "Error" else paste("Error in", deparse(call, nlines = 1L)[1L]), conditionMessage(condition)
+      if (is.null(call)) "Error" else paste("Error in", deparse(call, nlines = 1L)[1L]), message_of(condition)
     ))
   })
   finish_child()
@@ -220,7 +220,7 @@ run_and_publish <- function(fun, report = function(condition) NULL) {
 publish_failure <- function(publish, condition, trace) {
   sent <- list(condition, trace, Sys.getpid())
   tryCatch(publish(sent), error = function(e) {
-    plain <- simpleError(conditionMessage(condition))
+    plain <- simpleError(message_of(condition))
     publish(list(plain, trace, Sys.getpid()))
   })
 }
