@@ -85,15 +85,19 @@ process_run <- function(self, private) {
   what <- c(private$what, list(
     name = self$name, daemon = self$daemon, parent = this_process(), sinks = private$method == "fork" && has_sinks()
   ))
-  private$ptr <- if (private$method == "spawn") {
-    process_start(c(list(main = "process_main"), what, list(needs = needs_of(list(what$target, what$args), TRUE))), TRUE, FALSE)
+  spawn <- private$method == "spawn"
+  call <- if (spawn) {
+    c(list(main = "process_main"), what, list(needs = needs_of(list(what$target, what$args), TRUE)))
   } else {
-    process_start(as.call(list(process_main, what)), FALSE, FALSE)
+    as.call(list(process_main, what))
   }
-  private$started <- TRUE
-  private$number <- process_pid(private$ptr)
-  private$what <- NULL
-  session$processes <- c(own_processes(), self)
+  suspendInterrupts({ # there is no process that nobody knows
+    private$ptr <- process_start(call, spawn, FALSE)
+    private$started <- TRUE
+    private$number <- process_pid(private$ptr)
+    private$what <- NULL
+    session$processes <- c(own_processes(), self)
+  })
   register_exit()
   invisible(self)
 }
