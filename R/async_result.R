@@ -68,16 +68,23 @@ async_result <- function(pool, pool_private, job, callback, error_callback) {
 }
 
 # While R waits at its prompt, package later (if it is there) lets us call callbacks, and look after the jobs they wait for.
-# A pool that is terminated is not kept for it.
+# A pool that is terminated, or has no callback to call, is not kept for it: a script never waits at a prompt.
 attend_when_idle <- function(pool_private) {
   if (is.null(session$has_later)) session$has_later <- requireNamespace("later", quietly = TRUE)
-  if (!session$has_later || !is.null(pool_private$attended)) {
+  if (!session$has_later) {
     return(invisible())
   }
-  attended <- new.env(parent = emptyenv())
+  attended <- pool_private$attended
+  if (is.null(attended)) {
+    pool_private$attended <- attended <- new.env(parent = emptyenv())
+    attended$pid <- Sys.getpid()
+    attended$due <- FALSE
+  }
   attended$pool <- pool_private
-  attended$pid <- Sys.getpid()
-  pool_private$attended <- attended
+  if (attended$due) {
+    return(invisible())
+  }
+  attended$due <- TRUE
   later::later(idle_call(attended), 0.1)
   invisible()
 }
@@ -85,11 +92,11 @@ attend_when_idle <- function(pool_private) {
 idle_call <- function(attended) {
   force(attended)
   function() {
+    attended$due <- FALSE
     pool_private <- attended$pool
     if (is.null(pool_private) || Sys.getpid() != attended$pid) {
       return()
     }
-    pool_private$attended <- NULL
     pool_attend(pool_private$ptr)
     deliver_callbacks(pool_private)
     if (length(pool_private$pending)) attend_when_idle(pool_private)
@@ -132,7 +139,10 @@ deliver_callbacks <- function(pool_private) {
     return(invisible())
   }
   pool_private$delivering <- TRUE
-  on.exit(pool_private$delivering <- FALSE)
+  on.exit({
+    pool_private$delivering <- FALSE
+    if (!is.null(pool_private$attended) && !length(pool_private$pending)) pool_private$attended$pool <- NULL
+  })
   for (id in ls(pool_private$pending)) {
     result <- get(id, pool_private$pending)
     private <- private_of(result)
@@ -145,7 +155,7 @@ deliver_callbacks <- function(pool_private) {
     f <- if (failed) private$error_callback else private$callback
     if (is.null(f)) next
     tryCatch(f(if (failed) private$outcome$error else private$outcome$value), error = function(e) {
-      warning(sprintf("a callback of a pool failed: %s", conditionMessage(e)), call. = FALSE)
+      warning(sprintf("a callback of a pool failed: %s", message_of(e)), call. = FALSE)
     })
   }
 }

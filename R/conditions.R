@@ -8,12 +8,23 @@ new_condition <- function(class, message, ..., call = NULL) {
   structure(class = c(class, "condition"), list(message = message, call = call, ...))
 }
 
+# One string, whatever the condition has for a message; a method of its class may fail.
+message_of <- function(condition) {
+  text <- tryCatch(as.character(conditionMessage(condition)), error = function(e) "an error without a readable message")
+  paste(text, collapse = "\n")
+}
+
+# An error of a task inherits the classes of the task's condition, whose methods do not know what we add
+#' @export
+conditionMessage.multiprocessing_error <- function(c) c$message
+
 # What a worker sent as the error of element `index`: list(condition, traceback, pid)
 task_failure <- function(index, sent) {
   parent <- sent[[1L]]
-  message <- sprintf("element %d failed in process %d: %s", index, sent[[3L]], conditionMessage(parent))
-  if (!is.null(conditionCall(parent))) {
-    message <- sprintf("%s (in `%s`)", message, deparse(conditionCall(parent), nlines = 1L)[1L])
+  message <- sprintf("element %d failed in process %d: %s", index, sent[[3L]], message_of(parent))
+  call <- tryCatch(conditionCall(parent), error = function(e) NULL)
+  if (!is.null(call)) {
+    message <- sprintf("%s (in `%s`)", message, deparse(call, nlines = 1L)[1L])
   }
   classes <- setdiff(class(parent), c("simpleError", "error", "condition", "multiprocessing_error"))
   new_condition(

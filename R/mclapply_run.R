@@ -84,7 +84,8 @@ as_try_error <- function(failure) {
   if (!inherits(condition, "error")) {
     condition <- simpleError(conditionMessage(condition), conditionCall(condition))
   }
-  try(stop(condition), silent = TRUE)
+  # try() takes no message but strings
+  tryCatch(try(stop(condition), silent = TRUE), error = function(e) try(stop(message_of(condition), call. = FALSE), silent = TRUE))
 }
 
 # Warnings about failures: of tasks in parallel's words (with prescheduling by core), then of

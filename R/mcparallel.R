@@ -51,8 +51,10 @@ mcparallel <- function(expr, name, mc.set.seed = TRUE, silent = FALSE, mc.affini
     set_interactive(mc.interactive)
     eval(expr, env)
   }
-  job <- job_start(run, silent = isTRUE(silent), affinity = mc.affinity)
-  remember_job(job, detached)
+  suspendInterrupts({ # there is no job that nobody knows
+    job <- job_start(run, silent = isTRUE(silent), affinity = mc.affinity)
+    remember_job(job, detached)
+  })
 
   handle <- list(pid = job$pid, fd = c(NA_integer_, NA_integer_))
   if (!missing(name) && !is.null(name)) handle$name <- as.character(name)[1L]

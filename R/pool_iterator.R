@@ -31,7 +31,7 @@ lazy_source <- function(x) {
   }
   function() {
     tryCatch(list(pull()), StopIteration = function(e) NULL, error = function(e) {
-      if (grepl("^StopIteration", conditionMessage(e))) NULL else stop(e)
+      if (startsWith(message_of(e), "StopIteration")) NULL else stop(e)
     })
   }
 }

@@ -85,15 +85,19 @@ process_run <- function(self, private) {
   what <- c(private$what, list(
     name = self$name, daemon = self$daemon, parent = this_process(), sinks = private$method == "fork" && has_sinks()
   ))
-  private$ptr <- if (private$method == "spawn") {
-    process_start(c(list(main = "process_main"), what, list(needs = needs_of(list(what$target, what$args), TRUE))), TRUE, FALSE)
+  spawn <- private$method == "spawn"
+  call <- if (spawn) {
+    c(list(main = "process_main"), what, list(needs = needs_of(list(what$target, what$args), TRUE)))
   } else {
-    process_start(as.call(list(process_main, what)), FALSE, FALSE)
+    as.call(list(process_main, what))
   }
-  private$started <- TRUE
-  private$number <- process_pid(private$ptr)
-  private$what <- NULL
-  session$processes <- c(own_processes(), self)
+  suspendInterrupts({ # there is no process that nobody knows
+    private$ptr <- process_start(call, spawn, FALSE)
+    private$started <- TRUE
+    private$number <- process_pid(private$ptr)
+    private$what <- NULL
+    session$processes <- c(own_processes(), self)
+  })
   register_exit()
   invisible(self)
 }
@@ -153,7 +157,7 @@ process_outcome <- function(ptr, pid, code, name) {
     return(list(value = result[[2L]], failure = NULL))
   }
   failure <- task_failure(1L, result[[2L]])
-  failure$message <- sprintf("%s (pid %d) failed: %s", name, pid, conditionMessage(failure$parent))
+  failure$message <- sprintf("%s (pid %d) failed: %s", name, pid, message_of(failure$parent))
   list(value = NULL, failure = failure)
 }
 
@@ -189,10 +193,10 @@ process_main <- function(what) {
   forget_random_state()
   if (!is.null(what$needs)) apply_needs(what$needs)
   code <- run_and_publish(function() do.call(what$target, what$args, quote = TRUE), function(condition) {
-    call <- conditionCall(condition)
+    call <- tryCatch(conditionCall(condition), error = function(e) NULL)
     message(sprintf(
       "%s (pid %d) failed:\n%s: %s", what$name, Sys.getpid(),
-      if (is.null(call)) "Error" else paste("Error in", deparse(call, nlines = 1L)[1L]), conditionMessage(condition)
+      if (is.null(call)) "Error" else paste("Error in", deparse(call, nlines = 1L)[1L]), message_of(condition)
     ))
   })
   finish_child()
@@ -220,7 +224,7 @@ run_and_publish <- function(fun, report = function(condition) NULL) {
 publish_failure <- function(publish, condition, trace) {
   sent <- list(condition, trace, Sys.getpid())
   tryCatch(publish(sent), error = function(e) {
-    plain <- simpleError(conditionMessage(condition))
+    plain <- simpleError(message_of(condition))
     publish(list(plain, trace, Sys.getpid()))
   })
 }

@@ -12,7 +12,7 @@ worker_main <- function(what, lane = what$lane) {
       error = function(e) e
     )
     if (!is.null(failed)) {
-      message(sprintf("the initializer of a pool's worker (pid %d) failed: %s", Sys.getpid(), conditionMessage(failed)))
+      message(sprintf("the initializer of a pool's worker (pid %d) failed: %s", Sys.getpid(), message_of(failed)))
       return(1L)
     }
   }

@@ -106,6 +106,16 @@ uint64_t read_entry(const char* path, const char* key, uint64_t otherwise) {
   return found;
 }
 
+// A session may have been started without standard descriptors; what is printed there then goes to
+// whoever has the number, which must not be a file of ours.
+int off_standard(int fd) {
+  if (fd < 0 || fd > 2) return fd;
+  int other = fcntl(fd, F_DUPFD_CLOEXEC, 3), e = errno;
+  close(fd);
+  errno = e;
+  return other;
+}
+
 // A group's limit less what it uses; files that are merely cached can be given up.
 uint64_t group_room(const std::string& group, const char* limit, const char* usage,
                     const char* prefix) {
@@ -170,7 +180,7 @@ void wake(std::atomic<uint32_t>* word, int count) {
 }
 
 int create_memory(const char* label, uint64_t bytes) {
-  int fd = memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  int fd = off_standard(memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (fd < 0) return -1;
   if (ftruncate(fd, off_t(bytes)) != 0 ||
       fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
@@ -253,7 +263,7 @@ bool pages_untouched(const uint8_t* at, uint64_t bytes) {
 uint64_t max_mappings() { return read_number("/proc/sys/vm/max_map_count", 65530); }
 
 int create_output(const char* label) {
-  int fd = memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  int fd = off_standard(memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (fd < 0) return -1;
   if (write(fd, "\n", 1) == 1 && fcntl(fd, F_SETFL, O_APPEND) == 0 &&
       fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0)
@@ -383,7 +393,7 @@ bool runs_without(pid_t pid, int fd) {
   return any && !found; // no line at all: it is on its way out, and its other threads may still run
 }
 
-int watch_process(pid_t pid) { return int(syscall(SYS_pidfd_open, pid, 0)); }
+int watch_process(pid_t pid) { return off_standard(int(syscall(SYS_pidfd_open, pid, 0))); }
 
 int signal_process(int watch_fd, pid_t pid, int signal) {
   if (watch_fd >= 0) return int(syscall(SYS_pidfd_send_signal, watch_fd, signal, nullptr, 0));

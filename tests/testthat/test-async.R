@@ -150,6 +150,38 @@ test_that("callbacks are called while R is idle, with package later", {
   }))
 })
 
+test_that("a pool whose callbacks were called ends when nobody refers to it, though R was never idle", {
+  skip_if_not_installed("later")
+  called <- 0L
+  use <- function() {
+    pool <- Pool(1)
+    for (i in 1:2) pool$apply_async(function() 42, callback = function(value) called <<- called + 1L)$get()
+    pool$status()$pid
+  }
+  pid <- use()
+  expect_identical(called, 2L)
+  expect_true(wait_until(function() {
+    gc()
+    heap_state()
+    is_gone(pid)
+  }))
+})
+
+test_that("callbacks of jobs that come after a moment of idleness are called when R is idle again", {
+  skip_if_not_installed("later")
+  pool <- local_pool(1)
+  for (i in 1:3) {
+    got <- NULL
+    pool$apply_async(function(x) x, list(i), callback = function(value) got <<- value)
+    expect_true(wait_until(function() {
+      later::run_now(0.05)
+      !is.null(got)
+    }))
+    later::run_now(0.2)
+    expect_identical(got, i)
+  }
+})
+
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })

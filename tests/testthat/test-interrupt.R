@@ -233,6 +233,30 @@ test_that("Ctrl-C in get of a result and in an iterator: the result comes all th
   )
 })
 
+test_that("Ctrl-C while a process or a job starts is taken when they are known", {
+  start <- process_start
+  local_mocked_bindings(process_start = function(...) {
+    started <- start(...)
+    tools::pskill(Sys.getpid(), tools::SIGINT)
+    for (i in 1:10000) sqrt(i) # R looks for a Ctrl-C now and then
+    started
+  })
+  interrupted <- function(expr) {
+    tryCatch(
+      {
+        expr
+        wait_until(function() FALSE)
+      },
+      interrupt = function(i) TRUE
+    )
+  }
+  process <- Process(function() 42)
+  expect_true(interrupted(process$start()))
+  expect_identical(process$value(timeout = 20), 42)
+  expect_true(interrupted(mcparallel(43)))
+  expect_identical(unname(mccollect()), list(43))
+})
+
 test_that("after a Ctrl-C that a handler answers by \"resume\" the wait goes on, and its result is right", {
   skip_on_cran()
   me <- Sys.getpid()

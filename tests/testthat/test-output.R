@@ -55,6 +55,35 @@ test_that("what a compiled program prints from a child is seen as well", {
   expect_identical(capture.output(Process(function() system("echo from a program"))$start()$join()), "from a program")
 })
 
+test_that("a session that was started without standard input, output and error keeps its memory to itself", {
+  script <- tempfile(fileext = ".R")
+  result <- tempfile(fileext = ".rds")
+  code <- bquote({
+    .libPaths(.(.libPaths()))
+    library("multiprocessing", lib.loc = .(package_library()), character.only = TRUE)
+    pool <- Pool(2)
+    say <- function(x) {
+      cat("printed", x, "\n")
+      message("said ", x)
+      x
+    }
+    values <- pool$map(say, 1:20)
+    say(0)
+    values[21:22] <- lapply(c("fork", "spawn"), function(method) {
+      Process(say, list(method), context = method)$start()$value(timeout = 60)
+    })
+    pool$terminate()
+    saveRDS(list(values, multiprocessing:::heap_check()$problem), .(result))
+  })
+  writeLines(deparse(code), script)
+  command <- paste(shQuote(file.path(R.home("bin"), "Rscript")), "--vanilla", shQuote(script))
+  for (closed in c("<&- >&- 2>&-", ">&- 2>&-", "<&-")) {
+    expect_identical(system(paste(command, closed, if (closed == "<&-") "> /dev/null 2>&1"), timeout = 120), 0L)
+    expect_identical(readRDS(result), list(c(as.list(1:20), "fork", "spawn"), ""))
+    unlink(result)
+  }
+})
+
 test_that("the last words of a process that is killed are shown", {
   lines <- capture.output(Process(function() {
     cat("before the end\n")

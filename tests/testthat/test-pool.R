@@ -91,6 +91,28 @@ test_that("an error that cannot travel arrives with its text", {
   expect_classed_error(pool$map(f, 1), "TaskError", "held a file")
 })
 
+test_that("an error with an odd message, or one that cannot be asked for, is the error of its element alone", {
+  pool <- local_pool(1)
+  failing <- function(message, class = NULL, call = NULL) {
+    function(i) if (i == 2) stop(structure(class = c(class, "error", "condition"), list(message = message, call = call))) else i
+  }
+  messages <- list(NULL, NA_character_, c("one", "two"), 3, list("x"), character())
+  for (message in messages) {
+    r <- pool$map(failing(message), 1:3, on_error = "return")
+    expect_identical(r[-2], list(1L, 3L))
+    expect_length(conditionMessage(r[[2]]), 1L)
+    expect_match(conditionMessage(r[[2]]), "^element 2 failed in process")
+  }
+  registerS3method("conditionMessage", "mute", function(c) stop("no message"), envir = asNamespace("base"))
+  expect_classed_error(pool$map(failing("x", "mute"), 1:3), "TaskError", "without a readable message")
+  expect_identical(pool$map(identity, 1:3), list(1L, 2L, 3L))
+  for (odd in list(failing(list("x")), failing("x", call = globalenv()), failing("x", "mute"))) {
+    r <- suppressWarnings(mclapply(1:3, odd, mc.cores = 2))
+    expect_identical(r[-2], list(1L, 3L))
+    expect_s3_class(r[[2]], "try-error")
+  }
+})
+
 test_that("a result that fails when it is read is an error of its element, and the worker goes on", {
   pool <- local_pool(1)
   unmapped <- function(i) {
