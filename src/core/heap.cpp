@@ -234,8 +234,7 @@ uint64_t Heap::try_allocate(uint64_t bytes, Kind kind, const void* from, std::st
       r.kind = kind;
       r.creator = self();
       r.backed = backed;
-      uint32_t slot = slot_of(self());
-      r.holders[slot / 64] = uint64_t(1) << (slot % 64);
+      r.add_holder(slot_of(self()));
       h.used_pages += pages;
       if (pages > 1) put(runs_[page + pages - 1], run(kUsedEnd, page));
       put(runs_[page], run(kUsed, pages)); // the commit
@@ -295,16 +294,13 @@ uint64_t Heap::bytes_of(uint64_t block, uint64_t serial) {
 bool Heap::hold(uint64_t block, uint64_t serial) {
   HeapSection section(*this);
   if (!is_block(block, serial)) return false;
-  BlockRecord& r = records_[page_of(block)];
-  uint32_t slot = slot_of(self());
-  r.holders[slot / 64] |= uint64_t(1) << (slot % 64);
+  records_[page_of(block)].add_holder(slot_of(self()));
   return true;
 }
 
 void Heap::hold_for(uint64_t block, Token t) {
   HeapSection section(*this);
-  uint32_t slot = slot_of(t);
-  records_[page_of(block)].holders[slot / 64] |= uint64_t(1) << (slot % 64);
+  records_[page_of(block)].add_holder(slot_of(t));
 }
 
 void Heap::drop(uint64_t block) noexcept {
@@ -317,8 +313,7 @@ void Heap::drop(uint64_t block) noexcept {
     HeapSection section(*this, again ? kNoWait : 0);
     if (!section.held()) return postpone(page);
     if (run_kind(runs_[page]) != kUsed) return; // dropped twice: nothing to free, and nobody else's
-    uint32_t slot = slot_of(self());
-    records_[page].holders[slot / 64] &= ~(uint64_t(1) << (slot % 64));
+    records_[page].remove_holder(slot_of(self()));
     release(page);
     trim_now = header().free_backed_pages > warm_pages();
   }
@@ -340,8 +335,7 @@ void Heap::drop_postponed() {
     std::unique_ptr<Postponed> p(list);
     list = p->next;
     if (run_kind(runs_[p->page]) != kUsed) continue; // dropped twice
-    uint32_t slot = slot_of(p->holder);
-    records_[p->page].holders[slot / 64] &= ~(uint64_t(1) << (slot % 64));
+    records_[p->page].remove_holder(slot_of(p->holder));
     release(p->page);
   }
 }
@@ -379,16 +373,11 @@ bool Heap::has_parent(uint64_t child, uint64_t parent) {
 int Heap::holders(uint64_t block, Token but, Token* out, int room) {
   HeapSection section(*this, 0);
   if (!section.held()) return 0;
-  const BlockRecord& r = records_[page_of(block)];
   int n = 0;
-  for (uint32_t w = 0; w < kMaskWords; ++w)
-    for (uint64_t bits = r.holders[w]; bits; bits &= bits - 1) {
-      uint32_t slot = w * 64 + uint32_t(__builtin_ctzll(bits));
-      if (but && slot == slot_of(but)) continue;
-      SlotState s =
-          SlotState::unpack(header().participants[slot].state.load(std::memory_order_acquire));
-      if (n < room) out[n++] = make_token(slot, s.generation);
-    }
+  records_[page_of(block)].each_holder([&](uint32_t slot) {
+    if ((but && slot == slot_of(but)) || n == room) return;
+    out[n++] = make_token(slot, header().participants[slot].look().generation);
+  });
   return n;
 }
 
@@ -399,8 +388,7 @@ bool Heap::inherit(Token parent, Token child) noexcept {
   if (!section.held()) return false;
   uint32_t from = slot_of(parent), to = slot_of(child);
   each_used([&](uint64_t page, uint64_t) {
-    uint64_t* holders = records_[page].holders;
-    if (holders[from / 64] >> (from % 64) & 1) holders[to / 64] |= uint64_t(1) << (to % 64);
+    if (records_[page].has_holder(from)) records_[page].add_holder(to);
   });
   return true;
 }
@@ -409,11 +397,9 @@ void Heap::keep_only(const std::function<bool(uint64_t)>& keep) {
   HeapSection section(*this, platform::kForever);
   if (!section.held()) return;
   uint32_t slot = slot_of(self());
-  uint64_t bit = uint64_t(1) << (slot % 64);
   each_used([&](uint64_t page, uint64_t) {
-    uint64_t& holders = records_[page].holders[slot / 64];
-    if (!(holders & bit) || keep(page * kPageBytes)) return;
-    holders &= ~bit;
+    if (!records_[page].has_holder(slot) || keep(page * kPageBytes)) return;
+    records_[page].remove_holder(slot);
     release(page);
   });
 }
@@ -422,15 +408,14 @@ bool Heap::sweep(Token gone) noexcept {
   HeapSection section(*this, 0);
   if (!section.held()) return false;
   Participant& p = participant(gone);
-  SlotState s = SlotState::unpack(p.state.load(std::memory_order_acquire));
+  SlotState s = p.look();
   if (s.generation != generation_of(gone) || s.life != Life::Dead) return true; // another did it
   uint32_t slot = slot_of(gone);
-  uint64_t bit = uint64_t(1) << (slot % 64);
   forget_waiter(header().guard.waiters, slot);
   each_used([&](uint64_t page, uint64_t) {
     BlockRecord& r = records_[page];
     if (actions_[int(r.kind)].forget) actions_[int(r.kind)].forget(page * kPageBytes, gone);
-    r.holders[slot / 64] &= ~bit;
+    r.remove_holder(slot);
   });
   each_used([&](uint64_t page, uint64_t) { release(page); });
   // release: after this the slot may be taken; nothing of the old participant is left

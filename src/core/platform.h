@@ -73,7 +73,8 @@ bool process_stopped(pid_t pid);
 // True when that process runs, but has put another program (exec) in the place of the one that
 // mapped the memory of `fd`.
 bool runs_without(pid_t pid, int fd);
-// A descriptor that becomes readable when the child is gone; -1 where there is none.
+// A descriptor (close-on-exec) that becomes readable when the child is gone; -1 where there is
+// none.
 int watch_process(pid_t pid);
 // Sends a signal through the watched descriptor when there is one, so that a reused pid is safe.
 int signal_process(int watch_fd, pid_t pid, int signal);

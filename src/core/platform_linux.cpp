@@ -383,6 +383,7 @@ bool runs_without(pid_t pid, int fd) {
   return any && !found; // no line at all: it is on its way out, and its other threads may still run
 }
 
+// pidfd_open() sets close-on-exec by itself.
 int watch_process(pid_t pid) { return int(syscall(SYS_pidfd_open, pid, 0)); }
 
 int signal_process(int watch_fd, pid_t pid, int signal) {
