@@ -18,8 +18,8 @@ namespace {
 
 // Process-local; a fork copies them with the R objects that they count. Never destroyed: R's
 // finalizers may run after the destructors of static objects.
-std::unordered_map<uint64_t, int>& hold_counts =
-    *new std::unordered_map<uint64_t, int>; // block -> R pointers and owners
+// block -> R pointers and owners
+std::unordered_map<uint64_t, int>& hold_counts = *new std::unordered_map<uint64_t, int>;
 struct Later {
   void (*what)(void*);
   void* data;
@@ -125,6 +125,11 @@ void enter() {
 
 void at_next_entry(void (*what)(void*), void* data) { later.push_back({what, data}); }
 
+void drop_at_next_entry(uint64_t block) {
+  at_next_entry([](void* data) { heap().drop(reinterpret_cast<uint64_t>(data)); },
+                reinterpret_cast<void*>(block));
+}
+
 void keep_block(uint64_t block) { ++hold_counts[block]; }
 
 bool keep_block(uint64_t block, uint64_t serial) {
@@ -145,12 +150,17 @@ void keep_held_blocks(uint64_t process) {
       [&](uint64_t block) { return block == process || hold_counts.count(block) > 0; });
 }
 
-SEXP make_handle(uint64_t block, Kind kind) {
-  keep_block(block);
-  auto* h = new Handle{kind, block, heap().serial_of(block), false};
-  SEXP p = PROTECT(R_MakeExternalPtr(h, handle_tag(), R_NilValue));
-  R_RegisterCFinalizerEx(p, finalize_handle, FALSE);
+SEXP new_pointer(SEXP tag, SEXP kept, R_CFinalizer_t finalize, Rboolean at_exit) {
+  SEXP p = PROTECT(R_MakeExternalPtr(nullptr, tag, kept));
+  R_RegisterCFinalizerEx(p, finalize, at_exit);
   UNPROTECT(1);
+  return p;
+}
+
+SEXP make_handle(uint64_t block, Kind kind) {
+  SEXP p = new_pointer(handle_tag(), R_NilValue, finalize_handle, FALSE);
+  keep_block(block);
+  R_SetExternalPtrAddr(p, new Handle{kind, block, heap().serial_of(block)});
   return p;
 }
 
@@ -233,7 +243,7 @@ bool ChildWait::tick() {
   const GuardWord& guard = heap().header().guard;
   auto waits = [&](Token child) {
     uint32_t slot = slot_of(child);
-    return bool(guard.waiters.word[slot / 64].load(std::memory_order_relaxed) >> (slot % 64) & 1);
+    return bool(guard.waiters.word[slot / 64].load(std::memory_order_relaxed) & bit_of(slot));
   };
   int64_t now = platform::now_ns();
   if (std::none_of(children.begin(), children.end(), waits) || stopped_holder(guard).empty())
