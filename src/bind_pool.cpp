@@ -21,7 +21,8 @@ PoolOwner& pool_of(SEXP pointer) {
   auto* p =
       TYPEOF(pointer) == EXTPTRSXP ? static_cast<PoolOwner*>(R_ExternalPtrAddr(pointer)) : nullptr;
   if (!p || p->depth() != fork_depth())
-    throw Error{"ProcessError", "a pool can be used only by the process that made it"};
+    throw Error{"ProcessError",
+                "a pool can be used only by the process that made it; make a Pool() here"};
   if (p->busy())
     throw Error{"ProcessError", "this pool is taking results: a finalizer that R's collector runs "
                                 "meanwhile cannot use it"};

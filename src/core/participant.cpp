@@ -95,6 +95,11 @@ bool life_over(Participant& p) {
   return is_over(life_word(p).load(std::memory_order_acquire));
 }
 
+std::string no_slot_is_free() {
+  return "this session has " + std::to_string(kSlots) +
+         " running processes already; join or close some first";
+}
+
 // May not throw: whoever forks knows nothing of us.
 void before_fork() {
   fork_reserved = 0;
@@ -182,11 +187,16 @@ Token reserve_slot() {
   return 0;
 }
 
+Token require_slot() {
+  Token t = reserve_slot();
+  if (!t) throw Error{"ProcessError", no_slot_is_free()};
+  return t;
+}
+
 Token reserve_for_fork() noexcept {
   Token t = reserve_slot();
   if (!t) {
-    fork_failed = "this session has " + std::to_string(kSlots) +
-                  " running processes already; join or close some first";
+    fork_failed = no_slot_is_free();
   } else if (!heap().inherit(my_token, t)) {
     abandon_slot(t);
     t = 0;
@@ -214,12 +224,9 @@ void abandon_slot(Token t) {
 }
 
 void join_session(Token reserved) {
-  Token t = reserved ? reserved : reserve_slot();
-  if (t == 0)
-    throw Error{"ProcessError", "all " + std::to_string(kSlots) +
-                                    " places of this session are taken by running processes"};
-  if (!claim(t))
-    throw Error{"ProcessError", "the place that was reserved for this process has expired"};
+  if (!claim(reserved ? reserved : require_slot()))
+    throw Error{"ProcessError", "the place that was reserved for this process has expired: it "
+                                "started too late, or its parent has ended; start it again"};
 }
 
 ActAs::ActAs(Token t) : before_(my_token) { my_token = t; }

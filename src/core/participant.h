@@ -38,9 +38,10 @@ private:
   Token before_;
 };
 
-// A slot for a child that is about to start; it must claim it soon (kReservationNs).
-// 0 when none is free.
+// A slot for a child that is about to start; it must claim it soon (kReservationNs). 0 when none is
+// free.
 Token reserve_slot();
+Token require_slot(); // the same, but throws Error("ProcessError") then
 // The reservation lasts as long as process `pid` lives, no longer as long as `before` (0: a while).
 // True if it is `pid` on whom it depends now.
 bool expect_from(Token t, pid_t before, pid_t pid);

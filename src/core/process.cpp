@@ -40,8 +40,9 @@ void redirect(int from, int to) {
 
 [[noreturn]] void cannot_start(Child& child, int e) {
   close_child(child);
-  throw Error{"ProcessError",
-              std::string("the system refuses another process: ") + std::strerror(e)};
+  throw Error{"ProcessError", std::string("the system refuses another process: ") +
+                                  std::strerror(e) +
+                                  "; start fewer, or raise the limits (`ulimit -u`, memory)"};
 }
 
 } // namespace
@@ -108,12 +109,12 @@ bool fork_child(Child& child, Output output) {
 void spawn_child(Child& child, const std::vector<std::string>& arguments,
                  const std::vector<std::string>& environment, uint64_t process) {
   prepare_outputs(child, Output::Captured);
-  Token place = reserve_slot();
-  if (!place) cannot_start(child, EAGAIN);
+  Token place = 0;
   try {
+    place = require_slot();
     heap().hold_for(process, place);
   } catch (...) {
-    abandon_slot(place);
+    if (place) abandon_slot(place);
     close_child(child);
     throw;
   }
