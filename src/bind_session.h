@@ -1,10 +1,9 @@
-// What the binding files share: the session of this process, handles, errors, interrupts, children.
+// What the binding files share: the session of this process, waiting and interrupts, children.
 // The binding is the only place that knows both R and the core.
 #pragma once
 
-#include "core/heap.h"
+#include "bind_handle.h"
 #include "core/process.h"
-#include "r_call.h"
 
 #include <cmath>
 #include <memory>
@@ -21,40 +20,8 @@ template <class F> auto entry(F body) -> decltype(body()) {
   return body();
 }
 
-// --- handles: R's external pointers to blocks ---
-
-struct Handle {
-  Kind kind;
-  uint64_t block;
-  uint64_t serial;
-  bool shut = false; // a queue that this process has closed
-};
-
-// An external pointer to nothing yet: what is to own something is made before it. May jump.
-SEXP new_pointer(SEXP tag, SEXP kept, R_CFinalizer_t finalize, Rboolean at_exit);
-// The caller's hold on `block` passes to the new pointer. May jump.
-SEXP make_handle(uint64_t block, Kind kind);
-// The same for an owner that is no pointer of R's: a block is dropped with the last of both.
-void keep_block(uint64_t block);
-bool keep_block(uint64_t block, uint64_t serial); // takes a hold; false: it is not that block
-void let_go(uint64_t block);
-Handle& handle_of(SEXP pointer, Kind kind);
-// The pointer inside one of our R6 objects, or the pointer itself; NULL for anything else.
-SEXP pointer_of(SEXP x);
-// What R code gets for a block: an R6 object where there is one of that kind, or the pointer. The
-// caller keeps his own hold. May signal R errors.
-SEXP handle_object(uint64_t block, Kind kind);
-inline uint64_t block_of(SEXP pointer, Kind kind) { return handle_of(pointer, kind).block; }
-void close_handle(SEXP pointer);
-// In a child: keeps what R's pointers and its own process block need.
-void keep_held_blocks(uint64_t process);
-bool is_open(SEXP pointer);
-std::vector<Reference> references_of(const std::vector<codec::HandleId>& handles);
-uint64_t store_value(SEXP value); // encoded, in a block of its own that the caller holds
-uint64_t store_encoded(const codec::Encoding& e);
-
 // Takes note of something to be done at the next entry: finalizers may run inside any allocation.
-void at_next_entry(void (*what)(void*), void* data);
+void at_next_entry(void (*what)(void*), void* data) noexcept;
 void drop_at_next_entry(uint64_t block);
 
 // --- waiting ---

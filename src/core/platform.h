@@ -1,5 +1,5 @@
 // The seam to the operating system. Everything above speaks in these words; the Linux variant is
-// platform_linux.cpp, another system gets its own file that implements the same functions.
+// platform_linux*.cpp, another system gets its own files that implement the same functions.
 #pragma once
 
 #include <atomic>
