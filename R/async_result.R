@@ -40,10 +40,7 @@ AsyncResultHandle <- R6::R6Class("AsyncResult",
     },
     cancel = function() result_cancel(private),
     format = function(...) sprintf("<AsyncResult (%s)>", if (result_wait(private, 0)) "ready" else "running"),
-    print = function(...) {
-      cat(self$format(), "\n", sep = "")
-      invisible(self)
-    }
+    print = function(...) print_formatted(self)
   ),
   private = list(
     pool = NULL, job = NULL, outcome = NULL, callback = NULL, error_callback = NULL,
@@ -67,8 +64,8 @@ async_result <- function(pool, pool_private, job, callback, error_callback) {
   result
 }
 
-# While R waits at its prompt, package later (if it is there) lets us call callbacks, and look after the jobs they wait for.
-# A pool that is terminated, or has no callback to call, is not kept for it: a script never waits at a prompt.
+# While R waits at its prompt, package later (if it is there) lets us call callbacks, and look after the jobs they wait
+# for. A pool that is terminated, or has no callback to call, is not kept for it: a script never waits at a prompt.
 attend_when_idle <- function(pool_private) {
   if (is.null(session$has_later)) session$has_later <- requireNamespace("later", quietly = TRUE)
   if (!session$has_later) {
@@ -108,13 +105,16 @@ result_wait <- function(private, timeout) {
   if (!is.null(private$outcome)) {
     return(TRUE)
   }
-  if (!pool_wait(private$job$ptr, private$job$id, timeout)) {
-    deliver_callbacks(private$job$private)
-    return(FALSE)
-  }
-  private$outcome <- job_outcome(private$job, pool_take(private$job$ptr, private$job$id))
+  there <- take_outcome(private, timeout)
   deliver_callbacks(private$job$private)
-  TRUE
+  there
+}
+
+take_outcome <- function(private, timeout) {
+  job <- private$job
+  there <- pool_wait(job$ptr, job$id, timeout)
+  if (there) private$outcome <- job_outcome(job, pool_take(job$ptr, job$id))
+  there
 }
 
 result_get <- function(self, private, timeout) {
@@ -129,7 +129,8 @@ result_cancel <- function(private) {
     return(invisible(FALSE))
   }
   pool_cancel(private$job$ptr, private$job$id)
-  private$outcome <- list(error = new_condition(c("CancelledError", "multiprocessing_error", "error"), "this job was cancelled"))
+  cancelled <- new_condition(c("CancelledError", "multiprocessing_error", "error"), "this job was cancelled")
+  private$outcome <- list(error = cancelled)
   invisible(TRUE)
 }
 
@@ -146,10 +147,7 @@ deliver_callbacks <- function(pool_private) {
   for (id in ls(pool_private$pending)) {
     result <- get(id, pool_private$pending)
     private <- private_of(result)
-    if (is.null(private$outcome)) {
-      if (!pool_wait(private$job$ptr, private$job$id, 0)) next
-      private$outcome <- job_outcome(private$job, pool_take(private$job$ptr, private$job$id))
-    }
+    if (is.null(private$outcome) && !take_outcome(private, 0)) next
     rm(list = id, envir = pool_private$pending)
     failed <- !is.null(private$outcome$error)
     f <- if (failed) private$error_callback else private$callback

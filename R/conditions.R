@@ -40,7 +40,10 @@ death_of_worker <- function(index, pid, status, limit, peak = NA_real_) {
     return(new_condition(
       c("TimeoutError", "WorkerDiedError", "multiprocessing_error", "error"),
       sprintf(
-        "element %d took longer than %s %s; its worker (pid %d) was replaced; raise `task_timeout` or make the element smaller",
+        paste0(
+          "element %d took longer than %s %s; its worker (pid %d) was replaced; raise `task_timeout` or ",
+          "make the element smaller"
+        ),
         index, format(limit), if (limit == 1) "second" else "seconds", pid
       ),
       index = index, pid = pid, signal = NA_integer_, exitcode = NA_integer_, peak_memory = peak
@@ -59,9 +62,21 @@ death_of_worker <- function(index, pid, status, limit, peak = NA_real_) {
   memory <- if (is.na(peak)) "" else sprintf(", peak memory %.0f MB", peak / 1024^2)
   new_condition(
     c("WorkerDiedError", "multiprocessing_error", "error"),
-    sprintf("the worker of element %d (pid %d%s) %s; `retries` (`mc.retry` of mclapply) computes such an element again", index, pid, memory, how),
+    sprintf(
+      "the worker of element %d (pid %d%s) %s; `retries` (`mc.retry` of mclapply) computes such an element again",
+      index, pid, memory, how
+    ),
     index = index, pid = pid, signal = signal, exitcode = if (status < 0L) NA_integer_ else status, peak_memory = peak
   )
+}
+
+# What an error says of the limit that a wait had
+waited <- function(timeout) {
+  if (!is.numeric(timeout) || timeout <= 0) {
+    return("")
+  }
+  unit <- if (timeout == 1) "second" else "seconds"
+  sprintf(" after %s %s; raise `timeout` to wait longer", format(timeout), unit)
 }
 
 signal_name <- function(signal) {
@@ -73,12 +88,14 @@ signal_name <- function(signal) {
   if (is.na(name)) "an unknown signal" else name
 }
 
-# R's own errors about arguments are of no class of ours. A default of an argument that must be given: costs nothing if it is.
+# R's own errors about arguments are of no class of ours. This is the default of an argument that must be given: it
+# costs nothing if it is.
 required <- function(name) missing_argument(name, sys.call(sys.parent()))
 
 # The same for functions whose arguments stand in the documentation: `if (missing(x)) missing_argument("x")`
 missing_argument <- function(name, call = sys.call(-1L)) {
-  abort("ValueError", sprintf("argument \"%s\" is missing, with no default (in `%s`)", name, deparse(call, nlines = 1L)[1L]))
+  where <- deparse(call, nlines = 1L)[1L]
+  abort("ValueError", sprintf("argument \"%s\" is missing, with no default (in `%s`)", name, where))
 }
 
 # What R finds wrong with an argument, as an error of ours: `expr` is a call of base R's that checks
@@ -119,7 +136,9 @@ check_function <- function(x, name) {
 
 check_list <- function(x, name) {
   if (!is.list(x) || is.object(x)) {
-    abort("ValueError", sprintf("`%s` must be a list of arguments such as list(1, b = 2), not %s", name, describe_value(x)))
+    abort("ValueError", sprintf(
+      "`%s` must be a list of arguments such as list(1, b = 2), not %s", name, describe_value(x)
+    ))
   }
   invisible(x)
 }

@@ -28,7 +28,9 @@ set_start_method <- function(method, force = FALSE) {
   if (missing(method)) missing_argument("method")
   check_method(method)
   if (!is.null(session$start_method) && !isTRUE(force)) {
-    abort("ProcessError", sprintf("the start method is set to \"%s\" already; use force = TRUE to change it", session$start_method))
+    abort("ProcessError", sprintf(
+      "the start method is set to \"%s\" already; use force = TRUE to change it", session$start_method
+    ))
   }
   session$start_method <- method
   invisible(NULL)
@@ -51,8 +53,8 @@ get_context <- function(method = NULL) {
   }
   structure(
     list(
-      method = method, Process = with_method(Process), Pool = with_method(Pool), Lock = Lock, RLock = RLock, Queue = Queue,
-      SimpleQueue = SimpleQueue, Pipe = Pipe, cpu_count = cpu_count, current_process = current_process,
+      method = method, Process = with_method(Process), Pool = with_method(Pool), Lock = Lock, RLock = RLock,
+      Queue = Queue, SimpleQueue = SimpleQueue, Pipe = Pipe, cpu_count = cpu_count, current_process = current_process,
       parent_process = parent_process, active_children = active_children, get_start_method = function() method
     ),
     class = "multiprocessing_context"

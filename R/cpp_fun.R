@@ -16,8 +16,8 @@
 #' It runs in several threads at once: it must not call R, and what it keeps (static variables) must be safe for threads.
 #' A double `NA` is a NaN to it and comes out of arithmetic as `NA`. An exception that it throws becomes an R error.
 #'
-#' @param code C++17 code, a character vector: `"double f(double x) { return x * x; }"`. The headers of Rcpp (if it is installed) and
-#'   of this package can be included.
+#' @param code C++17 code, a character vector: `"double f(double x) { return x * x; }"`. The headers of Rcpp (if it is
+#'   installed) and of this package can be included.
 #' @return An object to be given as `fun`: an external pointer. It is good in this process and in those forked from it; a
 #'   fresh R compiles it again from `cat(attr(f, "code"))`.
 #' @section Errors: `CompileError` with the compiler's message, in which line 1 is the first line of `code`; fields `output`,
@@ -54,15 +54,10 @@ compile_fun <- function(code) {
   folder <- tempfile("cpp_fun_") # forked processes share a tempdir, and a tempfile names its process
   dir.create(folder)
   on.exit(unlink(folder, recursive = TRUE))
-  library_name <- basename(folder)
   writeLines(enclose_code(code, name), file.path(folder, "fun.cpp"), useBytes = TRUE)
-  output <- run_compiler(folder, paste0(library_name, .Platform$dynlib.ext))
-  library_file <- file.path(folder, paste0(library_name, .Platform$dynlib.ext))
-  if (!file.exists(library_file)) {
-    abort("CompileError", compile_message(output),
-      output = output, code = code
-    )
-  }
+  library_file <- file.path(folder, paste0(basename(folder), .Platform$dynlib.ext))
+  output <- run_compiler(folder, basename(library_file))
+  if (!file.exists(library_file)) abort("CompileError", compile_message(output), output = output, code = code)
   library <- dyn.load(library_file)
   fun <- .Call(C_made_kernel, getNativeSymbolInfo("multiprocessing_make_fun", library)$address)
   structure(fun, class = "cpp_fun", code = code)
@@ -70,13 +65,15 @@ compile_fun <- function(code) {
 
 # The name that stands before the last "(...) {" outside of braces. Comments and texts are blanked first.
 last_function <- function(code) {
-  bare <- gsub("(?s)/\\*.*?\\*/|//[^\n]*|\"(\\\\.|[^\"\\\\])*\"|'(\\\\.|[^'\\\\])+'|(?m)^\\s*#[^\n]*", " ", code, perl = TRUE)
+  no_code <- "(?s)/\\*.*?\\*/|//[^\n]*|\"(\\\\.|[^\"\\\\])*\"|'(\\\\.|[^'\\\\])+'|(?m)^\\s*#[^\n]*"
+  bare <- gsub(no_code, " ", code, perl = TRUE)
   repeat { # what is inside of braces is no function of its own
     flat <- gsub("\\{[^{}]*\\}", ";;", bare)
     if (identical(flat, bare)) break
     bare <- flat
   }
-  found <- regmatches(bare, gregexpr("[A-Za-z_]\\w*\\s*\\([^()]*\\)\\s*(noexcept)?\\s*(?=;;|\\{)", bare, perl = TRUE))[[1L]]
+  a_function <- "[A-Za-z_]\\w*\\s*\\([^()]*\\)\\s*(noexcept)?\\s*(?=;;|\\{)"
+  found <- regmatches(bare, gregexpr(a_function, bare, perl = TRUE))[[1L]]
   if (length(found) == 0L) {
     abort("ValueError", "there is no function in `code`: write for example \"double f(double x) { return x * x; }\"")
   }
@@ -96,15 +93,17 @@ enclose_code <- function(code, name) {
     "#line 1 \"code\"",
     code,
     "#line 1 \"cpp_fun\"",
-    sprintf("extern \"C\" __attribute__((visibility(\"default\"))) SEXP multiprocessing_make_fun() { return multiprocessing::kernel<&%s>(); }", name)
+    "extern \"C\" __attribute__((visibility(\"default\")))",
+    sprintf("SEXP multiprocessing_make_fun() { return multiprocessing::kernel<&%s>(); }", name)
   )
 }
 
 run_compiler <- function(folder, target) {
   include <- c(system.file("include", package = "multiprocessing"), system.file("include", package = "Rcpp"))
   include <- include[nzchar(include)]
+  folders <- paste0("-I\"", include, "\"", collapse = " ")
   writeLines(
-    c("CXX_STD = CXX17", "PKG_CXXFLAGS = -fvisibility=hidden", paste0("PKG_CPPFLAGS = ", paste0("-I\"", include, "\"", collapse = " "))),
+    c("CXX_STD = CXX17", "PKG_CXXFLAGS = -fvisibility=hidden", paste("PKG_CPPFLAGS =", folders)),
     file.path(folder, "Makevars")
   )
   before <- setwd(folder)

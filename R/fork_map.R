@@ -1,14 +1,10 @@
 # The engine of the mclapply() family: workers that are forked for one call and so have the function (in `frame`) and
-# its data. `chunks`: integer vectors, elements that one worker computes one after the other; as many as workers: chunk c
-# is worker c's. `before(c, done)` runs in the worker before it begins or takes over a chunk, of which `done` elements are
-# done. Returns list(values, failures).
+# its data. `chunks`: integer vectors, elements that one worker computes one after the other; as many as workers: chunk
+# c is worker c's. `before(c, done)` runs in the worker before it begins or takes over a chunk, of which `done` elements
+# are done. Returns what pool_take() gives.
 fork_map <- function(X, frame, chunks, cores, before, silent = FALSE, affinity = NULL, retry = 0L,
                      progress = FALSE, stop_on_error = FALSE, cleanup = TRUE, template = NULL) {
   force(before) # here, not in each worker
-  n <- length(X)
-  if (n == 0L) {
-    return(list(values = list(), failures = list()))
-  }
   frame$begin_chunk <- function(number, done) {
     if (!is.null(affinity)) parallel::mcaffinity(affinity[[number]])
     before(number, done)
@@ -18,24 +14,23 @@ fork_map <- function(X, frame, chunks, cores, before, silent = FALSE, affinity =
   ptr <- NULL
   start <- function() {
     what <- list(pool = pool_handle(ptr), frame = frame, parent = this_process(), sinks = has_sinks())
-    list(what = as.call(list(fork_map_worker, what)), spawn = FALSE, silent = isTRUE(silent))
+    list(what = as.call(list(fork_map_worker, what)), spawn = FALSE, silent = silent)
   }
   ptr <- pool_create(lanes, start, FALSE)
   done <- FALSE
   on.exit(if (done) pool_terminate(ptr) else fork_map_cleanup(ptr, cleanup))
-  sizes <- lengths(chunks)
+  starts <- c(0, cumsum(as.numeric(lengths(chunks))))
   id <- pool_submit(
-    ptr, NULL, NULL, NULL, n, c(0, cumsum(as.numeric(sizes))), unlist(chunks), as.integer(retry), 0, isTRUE(stop_on_error),
+    ptr, NULL, NULL, NULL, length(X), starts, unlist(chunks), retry, 0, stop_on_error,
     if (has_places(template) || is.name(template)) template
   )
   pool_close(ptr) # workers leave as soon as nothing is left for them
-  job <- list(ptr = ptr, id = id, count = n)
-  if (isTRUE(progress)) show_progress(job)
-  if (isTRUE(stop_on_error)) pool_wait_failure(ptr, id) else pool_wait(ptr, id, NULL)
+  if (progress) show_progress(list(ptr = ptr, id = id, count = length(X)))
+  if (stop_on_error) pool_wait_failure(ptr, id) else pool_wait(ptr, id, NULL)
   output_show()
   done <- TRUE
   # after the first error others may be running still
-  if (isTRUE(stop_on_error) && !pool_wait(ptr, id, 0)) pool_peek(ptr, id) else pool_take(ptr, id)
+  if (stop_on_error && !pool_wait(ptr, id, 0)) pool_peek(ptr, id) else pool_take(ptr, id)
 }
 
 # After an interrupt, mc.cleanup says what becomes of the workers: TRUE ends them, a number is a signal for them, FALSE
@@ -75,8 +70,3 @@ job_main <- function(what) {
 job_poll <- function(jobs, timeout) process_join(lapply(jobs, function(job) job$ptr), timeout, FALSE)
 
 job_result <- function(job) process_outcome(job$ptr, job$pid, process_status(job$ptr), "the forked job")
-
-job_kill <- function(job, signal) process_signal(job$ptr, as.integer(signal))
-
-# In a child that we forked or spawned
-is_forked_worker <- function() in_child()

@@ -8,7 +8,8 @@ needs_cache$limit <- 16L
 # `values`: functions and data that travel. `fresh`: the other side is a new R, so everything is needed.
 needs_of <- function(values, fresh = FALSE, attached = character()) {
   now <- attached_packages()
-  list(globals = globals_of(values), packages = if (identical(now, attached)) NULL else setdiff(now, if (!fresh) attached))
+  packages <- if (!identical(now, attached)) setdiff(now, if (!fresh) attached)
+  list(globals = globals_of(values), packages = packages)
 }
 
 globals_of <- function(values) {
@@ -34,8 +35,8 @@ globals_of <- function(values) {
   found
 }
 
-# The functions among the variables of its own that a function uses. Arguments that nobody has looked at so far are evaluated
-# here: in the worker what they are made of may be missing.
+# The functions among the variables of its own that a function uses. Arguments that nobody has looked at so far are
+# evaluated here: in the worker what they are made of may be missing.
 local_functions <- function(fun, symbols) {
   found <- list()
   local <- environment(fun)
@@ -88,14 +89,12 @@ free_names <- function(fun) {
   }
   names <- tryCatch(
     unique(globals::findGlobals(fun, method = "ordered", dotdotdot = "ignore", trace = FALSE)),
-    error = function(e) codetools_globals(fun)
+    error = function(e) all.names(body, unique = TRUE)
   )
   entry <- list(body = body, formals = formals(fun), names = names)
   needs_cache$entries <- utils::head(c(list(entry), needs_cache$entries), needs_cache$limit)
   names
 }
-
-codetools_globals <- function(fun) all.names(body(fun), unique = TRUE)
 
 # The function's environment leads to the global one without passing a package's namespace
 reaches_global <- function(env) {
@@ -125,7 +124,11 @@ apply_needs <- function(needs) {
   for (package in needs$packages) {
     if (paste0("package:", package) %in% search()) next
     suppressPackageStartupMessages(
-      if (isNamespaceLoaded(package)) attachNamespace(package) else library(package, character.only = TRUE, warn.conflicts = FALSE)
+      if (isNamespaceLoaded(package)) {
+        attachNamespace(package)
+      } else {
+        library(package, character.only = TRUE, warn.conflicts = FALSE)
+      }
     )
   }
   if (length(needs$globals)) list2env(needs$globals, globalenv())

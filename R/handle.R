@@ -4,17 +4,23 @@ Handle <- R6::R6Class("multiprocessing_handle",
   cloneable = FALSE,
   public = list(
     format = function(...) handle_format(self, private),
-    print = function(...) {
-      cat(self$format(), "\n", sep = "")
-      invisible(self)
-    }
+    print = function(...) print_formatted(self)
   ),
   private = list(ptr = NULL)
 )
 
 handle_format <- function(self, private) {
-  sprintf("<%s %s>", class(self)[1L], if (handle_is_open(private$ptr)) paste0("#", handle_id(private$ptr)) else "(closed)")
+  state <- if (handle_is_open(private$ptr)) paste0("#", handle_id(private$ptr)) else "(closed)"
+  sprintf("<%s %s>", class(self)[1L], state)
 }
+
+# For all our R6 objects
+print_formatted <- function(self) {
+  cat(self$format(), "\n", sep = "")
+  invisible(self)
+}
+
+private_of <- function(self) self$.__enclos_env__$private
 
 # Numbers as in core/layout.h: enum class Kind
 revive_handle <- function(kind, ptr) {

@@ -1,5 +1,6 @@
-# What mclapply(), mcvapply() and mcmapply() share; called by them alone, as warnings name the caller's call. `mc.template`:
-# all results are of its type and length. `one_vector`: single numbers of one type may come as a vector instead of a list.
+# What mclapply(), mcvapply() and mcmapply() share; called by them alone, as warnings name the caller's call.
+# `mc.template`: all results are of its type and length. `one_vector`: single numbers of one type may come as a vector
+# instead of a list.
 mc_apply <- function(X, FUN, ..., mc.preschedule, mc.set.seed, mc.silent, mc.cores, mc.cleanup, mc.allow.recursive,
                      affinity.list, mc.progress, mc.retry, mc.seed, mc.stop.on.error, mc.template = NULL,
                      one_vector = FALSE) {
@@ -43,8 +44,9 @@ mc_apply <- function(X, FUN, ..., mc.preschedule, mc.set.seed, mc.silent, mc.cor
     plan <- plan_elements(length(X), cores, affinity.list)
   }
   direct <- is.null(mc.seed)
+  frame <- if (direct) with_function(new_frame(...), FUN) else with_function(new_frame(), evaluate)
   run <- mc_run(
-    if (direct) X else seq_along(X), if (direct) with_function(new_frame(...), FUN) else with_function(new_frame(), evaluate),
+    if (direct) X else seq_along(X), frame,
     plan$chunks, plan$cores, mc.set.seed,
     silent = mc.silent, affinity = plan$affinity, retry = mc.retry, progress = mc.progress,
     stop_on_error = mc.stop.on.error, cleanup = mc.cleanup, template = if (one_vector) quote(any) else mc.template

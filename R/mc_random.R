@@ -94,8 +94,9 @@ start_stream <- function(start) {
 }
 
 # Streams of the chunks of one job: a function that puts the worker at the start of a chunk's stream.
-# `done`: so many of its elements were computed by a worker that died. Then the next one must not draw the numbers of the
-# beginning a second time: the element at place p goes on with the (p - 1)th substream of the chunk's stream.
+# `done`: so many of its elements were computed by a worker that died. Then the next one must not
+# draw the numbers of the beginning a second time: the element at place p goes on with the (p - 1)th
+# substream of the chunk's stream.
 chunk_streams <- function(chunks, set_seed) {
   # only streams differ from chunk to chunk
   own_streams <- isTRUE(set_seed) && uses_lecuyer()

@@ -20,7 +20,7 @@ check_cores <- function(mc.cores, pinned = FALSE) {
 # In a process that was started by us, or forked by package parallel, as opposed to a session
 is_child <- function() {
   theirs <- get0("isChild", asNamespace("parallel"), mode = "function")
-  (!is.null(theirs) && isTRUE(theirs())) || is_forked_worker()
+  (!is.null(theirs) && isTRUE(theirs())) || in_child()
 }
 
 # Chunks of one element each. With an affinity.list the first to start are the first element allowed

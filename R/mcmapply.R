@@ -55,9 +55,9 @@ mcmapply <- function(FUN, ..., MoreArgs = NULL, SIMPLIFY = TRUE, USE.NAMES = TRU
   res <- mc_apply(
     seq_len(n), evaluate,
     mc.preschedule = mc.preschedule, mc.set.seed = mc.set.seed, mc.silent = mc.silent,
-    mc.cores = check_cores(mc.cores, pinned = !is.null(affinity.list)), mc.cleanup = mc.cleanup, mc.allow.recursive = TRUE,
-    affinity.list = affinity.list, mc.progress = mc.progress, mc.retry = mc.retry, mc.seed = mc.seed,
-    mc.stop.on.error = mc.stop.on.error, one_vector = !identical(SIMPLIFY, FALSE)
+    mc.cores = check_cores(mc.cores, pinned = !is.null(affinity.list)), mc.cleanup = mc.cleanup,
+    mc.allow.recursive = TRUE, affinity.list = affinity.list, mc.progress = mc.progress, mc.retry = mc.retry,
+    mc.seed = mc.seed, mc.stop.on.error = mc.stop.on.error, one_vector = !identical(SIMPLIFY, FALSE)
   )
   simple <- if (n > 0L && !identical(SIMPLIFY, FALSE)) unlist(res, recursive = FALSE)
   failed <- FALSE

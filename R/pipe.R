@@ -41,12 +41,16 @@ ConnectionHandle <- handle_class("Connection", list(
 ))
 
 pipe_send_bytes <- function(ptr, raw) {
-  if (!is.raw(raw)) abort("ValueError", sprintf("`raw` must be a raw vector, not %s; use $send() for R objects", describe_value(raw)))
+  if (!is.raw(raw)) {
+    abort("ValueError", sprintf("`raw` must be a raw vector, not %s; use $send() for R objects", describe_value(raw)))
+  }
   invisible(.Call(C_connection_send, ptr, raw))
 }
 
 pipe_receive_bytes <- function(ptr) {
   value <- .Call(C_connection_recv, ptr)
-  if (!is.raw(value)) abort("ValueError", "the message is not a raw vector: it was sent with $send(), receive it with $recv()")
+  if (!is.raw(value)) {
+    abort("ValueError", "the message is not a raw vector: it was sent with $send(); use $recv() for such messages")
+  }
   value
 }

@@ -132,14 +132,20 @@ PoolHandle <- R6::R6Class("Pool",
     },
     map_async = function(func = required("func"), iterable = required("iterable"), chunksize = NULL, args = list(), ...,
                          callback = NULL, error_callback = NULL) {
-      async_result(self, private, pool_map(private, sys.call(), FALSE, func, iterable, chunksize, args, ...), callback, error_callback)
+      async_result(
+        self, private, pool_map(private, sys.call(), FALSE, func, iterable, chunksize, args, ...),
+        callback, error_callback
+      )
     },
     starmap = function(func = required("func"), iterable = required("iterable"), chunksize = NULL, ...) {
       job_value(pool_map(private, sys.call(), TRUE, func, iterable, chunksize, list(), ...))
     },
     starmap_async = function(func = required("func"), iterable = required("iterable"), chunksize = NULL, ...,
                              callback = NULL, error_callback = NULL) {
-      async_result(self, private, pool_map(private, sys.call(), TRUE, func, iterable, chunksize, list(), ...), callback, error_callback)
+      async_result(
+        self, private, pool_map(private, sys.call(), TRUE, func, iterable, chunksize, list(), ...),
+        callback, error_callback
+      )
     },
     apply = function(func = required("func"), args = list()) pool_apply(private, func, args),
     apply_async = function(func = required("func"), args = list(), callback = NULL, error_callback = NULL, ...) {
@@ -156,10 +162,7 @@ PoolHandle <- R6::R6Class("Pool",
     join = function(timeout = NULL) pool_await_end(private, timeout),
     status = function() pool_status(private),
     format = function(...) pool_format(private),
-    print = function(...) {
-      cat(self$format(), "\n", sep = "")
-      invisible(self)
-    }
+    print = function(...) print_formatted(self)
   ),
   private = list(ptr = NULL, settings = NULL, pending = NULL, attached = NULL, delivering = FALSE, attended = NULL)
 )
@@ -178,8 +181,8 @@ pool_open <- function(settings) {
 # How to start workers; called by the binding for the first ones and for those that replace others
 worker_start <- function(ptr, settings) {
   what <- list(
-    main = "worker_main", names = sprintf("PoolWorker-%d", seq_len(settings$processes)), parent = this_process(), sinks = settings$method == "fork" && has_sinks(),
-    pool = pool_handle(ptr), maxtasks = settings$maxtasks, inherited = NULL,
+    main = "worker_main", names = sprintf("PoolWorker-%d", seq_len(settings$processes)), parent = this_process(),
+    sinks = settings$method == "fork" && has_sinks(), pool = pool_handle(ptr), maxtasks = settings$maxtasks,
     initializer = settings$initializer, initargs = settings$initargs
   )
   if (settings$method == "fork") {
@@ -192,245 +195,6 @@ worker_start <- function(ptr, settings) {
 with_lane <- function(what, lane) {
   what$lane <- lane
   what
-}
-
-# --- options ---
-
-# The options of one call, the pool's own where it has none
-map_options <- function(private, method, ...) {
-  options <- private$settings$options
-  if (...length() == 0L) {
-    return(options)
-  }
-  given <- list(...)
-  unknown <- setdiff(if (is.null(names(given))) "" else names(given), names(options))
-  if (length(unknown)) unknown_option(unknown[1L], method)
-  options[names(given)] <- given
-  options$retries <- check_retries(options$retries)
-  options["task_timeout"] <- list(check_seconds(options$task_timeout))
-  options["seed"] <- list(check_seed(options$seed))
-  check_truth(options$progress, "progress")
-  if (!identical(options$on_error, "stop") && !identical(options$on_error, "return")) {
-    abort("ValueError", sprintf("`on_error` must be \"stop\" or \"return\", not %s", describe_value(options$on_error)))
-  }
-  options
-}
-
-option_names <- c("template", "progress", "seed", "retries", "task_timeout", "on_error")
-method_names <- list(
-  map = c("func", "iterable", "chunksize", "args", option_names),
-  starmap = c("func", "iterable", "chunksize", option_names),
-  imap = c("func", "iterable", "chunksize")
-)
-
-# R would match a part of a name to our own arguments: `i = 10` must not become `iterable`
-check_names <- function(call, allowed, method) {
-  given <- names(call)
-  if (is.null(given)) {
-    return(invisible())
-  }
-  unknown <- given[nzchar(given) & !given %in% allowed]
-  if (length(unknown)) unknown_option(unknown[1L], method)
-}
-
-unknown_option <- function(name, method) {
-  abort("ValueError", sprintf(
-    "unknown argument %s of $%s(): %s; it takes, by their full names, %s",
-    if (nzchar(name)) paste0("`", name, "`") else "without a name", method, further_arguments(method),
-    paste0("`", method_names[[method]], "`", collapse = ", ")
-  ))
-}
-
-# Where a user finds a place for them
-further_arguments <- function(method) {
-  switch(method,
-    map = "further arguments of the function go into `args = list(...)`",
-    starmap = "all arguments of the function are in the elements, such as list(1, b = 2)",
-    imap = "further arguments go into the function, such as function(x) f(x, b = 2)"
-  )
-}
-
-check_chunksize <- function(chunksize, method) {
-  tryCatch(check_count(chunksize, "chunksize", 1), ValueError = function(e) {
-    abort("ValueError", paste0(conditionMessage(e), "; ", further_arguments(method)))
-  })
-}
-
-unused_argument <- function(...) {
-  name <- names(substitute(list(...)))[2L]
-  abort("ValueError", sprintf(
-    "unknown argument %s: further arguments of the function go into `args = list(...)`",
-    if (length(name) && !is.na(name) && nzchar(name)) paste0("`", name, "`") else "without a name"
-  ))
-}
-
-check_retries <- function(retries, name = "retries") as.integer(check_count(retries, name))
-
-check_seconds <- function(seconds) {
-  if (is.null(seconds)) {
-    return(NULL)
-  }
-  if (!is.numeric(seconds) || length(seconds) != 1L || is.na(seconds) || seconds <= 0) {
-    abort("ValueError", sprintf("`task_timeout` must be a positive number of seconds, not %s", describe_value(seconds)))
-  }
-  seconds
-}
-
-# NULL, or the six words of an L'Ecuyer state
-check_seed <- function(seed) {
-  if (is.null(seed) || (is.integer(seed) && length(seed) == 7L)) {
-    return(seed)
-  }
-  check_count(seed, "seed", -.Machine$integer.max)
-  old <- get0(".Random.seed", globalenv(), inherits = FALSE)
-  kinds <- RNGkind()
-  on.exit({
-    suppressWarnings(RNGkind(kinds[1L], kinds[2L], kinds[3L])) # of R 3.5's sampler
-    if (is.null(old)) forget_random_state() else assign(".Random.seed", old, globalenv())
-  })
-  set.seed(as.integer(seed), "L'Ecuyer-CMRG", "Inversion", "Rejection")
-  get(".Random.seed", globalenv())
-}
-
-# --- jobs ---
-
-pool_apply <- function(private, func, args) {
-  taken <- .Call(C_pool_call, private$ptr, func, args)
-  if (is.null(taken)) {
-    return(job_value(pool_single(private, func, args)))
-  }
-  if (length(private$pending)) deliver_callbacks(private)
-  if (length(taken) == 2L) stop_failure(single_failure(taken[[2L]]))
-  taken[[1L]]
-}
-
-pool_single <- function(.private, func, args, ...) {
-  if (...length()) unused_argument(...)
-  check_function(func, "func")
-  check_list(args, "args")
-  options <- .private$settings$options
-  job <- pool_job(.private, func, list(args), 1, list(), TRUE, options, FALSE)
-  job$single <- TRUE
-  job
-}
-
-# What a user may have named in `...` matches none of our own arguments, not even by a part
-pool_map <- function(.private, .call, .star, func, iterable, chunksize, args, ...) {
-  method <- if (.star) "starmap" else "map"
-  check_names(.call, c(method_names[[method]], "callback", "error_callback"), method)
-  options <- map_options(.private, method, ...)
-  check_function(func, "func")
-  check_list(args, "args")
-  if (!is.null(chunksize)) check_chunksize(chunksize, method)
-  elements <- as_elements(iterable)
-  if (.star && !all(vapply(elements, is.list, TRUE))) {
-    if (!is.list(elements)) elements <- as.list(elements)
-    elements <- lapply(elements, as.list)
-  }
-  job <- pool_job(.private, func, elements, if (is.null(chunksize)) 0 else chunksize, args, .star, options, FALSE)
-  job$names <- names(iterable)
-  job$options <- options
-  job
-}
-
-# What lapply() would iterate over, without names
-as_elements <- function(x) {
-  if (is.function(x) || inherits(x, "iter")) {
-    abort("ValueError", "`iterable` is lazy: $map() needs all elements; use $imap() or as.list()")
-  }
-  if (!is.vector(x) || is.object(x)) x <- as.list(x)
-  if (!is.vector(x)) abort("ValueError", sprintf("`iterable` must be a vector or a list, not %s", describe_value(x)))
-  if (is.expression(x)) x <- as.list(x)
-  if (is.null(names(x))) x else unname(x)
-}
-
-pool_job <- function(private, func, elements, chunks, args, star, options, each) {
-  needs <- needs_of(c(func, args), attached = private$attached)
-  if (star && length(elements) == 1L) needs$globals <- c(needs$globals, globals_of(elements[[1L]]))
-  body <- list(args, needs$globals, needs$packages, star, options$seed) # read by bind_worker.cpp and worker_frame()
-  id <- pool_submit(
-    private$ptr, func, body, elements, length(elements), chunks, integer(), options$retries,
-    if (is.null(options$task_timeout)) 0 else options$task_timeout, each, if (has_places(options$template)) options$template
-  )
-  list(ptr = private$ptr, id = id, count = length(elements), private = private)
-}
-
-# Waits for a job of this call and takes its value; an interrupt cancels it.
-job_value <- function(job) {
-  taken <- NULL
-  suspendInterrupts({ # there is no job that nobody would cancel
-    force(job)
-    on.exit(if (is.null(taken)) pool_cancel(job$ptr, job$id))
-  })
-  if (isTRUE(job$options$progress)) show_progress(job)
-  taken <- pool_result(job$ptr, job$id)
-  if (length(job$private$pending)) deliver_callbacks(job$private)
-  outcome_value(job_outcome(job, taken))
-}
-
-show_progress <- function(job) {
-  if (!requireNamespace("cli", quietly = TRUE)) {
-    warning("`progress = TRUE` needs package cli: install.packages(\"cli\")", call. = FALSE)
-    return(invisible())
-  }
-  bar <- cli::cli_progress_bar("Elements", total = job$count)
-  while (!pool_wait(job$ptr, job$id, 0.1)) cli::cli_progress_update(set = pool_progress(job$ptr, job$id), id = bar)
-  cli::cli_progress_done(id = bar)
-}
-
-# list(value) or list(error) of what pool_take() gave
-job_outcome <- function(job, taken) {
-  if (isTRUE(job$single)) {
-    failure <- taken$failures[[1L]]
-    return(if (is.null(failure)) list(value = taken$values[[1L]]) else list(error = single_failure(failure)))
-  }
-  failed <- if (taken$failed) which(lengths(taken$failures) > 0L)
-  template <- job$options$template
-  values <- taken$values
-  if (has_places(template)) {
-    if (!length(failed)) {
-      return(list(value = shaped(values, template, taken$first, job$count, job$names)))
-    }
-    values <- places_as_list(values, template, job$count)
-  }
-  if (!is.null(job$names)) names(values) <- job$names # this copies the list
-  if (length(failed)) {
-    if (job$options$on_error == "stop") {
-      return(list(error = first_failure(taken$failures, failed)))
-    }
-    values[failed] <- taken$failures[failed]
-    return(list(value = values))
-  }
-  if (!is.null(template)) values <- in_our_class(vapply(values, identity, template, USE.NAMES = !is.null(job$names)))
-  list(value = values)
-}
-
-first_failure <- function(failures, failed) {
-  failure <- failures[[failed[1L]]]
-  if (length(failed) > 1L) {
-    failure$message <- sprintf("%s (and %d more of %d elements failed; on_error = \"return\" gives the others)",
-      failure$message, length(failed) - 1L, length(failures))
-  }
-  failure
-}
-
-single_failure <- function(failure) {
-  failure$message <- sub("^element 1 failed in", "the call failed in", failure$message)
-  failure$message <- sub("^the worker of element 1 ", "the worker of the call ", failure$message)
-  failure$message <- sub("^element 1 took", "the call took", failure$message)
-  failure
-}
-
-outcome_value <- function(outcome) {
-  if (!is.null(outcome$error)) stop_failure(outcome$error)
-  outcome$value
-}
-
-# A terminal sends its Ctrl-C to workers, too. It may end an element that sleeps before we look: then it is an interrupt of
-# ours, and no error.
-stop_failure <- function(failure) {
-  if (inherits(failure, "interrupted")) Sys.sleep(0) # R looks for one here
-  stop(failure)
 }
 
 # --- the pool's end ---
@@ -448,7 +212,9 @@ pool_end <- function(private) {
 }
 
 pool_await_end <- function(private, timeout) {
-  if (!pool_state(private$ptr)$closed) abort("ValueError", "the pool still takes jobs: $close() or $terminate() it before $join()")
+  if (!pool_state(private$ptr)$closed) {
+    abort("ValueError", "the pool still takes jobs: $close() or $terminate() it before $join()")
+  }
   over <- pool_join(private$ptr, timeout)
   deliver_callbacks(private)
   invisible(over)

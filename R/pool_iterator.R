@@ -43,10 +43,7 @@ PoolIterator <- R6::R6Class("PoolIterator",
     has_next = function() private$more(),
     nextElem = function() iterator_next(self, private, NULL),
     format = function(...) sprintf("<PoolIterator (%s)>", if (private$ordered) "in order" else "as they finish"),
-    print = function(...) {
-      cat(self$format(), "\n", sep = "")
-      invisible(self)
-    }
+    print = function(...) print_formatted(self)
   ),
   private = list(pool = NULL, ordered = TRUE)
 )
@@ -65,7 +62,8 @@ EagerIterator <- R6::R6Class("EagerIterator",
     initialize = function(pool, pool_private, func, elements, chunksize, ordered) {
       private$pool <- pool
       private$ordered <- ordered
-      private$job <- pool_job(pool_private, func, elements, chunksize, list(), FALSE, pool_private$settings$options, TRUE)
+      options <- pool_private$settings$options
+      private$job <- pool_job(pool_private, func, elements, chunksize, list(), FALSE, options, TRUE)
     }
   ),
   private = list(

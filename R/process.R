@@ -61,10 +61,7 @@ ProcessHandle <- R6::R6Class("Process",
     value = function(timeout = NULL) process_value(self, private, timeout),
     close = function() process_close(self, private),
     format = function(...) process_format(self, private),
-    print = function(...) {
-      cat(self$format(), "\n", sep = "")
-      invisible(self)
-    }
+    print = function(...) print_formatted(self)
   ),
   private = list(what = NULL, method = NULL, ptr = NULL, number = NULL, code = NULL, started = FALSE, closed = FALSE),
   active = list(
@@ -87,7 +84,8 @@ process_run <- function(self, private) {
   ))
   spawn <- private$method == "spawn"
   call <- if (spawn) {
-    c(list(main = "process_main"), what, list(needs = needs_of(list(what$target, what$args), TRUE)))
+    needs <- needs_of(list(what$target, what$args), fresh = TRUE)
+    c(list(main = "process_main"), what, list(needs = needs))
   } else {
     as.call(list(process_main, what))
   }
@@ -104,7 +102,7 @@ process_run <- function(self, private) {
 
 # At the end of this R: daemons are terminated, other processes joined, as in Python
 register_exit <- function() {
-  if (isTRUE(session$exit_registered)) {
+  if (session$exit_registered) {
     return(invisible())
   }
   session$exit_registered <- TRUE
@@ -132,7 +130,9 @@ process_kill <- function(private, signal) {
 process_value <- function(self, private, timeout) {
   process_wait(self, private, timeout)
   code <- process_exitcode(private)
-  if (is.null(code)) abort("TimeoutError", sprintf("%s (pid %d) still runs%s", self$name, private$number, waited(timeout)))
+  if (is.null(code)) {
+    abort("TimeoutError", sprintf("%s (pid %d) still runs%s", self$name, private$number, waited(timeout)))
+  }
   outcome <- process_outcome(private$ptr, private$number, code, self$name)
   if (!is.null(outcome$failure)) stop(outcome$failure)
   outcome$value
@@ -149,7 +149,8 @@ process_outcome <- function(ptr, pid, code, name) {
       } else {
         sprintf("left with exit code %d and no value", code)
       }),
-      index = 1L, pid = pid, signal = if (code < 0L) -code else NA_integer_, exitcode = if (code < 0L) NA_integer_ else code
+      index = 1L, pid = pid,
+      signal = if (code < 0L) -code else NA_integer_, exitcode = if (code < 0L) NA_integer_ else code
     )
     return(list(value = NULL, failure = failure))
   }
@@ -167,7 +168,9 @@ process_close <- function(self, private) {
     return(invisible(NULL))
   }
   if (self$is_alive()) {
-    abort("ValueError", sprintf("%s (pid %d) still runs; $join() or $terminate() it before $close()", self$name, private$number))
+    abort("ValueError", sprintf(
+      "%s (pid %d) still runs; $join() or $terminate() it before $close()", self$name, private$number
+    ))
   }
   private$ptr <- NULL
   private$closed <- TRUE

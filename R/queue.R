@@ -41,7 +41,9 @@ queue_limit <- function(maxsize) {
 }
 
 QueueHandle <- handle_class("Queue", list(
-  put = function(obj = required("obj"), block = TRUE, timeout = NULL) invisible(.Call(C_queue_put, private$ptr, obj, block, timeout)),
+  put = function(obj = required("obj"), block = TRUE, timeout = NULL) {
+    invisible(.Call(C_queue_put, private$ptr, obj, block, timeout))
+  },
   get = function(block = TRUE, timeout = NULL) .Call(C_queue_get, private$ptr, block, timeout),
   put_nowait = function(obj = required("obj")) invisible(.Call(C_queue_put, private$ptr, obj, FALSE, NULL)),
   get_nowait = function() .Call(C_queue_get, private$ptr, FALSE, NULL),
@@ -58,7 +60,3 @@ SimpleQueueHandle <- handle_class("SimpleQueue", list(
   empty = function() queue_size(private$ptr) == 0,
   close = function() invisible(queue_shut(private$ptr))
 ))
-
-waited <- function(timeout) {
-  if (is.numeric(timeout) && timeout > 0) sprintf(" after %s %s; raise `timeout` to wait longer", format(timeout), if (timeout == 1) "second" else "seconds") else ""
-}

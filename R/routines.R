@@ -45,7 +45,9 @@ pool_join <- function(pool, timeout) .Call(C_pool_join, pool, timeout)
 pool_state <- function(pool) .Call(C_pool_state, pool)
 
 # jobs
-pool_submit <- function(pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each, type = NULL) .Call(C_pool_submit, pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each, type)
+pool_submit <- function(pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each, type) {
+  .Call(C_pool_submit, pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each, type)
+}
 pool_abandon <- function(pool, id) .Call(C_pool_abandon, pool, id)
 pool_peek <- function(pool, id) .Call(C_pool_peek, pool, id)
 pool_wait <- function(pool, id, timeout) .Call(C_pool_wait, pool, id, timeout)

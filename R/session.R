@@ -8,6 +8,8 @@ session$counter <- 0L
 session$detached <- list() # pools of mclapply() calls that were interrupted with mc.cleanup = FALSE
 session$processes <- list() # Process handles that were started here and are not known to be over, see own_processes()
 session$processes_of <- NULL # the pid of the process that the list belongs to
+session$exit_registered <- FALSE # see register_exit()
+session$has_later <- NULL # whether package later is there, once it was looked for
 
 # Called first in every child. Little may be done here: what a fork touches for the first time is copied, page by page.
 enter_child <- function(name, what, daemon = TRUE) {
@@ -39,13 +41,13 @@ leave_by_quit <- function(save = "default", status = 0, runLast = TRUE) {
   process_leave(as.integer(status))
 }
 
-# What the start of every child uses. R reads a package's functions from the disk when they are first looked at, and each
-# child would do so for itself; called before the first fork.
+# What the start of every child uses. R reads a package's functions from the disk when they are first looked at, and
+# each child would do so for itself; called before the first fork.
 load_for_children <- function() {
   list(
     enquote, leave_by_quit, enter_child, forget_random_state, apply_needs, process_main, run_and_publish, job_main,
-    fork_map_worker, worker_main, worker_begin, worker_loop, worker_run, worker_frame, with_function, new_frame, each_call,
-    start_stream, assign_seed, current_seed, skip_substreams, set_interactive
+    fork_map_worker, worker_main, worker_begin, worker_loop, worker_run, worker_frame, with_function, new_frame,
+    each_call, start_stream, assign_seed, current_seed, skip_substreams, set_interactive
   )
   NULL
 }

@@ -5,7 +5,7 @@
 #' another process, as an argument of a pool's function, through a queue or a pipe, as what a process returns, or
 #' within the variables of a function, its vectors travel as references, without being copied, however large they are.
 #'
-#' Large vectors that are sent (from `r 256` kB on) go through shared memory anyway, and what is received travels on as
+#' Large vectors that are sent (from 256 kB on) go through shared memory anyway, and what is received travels on as
 #' a reference. `share()` is for values that are sent several times.
 #'
 #' A process that writes into a shared vector changes only its own copy, page by page as it writes; nobody else sees

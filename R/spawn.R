@@ -1,9 +1,10 @@
 # A fresh R: how it is started (called by the binding), and what it does first.
 spawn_command <- function() {
   path <- getNamespaceInfo("multiprocessing", "path")
-  developed <- isTRUE(tryCatch(requireNamespace("pkgload", quietly = TRUE) && pkgload::is_dev_package("multiprocessing"),
+  developed <- tryCatch(
+    requireNamespace("pkgload", quietly = TRUE) && pkgload::is_dev_package("multiprocessing"),
     error = function(e) FALSE
-  ))
+  )
   load <- if (developed) {
     sprintf("pkgload::load_all(%s, quiet = TRUE)", deparse(path))
   } else {

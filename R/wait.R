@@ -45,5 +45,3 @@ waitable <- function(x) {
   }
   abort("ValueError", sprintf("cannot wait for %s: give connections, queues, processes or results", describe_value(x)))
 }
-
-private_of <- function(x) x$.__enclos_env__$private

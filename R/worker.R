@@ -16,7 +16,7 @@ worker_main <- function(what, lane = what$lane) {
       return(1L)
     }
   }
-  worker_begin(what$pool, lane, what$maxtasks, what$inherited)
+  worker_begin(what$pool, lane, what$maxtasks, NULL)
   worker_loop()
   finish_child()
   0L

@@ -28,7 +28,7 @@ struct Viewed { // a block with views in this process
 std::unordered_map<uint64_t, Viewed>& viewed = *new std::unordered_map<uint64_t, Viewed>;
 
 // Blocks of views that were collected: held until the next entry. Never destroyed, see
-// bind_session.cpp.
+// bind_handle.cpp.
 std::vector<uint64_t>& gone = *new std::vector<uint64_t>;
 
 // A collection of young objects costs 1 ms, a full one 10 or 40. Most views die young; early

@@ -11,13 +11,6 @@ using namespace mp::bind;
 
 namespace {
 
-struct Held { // a block, until the job refers to it
-  uint64_t block = 0;
-  ~Held() {
-    if (block) heap().drop(block);
-  }
-};
-
 // The bytes of what a call of a function needs besides its arguments, see pool_job(): nothing.
 const std::vector<uint8_t>& bare_body() {
   static const std::vector<uint8_t>& bytes = *new std::vector<uint8_t>([] {
@@ -41,6 +34,13 @@ std::unique_ptr<PoolJob> make_job(PoolOwner& owner, uint64_t block, const JobPla
   if (!plan.places) job->values = Kept(new_list(plan.count));
   job->failures = Kept(new_list(plan.count));
   return job;
+}
+
+// `wanted`: a size, 0 for guided self-scheduling, or the first positions of each chunk and the end.
+std::vector<uint64_t> chunk_starts(const std::vector<double>& wanted, uint64_t count,
+                                   uint32_t workers) {
+  if (wanted.size() != 1) return std::vector<uint64_t>(wanted.begin(), wanted.end());
+  return wanted[0] > 0 ? equal_chunks(count, uint64_t(wanted[0])) : guided_chunks(count, workers);
 }
 
 // Is it worthwhile to have room for a number from each element? They are seen by the end of their
@@ -109,30 +109,23 @@ void await_job(PoolOwner& owner, int id) {
 
 } // namespace
 
-// A job. `fun` NULL: the workers inherited it (fork_map). `iterable`: the elements. `chunks`: a
-// size, 0 for guided self-scheduling, or the first positions of each chunk. `type`: NULL, or a
-// vector of the type and length of all results, or a name: they may become one vector, of whatever
-// type. Returns its id.
+// A job. `fun` NULL: the workers inherited it (fork_map). `body`: see pool_job(). `iterable`: the
+// elements. `chunks`: see chunk_starts(). `places`: which element each position is, from 1; empty:
+// in order. `type`: NULL, or a vector of the type and length of all results, or a name: they may
+// become one vector, of whatever type. Returns its id.
 int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks,
                 SEXP places, int retries, double task_timeout, bool each, SEXP type) {
   return entry([&] {
     PoolOwner& owner = pool_of(pool);
     JobPlan plan;
     plan.count = uint64_t(count);
-    std::vector<double> wanted = doubles_of(chunks);
-    if (wanted.size() != 1) {
-      plan.starts.assign(wanted.begin(), wanted.end());
-    } else if (wanted[0] > 0) {
-      plan.starts = equal_chunks(plan.count, uint64_t(wanted[0]));
-    } else {
-      plan.starts = guided_chunks(plan.count, uint32_t(owner.seats().size()));
-    }
+    plan.starts = chunk_starts(doubles_of(chunks), plan.count, uint32_t(owner.seats().size()));
     plan.notify_each = each;
     plan.timed = task_timeout > 0;
     plan.small = room_for_small(plan);
     // a share for each worker: none draws from another's stream or sees what its share left behind
     plan.pinned = Rf_isNull(fun) && plan.starts.size() == owner.seats().size() + 1;
-    Held function;
+    NewBlock function; // until the job refers to it
     Exports::Job exports(owner.exports());
     SentFunction* sent = Rf_isNull(fun) ? nullptr : sent_function(fun, plan.count > 1);
     InUse in_use(sent);
@@ -142,7 +135,8 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
         block = sent->block;
       } else {
         Protected prepared(prepared_function(fun, plan.count > 1 && owner.coming_up()));
-        block = function.block = store_encoded(exports.encode(prepared));
+        function = NewBlock(store_encoded(exports.encode(prepared)));
+        block = function.get();
       }
       plan.function = {Heap::page_of(block), heap().serial_of(block)};
     }
@@ -153,22 +147,23 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
     plan.body_bytes = rest.size();
     plan.input_bytes = input.size();
     std::vector<int> elements = integers_of(places);
-    Held values;
+    NewBlock values;
     if (SEXPTYPE t = TYPEOF(type); plan.count && element_bytes(t)) {
       plan.small = false;
       plan.place_type = t;
       plan.place_bytes = uint64_t(Rf_xlength(type)) * element_bytes(t);
-      plan.places = values.block =
-          heap().allocate(std::max<uint64_t>(1, plan.count * plan.place_bytes), Kind::Bytes, false);
+      uint64_t bytes = std::max<uint64_t>(1, plan.count * plan.place_bytes);
+      values = NewBlock(heap().allocate(bytes, Kind::Bytes, false));
+      plan.places = values.get();
       for (int e : elements) plan.elements.push_back(uint32_t(e - 1));
       refs.push_back({Heap::page_of(plan.places), heap().serial_of(plan.places)});
     }
     plan.references = refs.size();
-    Held unsent{create_job(owner.block(), plan)};
-    rest.write(heap().at(unsent.block + job_at(unsent.block).body.offset));
-    input.write(heap().at(unsent.block + job_at(unsent.block).input.offset));
-    seal_job(unsent.block, refs);
-    auto job = make_job(owner, unsent.block, plan);
+    NewBlock unsent(create_job(owner.block(), plan));
+    rest.write(heap().at(unsent.get() + job_at(unsent.get()).body.offset));
+    input.write(heap().at(unsent.get() + job_at(unsent.get()).input.offset));
+    seal_job(unsent.get(), refs);
+    auto job = make_job(owner, unsent.get(), plan);
     job->retries = retries;
     job->timeout_ns = int64_t(task_timeout * 1e9);
     job->elements = std::move(elements);
@@ -182,7 +177,8 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
       job->in_vector.resize(plan.count);
     }
     int id = owner.submit(std::move(job));
-    unsent.block = values.block = 0;
+    unsent.release(); // the pool's from here on
+    values.release();
     return id;
   });
 }
@@ -210,14 +206,13 @@ SEXP pool_call(SEXP pool, SEXP fun, SEXP args) {
     plan.body_bytes = bare_body().size();
     plan.input_bytes = input.size();
     plan.references = refs.size();
-    Held unsent{create_job(owner.block(), plan)};
+    NewBlock unsent(create_job(owner.block(), plan));
     std::copy(bare_body().begin(), bare_body().end(),
-              heap().at(unsent.block + job_at(unsent.block).body.offset));
-    input.write(heap().at(unsent.block + job_at(unsent.block).input.offset));
-    seal_job(unsent.block, refs);
-    auto job = make_job(owner, unsent.block, plan);
-    int id = owner.submit(std::move(job));
-    unsent.block = 0;
+              heap().at(unsent.get() + job_at(unsent.get()).body.offset));
+    input.write(heap().at(unsent.get() + job_at(unsent.get()).input.offset));
+    seal_job(unsent.get(), refs);
+    int id = owner.submit(make_job(owner, unsent.get(), plan));
+    unsent.release();
     Awaited guard(owner, id);
     await_job(owner, id);
     PoolJob& j = owner.job(id);
@@ -234,7 +229,7 @@ void pool_abandon(SEXP pool, int id) {
     static_cast<PoolOwner*>(R_ExternalPtrAddr(pool))->abandon(id);
 }
 
-// What is there of a job so far, as pool_take().
+// What is there of a job so far: list(values, failures).
 SEXP pool_peek(SEXP pool, int id) {
   return entry([&] {
     PoolJob& j = pool_of(pool).job(id);

@@ -21,7 +21,8 @@ PoolOwner& pool_of(SEXP pointer) {
   auto* p =
       TYPEOF(pointer) == EXTPTRSXP ? static_cast<PoolOwner*>(R_ExternalPtrAddr(pointer)) : nullptr;
   if (!p || p->depth() != fork_depth())
-    throw Error{"ProcessError", "a pool can be used only by the process that made it"};
+    throw Error{"ProcessError",
+                "a pool can be used only by the process that made it; make a Pool() here"};
   if (p->busy())
     throw Error{"ProcessError", "this pool is taking results: a finalizer that R's collector runs "
                                 "meanwhile cannot use it"};
@@ -32,10 +33,9 @@ PoolOwner& pool_of(SEXP pointer) {
 
 SEXP pool_create(int workers, SEXP start, bool plain) {
   return entry([&] {
-    auto owner = std::make_unique<PoolOwner>(workers, start, plain);
-    Protected p(R_MakeExternalPtr(owner.get(), R_NilValue, start));
-    owner.release();
-    R_RegisterCFinalizerEx(p, finalize_pool, TRUE);
+    Protected p(
+        codec::protect([&] { return new_pointer(R_NilValue, start, finalize_pool, TRUE); }));
+    R_SetExternalPtrAddr(p, new PoolOwner(workers, start, plain));
     return SEXP(p);
   });
 }
@@ -71,7 +71,7 @@ void pool_signal(SEXP pool, int signal) {
     PoolOwner& owner = pool_of(pool);
     owner.meet_all();
     for (const Seat& s : owner.seats())
-      if (s.child) send_signal(*s.child, signal);
+      if (s.child) signal_child(s.child->child, signal);
   });
 }
 

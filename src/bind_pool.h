@@ -62,9 +62,8 @@ public:
   int submit(std::unique_ptr<PoolJob> job);
   PoolJob& job(int id);
   void forget(int id); // its results were taken, or nobody wants them
-  void abandon(int id) {
-    abandoned_.push_back(id);
-  } // forget() it once it is done; allocates nothing of R
+  // forget() it once it is done; allocates nothing of R.
+  void abandon(int id) { abandoned_.push_back(id); }
   void start_all();
   void attend(); // everything that is to be done now; never waits
   // Waits until ready() or the deadline. False: not in time.
@@ -96,7 +95,7 @@ private:
   std::vector<size_t> vacant();
   void collect(PoolJob& job);
   void take_small(PoolJob& job, uint64_t first, uint64_t end);
-  void fail(PoolJob& job, uint64_t position, SEXP condition);
+  static void fail(PoolJob& job, int element, SEXP condition);
   void expire(PoolJob& job);
   void sweep_cancelled();
 

@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <unistd.h>
 
 using namespace mp;
 using namespace mp::bind;
@@ -17,12 +16,12 @@ using namespace mp::bind;
 namespace {
 
 // Never destroyed: finalizers may run after the destructors of static objects.
-std::vector<ChildRef>& all =
-    *new std::vector<ChildRef>; // running, or with output that was not shown yet
-std::vector<std::weak_ptr<RChild>>& prepared =
-    *new std::vector<std::weak_ptr<RChild>>; // for forks to come; a fork closes its siblings' files
-uint64_t my_process = 0;                     // in a child: its Process block
-void (*r_interrupt)(int) = nullptr;          // R's own handler for SIGINT
+// Running, or with output that was not shown yet:
+std::vector<ChildRef>& all = *new std::vector<ChildRef>;
+// For forks to come; a fork closes its siblings' files.
+std::vector<std::weak_ptr<RChild>>& prepared = *new std::vector<std::weak_ptr<RChild>>;
+uint64_t my_process = 0;            // in a child: its Process block
+void (*r_interrupt)(int) = nullptr; // R's own handler for SIGINT
 
 struct Owned { // what the external pointer of a Process holds
   ChildRef child;
@@ -108,8 +107,8 @@ void run_child(void* data) {
   forget_exports();
   {
     SteadyPatience patience; // a Ctrl-C that the parent was to take was copied, too
-    keep_held_blocks(
-        process); // not the parent's jobs and processes: they would live as long as this child
+    // Not the parent's jobs and processes: they would live as long as this child.
+    keep_held_blocks(process);
   }
   install_interrupt_handler();
   ChildRun run{call, lane, 1};
@@ -126,14 +125,12 @@ void finalize_child(SEXP pointer) {
   if (o->depth == fork_depth()) at_next_entry(release_child, o);
 }
 
-void drop_block(void* data) { heap().drop(reinterpret_cast<uint64_t>(data)); }
-
 ChildRef new_child() {
   uint32_t depth = fork_depth();
   ChildRef c(new RChild, [depth](RChild* r) {
     if (depth == fork_depth()) { // a copy in a fork belongs to the parent
       close_child(r->child);
-      if (r->process) at_next_entry(drop_block, reinterpret_cast<void*>(r->process));
+      if (r->process) drop_at_next_entry(r->process);
     }
     delete r;
   });
@@ -229,18 +226,17 @@ int exit_status(RChild& c) {
   return left && c.child.status >= 0 ? int(left) - 1 : c.child.status;
 }
 
-void send_signal(RChild& c, int signal) { signal_child(c.child, signal); }
-
 } // namespace mp::bind
 
 // `spawn`: a list for a fresh R; otherwise `what` is a call that a fork evaluates.
 SEXP process_start(SEXP what, bool spawn, bool silent) {
   return entry([&] {
+    Protected p(
+        codec::protect([] { return new_pointer(R_NilValue, R_NilValue, finalize_child, FALSE); }));
     Output output = silent ? Output::Discarded : Output::Captured;
     ChildRef c = spawn ? spawn_r(what) : prepare_child(output);
     if (!spawn) fork_r({c}, what, output);
-    Protected p(R_MakeExternalPtr(new Owned{c, fork_depth()}, R_NilValue, R_NilValue));
-    R_RegisterCFinalizerEx(p, finalize_child, FALSE);
+    R_SetExternalPtrAddr(p, new Owned{c, fork_depth()});
     return SEXP(p);
   });
 }

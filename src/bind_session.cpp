@@ -9,55 +9,17 @@
 #include "core/pipe.h"
 
 #include <R_ext/GraphicsEngine.h> // its headers declare the flags of R's interrupts
-#include <csignal>
-#include <cstring>
-#include <unordered_map>
+#include <algorithm>
 
 namespace mp::bind {
 namespace {
 
-// Process-local; a fork copies them with the R objects that they count. Never destroyed: R's
-// finalizers may run after the destructors of static objects.
-std::unordered_map<uint64_t, int>& hold_counts =
-    *new std::unordered_map<uint64_t, int>; // block -> R pointers and owners
 struct Later {
   void (*what)(void*);
   void* data;
 };
+// Process-local. Never destroyed: R's finalizers may run after the destructors of static objects.
 std::vector<Later>& later = *new std::vector<Later>;
-
-void let_go_later(void* data) {
-  std::unique_ptr<Handle> h(static_cast<Handle*>(data));
-  let_go(h->block);
-}
-
-void finalize_handle(SEXP pointer) {
-  auto* h = static_cast<Handle*>(R_ExternalPtrAddr(pointer));
-  if (!h) return;
-  R_ClearExternalPtr(pointer);
-  at_next_entry(let_go_later, h);
-}
-
-SEXP handle_tag() {
-  static SEXP tag = Rf_install("multiprocessing_handle");
-  return tag;
-}
-
-bool describe(SEXP x, codec::HandleId* out) {
-  SEXP p = pointer_of(x);
-  if (p == R_NilValue) return false;
-  auto* h = static_cast<Handle*>(R_ExternalPtrAddr(p));
-  if (!h) return false; // closed: travels as an ordinary object whose pointer is nil
-  *out = {uint32_t(h->kind), h->block, h->serial};
-  return true;
-}
-
-// May signal R errors, throws nothing.
-SEXP revive(const codec::HandleId& id, bool external_pointer) {
-  if (!or_jump([&] { return heap().hold(id.block, id.serial); })) return R_NilValue;
-  return external_pointer ? make_handle(id.block, Kind(id.kind))
-                          : handle_object(id.block, Kind(id.kind));
-}
 
 void forked() { later.clear(); } // the parent's; what they own stays the parent's
 
@@ -69,26 +31,6 @@ bool interrupt_is_pending() { return R_interrupts_pending && !R_interrupts_suspe
 
 bool (*interrupt_wanted)() = nullptr;
 
-SEXP pointer_of(SEXP x) {
-  if (TYPEOF(x) == EXTPTRSXP) return R_ExternalPtrTag(x) == handle_tag() ? x : R_NilValue;
-  if (TYPEOF(x) != ENVSXP || !Rf_inherits(x, "multiprocessing_handle")) return R_NilValue;
-  SEXP enclosure = frame_variable(x, Rf_install(".__enclos_env__"));
-  if (TYPEOF(enclosure) != ENVSXP) return R_NilValue;
-  SEXP fields = frame_variable(enclosure, Rf_install("private"));
-  if (TYPEOF(fields) != ENVSXP) return R_NilValue;
-  SEXP p = frame_variable(fields, Rf_install("ptr"));
-  return TYPEOF(p) == EXTPTRSXP && R_ExternalPtrTag(p) == handle_tag() ? p : R_NilValue;
-}
-
-SEXP handle_object(uint64_t block, Kind kind) {
-  SEXP p = PROTECT(make_handle(block, kind));
-  SEXP number = PROTECT(Rf_ScalarInteger(int(kind)));
-  SEXP call = PROTECT(Rf_lang3(Rf_install("revive_handle"), number, p));
-  SEXP r = Rf_eval(call, package_namespace());
-  UNPROTECT(3);
-  return r;
-}
-
 void prepare_kinds() {
   static bool done = false;
   if (done) return;
@@ -97,7 +39,7 @@ void prepare_kinds() {
   register_pipe_kind();
   register_pool_kind();
   register_barrier_kind();
-  codec::set_hooks({describe, revive});
+  prepare_handles();
   guard_patience().interrupted = interrupt_is_pending;
   prepare_blocks();
   install_fork_handlers();
@@ -123,76 +65,16 @@ void enter() {
   }
 }
 
-void at_next_entry(void (*what)(void*), void* data) { later.push_back({what, data}); }
-
-void keep_block(uint64_t block) { ++hold_counts[block]; }
-
-bool keep_block(uint64_t block, uint64_t serial) {
-  if (!heap().hold(block, serial)) return false;
-  keep_block(block);
-  return true;
-}
-
-void let_go(uint64_t block) {
-  auto it = hold_counts.find(block);
-  if (it == hold_counts.end() || --it->second > 0) return;
-  hold_counts.erase(it);
-  heap().drop(block);
-}
-
-void keep_held_blocks(uint64_t process) {
-  heap().keep_only(
-      [&](uint64_t block) { return block == process || hold_counts.count(block) > 0; });
-}
-
-SEXP make_handle(uint64_t block, Kind kind) {
-  keep_block(block);
-  auto* h = new Handle{kind, block, heap().serial_of(block), false};
-  SEXP p = PROTECT(R_MakeExternalPtr(h, handle_tag(), R_NilValue));
-  R_RegisterCFinalizerEx(p, finalize_handle, FALSE);
-  UNPROTECT(1);
-  return p;
-}
-
-bool is_open(SEXP pointer) {
-  return TYPEOF(pointer) == EXTPTRSXP && R_ExternalPtrTag(pointer) == handle_tag() &&
-         R_ExternalPtrAddr(pointer) != nullptr;
-}
-
-Handle& handle_of(SEXP pointer, Kind kind) {
-  if (!is_open(pointer))
-    throw Error{"ValueError",
-                "this handle is closed, or comes from another session: no handle can be saved"};
-  auto* h = static_cast<Handle*>(R_ExternalPtrAddr(pointer));
-  if (h->kind != kind) throw Error{"ValueError", "this handle is of another kind"};
-  return *h;
-}
-
-void close_handle(SEXP pointer) {
-  if (!is_open(pointer)) return;
-  std::unique_ptr<Handle> h(static_cast<Handle*>(R_ExternalPtrAddr(pointer)));
-  R_ClearExternalPtr(pointer);
-  let_go(h->block);
-}
-
-std::vector<Reference> references_of(const std::vector<codec::HandleId>& handles) {
-  std::vector<Reference> refs;
-  for (const codec::HandleId& id : handles) refs.push_back({Heap::page_of(id.block), id.serial});
-  return refs;
-}
-
-uint64_t store_value(SEXP value) { return store_encoded(codec::encode(value)); }
-
-uint64_t store_encoded(const codec::Encoding& e) {
-  std::vector<Reference> refs = references_of(e.handles());
-  uint64_t bytes = e.size() + refs.size() * sizeof(Reference);
-  NewBlock block(heap().allocate(bytes, Kind::Bytes, false));
-  e.write(heap().at(block.get()));
-  if (!refs.empty()) {
-    std::memcpy(heap().at(block.get() + e.size()), refs.data(), refs.size() * sizeof(Reference));
-    heap().seal(block.get(), e.size(), uint32_t(refs.size()));
+void at_next_entry(void (*what)(void*), void* data) noexcept {
+  try {
+    later.push_back({what, data});
+  } catch (const std::bad_alloc&) { // what it owns stays as long as this process lives
   }
-  return block.release();
+}
+
+void drop_at_next_entry(uint64_t block) {
+  at_next_entry([](void* data) { heap().drop(reinterpret_cast<uint64_t>(data)); },
+                reinterpret_cast<void*>(block));
 }
 
 Wait wait_for(SEXP timeout) {
@@ -233,7 +115,7 @@ bool ChildWait::tick() {
   const GuardWord& guard = heap().header().guard;
   auto waits = [&](Token child) {
     uint32_t slot = slot_of(child);
-    return bool(guard.waiters.word[slot / 64].load(std::memory_order_relaxed) >> (slot % 64) & 1);
+    return bool(guard.waiters.word[slot / 64].load(std::memory_order_relaxed) & bit_of(slot));
   };
   int64_t now = platform::now_ns();
   if (std::none_of(children.begin(), children.end(), waits) || stopped_holder(guard).empty())
@@ -246,20 +128,6 @@ bool ChildWait::tick() {
 
 using namespace mp;
 using namespace mp::bind;
-
-bool handle_is_open(SEXP pointer) {
-  return is_open(pointer) && !static_cast<Handle*>(R_ExternalPtrAddr(pointer))->shut;
-}
-
-void handle_close(SEXP pointer) {
-  entry([&] { close_handle(pointer); });
-}
-
-std::string handle_id(SEXP pointer) {
-  if (!is_open(pointer)) return "closed";
-  auto* h = static_cast<Handle*>(R_ExternalPtrAddr(pointer));
-  return std::to_string(h->serial);
-}
 
 // Blocks, bytes and a problem found in the heap ("" when it is consistent).
 SEXP heap_check() {

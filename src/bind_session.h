@@ -1,10 +1,9 @@
-// What the binding files share: the session of this process, handles, errors, interrupts, children.
+// What the binding files share: the session of this process, waiting and interrupts, children.
 // The binding is the only place that knows both R and the core.
 #pragma once
 
-#include "core/heap.h"
+#include "bind_handle.h"
 #include "core/process.h"
-#include "r_call.h"
 
 #include <cmath>
 #include <memory>
@@ -21,42 +20,11 @@ template <class F> auto entry(F body) -> decltype(body()) {
   return body();
 }
 
-// --- handles: R's external pointers to blocks
-// -----------------------------------------------------
-
-struct Handle {
-  Kind kind;
-  uint64_t block;
-  uint64_t serial;
-  bool shut = false; // a queue that this process has closed
-};
-
-// The caller's hold on `block` passes to the new pointer.
-SEXP make_handle(uint64_t block, Kind kind);
-// The same for an owner that is no pointer of R's: a block is dropped with the last of both.
-void keep_block(uint64_t block);
-bool keep_block(uint64_t block, uint64_t serial); // takes a hold; false: it is not that block
-void let_go(uint64_t block);
-Handle& handle_of(SEXP pointer, Kind kind);
-// The pointer inside one of our R6 objects, or the pointer itself; NULL for anything else.
-SEXP pointer_of(SEXP x);
-// What R code gets for a block: an R6 object where there is one of that kind, or the pointer. The
-// caller keeps his own hold. May signal R errors.
-SEXP handle_object(uint64_t block, Kind kind);
-inline uint64_t block_of(SEXP pointer, Kind kind) { return handle_of(pointer, kind).block; }
-void close_handle(SEXP pointer);
-void keep_held_blocks(
-    uint64_t process); // in a child: what R's pointers and its own process block need
-bool is_open(SEXP pointer);
-std::vector<Reference> references_of(const std::vector<codec::HandleId>& handles);
-uint64_t store_value(SEXP value); // encoded, in a block of its own that the caller holds
-uint64_t store_encoded(const codec::Encoding& e);
-
 // Takes note of something to be done at the next entry: finalizers may run inside any allocation.
-void at_next_entry(void (*what)(void*), void* data);
+void at_next_entry(void (*what)(void*), void* data) noexcept;
+void drop_at_next_entry(uint64_t block);
 
-// --- waiting
-// --------------------------------------------------------------------------------------
+// --- waiting ---
 
 // NULL: for ever; 0 or less: does not wait. Between sleeps the children's output is shown and
 // Ctrl-C seen.
@@ -64,6 +32,9 @@ Wait wait_for(SEXP timeout);
 bool interruptible_tick(void*);
 bool stopping_tick(void*); // the same for callers who take a status: no handler of R's is called
 [[noreturn]] void interrupt();
+inline void check(Status s) {
+  if (s == Status::Interrupted) interrupt();
+}
 
 // A wait for children. What they publish they publish even if that takes for ever: should one of
 // them wait for a stopped process that is at work in the heap, this ends after the thread's
@@ -84,12 +55,8 @@ private:
   const Wait& limit_;
   int64_t since_ = platform::now_ns(); // they wait for a stopped process
 };
-inline void check(Status s) {
-  if (s == Status::Interrupted) interrupt();
-}
 
-// --- children
-// -------------------------------------------------------------------------------------
+// --- children ---
 
 struct RChild {
   Child child;
@@ -113,11 +80,9 @@ bool is_over(RChild& c); // polls; the first time it is over shows what is left 
 int exit_status(RChild& c);
 void show_output(); // of all children, whole lines, causes first; forgets those that are over
 void mark_output(); // before this process does what others can see
-std::vector<ChildRef>& children(); // that run, or whose output was not shown yet
-uint64_t own_process();            // the Process block of this process, 0 in a main process
-void send_signal(RChild& c, int signal);
-RChild&
-process_child(SEXP pointer); // of process_start()'s pointer; throws if it is another process's
+std::vector<ChildRef>& children();   // that run, or whose output was not shown yet
+uint64_t own_process();              // the Process block of this process, 0 in a main process
+RChild& process_child(SEXP pointer); // of process_start()'s pointer; throws in another process
 
 // A worker's interrupt handler asks this; set by the worker's loop.
 extern bool (*interrupt_wanted)();

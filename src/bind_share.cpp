@@ -2,8 +2,6 @@
 #include "bind_blocks.h"
 #include "routines.h"
 
-#include <cstring>
-
 using namespace mp;
 using namespace mp::bind;
 

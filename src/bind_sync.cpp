@@ -1,4 +1,4 @@
-// Locks, queues, connections, and waiting for several things.
+// Locks, queues, connections.
 #include "bind_session.h"
 
 #include "core/guard.h"
@@ -33,21 +33,15 @@ template <class Send> Status send_value(SEXP x, Send send) {
   }
   std::vector<Reference> refs = references_of(e.handles());
   uint64_t body = e.size() + refs.size() * sizeof(Reference);
-  out.segment = create_segment(body);
-  struct Own { // ours until it is sent
-    uint64_t& segment;
-    ~Own() {
-      if (segment) heap().drop(segment);
-    }
-  } own{out.segment};
+  NewBlock segment(create_segment(body)); // ours until it is sent
+  out.segment = segment.get();
   e.write(segment_data(out.segment));
   if (!refs.empty()) {
     std::memcpy(segment_data(out.segment) + e.size(), refs.data(), refs.size() * sizeof(Reference));
     seal_segment(out.segment, e.size(), uint32_t(refs.size()));
   }
-  Outgoing given = out;
-  Status s = send(given);
-  if (s == Status::Ok) out.segment = 0;
+  Status s = send(out);
+  if (s == Status::Ok) segment.release();
   return s;
 }
 

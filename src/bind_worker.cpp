@@ -25,18 +25,18 @@ struct Run {
   bool active = false;     // a chunk is claimed; `position` is the element that comes next
   bool evaluating = false; // `position` has begun
   uint64_t position = 0;
-  uint64_t loaded = 0;  // serial of the job whose frame is ready
-  SEXP frame = nullptr; // environment with FUN, X, i and `...` (preserved)
-  SEXP inherited =
-      nullptr;       // frame of fork_map(): function and elements are here already (preserved)
-  bool star = false; // elements are argument lists
+  uint64_t loaded = 0; // serial of the job whose frame is ready
+  // Preserved:
+  SEXP frame = nullptr;     // environment with FUN, X, i and `...`
+  SEXP inherited = nullptr; // the frame of fork_map(): function and elements are here already
+  bool star = false;        // elements are argument lists
   bool seeded = false;
   Stream stream;
   int chunks_left = -1; // maxtasksperchild
   uint32_t depth = 0;
 };
-Run& run =
-    *new Run; // never destroyed, as the vector below: the process leaves from inside the loop
+// Never destroyed, as the vector below: the process leaves from inside the loop.
+Run& run = *new Run;
 
 bool cancelled() { return run.active && run.worker->cancelled(run.claim); }
 
@@ -161,8 +161,6 @@ bool placed(SEXP value) {
   if ((width != 1 && first && ATTRIB(value) != R_NilValue) || !fits(value, type, width))
     return false;
   put_in_place(value, type, width, place);
-  ++run.position;
-  run.evaluating = false;
   return true;
 }
 
@@ -172,13 +170,10 @@ bool put_small(SEXP value) {
   uint8_t mark = run.claim.marks ? to_small(value, &bits) : 0;
   if (!mark) return false;
   run.worker->put_small(run.claim, run.position, mark, bits);
-  ++run.position;
-  run.evaluating = false;
   return true;
 }
 
-void publish_value(SEXP value, ResultStatus status) {
-  if (status == ResultStatus::Value && (put_small(value) || placed(value))) return;
+void send_value(SEXP value, ResultStatus status) {
   EndlessPatience patience; // nobody would do it later; the owner can kill us
   alignas(8) uint8_t small[256];
   uint64_t n = codec::encode_small(value, small, sizeof small);
@@ -191,8 +186,20 @@ void publish_value(SEXP value, ResultStatus status) {
     if (!refs.empty()) run.worker->seal_result(refs);
   }
   run.worker->publish(run.claim, status);
+}
+
+// The element is over.
+void publish_value(SEXP value, ResultStatus status) {
+  if (status == ResultStatus::Error || !(put_small(value) || placed(value)))
+    send_value(value, status);
   ++run.position;
   run.evaluating = false;
+}
+
+void end_chunk() {
+  if (run.position >= run.claim.end) run.worker->finish(run.claim);
+  run.active = false; // from here on the handler takes no interrupt
+  if (run.chunks_left > 0) --run.chunks_left;
 }
 
 // Outcome of publishing inside the evaluation, where nothing may be thrown.
@@ -310,9 +317,7 @@ bool worker_run() {
         std::swap(problem, publish_problem);
         std::rethrow_exception(problem);
       }
-      if (run.position >= run.claim.end) run.worker->finish(run.claim);
-      run.active = false; // from here on the handler takes no interrupt
-      if (run.chunks_left > 0) --run.chunks_left;
+      end_chunk();
       if (run.worker->cancelled(run.claim)) return false;
     }
   });
@@ -327,19 +332,14 @@ void worker_fail(SEXP failure) {
       run.active = false;
       return;
     }
-    if (!run.evaluating)
-      run.worker->begin(run.claim, run.position); // before the first: loading failed
+    // Nothing was begun if loading failed: then every element of the chunk fails with it.
+    if (!run.evaluating) run.worker->begin(run.claim, run.position);
     bool loaded = run.loaded == heap().serial_of(run.claim.job) && run.evaluating;
     publish_value(failure, ResultStatus::Error);
-    while (!loaded &&
-           run.position < run.claim.end) { // then every element of the chunk fails with it
+    while (!loaded && run.position < run.claim.end) {
       run.worker->begin(run.claim, run.position);
       publish_value(failure, ResultStatus::Error);
     }
-    if (run.position >= run.claim.end) {
-      run.worker->finish(run.claim);
-      run.active = false;
-      if (run.chunks_left > 0) --run.chunks_left;
-    }
+    if (run.position >= run.claim.end) end_chunk();
   });
 }

@@ -11,8 +11,8 @@ namespace mp::bind {
 namespace {
 
 constexpr int64_t kGraceNs = 1'000'000'000; // for a worker to notice that its job was cancelled
-constexpr int kKillRounds =
-    12; // workers fork workers: the last are known after log2 of their number
+// Workers fork workers: the last are known after log2 of their number.
+constexpr int kKillRounds = 12;
 
 bool has_results(uint64_t job) {
   JobShared& j = job_at(job);
@@ -21,8 +21,6 @@ bool has_results(uint64_t job) {
     if (lanes[i].head.load(std::memory_order_acquire)) return true;
   return false;
 }
-
-void drop_block(void* block) { heap().drop(reinterpret_cast<uint64_t>(block)); }
 
 } // namespace
 
@@ -50,10 +48,10 @@ PoolOwner::~PoolOwner() {
   for (int round = 0; round < kKillRounds && !kill_all(1000); ++round) {
   }
   for (auto& j : jobs_) {
-    at_next_entry(drop_block, reinterpret_cast<void*>(j.second->owner.block()));
-    if (j.second->places) at_next_entry(drop_block, reinterpret_cast<void*>(j.second->places));
+    drop_at_next_entry(j.second->owner.block());
+    if (j.second->places) drop_at_next_entry(j.second->places);
   }
-  for (Ghost& g : ghosts_) at_next_entry(drop_block, reinterpret_cast<void*>(g.block));
+  for (Ghost& g : ghosts_) drop_at_next_entry(g.block);
   let_go(block_);
 }
 
@@ -83,10 +81,9 @@ void PoolOwner::forget(int id) {
   PoolJob& j = *it->second;
   if (j.submitted && !j.retired) retire_job(block_, j.index);
   waiting_.erase(std::remove(waiting_.begin(), waiting_.end(), id), waiting_.end());
-  if (!j.submitted || !free_job(block_, j.owner.block())) {
-    if (!j.submitted) heap().drop(j.owner.block());
-    else ghosts_.push_back({j.owner.block(), j.done() ? INT64_MAX : platform::now_ns() + kGraceNs});
-  }
+  if (!j.submitted) heap().drop(j.owner.block());
+  else if (!free_job(block_, j.owner.block()))
+    ghosts_.push_back({j.owner.block(), j.done() ? INT64_MAX : platform::now_ns() + kGraceNs});
   if (j.places) heap().drop(j.places);
   jobs_.erase(it);
 }
@@ -102,7 +99,7 @@ void PoolOwner::expire(PoolJob& job) {
     if (now - l.began_ns.load(std::memory_order_relaxed) < job.timeout_ns) continue;
     if (!job.owner.running(s.child->child.token, &position)) continue;
     s.child->expired = true;
-    send_signal(*s.child, SIGKILL);
+    signal_child(s.child->child, SIGKILL);
   }
 }
 
@@ -117,7 +114,7 @@ void PoolOwner::sweep_cancelled() {
     if (now > g.kill_ns)
       for (size_t lane = 0; lane < seats_.size(); ++lane)
         if (seats_[lane].child && lane_at(block_, uint32_t(lane)).job.load() == g.block)
-          send_signal(*seats_[lane].child, SIGKILL);
+          signal_child(seats_[lane].child->child, SIGKILL);
     ++i;
   }
 }
@@ -189,7 +186,7 @@ void PoolOwner::cancel(int id) {
   j.owner.cancel();
   for (size_t lane = 0; lane < seats_.size(); ++lane)
     if (seats_[lane].child && j.submitted && lane_at(block_, uint32_t(lane)).job.load() == block)
-      send_signal(*seats_[lane].child, SIGINT);
+      signal_child(seats_[lane].child->child, SIGINT);
   forget(id);
 }
 

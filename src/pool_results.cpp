@@ -44,11 +44,9 @@ SEXP values_of(PoolJob& job) {
   return job.values;
 }
 
-void PoolOwner::fail(PoolJob& job, uint64_t position, SEXP condition) {
-  int e = job.element(position);
-  SET_VECTOR_ELT(job.failures, e - 1, condition);
+void PoolOwner::fail(PoolJob& job, int element, SEXP condition) {
+  SET_VECTOR_ELT(job.failures, element - 1, condition);
   ++job.failed;
-  job.arrived.push_back(e);
 }
 
 void PoolOwner::collect(PoolJob& job) {
@@ -67,8 +65,7 @@ void PoolOwner::collect(PoolJob& job) {
           } else {
             Protected condition(
                 call_r("template_failure", e, SEXP(v), int(job.type), double(job.width)));
-            SET_VECTOR_ELT(job.failures, e - 1, condition);
-            ++job.failed;
+            fail(job, e, condition);
           }
           return; // not awaited by itself: the first of several that do not fit is the one to name
         }
@@ -76,8 +73,7 @@ void PoolOwner::collect(PoolJob& job) {
           SET_VECTOR_ELT(job.values, e - 1, v);
         } else {
           Protected condition(call_r("task_failure", e, SEXP(v)));
-          SET_VECTOR_ELT(job.failures, e - 1, condition);
-          ++job.failed;
+          fail(job, e, condition);
         }
         if (job.each) job.arrived.push_back(e);
       },

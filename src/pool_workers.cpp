@@ -73,7 +73,9 @@ void PoolOwner::bury(size_t lane) {
     Protected condition(call_r(
         "death_of_worker", j.element(suspect.position), int(child->child.pid), exit_status(*child),
         child->expired ? double(j.timeout_ns) / 1e9 : 0.0, double(child->child.peak_bytes)));
-    if (j.owner.settle(suspect.position)) fail(j, suspect.position, condition);
+    if (!j.owner.settle(suspect.position)) continue;
+    fail(j, j.element(suspect.position), condition);
+    j.arrived.push_back(j.element(suspect.position));
   }
   s.child.reset();
   if (began || was_computing) failed_starts_ = 0;
@@ -102,11 +104,11 @@ bool PoolOwner::offers_chunk(size_t lane) {
 // was to fork others, of whom we learn now.
 bool PoolOwner::kill_all(int ms) {
   for (Seat& s : seats_)
-    if (s.child) send_signal(*s.child, SIGKILL);
+    if (s.child) signal_child(s.child->child, SIGKILL);
   bool all = true;
   for (Seat& s : seats_) {
     if (!s.child) continue;
-    send_signal(*s.child, SIGKILL); // it may be there only now
+    signal_child(s.child->child, SIGKILL); // it may be there only now
     if (await_child(s.child->child, ms)) {
       is_over(*s.child); // shows the last of its output
       s.child.reset();

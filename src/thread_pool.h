@@ -12,14 +12,13 @@ void prepare_threads(); // when the package is loaded
 bool is_forked();       // since then
 bool on_r_thread();
 
-// NULL: as many as suit this process (one in a worker: the other cores have workers as well).
-// Throws Error("ValueError").
-unsigned thread_count(unsigned wanted); // 0: as many as suit
-bool poll_interrupt();
+// 0: as many as suit this process (one in a worker: the other cores have workers as well).
+unsigned thread_count(unsigned wanted);
+bool poll_interrupt();         // a Ctrl-C came
+[[noreturn]] void interrupt(); // throws it
 
 // run_loop() for a callable body(begin, end) that returns true to go on. Ctrl-C is thrown.
 // False: the body stopped it.
-[[noreturn]] void interrupt();
 template <class Body>
 bool in_threads(uint64_t count, unsigned threads, uint64_t least, Body body, bool probe = true) {
   Loop loop;

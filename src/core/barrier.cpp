@@ -26,7 +26,6 @@ uint64_t create_barrier(uint32_t parties) {
   return block;
 }
 
-uint32_t barrier_parties(uint64_t block) { return shared(block).parties; }
 WaiterMask& barrier_waiters(uint64_t block) { return shared(block).waiters; }
 
 Round arrive(uint64_t block) {

@@ -8,7 +8,6 @@ namespace mp {
 // Blocks of Kind::Barrier; returned held by the caller.
 uint64_t create_barrier(uint32_t parties);
 void register_barrier_kind();
-uint32_t barrier_parties(uint64_t block);
 WaiterMask& barrier_waiters(uint64_t block);
 
 // One party has come. The round it waits for the end of; the last one ends it and wakes the others.

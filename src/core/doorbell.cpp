@@ -18,36 +18,7 @@ void learn(int64_t waited_ns) {
   usual_wait_ns += (std::min(waited_ns, kUsualCapNs) - usual_wait_ns) / 4;
 }
 
-// The first word of a robust mutex is a futex: the holder's thread id, FUTEX_WAITERS, and
-// FUTEX_OWNER_DIED once the kernel has seen the holder die.
-constexpr uint32_t kFutexWaiters = 0x80000000u;
-constexpr uint32_t kFutexOwnerDied = 0x40000000u;
-constexpr uint32_t kFutexThreadId = 0x3fffffffu;
-
-std::atomic<uint32_t>* life_word(Token t) {
-  return reinterpret_cast<std::atomic<uint32_t>*>(&participant(t).life);
-}
-
 } // namespace
-
-bool watch_life(Token t, platform::Watch* out) {
-  if (!is_alive(t)) return false;
-  std::atomic<uint32_t>* word = life_word(t);
-  uint32_t v = word->load(std::memory_order_acquire);
-  for (;;) {
-    // No thread id: its holder has left, or the slot's next participant is about to lock it. He
-    // must find nothing in the word: a lone waiters bit would have him wait for nobody.
-    if ((v & kFutexOwnerDied) || (v & kFutexThreadId) == 0) return false;
-    if (v & kFutexWaiters) break;
-    // relaxed: the bit concerns the kernel alone
-    if (word->compare_exchange_weak(v, v | kFutexWaiters, std::memory_order_relaxed)) {
-      v |= kFutexWaiters;
-      break;
-    }
-  }
-  *out = {word, v};
-  return is_alive(t); // not the life of the slot's next participant
-}
 
 void ring(Token t) {
   Participant& p = participant(t);
@@ -62,7 +33,7 @@ void ring_all() {
   HeapHeader& h = heap().header();
   uint32_t top = h.top_slot.load(std::memory_order_acquire);
   for (uint32_t s = 0; s < top; ++s) {
-    SlotState state = SlotState::unpack(h.participants[s].state.load(std::memory_order_acquire));
+    SlotState state = h.participants[s].look();
     if (state.life == Life::Live) ring(make_token(s, state.generation));
   }
 }
@@ -88,8 +59,7 @@ bool wake_one(WaiterMask& mask) {
       if (!(mask.word[w].fetch_and(~bit, std::memory_order_acq_rel) & bit))
         continue; // another waker's
       uint32_t slot = w * 64 + b;
-      SlotState state =
-          SlotState::unpack(h.participants[slot].state.load(std::memory_order_acquire));
+      SlotState state = h.participants[slot].look();
       if (state.life != Life::Live) continue;
       Token t = make_token(slot, state.generation);
       ring(t);
@@ -117,15 +87,15 @@ void wake_all(WaiterMask& mask) {
     uint64_t bits = mask.word[w].exchange(0, std::memory_order_acq_rel);
     for (; bits; bits &= bits - 1) {
       uint32_t slot = w * 64 + uint32_t(__builtin_ctzll(bits));
-      SlotState state =
-          SlotState::unpack(h.participants[slot].state.load(std::memory_order_acquire));
+      SlotState state = h.participants[slot].look();
       if (state.life == Life::Live) ring(make_token(slot, state.generation));
     }
   }
 }
 
 void forget_waiter(WaiterMask& mask, uint32_t slot) {
-  mask.word[slot / 64].fetch_and(~(uint64_t(1) << (slot % 64)), std::memory_order_relaxed);
+  // relaxed: nobody waits for that slot any more
+  mask.word[slot / 64].fetch_and(~bit_of(slot), std::memory_order_relaxed);
 }
 
 namespace {
@@ -134,17 +104,26 @@ namespace {
 // alone does not end a sleep: R's handlers restart system calls.)
 thread_local int64_t tick_due = 0;
 
+// relaxed, as all that is asked here: a mistake costs time, nothing else
+bool is_awake(const Participant& p) {
+  return SlotState::unpack(p.state.load(std::memory_order_relaxed)).life == Life::Live &&
+         !(p.doorbell.load(std::memory_order_relaxed) & 1);
+}
+
+// How many participants are not asleep on their doorbell (a lower bound of what wants a core).
+int awake_count() {
+  HeapHeader& h = heap().header();
+  uint32_t top = h.top_slot.load(std::memory_order_relaxed);
+  return int(std::count_if(h.participants, h.participants + top, is_awake));
+}
+
 bool alone_on(uint32_t cpu) {
   HeapHeader& h = heap().header();
-  uint32_t top = h.top_slot.load(std::memory_order_relaxed), me = slot_of(self());
-  for (uint32_t slot = 0; slot < top; ++slot) {
-    Participant& p = h.participants[slot];
-    if (slot != me && p.cpu.load(std::memory_order_relaxed) == cpu &&
-        SlotState::unpack(p.state.load(std::memory_order_relaxed)).life == Life::Live &&
-        !(p.doorbell.load(std::memory_order_relaxed) & 1))
-      return false;
-  }
-  return true;
+  uint32_t top = h.top_slot.load(std::memory_order_relaxed);
+  const Participant* me = &participant(self());
+  return std::none_of(h.participants, h.participants + top, [&](const Participant& p) {
+    return &p != me && p.cpu.load(std::memory_order_relaxed) == cpu && is_awake(p);
+  });
 }
 
 // On a core that another awake participant ran on last, spinning keeps that one from running. Now
@@ -172,7 +151,7 @@ uint32_t Waiter::begin() {
   // acquire: pairs with ring(); what was published before a ring that we have counted is visible
   uint32_t bell = participant(self()).doorbell.load(std::memory_order_acquire);
   for (WaiterMask* m : masks_) // seq_cst: before the look; pairs with the fence in wake_one()
-    m->word[slot / 64].fetch_or(uint64_t(1) << (slot % 64), std::memory_order_seq_cst);
+    m->word[slot / 64].fetch_or(bit_of(slot), std::memory_order_seq_cst);
   std::atomic_thread_fence(std::memory_order_seq_cst);
   registered_ = true;
   watched_.clear();
@@ -183,7 +162,7 @@ void Waiter::leave() {
   if (!registered_) return;
   registered_ = false;
   uint32_t slot = slot_of(self());
-  uint64_t bit = uint64_t(1) << (slot % 64);
+  uint64_t bit = bit_of(slot);
   for (WaiterMask* m : masks_) {
     // A waker took our bit and we go: the wake-up may have been meant for something that we did not
     // consume. One too many costs a look; one too few is lost.
@@ -206,7 +185,7 @@ void Waiter::sleep_watching(std::atomic<uint32_t>& door, uint32_t bell) {
     reap();
     until = std::min(until, platform::now_ns() + kBurialNs);
   }
-  // seq_cst: pairs with the fetch_add in ring()
+  // seq_cst: pairs with the CAS in ring(); one of the two sees the other
   if (door.fetch_or(1, std::memory_order_seq_cst) == bell) platform::sleep_on(words, count, until);
   door.fetch_and(~1u, std::memory_order_relaxed); // concerns ringers' economy only
   // The kernel has told one sleeper of a death, which may be us even if we were rung as well: tell

@@ -34,9 +34,6 @@ void wake_all(WaiterMask& mask);
 // After a change that was itself a seq_cst read-modify-write: needs no fence, costs little if
 // nobody waits.
 bool anybody_waits(const WaiterMask& mask);
-// Fills a watch on a participant's life; false if it is over. The kernel wakes one sleeper at the
-// death, and only if the waiters bit is set, which this does.
-bool watch_life(Token t, platform::Watch* out);
 void forget_waiter(WaiterMask& mask, uint32_t slot);
 
 // Waits until look() is true. `masks` are the objects whose wakers must ring us; `watched` are

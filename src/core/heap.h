@@ -139,6 +139,11 @@ public:
   explicit NewBlock(uint64_t block = 0) : block_(block) {}
   NewBlock(const NewBlock&) = delete;
   NewBlock& operator=(const NewBlock&) = delete;
+  NewBlock(NewBlock&& other) noexcept : block_(other.release()) {}
+  NewBlock& operator=(NewBlock&& other) noexcept {
+    std::swap(block_, other.block_);
+    return *this;
+  }
   ~NewBlock() {
     if (block_) heap().drop(block_);
   }

@@ -1,4 +1,4 @@
-// What heap.cpp (blocks) and heap_runs.cpp (pages) share.
+// What the files of the heap share; and its guard for those who change several things as one.
 #pragma once
 
 #include "guard.h"

@@ -27,12 +27,10 @@ HeapReport Heap::check() {
       if (!needed(records_[p])) problem("a block that nobody can reach", p);
       if (records_[p].parent && run_kind(runs_[records_[p].parent]) != kUsed)
         problem("a block whose parent is free", p);
-      for (uint32_t w = 0; w < kMaskWords; ++w)
-        for (uint64_t bits = records_[p].holders[w]; bits; bits &= bits - 1) {
-          uint32_t slot = w * 64 + uint32_t(__builtin_ctzll(bits));
-          if (SlotState::unpack(h.participants[slot].state.load()).life == Life::Free)
-            problem("a block held by nobody's slot", p);
-        }
+      records_[p].each_holder([&](uint32_t slot) {
+        if (h.participants[slot].look().life == Life::Free)
+          problem("a block held by nobody's slot", p);
+      });
     }
     p += n;
   }
@@ -50,13 +48,9 @@ std::vector<BlockInfo> Heap::blocks() {
     const BlockRecord& r = records_[page];
     BlockInfo b{page * kPageBytes, r.serial, r.bytes, pages * kPageBytes, r.kind, r.creator, r.pins,
                 r.parent != 0,     {}};
-    for (uint32_t w = 0; w < kMaskWords; ++w)
-      for (uint64_t bits = r.holders[w]; bits; bits &= bits - 1) {
-        uint32_t slot = w * 64 + uint32_t(__builtin_ctzll(bits));
-        SlotState s =
-            SlotState::unpack(header().participants[slot].state.load(std::memory_order_acquire));
-        b.holders.push_back(make_token(slot, s.generation));
-      }
+    r.each_holder([&](uint32_t slot) {
+      b.holders.push_back(make_token(slot, header().participants[slot].look().generation));
+    });
     found.push_back(std::move(b));
   });
   return found;

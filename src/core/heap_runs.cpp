@@ -152,7 +152,7 @@ void Heap::trim(uint64_t keep_pages) noexcept {
       std::memset(static_cast<void*>(&r), 0, sizeof r);
       r.serial = h.next_serial++;
       r.kind = Kind::Bytes;
-      r.holders[slot_of(self()) / 64] = uint64_t(1) << (slot_of(self()) % 64);
+      r.add_holder(slot_of(self()));
       h.used_pages += pages;
       if (pages > 1) put(runs_[page + pages - 1], run(kUsedEnd, page));
       put(runs_[page], run(kUsed, pages));
@@ -160,7 +160,7 @@ void Heap::trim(uint64_t keep_pages) noexcept {
     platform::punch_memory(fd_, page * kPageBytes, pages * kPageBytes);
     HeapSection section(*this, 0);
     if (!section.held()) return postpone(page); // ours until then; counts as warm after it
-    records_[page].holders[slot_of(self()) / 64] = 0;
+    records_[page].remove_holder(slot_of(self()));
     header().used_pages -= pages;
     put(runs_[page], run(kUnused, 0));
     give_run(page, pages, false, 0);

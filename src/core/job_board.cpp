@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 namespace mp {
 namespace {
@@ -52,8 +51,8 @@ uint64_t create_job(uint64_t pool, const JobPlan& plan) {
   uint64_t body = small + (plan.small ? plan.count * sizeof(uint64_t) : 0);
   uint64_t input = body + padded(plan.body_bytes);
   uint64_t arena = input + padded(plan.input_bytes);
-  uint64_t fixed =
-      (arena + kPageBytes - 1) / kPageBytes * kPageBytes; // the rest of the page is arena
+  // The rest of the page is arena.
+  uint64_t fixed = (arena + kPageBytes - 1) / kPageBytes * kPageBytes;
   uint64_t bytes = std::max(fixed, arena + 2 * kSliceBytes * std::min<uint64_t>(plan.count, 16));
   uint64_t job = heap().allocate(bytes, Kind::Job, false);
   std::memset(heap().at(job), 0, finished);
@@ -118,8 +117,8 @@ bool submit_job(uint64_t pool, uint64_t job, uint64_t* index) {
   uint64_t i = p.submitted.load(std::memory_order_relaxed); // the owner alone writes it
   if (i >= kRing && ring_at(pool, i).load(std::memory_order_relaxed) != 0) return false;
   ring_at(pool, i).store(job, std::memory_order_release);
-  p.submitted.store(i + 1,
-                    std::memory_order_release); // publishes the job; pairs with Worker::next()
+  // release: publishes the job; pairs with Worker::next()
+  p.submitted.store(i + 1, std::memory_order_release);
   *index = i;
   uint32_t wanted = std::min(job_at(job).chunks, p.lanes);
   while (wanted-- > 0 && wake_one(p.idle)) {
@@ -167,8 +166,7 @@ void JobOwner::drain(const std::function<void(const ResultRecord&)>& each, const
     for (uint64_t r = newest; r; r = heap().at<ResultRecord>(r)->next) order.push_back(r);
     taken_.insert(taken_.end(), order.rbegin(), order.rend());
   }
-  for (; !taken_.empty();
-       taken_.pop_front()) { // what `each` throws at is the first one the next time
+  for (; !taken_.empty(); taken_.pop_front()) { // what `each` throws at is the next call's first
     const ResultRecord& record = *heap().at<ResultRecord>(taken_.front());
     if (record.position >= settled_.size())
       throw Error{"ProcessError",

@@ -38,8 +38,7 @@ struct JobPlan {
   bool small = false; // room for a value of 8 bytes per element, see Worker::put_small()
   bool notify_each = false;
   bool timed = false;
-  bool pinned =
-      false; // chunk c is lane c's alone (mclapply's prescheduling); as many chunks as lanes
+  bool pinned = false; // chunk c is lane c's alone (mclapply's prescheduling); a chunk per lane
 };
 // A job block to be filled (job_at(job).body, .input), then sealed with what it refers to.
 uint64_t create_job(uint64_t pool, const JobPlan& plan);
@@ -87,7 +86,7 @@ public:
                   const Small& small = nullptr);
   // Is there a chunk that nobody has claimed and that this lane may?
   bool offers_chunk(uint32_t lane) const;
-  // Elements running now: (position, lane) of workers that began before `before_ns`.
+  // Which element the worker computes now; false: none.
   bool running(Token worker, uint64_t* position) const;
   void cancel();
 
@@ -112,7 +111,6 @@ struct Claim {
   uint32_t chunk = 0;
   uint64_t first = 0; // positions [first, end) are to be computed
   uint64_t end = 0;
-  uint64_t index = 0; // on the ring
   // In this process, for begin() and its like:
   std::atomic<uint64_t>* word = nullptr;
   JobShared* shared = nullptr;

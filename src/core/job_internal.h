@@ -8,8 +8,6 @@ namespace mp {
 
 constexpr uint64_t kSliceBytes = 1024; // what a worker takes of a job's own arena at a time
 
-inline uint64_t padded(uint64_t n) { return (n + 7) & ~uint64_t(7); }
-
 inline std::atomic<uint64_t>& ring_at(uint64_t pool, uint64_t index) {
   return heap().at<std::atomic<uint64_t>>(pool + pool_at(pool).ring_offset)[index % kRing];
 }

@@ -85,7 +85,6 @@ Status Worker::next(Claim& claim, const Wait& wait) {
     bool skip = true; // still nothing but jobs without a free chunk
     for (uint64_t i = std::max(open.index, end > kRing ? end - kRing : 0); i < end; ++i) {
       if (attach(i)) {
-        claim.index = i;
         if (claim_chunk(claim)) return true;
         skip = skip && !job_at(attached_).pinned; // a lane that starts late must find its own chunk
       }
@@ -181,8 +180,7 @@ uint8_t* Worker::place(const Claim& claim, uint64_t position) {
 
 void Worker::finish(const Claim& claim) {
   JobShared& j = job_at(claim.job);
-  if (j.places ||
-      j.marks) { // its record lies in the job: a heap that is full is no reason to fail here
+  if (j.places || j.marks) { // its record lies in the job: in a full heap, too, a chunk can end
     uint64_t at = claim.job + j.finished + claim.chunk * sizeof(ResultRecord);
     ResultRecord& record = *heap().at<ResultRecord>(at);
     record.position = claim.first;
@@ -195,8 +193,8 @@ void Worker::finish(const Claim& claim) {
   std::atomic<uint64_t>& mine = lane_at(pool_, lane_).chunks_done;
   mine.store(mine.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   uint32_t done = 1 + j.done_chunks.fetch_add(1, std::memory_order_acq_rel);
-  std::atomic_thread_fence(
-      std::memory_order_seq_cst); // recover() sees our results, or we see `reopened`
+  // Pairs with recover(): it sees our results, or we see `reopened`.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
   if (done >= j.chunks || j.reopened.load(std::memory_order_relaxed)) ring(j.owner);
 }
 

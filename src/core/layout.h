@@ -48,6 +48,9 @@ struct SlotState {
 };
 static_assert(32 - kSlotBits + 3 <= 32, "a generation and a life fit the lower half");
 
+// The bit of a slot in a mask: in word slot / 64.
+constexpr uint64_t bit_of(uint32_t slot) { return uint64_t(1) << (slot % 64); }
+
 // A set of participants that wait for something. Bits are set by their owner, cleared by the owner
 // or by whoever wakes it. A death leaves a stale bit: wakers skip the dead, sweep() clears it.
 struct WaiterMask {
@@ -61,9 +64,13 @@ struct alignas(128) Participant {
   pthread_mutex_t life;           // robust; the kernel marks it when the holder dies
   int64_t claimed_at;             // boot_ns(); by the participant before it is Live
   std::atomic<int64_t> reserved_at; // by who reserves; an abandoned reservation expires
-  std::atomic<Token> parent;        // who reserved the slot
+  std::atomic<Token> parent;        // who reserved the slot, by himself
   std::atomic<uint32_t> cpu; // 1 + where it ran when it last waited, a hint; by the participant
   uint32_t life_made;        // `life` was initialised; by the slot's first participant
+
+  SlotState look() const { // acquire: pairs with the CAS, or sweep()'s store, that published it
+    return SlotState::unpack(state.load(std::memory_order_acquire));
+  }
 };
 static_assert(offsetof(Participant, life) % 8 == 0, "the life word is the mutex's first word");
 
@@ -109,6 +116,15 @@ struct alignas(64) BlockRecord {
   bool sealed;
   bool backed; // its pages exist already (also of a free run)
   bool doomed; // on the work list of release()
+
+  void add_holder(uint32_t slot) { holders[slot / 64] |= bit_of(slot); }
+  void remove_holder(uint32_t slot) { holders[slot / 64] &= ~bit_of(slot); }
+  bool has_holder(uint32_t slot) const { return holders[slot / 64] & bit_of(slot); }
+  template <class F> void each_holder(F f) const { // f(slot)
+    for (uint32_t w = 0; w < kMaskWords; ++w)
+      for (uint64_t bits = holders[w]; bits; bits &= bits - 1)
+        f(w * 64 + uint32_t(__builtin_ctzll(bits)));
+  }
 };
 static_assert(sizeof(BlockRecord) == 192, "three cache lines; the table is sparse");
 
@@ -116,6 +132,8 @@ struct Reference { // how a block names another one
   uint64_t page;
   uint64_t serial;
 };
+
+constexpr uint64_t padded(uint64_t bytes) { return (bytes + 7) & ~uint64_t(7); }
 
 constexpr uint32_t kSizeClasses = 40;
 
@@ -193,12 +211,12 @@ struct QueueShared {
 // Two one-way queues. Each end is a Connection block that refers to the pipe; when nobody holds it
 // any more, the heap frees it and marks the end closed (under the heap's guard).
 struct PipeShared {
-  uint64_t queue[2];               // blocks; queue[i] carries what end i sends
+  uint64_t queue[2];               // by the creator: blocks; queue[i] carries what end i sends
   std::atomic<uint32_t> closed[2]; // end i is closed for good
-  uint64_t end[2];                 // the Connection blocks, for finding their holders
+  uint64_t end[2];                 // by the creator: the Connection blocks, to find their holders
 };
-struct ConnectionShared {
-  Reference pipe; // sealed: the pipe lives as long as an end
+struct ConnectionShared { // by the creator
+  Reference pipe;         // sealed: the pipe lives as long as an end
   uint32_t side;
   uint32_t can_read, can_write;
 };
@@ -270,18 +288,17 @@ struct JobShared {
                      // 0: no small value, else what it is (the binding's). By the claim's
                      // worker, once: the mark commits the value. A death leaves both or neither
   uint64_t small;    // uint64_t[count]: the small values
-  std::atomic<uint64_t> arena_used; // fetch_add by workers; a death wastes what it took
-  std::atomic<uint32_t>
-      next_chunk;                 // hint, fetch_add by workers: chunks before it were offered once
-  std::atomic<uint32_t> reopened; // by the owner: chunks may be free anywhere, look at all
-  std::atomic<uint32_t> done_chunks; // hint for ringing; the claims are the truth
+  std::atomic<uint64_t> arena_used;  // fetch_add by workers; a death wastes what it took
+  std::atomic<uint32_t> next_chunk;  // the same, a hint: chunks before it were offered once
+  std::atomic<uint32_t> reopened;    // by the owner: chunks may be free anywhere, look at all
+  std::atomic<uint32_t> done_chunks; // fetch_add by all, for ringing; the claims are the truth
   std::atomic<uint32_t> cancelled;   // by the owner
 };
 
 struct alignas(64) LaneShared {
-  std::atomic<Token> worker;     // by the worker when it starts
-  std::atomic<uint64_t> job;     // the job block that the worker looks at: the owner frees it later
-  std::atomic<int64_t> began_ns; // when the running element of a timed job began; by the worker
+  std::atomic<Token> worker;         // by the worker when it starts
+  std::atomic<uint64_t> job;         // by the worker: the job block that it looks at, which stays
+  std::atomic<int64_t> began_ns;     // when the running element of a timed job began; by the worker
   std::atomic<uint64_t> chunks_done; // by the worker
 };
 
@@ -318,8 +335,8 @@ struct OutputMark {
   uint64_t sequence;
   uint64_t bytes[2];
 };
-constexpr uint32_t kMarks =
-    64; // older ones are overwritten: the parent looks often enough, or loses order only
+// Older ones are overwritten: the parent looks often enough, or loses order only.
+constexpr uint32_t kMarks = 64;
 
 struct ProcessShared {
   std::atomic<int32_t> born;           // of a sibling's child: its pid, by the kernel; see Child

@@ -6,9 +6,26 @@ namespace {
 
 LockShared& shared(uint64_t block) { return *heap().at<LockShared>(block); }
 
-bool try_acquire(LockShared& l, Token me, Status* how, Token* holder) {
+void forget(uint64_t block, Token gone) { forget_waiter(shared(block).waiters, slot_of(gone)); }
+
+} // namespace
+
+void register_lock_kind() { heap().set_actions(Kind::Lock, {nullptr, forget}); }
+
+bool is_recursive(uint64_t block) { return shared(block).recursive; }
+WaiterMask& lock_waiters(uint64_t block) { return shared(block).waiters; }
+
+uint64_t create_lock(bool recursive) {
+  register_lock_kind();
+  uint64_t block = heap().allocate(sizeof(LockShared), Kind::Lock);
+  shared(block).recursive = recursive;
+  return block;
+}
+
+bool try_acquire_lock(uint64_t block, Token me, Status* how, Token* holder) {
+  LockShared& l = shared(block);
   uint32_t v = 0;
-  // acquire: pairs with the release store in release_lock()
+  // acquire: pairs with the CAS in release_lock()
   if (l.owner.compare_exchange_strong(v, me, std::memory_order_acquire)) {
     l.depth = 1;
     *how = Status::Ok;
@@ -29,36 +46,16 @@ bool try_acquire(LockShared& l, Token me, Status* how, Token* holder) {
   return false;
 }
 
-void forget(uint64_t block, Token gone) { forget_waiter(shared(block).waiters, slot_of(gone)); }
-
-} // namespace
-
-void register_lock_kind() { heap().set_actions(Kind::Lock, {nullptr, forget}); }
-
-bool try_acquire_lock(uint64_t block, Token me, Status* how, Token* holder) {
-  return try_acquire(shared(block), me, how, holder);
-}
-bool is_recursive(uint64_t block) { return shared(block).recursive; }
-WaiterMask& lock_waiters(uint64_t block) { return shared(block).waiters; }
-
-uint64_t create_lock(bool recursive) {
-  register_lock_kind();
-  uint64_t block = heap().allocate(sizeof(LockShared), Kind::Lock);
-  shared(block).recursive = recursive;
-  return block;
-}
-
 Status acquire_lock(uint64_t block, const Wait& wait) {
-  LockShared& l = shared(block);
   Token me = self(), holder = 0;
   Status how = Status::Ok;
-  if (try_acquire(l, me, &how, &holder)) return how;
+  if (try_acquire_lock(block, me, &how, &holder)) return how;
   if (wait.deadline <= 0) return Status::Timeout;
   if (holder == me && wait.deadline == platform::kForever) return Status::Closed;
   Waiter waiter(wait);
-  waiter.add(l.waiters);
+  waiter.add(lock_waiters(block));
   Status s = waiter.until([&] {
-    if (try_acquire(l, me, &how, &holder)) return true;
+    if (try_acquire_lock(block, me, &how, &holder)) return true;
     waiter.watch(holder);
     return false;
   });
@@ -73,8 +70,8 @@ Released release_lock(uint64_t block) {
     if (owner != self()) return Released::NotOwner;
     if (--l.depth > 0) return Released::Ok;
   }
-  // Pairs with the acquire CAS in try_acquire(). A CAS, since two may release at once; seq_cst,
-  // since whoever begins to wait either sees it, or is seen.
+  // Pairs with the acquire CAS in try_acquire_lock(). A CAS, since two may release at once;
+  // seq_cst, since whoever begins to wait either sees it, or is seen.
   if (!l.owner.compare_exchange_strong(owner, 0, std::memory_order_seq_cst))
     return Released::NotLocked;
   if (anybody_waits(l.waiters)) wake_one(l.waiters);
@@ -85,8 +82,8 @@ bool is_locked(uint64_t block) { return lock_owner(block) != 0; }
 
 uint32_t lock_depth(uint64_t block) {
   LockShared& l = shared(block);
-  return l.owner.load(std::memory_order_relaxed) == self() ? l.depth
-                                                           : 0; // then nobody else writes `depth`
+  // If it is ours nobody else writes `depth`.
+  return l.owner.load(std::memory_order_relaxed) == self() ? l.depth : 0;
 }
 
 Token lock_owner(uint64_t block) {

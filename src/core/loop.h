@@ -18,8 +18,8 @@ struct Loop {
   // [begin, end) of it; not 0: the loop ends soon. Throws nothing.
   int (*body)(void* data, uint64_t begin, uint64_t end) = nullptr;
   void* data = nullptr;
-  bool (*poll)() =
-      nullptr; // called on the caller's thread only; true ends the loop. Throws nothing.
+  // Called on the caller's thread only; true ends the loop. Throws nothing.
+  bool (*poll)() = nullptr;
 };
 
 // Returns when no thread is in the body any more. A loop inside a loop's body runs in its own

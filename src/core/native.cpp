@@ -120,7 +120,7 @@ private:
                         [&](const Waiting& w) { return w.mask == &mask_; });
   }
   uint32_t slot() const { return slot_of(gate_.token); }
-  uint64_t bit() const { return uint64_t(1) << (slot() % 64); }
+  uint64_t bit() const { return bit_of(slot()); }
   Gate& gate_;
   WaiterMask& mask_;
   bool consumed_ = false;

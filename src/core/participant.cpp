@@ -1,15 +1,19 @@
-// A slot's state word, its transitions, all by CAS:
-//   Free(g) -> Reserved(g+1)       by the one who will fork, or joins
-//   Reserved(g) -> Claiming(g,pid) by the participant; from here on it alone writes the slot
-//   Claiming(g) -> Live(g)         by the participant, after it holds `life`
-//   Claiming(g) -> Dead(g)         by anybody, when the process of that pid is gone
-//   Reserved(g) -> Reserved(g,pid) by the parent, as soon as it knows whom it expects
-//   Reserved(g,pid) -> Reserved(g,pid') by pid or pid', when pid has forked pid' to fork further
-//   Reserved(g) -> Dead(g)         by anybody, when the reservation has expired
-//   Reserved(g,pid) -> Dead(g)     by anybody, when the process of that pid is gone
-//   Reserved or Claiming(g) -> Dead(g)  by the parent, who knows that the process is gone or never
-//   was Live(g) -> Dead(g)         by anybody, once the kernel has marked `life`; or by itself when
-//   it leaves Dead(g) -> Free(g)         under the heap's guard, after everything of it was swept
+// A slot's state word, its transitions, all by CAS but the last:
+//
+//   Free(g) -> Reserved(g+1)             by the one who will fork, or joins
+//   Reserved(g) -> Reserved(g,pid)       by the parent, as soon as it knows whom it expects
+//   Reserved(g,pid) -> Reserved(g,pid')  by pid or pid', when pid has forked pid' to fork further
+//   Reserved(g) -> Claiming(g,pid)       by the participant; from here on it alone writes the slot
+//   Claiming(g) -> Live(g)               by the participant, after it holds `life`
+//
+//   Reserved(g) -> Dead(g)               by anybody, when the reservation has expired
+//   Reserved(g,pid) -> Dead(g)           by anybody, when the process of that pid is gone
+//   Claiming(g,pid) -> Dead(g)           the same
+//   Reserved, Claiming(g) -> Dead(g)     by the parent, when it knows that the child is gone or
+//                                        will never be there
+//   Live(g) -> Dead(g)                   by anybody, once `life` is over
+//   Dead(g) -> Free(g)                   under the heap's guard, after everything of it was swept
+//
 // A death between two steps leaves a state from which reap() goes on.
 #include "participant.h"
 #include "doorbell.h"
@@ -17,8 +21,6 @@
 #include "heap.h"
 
 #include <cerrno>
-#include <csignal>
-#include <mutex>
 #include <unistd.h>
 
 namespace mp {
@@ -30,13 +32,12 @@ Token fork_reserved = 0;
 std::string& fork_failed = *new std::string; // why it has no place
 ForkHook fork_hook = nullptr;
 
-constexpr uint32_t kOwnerDied = 0x40000000u; // FUTEX_OWNER_DIED
+// A life's first word, as the kernel has it: the holder's thread id and two bits.
+constexpr uint32_t kWaiters = 0x80000000u;   // FUTEX_WAITERS
+constexpr uint32_t kOwnerDied = 0x40000000u; // FUTEX_OWNER_DIED: the kernel has seen him die
 constexpr uint32_t kThreadId = 0x3fffffffu;  // FUTEX_TID_MASK
 
-SlotState state_of(Token t) {
-  // acquire: pairs with the CAS that published the state
-  return SlotState::unpack(participant(t).state.load(std::memory_order_acquire));
-}
+SlotState state_of(Token t) { return participant(t).look(); }
 
 bool advance(Participant& p, SlotState from, SlotState to) {
   uint64_t expected = from.pack();
@@ -83,10 +84,20 @@ bool claim(Token t) {
   return true;
 }
 
-bool life_over(const Participant& p) {
+std::atomic<uint32_t>& life_word(Participant& p) {
+  return *reinterpret_cast<std::atomic<uint32_t>*>(&p.life);
+}
+
+bool is_over(uint32_t life) { return (life & kOwnerDied) || (life & kThreadId) == 0; }
+
+bool life_over(Participant& p) {
   // acquire: pairs with the kernel's write at the holder's exit
-  uint32_t v = __atomic_load_n(reinterpret_cast<const uint32_t*>(&p.life), __ATOMIC_ACQUIRE);
-  return (v & kOwnerDied) || (v & kThreadId) == 0;
+  return is_over(life_word(p).load(std::memory_order_acquire));
+}
+
+std::string no_slot_is_free() {
+  return "this session has " + std::to_string(kSlots) +
+         " running processes already; join or close some first";
 }
 
 // May not throw: whoever forks knows nothing of us.
@@ -129,6 +140,21 @@ bool is_alive(Token t) {
   return s.generation == generation_of(t) && s.life == Life::Live && !life_over(participant(t));
 }
 
+bool watch_life(Token t, platform::Watch* out) {
+  if (!is_alive(t)) return false;
+  std::atomic<uint32_t>& word = life_word(participant(t));
+  uint32_t v = word.load(std::memory_order_acquire);
+  do {
+    // Without a thread id the slot's next participant may be about to lock it. He must find nothing
+    // in the word: a lone waiters bit would have him wait for nobody.
+    if (is_over(v)) return false;
+    // relaxed: the bit concerns the kernel alone
+  } while (!(v & kWaiters) &&
+           !word.compare_exchange_weak(v, v | kWaiters, std::memory_order_relaxed));
+  *out = {&word, v | kWaiters};
+  return is_alive(t); // not the life of the slot's next participant
+}
+
 bool is_swept(Token t) {
   SlotState s = state_of(t);
   return t == 0 || s.generation != generation_of(t) || s.life == Life::Free;
@@ -146,7 +172,7 @@ Token reserve_slot() {
   for (int round = 0; round < 2; ++round) {
     for (uint32_t slot = 0; slot < kSlots; ++slot) {
       Participant& p = h.participants[slot];
-      SlotState s = SlotState::unpack(p.state.load(std::memory_order_acquire));
+      SlotState s = p.look();
       if (s.life != Life::Free) continue;
       uint32_t g = (s.generation + 1) & ((1u << (32 - kSlotBits)) - 1);
       if (g == 0) g = 1; // a token is never 0
@@ -161,11 +187,16 @@ Token reserve_slot() {
   return 0;
 }
 
+Token require_slot() {
+  Token t = reserve_slot();
+  if (!t) throw Error{"ProcessError", no_slot_is_free()};
+  return t;
+}
+
 Token reserve_for_fork() noexcept {
   Token t = reserve_slot();
   if (!t) {
-    fork_failed = "this session has " + std::to_string(kSlots) +
-                  " running processes already; join or close some first";
+    fork_failed = no_slot_is_free();
   } else if (!heap().inherit(my_token, t)) {
     abandon_slot(t);
     t = 0;
@@ -193,12 +224,9 @@ void abandon_slot(Token t) {
 }
 
 void join_session(Token reserved) {
-  Token t = reserved ? reserved : reserve_slot();
-  if (t == 0)
-    throw Error{"ProcessError", "all " + std::to_string(kSlots) +
-                                    " places of this session are taken by running processes"};
-  if (!claim(t))
-    throw Error{"ProcessError", "the place that was reserved for this process has expired"};
+  if (!claim(reserved ? reserved : require_slot()))
+    throw Error{"ProcessError", "the place that was reserved for this process has expired: it "
+                                "started too late, or its parent has ended; start it again"};
 }
 
 ActAs::ActAs(Token t) : before_(my_token) { my_token = t; }
@@ -221,7 +249,7 @@ bool reap() {
   bool found = false;
   for (uint32_t slot = 0; slot < top; ++slot) {
     Participant& p = h.participants[slot];
-    SlotState s = SlotState::unpack(p.state.load(std::memory_order_acquire));
+    SlotState s = p.look();
     bool over = false;
     if (s.life == Life::Live) over = life_over(p);
     else if (s.pid != 0 && (s.life == Life::Claiming || s.life == Life::Reserved))
@@ -233,7 +261,7 @@ bool reap() {
   if (found) ring_all(); // before the sweep: that waits for processes to be gone
   for (uint32_t slot = 0; slot < top; ++slot) {
     Participant& p = h.participants[slot];
-    SlotState s = SlotState::unpack(p.state.load(std::memory_order_acquire));
+    SlotState s = p.look();
     if (s.life != Life::Dead) continue;
     bool other =
         s.pid != 0 && pid_t(s.pid) != getpid(); // a thread of the core's tests is gone at once
@@ -245,19 +273,6 @@ bool reap() {
   heap().drop_later_ones();
   reaping = false;
   return found;
-}
-
-int awake_count() {
-  HeapHeader& h = heap().header();
-  uint32_t top = h.top_slot.load(std::memory_order_relaxed);
-  int n = 0;
-  for (uint32_t slot = 0; slot < top; ++slot) {
-    Participant& p = h.participants[slot];
-    if (SlotState::unpack(p.state.load(std::memory_order_relaxed)).life == Life::Live &&
-        !(p.doorbell.load(std::memory_order_relaxed) & 1))
-      ++n;
-  }
-  return n;
 }
 
 void install_fork_handlers() {

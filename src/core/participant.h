@@ -2,6 +2,8 @@
 #pragma once
 
 #include "layout.h"
+#include "platform.h"
+
 #include <string>
 
 namespace mp {
@@ -36,9 +38,10 @@ private:
   Token before_;
 };
 
-// A slot for a child that is about to start; it must claim it soon (kReservationNs).
-// 0 when none is free.
+// A slot for a child that is about to start; it must claim it soon (kReservationNs). 0 when none is
+// free.
 Token reserve_slot();
+Token require_slot(); // the same, but throws Error("ProcessError") then
 // The reservation lasts as long as process `pid` lives, no longer as long as `before` (0: a while).
 // True if it is `pid` on whom it depends now.
 bool expect_from(Token t, pid_t before, pid_t pid);
@@ -46,6 +49,9 @@ void abandon_slot(Token t); // nobody will claim it any more
 
 // False from the moment the participant's main thread is gone, zombie or not.
 bool is_alive(Token t);
+// Fills a watch on a participant's life; false if it is over. The kernel wakes one sleeper at the
+// death, and only if the waiters bit is set, which this does.
+bool watch_life(Token t, platform::Watch* out);
 // Nothing of it is left: its process is gone with all its threads, and what it held was let go.
 bool is_swept(Token t);
 // The participant may still claim its reservation or lives.
@@ -57,9 +63,6 @@ pid_t pid_of(Token t);
 // dead.
 bool reap();
 
-// How many participants are not asleep on their doorbell (a lower bound of what wants a core).
-int awake_count();
-
 constexpr int64_t kReservationNs = 20'000'000'000;
 
 // fork() by anybody (ours, parallel's, a system library's): reserves a slot in the parent, claims
@@ -69,18 +72,18 @@ void install_fork_handlers();
 // runs in a copy of the process that it belongs to.
 uint32_t fork_depth();
 
-// In a child that no fork handler has seen: the same, with a slot that was reserved for it.
+// What the fork handlers do in a child, for one that they have not seen: `t` was reserved for it.
 void take_place(Token t);
 
-// A slot for a fork of this process, who will hold what this one holds. 0: there is none, see
-// fork_problem(). Throws nothing.
+// A slot for a fork of this process, which will hold what this one holds. 0: there is none, see
+// fork_problem().
 Token reserve_for_fork() noexcept;
 const std::string& fork_problem();
 
 // The place that the last fork of this process reserved for its child; 0: there was none.
 Token fork_place();
 
-// Called in the child of a fork with the new token, or 0 when no slot was free.
+// Called in the child of a fork, which then has its place, if one was free.
 using ForkHook = void (*)();
 void on_fork_child(ForkHook hook);
 

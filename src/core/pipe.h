@@ -9,10 +9,10 @@ namespace mp {
 // Two blocks of Kind::Connection, held by the caller. Not duplex: ends[0] receives, ends[1] sends.
 void create_pipe(bool duplex, uint64_t ends[2]);
 
-Status send_message(uint64_t connection, const Outgoing& message,
-                    const Wait& wait); // Closed: nobody reads
-Status receive_message(uint64_t connection, Incoming& message,
-                       const Wait& wait); // Ended: nobody sends
+// Closed: nobody reads.
+Status send_message(uint64_t connection, const Outgoing& message, const Wait& wait);
+// Ended: nobody sends.
+Status receive_message(uint64_t connection, Incoming& message, const Wait& wait);
 // A message is there, or the end is reached: receive_message() will not wait.
 bool is_readable(uint64_t connection);
 bool can_send(uint64_t connection);

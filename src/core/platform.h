@@ -1,5 +1,5 @@
 // The seam to the operating system. Everything above speaks in these words; the Linux variant is
-// platform_linux.cpp, another system gets its own file that implements the same functions.
+// platform_linux*.cpp, another system gets its own files that implement the same functions.
 #pragma once
 
 #include <atomic>
@@ -28,6 +28,10 @@ struct Watch {
 void sleep_on(const Watch* words, int count, int64_t deadline_ns);
 void wake(std::atomic<uint32_t>* word, int count);
 
+// A session may have been started without standard descriptors; what is printed there then goes to
+// whoever has the number, which must not be a file of ours: such a descriptor is replaced by
+// another.
+int off_standard(int fd);
 // Anonymous shared memory without a name in any file system. Returns a descriptor (close-on-exec),
 // or -1 with errno. The size can be changed by nobody afterwards.
 int create_memory(const char* label, uint64_t bytes);
@@ -73,7 +77,8 @@ bool process_stopped(pid_t pid);
 // True when that process runs, but has put another program (exec) in the place of the one that
 // mapped the memory of `fd`.
 bool runs_without(pid_t pid, int fd);
-// A descriptor that becomes readable when the child is gone; -1 where there is none.
+// A descriptor (close-on-exec) that becomes readable when the child is gone; -1 where there is
+// none.
 int watch_process(pid_t pid);
 // Sends a signal through the watched descriptor when there is one, so that a reused pid is safe.
 int signal_process(int watch_fd, pid_t pid, int signal);

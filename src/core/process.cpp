@@ -1,12 +1,15 @@
-#include "heap.h"
+// One child: its start, its output, its end. Several at once: siblings.cpp.
 #include "process_internal.h"
 
+#include "heap.h"
+#include "participant.h"
+#include "platform.h"
+
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/resource.h>
@@ -37,8 +40,9 @@ void redirect(int from, int to) {
 
 [[noreturn]] void cannot_start(Child& child, int e) {
   close_child(child);
-  throw Error{"ProcessError",
-              std::string("the system refuses another process: ") + std::strerror(e)};
+  throw Error{"ProcessError", std::string("the system refuses another process: ") +
+                                  std::strerror(e) +
+                                  "; start fewer, or raise the limits (`ulimit -u`, memory)"};
 }
 
 } // namespace
@@ -53,10 +57,7 @@ void child_files(const Child& child, Output output) {
   if (null > 2) close(null);
 }
 
-void note_start(Child& child) {
-  child.watch_fd = platform::watch_process(child.pid);
-  if (child.watch_fd >= 0) fcntl(child.watch_fd, F_SETFD, FD_CLOEXEC);
-}
+void note_start(Child& child) { child.watch_fd = platform::watch_process(child.pid); }
 
 void no_place() { throw Error{"ProcessError", fork_problem()}; }
 
@@ -108,12 +109,12 @@ bool fork_child(Child& child, Output output) {
 void spawn_child(Child& child, const std::vector<std::string>& arguments,
                  const std::vector<std::string>& environment, uint64_t process) {
   prepare_outputs(child, Output::Captured);
-  Token place = reserve_slot();
-  if (!place) cannot_start(child, EAGAIN);
+  Token place = 0;
   try {
+    place = require_slot();
     heap().hold_for(process, place);
   } catch (...) {
-    abandon_slot(place);
+    if (place) abandon_slot(place);
     close_child(child);
     throw;
   }
@@ -197,7 +198,7 @@ bool poll_child(Child& child) {
 
 bool await_child(Child& child, int ms) {
   if (poll_child(child)) return true;
-  if (child.pid == 0) ms = ms < 1 ? ms : 1; // there is nothing to watch yet
+  if (child.pid == 0) ms = std::min(ms, 1); // there is nothing to watch yet
   pollfd p{child.watch_fd, POLLIN, 0};
   poll(&p, child.watch_fd >= 0 ? 1 : 0, ms);
   return poll_child(child);

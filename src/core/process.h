@@ -24,8 +24,8 @@ struct Child {
   uint64_t peak_bytes = 0;              // of memory; known when it is over
 };
 
-constexpr int kNoPlace =
-    71; // exit code of a fork that found no place in the session, and did nothing
+// Exit code of a fork that found no place in the session, and did nothing.
+constexpr int kNoPlace = 71;
 
 enum class Output { Captured, Discarded, Inherited }; // Discarded: stdout alone, stderr is captured
 

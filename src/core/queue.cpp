@@ -11,7 +11,6 @@ namespace {
 constexpr uint64_t kCommonBytes = 64 * 1024 - kSegmentHeaderBytes;
 
 SegmentShared& segment_at(uint64_t block) { return *heap().at<SegmentShared>(block); }
-uint64_t padded(uint64_t n) { return (n + 7) & ~uint64_t(7); }
 uint32_t read_of(uint64_t window) { return uint32_t(window); }
 uint32_t write_of(uint64_t window) { return uint32_t(window >> 32); }
 uint64_t window(uint32_t read, uint32_t write) { return uint64_t(write) << 32 | read; }
@@ -96,13 +95,13 @@ void link_segment(uint64_t block, QueueShared& q, uint64_t segment) {
 
 // Advances head over its first segment; it then has no parent, and no holder but those it had. In a
 // section of the heap.
-void unlink_head(uint64_t, QueueShared& q) {
+void unlink_head(QueueShared& q) {
   uint64_t segment = q.head;
   q.leaving = segment;
   std::atomic_signal_fence(std::memory_order_seq_cst);
   uint64_t next = segment_at(segment).next;
-  if (next == 0)
-    q.tail = 0; // derived: repair_queue() finds it again if the next store is not reached
+  // Derived: repair_queue() finds it again if the next store is not reached.
+  if (next == 0) q.tail = 0;
   __atomic_store_n(&q.head, next, __ATOMIC_RELEASE); // the commit
   heap().clear_parent(segment);
   std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -198,13 +197,7 @@ Status put_message(uint64_t block, const Outgoing& message, const Wait& wait,
                    const std::atomic<uint32_t>* closed) {
   QueueShared& q = queue_shared(block);
   uint64_t need = sizeof(MessageHeader) + padded(message.size);
-  uint64_t fresh = 0; // a new common segment, made outside the guard
-  struct Unused {
-    uint64_t& s;
-    ~Unused() {
-      if (s) heap().drop(s);
-    }
-  } unused{fresh};
+  NewBlock fresh; // a common segment, made outside the guard
   WakeUp wake_up{q.putters};
   Waiter waiter(wait);
   waiter.add(q.putters);
@@ -225,7 +218,7 @@ Status put_message(uint64_t block, const Outgoing& message, const Wait& wait,
       uint64_t items = q.items.load(std::memory_order_relaxed);
       if (q.max_items && items >= q.max_items) continue;
       uint64_t tail = message.segment ? 0 : tail_with_room(q, need);
-      if (uint64_t added = message.segment ? message.segment : fresh; !tail && added) {
+      if (uint64_t added = message.segment ? message.segment : fresh.get(); !tail && added) {
         HeapSection section(heap(), wait.deadline); // before anything is changed
         if (!section.held()) return refused(section.status(), heap().header().guard, wait);
         link_segment(block, q, tail = added);
@@ -246,7 +239,8 @@ Status put_message(uint64_t block, const Outgoing& message, const Wait& wait,
         break;
       }
     }
-    fresh = new_segment(kCommonBytes, false); // may fail, may take time: outside the guard
+    fresh =
+        NewBlock(new_segment(kCommonBytes, false)); // may fail, may take time: outside the guard
   }
   wake_up.owed = false;
   // Ours no more: the queue keeps its segments.
@@ -274,13 +268,13 @@ bool Incoming::take(uint64_t block, const Wait& wait, Status* status) {
     *status = refused(section->status(), heap().header().guard, wait);
     return false;
   }
-  while (q.head && is_passed(q.head)) unlink_head(block, q);
+  while (q.head && is_passed(q.head)) unlink_head(q);
   if (!q.head || is_empty(segment_at(q.head))) return false;
   uint64_t head = q.head;
   SegmentShared& s = segment_at(head);
   if (s.single) {
     heap().hold(head); // ours before it leaves the queue
-    unlink_head(block, q);
+    unlink_head(q);
     segment_ = head;
     data_ = segment_data(head);
     size_ = s.capacity;

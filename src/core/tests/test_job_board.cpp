@@ -27,10 +27,10 @@ TEST_CASE("every element of a job is computed exactly once", "[job_board][fork]"
       uint64_t n = random_below(600);
       Job job(team.pool, n, k % 2 ? guided_chunks(n, 4) : equal_chunks(n, 1), k % 3 == 0);
       for (auto& b : watch->begun) b = 0;
-      REQUIRE(submit_job(team.pool, job.block, &job.index));
+      job.submit();
       REQUIRE(team.finish(job, {&job}, false) == Status::Ok);
       job.over();
-      wrong += job.wrong + job.lost;
+      wrong += job.wrong + job.lost + job.amiss();
       for (uint64_t p = 0; p < n; ++p) wrong += watch->begun[p] != 1;
     }
     REQUIRE(wrong == 0);
@@ -40,36 +40,10 @@ TEST_CASE("every element of a job is computed exactly once", "[job_board][fork]"
 }
 
 TEST_CASE("threads compute every element exactly once", "[job_board]") {
-  Unchanged heap_is;
-  uint64_t pool = create_pool(3);
-  std::vector<std::thread> threads;
-  std::atomic<int> good{0};
-  for (uint32_t lane = 0; lane < 3; ++lane)
-    threads.emplace_back([&, lane] {
-      join_session();
-      good += work(pool, lane) == 0;
-      leave_session();
-    });
-  uint64_t wrong = 0;
-  for (int k = 0; k < rounds(60, 2000); ++k) {
+  check_in_threads([](uint64_t pool, int k) {
     uint64_t n = 1 + random_below(200);
-    Job job(pool, n, guided_chunks(n, 3), k % 2);
-    REQUIRE(submit_job(pool, job.block, &job.index));
-    Wait wait = within(30'000);
-    Waiter waiter(wait);
-    REQUIRE(waiter.until([&] {
-      job.take();
-      return job.owner.settled();
-    }) == Status::Ok);
-    job.over();
-    wrong += job.wrong;
-  }
-  close_pool(pool);
-  for (auto& t : threads) t.join();
-  REQUIRE(wrong == 0);
-  REQUIRE(good == 3);
-  heap().drop(pool);
-  REQUIRE(heap_is.problem() == "");
+    return std::make_unique<Job>(pool, n, guided_chunks(n, 3), k % 2);
+  });
 }
 
 TEST_CASE("many jobs at once are all done", "[job_board][fork]") {
@@ -82,7 +56,7 @@ TEST_CASE("many jobs at once are all done", "[job_board][fork]") {
       uint64_t n = random_below(30);
       jobs.push_back(std::make_unique<Job>(team.pool, n, guided_chunks(n, 3)));
       all.push_back(jobs.back().get());
-      REQUIRE(submit_job(team.pool, all.back()->block, &all.back()->index));
+      all.back()->submit();
     }
     for (Job* j : all) {
       REQUIRE(team.finish(*j, all, false) == Status::Ok);
@@ -104,8 +78,8 @@ TEST_CASE("workers killed at random lose the element that they were in, or nothi
       Job job(team.pool, n, round % 2 ? guided_chunks(n, 3) : equal_chunks(n, 1 + random_below(9)));
       Job next(team.pool, 50, equal_chunks(50, 1)); // waits behind it
       std::vector<Job*> both{&job, &next};
-      REQUIRE(submit_job(team.pool, job.block, &job.index));
-      REQUIRE(submit_job(team.pool, next.block, &next.index));
+      job.submit();
+      next.submit();
       uint64_t kills = 1 + random_below(3);
       for (uint64_t k = 0; k < kills; ++k) {
         pause_us(random_below(600));
@@ -128,58 +102,7 @@ TEST_CASE("workers killed at random lose the element that they were in, or nothi
 }
 
 TEST_CASE("a worker may die at any instruction of its work", "[job_board][fork]") {
-  Unchanged heap_is;
-  uint64_t pool = create_pool(2), n = 6;
-  std::unique_ptr<Job> job;
-  auto offer = [&] {
-    job = std::make_unique<Job>(pool, n, equal_chunks(n, 3));
-    if (!submit_job(pool, job->block, &job->index)) throw Error{"TestError", "the ring is full"};
-  };
-  Shared<std::atomic<Token>> worker;
-  auto body = [&] { // the first chunk, and some of the second
-    worker->store(self());
-    from_here();
-    Worker w(pool, 0);
-    Claim claim;
-    for (int chunk = 0; chunk < 2; ++chunk) {
-      w.next(claim, at_once());
-      for (uint64_t p = claim.first; p < claim.end; ++p) {
-        w.begin(claim, p);
-        fill_message(w.room(claim, p, result_bytes(p)), 0, p, result_bytes(p));
-        w.publish(claim, p % 5 == 3 ? ResultStatus::Error : ResultStatus::Value);
-        if (chunk == 1) break;
-      }
-      if (chunk == 0) w.finish(claim);
-    }
-    w.detach();
-  };
-  auto after = [&](uint64_t k) {
-    INFO("instruction " << k);
-    job->recover(worker->load(), k % 2);
-    Worker other(pool, 1); // finishes what is left, in this process
-    Claim claim;
-    while (!job->owner.settled() && other.next(claim, within(2'000)) == Status::Ok) {
-      for (uint64_t p = claim.first; p < claim.end; ++p) {
-        other.begin(claim, p);
-        fill_message(other.room(claim, p, result_bytes(p)), 0, p, result_bytes(p));
-        other.publish(claim, p % 5 == 3 ? ResultStatus::Error : ResultStatus::Value);
-      }
-      other.finish(claim);
-      job->take();
-    }
-    other.detach();
-    REQUIRE(job->owner.settled());
-    REQUIRE(job->lost <= 1);
-    job->over();
-    REQUIRE(job->wrong == 0);
-    REQUIRE(heap_problem() == "");
-    offer();
-  };
-  offer();
-  if (!die_anywhere(body, after, 3'000)) WARN("processes cannot be traced here");
-  job->over();
-  heap().drop(pool);
-  REQUIRE(heap_is.problem() == "");
+  check_deaths([](uint64_t pool) { return std::make_unique<Job>(pool, 6, equal_chunks(6, 3)); });
 }
 
 TEST_CASE("a chunk that is put back is found, at whatever instruction of a worker's search",
@@ -192,8 +115,8 @@ TEST_CASE("a chunk that is put back is found, at whatever instruction of a worke
     job = std::make_unique<Job>(pool, 1, equal_chunks(1, 1));
     Worker mine(pool, 1);
     Claim claim;
-    bool good =
-        submit_job(pool, job->block, &job->index) && mine.next(claim, at_once()) == Status::Ok;
+    job->submit();
+    bool good = mine.next(claim, at_once()) == Status::Ok;
     mine.detach();
     if (!good) throw Error{"TestError", "no chunk"};
   };
@@ -232,7 +155,7 @@ TEST_CASE("a cancelled job stops, and the next one is right", "[job_board][fork]
       uint64_t n = 4000;
       for (auto& b : watch->begun) b = 0;
       Job job(team.pool, n, guided_chunks(n, 2));
-      REQUIRE(submit_job(team.pool, job.block, &job.index));
+      job.submit();
       pause_us(random_below(4000));
       int64_t start = platform::now_ns();
       job.owner.cancel();
@@ -242,7 +165,7 @@ TEST_CASE("a cancelled job stops, and the next one is right", "[job_board][fork]
       for (uint64_t p = 0; p < n; ++p) begun += watch->begun[p];
       REQUIRE(begun < n);
       Job next(team.pool, 20, equal_chunks(20, 1));
-      REQUIRE(submit_job(team.pool, next.block, &next.index));
+      next.submit();
       REQUIRE(team.finish(next, {&next}, false) == Status::Ok);
       next.over();
       REQUIRE(job.wrong + next.wrong == 0);

@@ -1,0 +1,198 @@
+// Where memory comes from: the session's, made or handed over, and room in it for new blocks. What
+// is short is asked for, and an error with the numbers if it is not to be had.
+#include "heap_internal.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <random>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace mp {
+namespace {
+
+Heap the_heap;
+bool exists = false;
+
+constexpr uint64_t kCheckMemoryBytes = uint64_t(4) << 20;
+constexpr int64_t kReclaimNs = 250'000'000;
+constexpr int64_t kRetryNs = 5'000'000;
+constexpr uint64_t kMemoryMargin = uint64_t(128) << 20;
+
+uint64_t pages_for(uint64_t bytes) {
+  return bytes == 0 ? 1 : (bytes + kPageBytes - 1) / kPageBytes;
+}
+uint64_t align_page(uint64_t bytes) { return pages_for(bytes) * kPageBytes; }
+
+std::string human(uint64_t bytes) {
+  char text[64];
+  if (bytes >= (uint64_t(1) << 30))
+    std::snprintf(text, sizeof text, "%.1f GB", double(bytes) / 1e9);
+  else if (bytes >= (1u << 20)) std::snprintf(text, sizeof text, "%.1f MB", double(bytes) / 1e6);
+  else std::snprintf(text, sizeof text, "%.1f kB", double(bytes) / 1e3);
+  return text;
+}
+
+} // namespace
+
+Heap& heap() { return the_heap; }
+bool heap_exists() { return exists; }
+
+void Heap::create(uint64_t bytes) {
+  if (exists) return;
+  if (bytes == 0) {
+    bytes = std::min(uint64_t(64) << 30, 2 * platform::total_memory());
+    rlimit r;
+    if (getrlimit(RLIMIT_AS, &r) == 0 && r.rlim_cur != RLIM_INFINITY)
+      bytes = std::min(bytes, uint64_t(r.rlim_cur) / 4);
+    if (getrlimit(RLIMIT_FSIZE, &r) == 0 && r.rlim_cur != RLIM_INFINITY)
+      bytes = std::min(bytes, uint64_t(r.rlim_cur));
+  }
+  uint64_t pages = bytes / kPageBytes;
+  if (pages < 4096)
+    throw Error{"HeapFullError",
+                "no room for a shared heap: the limits of this process allow " + human(bytes)};
+  int fd = platform::create_memory("multiprocessing", pages * kPageBytes);
+  if (fd < 0)
+    throw Error{"HeapFullError",
+                std::string("cannot create shared memory: ") + std::strerror(errno)};
+  uint64_t runs = align_page(sizeof(HeapHeader));
+  uint64_t records = runs + align_page(pages * sizeof(uint64_t));
+  uint64_t first = (records + align_page(pages * sizeof(BlockRecord))) / kPageBytes;
+  if (int e = platform::back_memory(fd, 0, runs)) {
+    close(fd);
+    throw Error{"HeapFullError", std::string("cannot reserve shared memory: ") + std::strerror(e)};
+  }
+  the_heap.map(fd, pages * kPageBytes);
+  HeapHeader& h = the_heap.header();
+  h.magic = kHeapMagic;
+  std::random_device random;
+  h.nonce = uint64_t(random()) << 32 | random();
+  h.bytes = pages * kPageBytes;
+  h.pages = pages;
+  h.runs_offset = runs;
+  h.records_offset = records;
+  h.first_page = h.high_water = first;
+  h.next_serial = 1;
+  the_heap.runs_ = the_heap.at<uint64_t>(runs);
+  the_heap.records_ = the_heap.at<BlockRecord>(records);
+  exists = true;
+}
+
+void Heap::attach(int fd, uint64_t nonce) {
+  struct stat st;
+  if (fstat(fd, &st) != 0 || st.st_size < off_t(sizeof(HeapHeader)))
+    throw Error{"ProcessError", "the session's shared memory was not handed over"};
+  the_heap.map(fd, uint64_t(st.st_size));
+  HeapHeader& h = the_heap.header();
+  if (h.magic != kHeapMagic || h.nonce != nonce || h.bytes != uint64_t(st.st_size))
+    throw Error{"ProcessError",
+                "the shared memory that was handed over belongs to another session"};
+  the_heap.runs_ = the_heap.at<uint64_t>(h.runs_offset);
+  the_heap.records_ = the_heap.at<BlockRecord>(h.records_offset);
+  exists = true;
+}
+
+void Heap::map(int fd, uint64_t bytes) {
+  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+  if (p == MAP_FAILED)
+    throw Error{"HeapFullError",
+                "cannot map " + human(bytes) + " of shared memory: " + std::strerror(errno)};
+  madvise(p, bytes, MADV_DONTDUMP); // a core dump must not write gigabytes while others wait
+  base_ = static_cast<uint8_t*>(p);
+  fd_ = fd;
+  cores_ = platform::cpu_count();
+}
+
+uint64_t Heap::allocate(uint64_t bytes, Kind kind, bool zero) {
+  uint64_t block = find_room(bytes, kind, nullptr);
+  if (zero) std::memset(at(block), 0, bytes);
+  return block;
+}
+
+uint64_t Heap::allocate_copy(const void* from, uint64_t bytes) {
+  return find_room(bytes, Kind::Bytes, from);
+}
+
+// What is short may be kept by garbage, of this process or of others: they are asked, and have
+// until their next tick and a little longer.
+uint64_t Heap::find_room(uint64_t bytes, Kind kind, const void* from) {
+  std::string why;
+  uint64_t block = try_allocate(bytes, kind, from, &why);
+  if (!block && reclaim_ && bytes < header().bytes) {
+    reclaim_();
+    trim(0); // free pages elsewhere are memory, too
+    block = try_allocate(bytes, kind, from, &why);
+    if (!block) {
+      // release: pairs with the load in shortages()
+      header().shortages.fetch_add(1, std::memory_order_release);
+      ring_all();
+    }
+    int64_t end = platform::now_ns() + kReclaimNs;
+    while (!block && platform::now_ns() < end) {
+      std::atomic<uint32_t> nobody{0};
+      platform::Watch nap{&nobody, 0};
+      platform::sleep_on(&nap, 1, platform::now_ns() + kRetryNs);
+      block = try_allocate(bytes, kind, from, &why);
+    }
+  }
+  if (!block)
+    throw Error{"HeapFullError",
+                "cannot reserve " + human(bytes) + " in shared memory: " + why +
+                    "; let go of results and messages that are not needed, or send less at a time"};
+  return block;
+}
+
+// 0, and why, if there is no room. `from`: what to fill it with, nullptr: nothing.
+uint64_t Heap::try_allocate(uint64_t bytes, Kind kind, const void* from, std::string* why) {
+  uint64_t pages = pages_for(bytes), page = 0;
+  bool backed = false;
+  {
+    HeapSection section(*this);
+    page = take_run(pages, &backed);
+    if (page) {
+      HeapHeader& h = header();
+      BlockRecord& r = records_[page];
+      std::memset(static_cast<void*>(&r), 0, sizeof r);
+      r.serial = h.next_serial++;
+      r.bytes = bytes;
+      r.kind = kind;
+      r.creator = self();
+      r.backed = backed;
+      r.add_holder(slot_of(self()));
+      h.used_pages += pages;
+      if (pages > 1) put(runs_[page + pages - 1], run(kUsedEnd, page));
+      put(runs_[page], run(kUsed, pages)); // the commit
+    }
+  }
+  if (!page) {
+    *why = "its " + human(header().bytes) + " are in use";
+    return 0;
+  }
+  uint64_t offset = page * kPageBytes;
+  if (backed) {
+    if (from) std::memcpy(at(offset), from, bytes);
+    return offset;
+  }
+  why->clear(); // outside the guard: the system may take its time
+  if (bytes >= kCheckMemoryBytes) {
+    uint64_t room = platform::available_memory();
+    if (room < bytes + kMemoryMargin) *why = "only " + human(room) + " of memory are available";
+  }
+  if (why->empty()) {
+    int e = from ? platform::write_memory(fd_, offset, from, bytes)
+                 : platform::back_memory(fd_, offset, pages * kPageBytes);
+    if (e) *why = std::strerror(e);
+  }
+  if (why->empty()) {
+    records_[page].backed = true; // nobody else writes it while we hold the block
+    return offset;
+  }
+  drop(offset);
+  return 0;
+}
+
+} // namespace mp
