@@ -27,7 +27,7 @@ revive_handle <- function(kind, ptr) {
   switch(kind + 1L,
     NULL, NULL,
     LockHandle$new(ptr),
-    QueueHandle$new(ptr),
+    (if (queue_is_simple(ptr)) SimpleQueueHandle else QueueHandle)$new(ptr),
     NULL,
     ConnectionHandle$new(ptr),
     NULL,

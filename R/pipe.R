@@ -50,7 +50,10 @@ pipe_send_bytes <- function(ptr, raw) {
 pipe_receive_bytes <- function(ptr) {
   value <- .Call(C_connection_recv, ptr)
   if (!is.raw(value)) {
-    abort("ValueError", "the message is not a raw vector: it was sent with $send(); use $recv() for such messages")
+    abort("ValueError", sprintf(
+      "the message is not a raw vector but %s: it was sent with $send() and would have come with $recv(); it is in the condition's `value`",
+      describe_value(value)
+    ), value = value)
   }
   value
 }

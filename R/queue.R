@@ -27,11 +27,11 @@
 #' q$get()
 #' tryCatch(Queue()$get_nowait(), Empty = function(e) "nothing there")
 #' @export
-Queue <- function(maxsize = 0L) QueueHandle$new(queue_create(queue_limit(maxsize)))
+Queue <- function(maxsize = 0L) QueueHandle$new(queue_create(queue_limit(maxsize), FALSE))
 
 #' @rdname Queue
 #' @export
-SimpleQueue <- function() SimpleQueueHandle$new(queue_create(0))
+SimpleQueue <- function() SimpleQueueHandle$new(queue_create(0, TRUE))
 
 queue_limit <- function(maxsize) {
   if (!is.numeric(maxsize) || length(maxsize) != 1L || is.na(maxsize) || maxsize < 0 || maxsize != trunc(maxsize)) {

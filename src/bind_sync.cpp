@@ -156,8 +156,12 @@ int lock_holder(SEXP lock) {
   });
 }
 
-SEXP queue_create(double maxsize) {
-  return entry([&] { return make_handle(create_queue(uint64_t(maxsize)), Kind::Queue); });
+SEXP queue_create(double maxsize, bool simple) {
+  return entry([&] { return make_handle(create_queue(uint64_t(maxsize), simple), Kind::Queue); });
+}
+
+bool queue_is_simple(SEXP queue) {
+  return entry([&] { return queue_simple(block_of(queue, Kind::Queue)); });
 }
 
 void queue_put(SEXP queue, SEXP value, SEXP block, SEXP timeout) {

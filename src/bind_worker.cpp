@@ -59,11 +59,17 @@ void make_place(bool once) {
   functions.erase(oldest);
 }
 
+// What a worker has claimed it reads, however long it waits for the heap: nobody would do it later.
+SEXP decode(const uint8_t* from, uint64_t bytes) {
+  EndlessPatience patience;
+  return codec::decode(from, bytes);
+}
+
 SEXP function_of(const Reference& ref) {
   for (CachedFunction& f : functions)
     if (f.serial == ref.serial) return f.function;
   uint64_t block = ref.page * kPageBytes;
-  Protected f(codec::decode(heap().at(block), heap().bytes_of(block)));
+  Protected f(decode(heap().at(block), heap().bytes_of(block)));
   SEXP env = TYPEOF(f) == CLOSXP ? closure_environment(f) : R_BaseEnv;
   bool once = env != R_GlobalEnv && env != R_BaseEnv && !R_IsNamespaceEnv(env);
   make_place(once);
@@ -89,6 +95,11 @@ void give_up_functions() {
 
 const uint8_t* span_at(const Span& s) { return heap().at(run.claim.job + s.offset); }
 
+SEXP decode_slice(const Span& s, uint64_t first, uint64_t n, bool* whole) {
+  EndlessPatience patience; // as in decode()
+  return codec::decode_slice(span_at(s), s.bytes, first, n, whole);
+}
+
 SEXP symbol(const char* name) { return Rf_install(name); }
 
 // A job that this worker has not seen before: its function, arguments, variables.
@@ -97,13 +108,12 @@ void load_job() {
   uint64_t serial = heap().serial_of(run.claim.job);
   if (run.loaded == serial) return;
   run.loaded = 0;
-  EndlessPatience patience;
   if (!j.function.page) {
     keep(run.frame, run.inherited);
     run.star = run.seeded = false;
   } else {
     Protected fun(function_of(j.function));
-    Protected body(codec::decode(span_at(j.body), j.body.bytes));
+    Protected body(decode(span_at(j.body), j.body.bytes));
     run.star = LOGICAL(VECTOR_ELT(body, 3))[0];
     bool plain = Rf_length(VECTOR_ELT(body, 0)) == 0 && Rf_length(VECTOR_ELT(body, 1)) == 0 &&
                  Rf_length(VECTOR_ELT(body, 2)) == 0;
@@ -133,11 +143,10 @@ void load_chunk() {
     evaluate(call, run.frame);
     return;
   }
-  EndlessPatience patience;
   bool whole = false;
-  Protected x(codec::decode_slice(span_at(j.input), j.input.bytes, run.claim.first, n, &whole));
+  Protected x(decode_slice(j.input, run.claim.first, n, &whole));
   if (whole) {
-    Protected all(codec::decode(span_at(j.input), j.input.bytes));
+    Protected all(decode(span_at(j.input), j.input.bytes));
     Protected call(Rf_lang4(symbol("worker_slice"), all, R_NilValue, R_NilValue));
     SETCADDR(call, Rf_ScalarReal(double(run.claim.first)));
     SETCADDDR(call, Rf_ScalarReal(double(n)));

@@ -65,6 +65,7 @@ static const R_CallMethodDef routines[] = {
     ROUTINE(lock_depth),
     ROUTINE(lock_holder),
     ROUTINE(queue_create),
+    ROUTINE(queue_is_simple),
     ROUTINE(queue_put),
     ROUTINE(queue_get),
     ROUTINE(queue_shut),

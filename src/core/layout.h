@@ -203,6 +203,7 @@ struct QueueShared {
   uint64_t arriving;           // a segment being linked
   uint64_t leaving;            // a segment being unlinked
   uint64_t max_items;          // 0: unbounded; by the creator
+  uint64_t simple;             // users see a SimpleQueue; by the creator
   std::atomic<uint64_t> items; // stored under the guard, read by anybody as a hint
   WaiterMask getters;
   WaiterMask putters;

@@ -166,10 +166,11 @@ struct WakeUp {
 QueueShared& queue_shared(uint64_t queue) { return *heap().at<QueueShared>(queue); }
 void register_queue_kind() { heap().set_actions(Kind::Queue, {nullptr, forget}); }
 
-uint64_t create_queue(uint64_t max_items) {
+uint64_t create_queue(uint64_t max_items, bool simple) {
   register_queue_kind();
   uint64_t block = heap().allocate(sizeof(QueueShared), Kind::Queue);
   queue_shared(block).max_items = max_items;
+  queue_shared(block).simple = simple;
   return block;
 }
 
@@ -183,6 +184,7 @@ uint64_t queue_length(uint64_t queue) {
   return queue_shared(queue).items.load(std::memory_order_acquire);
 }
 uint64_t queue_capacity(uint64_t queue) { return queue_shared(queue).max_items; }
+bool queue_simple(uint64_t queue) { return queue_shared(queue).simple != 0; }
 bool queue_full(uint64_t queue) {
   QueueShared& q = queue_shared(queue);
   return q.max_items && q.items.load(std::memory_order_acquire) >= q.max_items;

@@ -7,7 +7,8 @@
 
 namespace mp {
 
-uint64_t create_queue(uint64_t max_items); // Kind::Queue; 0: unbounded
+// Kind::Queue. max_items 0: unbounded. `simple`: users see a SimpleQueue.
+uint64_t create_queue(uint64_t max_items, bool simple = false);
 
 // A message that is ready to be sent. Small: bytes that are copied in. Large: a segment that the
 // sender made with create_segment(), filled, and (when it refers to blocks) sealed; given away on
@@ -60,6 +61,7 @@ Status get_message(uint64_t queue, Incoming& message, const Wait& wait,
 uint64_t queue_length(uint64_t queue);
 bool queue_full(uint64_t queue);
 uint64_t queue_capacity(uint64_t queue);
+bool queue_simple(uint64_t queue);
 // After a Timeout: which stopped process keeps us from what is there, or "".
 std::string queue_obstacle(uint64_t queue);
 QueueShared& queue_shared(uint64_t queue);

@@ -39,6 +39,9 @@ test_that("bytes are sent and received as they are", {
   ends[[1]]$send_bytes(raw())
   expect_identical(ends[[2]]$recv_bytes(), bytes)
   expect_identical(ends[[2]]$recv_bytes(), raw())
+  ends[[1]]$send("text")
+  wrong <- expect_classed_error(ends[[2]]$recv_bytes(), "ValueError", "\"text\"")
+  expect_identical(wrong$value, "text") # it is not lost
   expect_classed_error(ends[[1]]$send_bytes("text"), "ValueError", "raw vector")
 })
 

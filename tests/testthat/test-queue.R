@@ -184,6 +184,16 @@ test_that("who waits for a message gets it as soon as it is put", {
   expect_lt(p$value(), 0.5)
 })
 
+test_that("a SimpleQueue that is sent arrives as one", {
+  q <- Queue()
+  q$put(list(SimpleQueue(), Queue()))
+  got <- q$get()
+  expect_s3_class(got[[1]], "SimpleQueue")
+  expect_s3_class(got[[2]], "Queue")
+  got[[1]]$put("through it")
+  expect_identical(got[[1]]$get(), "through it")
+})
+
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
