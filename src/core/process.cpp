@@ -25,10 +25,13 @@ namespace {
 // Handlers of the parent's that make no sense in a child: R's own for these delete the parent's
 // temporary folder, prompt on stdin, or save its workspace.
 constexpr int kDefaultSignals[] = {SIGSEGV, SIGBUS,  SIGILL,  SIGFPE, SIGABRT,
-                                   SIGUSR1, SIGUSR2, SIGTERM, SIGHUP, SIGQUIT};
+                                   SIGUSR1, SIGUSR2, SIGTERM, SIGQUIT};
 
 void default_signals() {
   for (int s : kDefaultSignals) std::signal(s, SIG_DFL);
+  struct sigaction hangup; // if it is ignored, the user said nohup, for the children, too
+  if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+    std::signal(SIGHUP, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -123,6 +123,27 @@ TEST_CASE("a child has no stdin and the default signals", "[process][fork]") {
   REQUIRE(heap_problem() == "");
 }
 
+TEST_CASE("a session that was started with nohup has children that ignore SIGHUP, too",
+          "[process][fork]") {
+  Unchanged heap_is;
+  auto old = std::signal(SIGHUP, SIG_IGN);
+  {
+    Kid forked([] { return std::raise(SIGHUP); });
+    REQUIRE(forked.join() == 0);
+    uint64_t process = heap().allocate(sizeof(ProcessShared), Kind::Process);
+    Child spawned;
+    spawn_child(spawned, {"/bin/sh", "-c", "kill -HUP $$; exit 3"}, {}, process);
+    REQUIRE(eventually([&] { return poll_child(spawned); }));
+    REQUIRE(spawned.status == 3);
+    close_child(spawned);
+    heap().drop(process);
+  }
+  std::signal(SIGHUP, old);
+  Kid other([] { return std::raise(SIGHUP); });
+  REQUIRE(other.join() == -SIGHUP);
+  REQUIRE(heap_is.problem() == "");
+}
+
 TEST_CASE("when a process is killed its children are gone within a second", "[process][fork]") {
   Unchanged heap_is;
   for (int round = 0; round < rounds(10, 100); ++round) {
