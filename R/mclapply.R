@@ -64,6 +64,8 @@
 #'     evaluates it a second time.
 #' 11. `mc.progress`, `mc.retry`, `mc.seed` and `mc.stop.on.error` are arguments of this function,
 #'     and so cannot be arguments that `...` passes on to `FUN`.
+#' 12. *R's compiler works in the workers, too.* parallel turns it off there: a function with a loop
+#'     that the session has not run yet takes several times as long in its children.
 #'
 #' @param X A vector, list or anything that [as.list()] takes.
 #' @param FUN A function of an element of `X`, or its name.

@@ -126,4 +126,34 @@ smallest <- compare("smallest job for which 2 workers beat lapply", "ms", rounds
 ))
 must_be(smallest, at_most = 1e-3)
 
+# ---- a function that has not run yet -------------------------------------------------------------
+
+# R compiles a function with a loop when it is first called; a forked child of package parallel does not.
+loop <- "function(i) {
+  s <- 0
+  for (k in 1:300000) if ((k * i) %% 7 > 3) s <- s + k else s <- s - 1
+  s
+}"
+new_loop <- function() eval(parse(text = loop, keep.source = FALSE), globalenv())
+eight <- 1:8
+time_loop <- function(map_it) time_per(function() map_it(eight, new_loop()))
+
+fresh <- compare("8 tasks on 2 workers, a loop that has not run yet", "ms", rounds = 3L, list(
+  on(our_pool(2L), OURS, function(p) time_loop(function(x, f) p$map(f, x))),
+  contestant("lapply", function(state) time_loop(lapply)),
+  contestant("ours, mclapply", when = have_mclapply, run = function(state) {
+    time_loop(function(x, f) our_mclapply(x, f, mc.cores = 2L))
+  }),
+  contestant("mclapply", when = unix, run = function(state) {
+    time_loop(function(x, f) parallel::mclapply(x, f, mc.cores = 2L))
+  }),
+  on(psock(2L), "parLapply", function(cl) time_loop(function(x, f) parallel::parLapply(cl, x, f))),
+  on(futures(2L), "future_lapply", function(cl) time_loop(future.apply::future_lapply)),
+  on(daemons(2L), "mirai_map", function(state) time_loop(function(x, f) mirai::mirai_map(x, f)[])),
+  contestant("bettermc", when = has("bettermc"), run = function(state) {
+    time_loop(function(x, f) bettermc::mclapply(x, f, mc.cores = 2L, mc.progress = FALSE))
+  })
+))
+must_be(fresh, peer = "mclapply", ratio = 1, who = "ours, mclapply")
+
 finish()
