@@ -190,6 +190,7 @@ test_that("a process waits for a stopped one as long as it takes, and whoever wa
     p$start()
     expect_true(stop_inside(child$pid))
     go$put(round) # its result finds the heap closed
+    expect_true(wait_until(function() go$empty() && process_state(p$pid) == "S")) # it waits there
     with_patience(0.3, {
       expect_named(p$join(), "TimeoutError", child$pid, 2)
       expect_named(p$value(), "TimeoutError", child$pid, 2)
