@@ -235,7 +235,9 @@ test_that("Ctrl-C in get of a result and in an iterator: the result comes all th
 
 test_that("Ctrl-C while a process or a job starts is taken when they are known", {
   start <- process_start
-  local_mocked_bindings(process_start = function(...) {
+  replace_by <- function(f) utils::assignInNamespace("process_start", f, "multiprocessing")
+  on.exit(replace_by(start), add = TRUE)
+  replace_by(function(...) {
     started <- start(...)
     tools::pskill(Sys.getpid(), tools::SIGINT)
     for (i in 1:10000) sqrt(i) # R looks for a Ctrl-C now and then
