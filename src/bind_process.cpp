@@ -323,6 +323,7 @@ SEXP process_spawned(std::string variable) {
   my_process = join_spawned(variable);
   return entry([&] {
     install_interrupt_handler();
+    hold_interrupts(false);
     uint64_t block = shared(my_process).payload;
     return codec::decode(heap().at(block), heap().bytes_of(block));
   });

@@ -147,7 +147,7 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
   auto prepare = [](void* data) {
     auto& s = *static_cast<Start*>(data);
     default_signals();
-    std::signal(SIGINT, SIG_DFL);
+    hold_interrupts(true); // until it can tell whom a Ctrl-C is for
     if (!platform::die_with_parent(s.parent)) platform::leave(1);
     child_files(s.child, Output::Captured);
     fcntl(heap().fd(), F_SETFD, 0); // handed over, in this process alone
@@ -175,6 +175,13 @@ uint64_t join_spawned(const std::string& value) {
   join_session(place);
   platform::volunteer_for_oom();
   return process;
+}
+
+void hold_interrupts(bool hold) {
+  sigset_t interrupts;
+  sigemptyset(&interrupts);
+  sigaddset(&interrupts, SIGINT);
+  sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &interrupts, nullptr);
 }
 
 bool poll_child(Child& child) {

@@ -359,6 +359,16 @@ test_that("workers do not end by a Ctrl-C that is not for them", {
   expect_identical(result$get(timeout = 20), as.list(1:2))
 })
 
+test_that("a fresh R does not end by a Ctrl-C while it starts", {
+  process <- Process(function() 42, context = "spawn")
+  process$start()
+  tools::pskill(process$pid, tools::SIGINT)
+  expect_identical(process$value(timeout = 60), 42)
+  pool <- local_pool(3, context = "spawn")
+  for (pid in pool$status()$pid) tools::pskill(pid, tools::SIGINT)
+  expect_identical(pool$map(identity, 1:3), as.list(1:3))
+})
+
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
