@@ -43,7 +43,7 @@ AsyncResultHandle <- R6::R6Class("AsyncResult",
     print = function(...) print_formatted(self)
   ),
   private = list(
-    pool = NULL, job = NULL, outcome = NULL, callback = NULL, error_callback = NULL,
+    pool = NULL, job = NULL, taken = NULL, outcome = NULL, callback = NULL, error_callback = NULL,
     item = function() list(private$job$ptr, if (is.null(private$outcome)) private$job$id else 0L),
     finalize = function() if (is.null(private$outcome)) pool_abandon(private$job$ptr, private$job$id)
   )
@@ -112,9 +112,15 @@ result_wait <- function(private, timeout) {
 
 take_outcome <- function(private, timeout) {
   job <- private$job
-  there <- pool_wait(job$ptr, job$id, timeout)
-  if (there) private$outcome <- job_outcome(job, pool_take(job$ptr, job$id))
-  there
+  if (is.null(private$taken)) {
+    if (!pool_wait(job$ptr, job$id, timeout)) {
+      return(FALSE)
+    }
+    suspendInterrupts(private$taken <- pool_take(job$ptr, job$id)) # the pool has it no more
+  }
+  private$outcome <- job_outcome(job, private$taken)
+  private$taken <- NULL
+  TRUE
 }
 
 result_get <- function(self, private, timeout) {

@@ -369,6 +369,22 @@ test_that("a fresh R does not end by a Ctrl-C while it starts", {
   expect_identical(pool$map(identity, 1:3), as.list(1:3))
 })
 
+test_that("Ctrl-C when a result has left the pool: it is there all the same", {
+  pool <- local_pool(1)
+  result <- pool$map_async(function(i) letters[i], 1:3, template = character(1))
+  outcome <- job_outcome
+  replace_by <- function(f) utils::assignInNamespace("job_outcome", f, "multiprocessing")
+  on.exit(replace_by(outcome), add = TRUE, after = FALSE)
+  replace_by(function(job, taken) {
+    force(taken)
+    tools::pskill(Sys.getpid(), tools::SIGINT)
+    wait_until(function() FALSE)
+  })
+  expect_true(tryCatch(result$get(timeout = 20), interrupt = function(i) TRUE))
+  replace_by(outcome)
+  expect_identical(result$get(timeout = 20), letters[1:3])
+})
+
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
