@@ -202,12 +202,12 @@ void PoolOwner::terminate() {
   closing_ = terminated_ = true;
   exports_.clear();
   close_pool(block_);
-  while (!kill_all(50))
-    if (interruptible_tick(nullptr)) interrupt();
   std::vector<int> ids;
   for (auto& entry : jobs_)
     if (!entry.second->done()) ids.push_back(entry.first);
-  for (int id : ids) forget(id);
+  for (int id : ids) forget(id); // before a Ctrl-C may end this: nobody computes them any more
+  while (!kill_all(50))
+    if (interruptible_tick(nullptr)) interrupt();
   for (Ghost& g : ghosts_) heap().drop(g.block);
   ghosts_.clear();
 }

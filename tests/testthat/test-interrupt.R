@@ -385,6 +385,36 @@ test_that("Ctrl-C when a result has left the pool: it is there all the same", {
   expect_identical(result$get(timeout = 20), letters[1:3])
 })
 
+test_that("Ctrl-C while a pool is terminated: who asks for its results is told, and does not wait for ever", {
+  skip_on_cran()
+  me <- Sys.getpid()
+  for (round in seq_len(rounds(20, 4))) { # the Ctrl-C may come too late
+    pool <- Pool(1)
+    gate <- Queue()
+    result <- pool$apply_async(function() {
+      x <- rep(1, 5e7) # the system needs a while to take it back
+      gate$put("ready")
+      Sys.sleep(1000)
+      length(x)
+    })
+    gate$get(timeout = 60)
+    worker <- pool$status()$pid
+    sender <- Process(function() {
+      while (process_state(worker) == "S") NULL
+      tools::pskill(me, tools::SIGINT)
+    })
+    sender$start()
+    came <- function() {
+      pool$terminate()
+      wait_until(function() FALSE)
+    }
+    expect_true(tryCatch(came(), interrupt = function(i) TRUE))
+    expect_classed_error(result$get(timeout = 5), "ValueError", "taken or cancelled")
+    pool$terminate()
+    sender$join()
+  }
+})
+
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
