@@ -147,10 +147,10 @@ job_names <- function(jobs, pids) {
   pids
 }
 
-# Takes a finished job out of the list: list(value or try-error), and whether a result was delivered
-take_result <- function(pid) {
+# Of a finished job: list(value or try-error), and whether a result was delivered. Jobs leave the list when all that was
+# asked for is there: after a Ctrl-C they can be collected again.
+result_of <- function(pid) {
   result <- job_result(mc_state$jobs[[pid]])
-  mc_state$jobs[[pid]] <- NULL
   if (is.null(result$failure)) {
     list(value = list(result$value), delivered = TRUE)
   } else {
@@ -166,20 +166,22 @@ collect_all <- function(pids, labels, intermediate) {
   while (length(open)) {
     finished <- open[job_poll(mc_state$jobs[open], NULL)]
     for (pid in finished) {
-      taken <- take_result(pid)
+      taken <- result_of(pid)
       res[pids == pid] <- taken$value
       delivered <- delivered + taken$delivered
       if (is.function(intermediate) && taken$delivered) intermediate(res)
     }
     open <- setdiff(open, finished)
   }
+  mc_state$jobs[pids] <- NULL
   structure(res, missing = length(pids) - delivered)
 }
 
 collect_finished <- function(pids, labels, timeout) {
   open <- intersect(pids, names(known_jobs()))
   finished <- if (length(open)) open[job_poll(mc_state$jobs[open], if (timeout >= 0) timeout)]
-  taken <- lapply(finished, take_result)
+  taken <- lapply(finished, result_of)
+  mc_state$jobs[finished] <- NULL
   res <- lapply(taken, function(one) one$value[[1L]])
   names(res) <- labels[match(finished, pids)]
   structure(res, missing = sum(!vapply(taken, `[[`, TRUE, "delivered")))

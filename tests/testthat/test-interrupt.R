@@ -415,6 +415,18 @@ test_that("Ctrl-C while a pool is terminated: who asks for its results is told, 
   }
 })
 
+test_that("Ctrl-C in mccollect(): what had come can be collected again", {
+  jobs <- list(mcparallel(1, name = "quick"), mcparallel(Sys.sleep(1000), name = "slow"))
+  came <- function(partial) {
+    tools::pskill(Sys.getpid(), tools::SIGINT)
+    wait_until(function() FALSE)
+  }
+  expect_true(tryCatch(mccollect(jobs, intermediate = came), interrupt = function(i) TRUE))
+  expect_identical(mccollect(jobs[1]), list(quick = 1))
+  kill_9(jobs[[2]]$pid)
+  expect_warning(mccollect(jobs[2]), "did not deliver")
+})
+
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
