@@ -17,16 +17,22 @@ void finalize_pool(SEXP pointer) {
 }
 } // namespace
 
-PoolOwner& pool_of(SEXP pointer) {
+// Also while it is busy.
+static PoolOwner& any_pool_of(SEXP pointer) {
   auto* p =
       TYPEOF(pointer) == EXTPTRSXP ? static_cast<PoolOwner*>(R_ExternalPtrAddr(pointer)) : nullptr;
   if (!p || p->depth() != fork_depth())
     throw Error{"ProcessError",
                 "a pool can be used only by the process that made it; make a Pool() here"};
-  if (p->busy())
-    throw Error{"ProcessError", "this pool is taking results: a finalizer that R's collector runs "
-                                "meanwhile cannot use it"};
   return *p;
+}
+
+PoolOwner& pool_of(SEXP pointer) {
+  PoolOwner& p = any_pool_of(pointer);
+  if (p.busy())
+    throw Error{"ProcessError", "this pool starts workers or takes results: a finalizer that R's "
+                                "collector runs meanwhile cannot use it"};
+  return p;
 }
 
 } // namespace mp::bind
@@ -43,7 +49,7 @@ SEXP pool_create(int workers, SEXP start, bool plain) {
 // The pool's block as a handle, for the workers.
 SEXP pool_handle(SEXP pool) {
   return entry([&] {
-    uint64_t block = pool_of(pool).block();
+    uint64_t block = any_pool_of(pool).block();
     heap().hold(block);
     return make_handle(block, Kind::Pool);
   });

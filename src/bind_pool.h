@@ -40,7 +40,8 @@ struct PoolJob {
   }
 };
 
-// While R makes values of results: its collector may run finalizers that use the same pool.
+// While R makes values of results, or workers start: R's collector may run finalizers that use the
+// same pool.
 class Busy {
 public:
   explicit Busy(bool& flag) : flag_(flag), before_(flag) { flag = true; }
@@ -74,7 +75,7 @@ public:
   void meet_all(); // waits until the pids of all workers are known
   bool joined();   // all workers have left
   bool closing() const { return closing_; }
-  bool busy() const { return busy_; } // takes results: nobody else may change its jobs now
+  bool busy() const { return busy_; } // nobody else may change its jobs and workers now
   uint64_t block() const { return block_; }
   uint32_t depth() const { return depth_; }
   Exports& exports() { return exports_; }

@@ -15,6 +15,7 @@ constexpr int kFailedStarts = 3;
 
 void PoolOwner::start(const std::vector<size_t>& lanes) {
   if (lanes.empty()) return;
+  Busy busy(busy_); // a finalizer that uses the pool now would start the same ones
   Protected call(codec::protect([&] { return Rf_lang1(start_); }));
   Protected how(evaluate(call, package_namespace()));
   bool spawn = Rf_asLogical(bind::element(how, "spawn")) == TRUE;

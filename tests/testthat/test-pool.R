@@ -152,6 +152,28 @@ test_that("finalizers that use the pool while results arrive do no harm", {
   expect_gt(finished, 0)
 })
 
+test_that("a finalizer that uses the pool while a worker starts makes no second one", {
+  pool <- local_pool(1)
+  first <- pool$status()$pid
+  others <- setdiff(children_of(), first)
+  used <- NULL
+  start <- worker_start
+  replace_by <- function(f) utils::assignInNamespace("worker_start", f, "multiprocessing")
+  on.exit(replace_by(start), add = TRUE, after = FALSE)
+  replace_by(function(...) {
+    replace_by(start)
+    reg.finalizer(new.env(), function(e) {
+      used <<- tryCatch(pool$apply(sqrt, list(4)), ProcessError = function(e) "refused")
+    })
+    invisible(gc())
+    start(...)
+  })
+  kill_9(first)
+  expect_identical(pool$map(identity, 1:2), list(1L, 2L))
+  expect_identical(used, "refused")
+  expect_length(setdiff(children_of(), others), 1)
+})
+
 test_that("values of every kind come back identical", {
   pool <- local_pool(2)
   values <- list(
