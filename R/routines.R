@@ -41,6 +41,7 @@ pool_attend <- function(pool) .Call(C_pool_attend, pool)
 pool_close <- function(pool) .Call(C_pool_close, pool)
 pool_signal <- function(pool, signal) .Call(C_pool_signal, pool, signal)
 pool_terminate <- function(pool) .Call(C_pool_terminate, pool)
+pool_dismiss <- function(pool) .Call(C_pool_dismiss, pool)
 pool_join <- function(pool, timeout) .Call(C_pool_join, pool, timeout)
 pool_state <- function(pool) .Call(C_pool_state, pool)
 

@@ -164,6 +164,7 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
     input.write(heap().at(unsent.get() + job_at(unsent.get()).input.offset));
     seal_job(unsent.get(), refs);
     auto job = make_job(owner, unsent.get(), plan);
+    job->inherited = Rf_isNull(fun);
     job->retries = retries;
     job->timeout_ns = int64_t(task_timeout * 1e9);
     job->elements = std::move(elements);

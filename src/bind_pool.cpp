@@ -85,6 +85,10 @@ void pool_terminate(SEXP pool) {
   entry([&] { pool_of(pool).terminate(); });
 }
 
+void pool_dismiss(SEXP pool) {
+  entry([&] { pool_of(pool).dismiss(); });
+}
+
 bool pool_join(SEXP pool, SEXP timeout) {
   return entry([&] {
     PoolOwner& owner = pool_of(pool);

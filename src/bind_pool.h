@@ -20,6 +20,7 @@ struct PoolJob {
   uint64_t index = 0; // on the ring
   bool submitted = false, retired = false;
   bool fragile = false;   // a worker died in it: the hint `done_chunks` may lag
+  bool inherited = false; // workers are forked for it, with its function: by close()
   bool each = false;      // every element is awaited (imap)
   int64_t timeout_ns = 0; // for one element
   int retries = 0;
@@ -72,6 +73,8 @@ public:
   void cancel(int id);
   void close();
   void terminate();
+  // terminate() after the last job, without waiting until the system has taken down a large memory.
+  void dismiss();
   void meet_all(); // waits until the pids of all workers are known
   bool joined();   // all workers have left
   bool closing() const { return closing_; }
@@ -91,6 +94,7 @@ public:
 private:
   void start(const std::vector<size_t>& lanes);
   void bury(size_t lane); // a worker is gone
+  bool has_left(size_t lane);
   bool kill_all(int ms);
   bool offers_chunk(size_t lane);
   std::vector<size_t> vacant();
@@ -118,6 +122,7 @@ private:
   std::vector<int> abandoned_;
   int next_id_ = 1;
   int failed_starts_ = 0;
+  bool inherited_ = false; // its only job is, see PoolJob
   bool closing_ = false, terminated_ = false, busy_ = false;
 };
 

@@ -187,7 +187,7 @@ ChildRef prepare_child(Output output) {
 }
 
 void fork_r(const std::vector<ChildRef>& children, SEXP call, Output output,
-            const std::vector<int>& lanes) {
+            const std::vector<int>& lanes, bool busy) {
   static bool ready = false;
   if (!ready) {
     call_r("load_for_children");
@@ -200,7 +200,7 @@ void fork_r(const std::vector<ChildRef>& children, SEXP call, Output output,
     c->child.born = &shared(c->process).born;
     forks.push_back(&c->child);
   }
-  int i = fork_children(forks, output);
+  int i = fork_children(forks, output, busy);
   if (i >= 0) be_child(call, lanes.empty() ? -1 : lanes[size_t(i)], children[size_t(i)]->process);
   all.insert(all.end(), children.begin(), children.end());
 }

@@ -71,9 +71,10 @@ using ChildRef = std::shared_ptr<RChild>;
 // A child to come: all that its fork needs is made here, so that several can be forked at once.
 ChildRef prepare_child(Output output);
 // Forks them; each child evaluates `call` in the package's namespace and leaves. Its number in
-// `lanes`, if there are any, is added to the call as its last argument.
+// `lanes`, if there are any, is added to the call as its last argument. `busy`: see
+// fork_children().
 void fork_r(const std::vector<ChildRef>& children, SEXP call, Output output,
-            const std::vector<int>& lanes = {});
+            const std::vector<int>& lanes = {}, bool busy = true);
 // A fresh R that evaluates what `payload` (a list) says, see spawned_main().
 ChildRef spawn_r(SEXP payload);
 bool is_over(RChild& c); // polls; the first time it is over shows what is left of its output

@@ -44,6 +44,7 @@ static const R_CallMethodDef routines[] = {
     ROUTINE(pool_close),
     ROUTINE(pool_signal),
     ROUTINE(pool_terminate),
+    ROUTINE(pool_dismiss),
     ROUTINE(pool_join),
     ROUTINE(pool_state),
     ROUTINE(pool_submit),

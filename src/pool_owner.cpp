@@ -10,6 +10,7 @@
 namespace mp::bind {
 namespace {
 
+constexpr int64_t kGoneNs = 2'000'000;      // enough for workers of a small session to be gone
 constexpr int64_t kGraceNs = 1'000'000'000; // for a worker to notice that its job was cancelled
 // Workers fork workers: the last are known after log2 of their number.
 constexpr int kKillRounds = 12;
@@ -59,9 +60,10 @@ int PoolOwner::submit(std::unique_ptr<PoolJob> job) {
   if (terminated_) throw Error{"ValueError", "this pool is terminated; make another Pool()"};
   if (closing_)
     throw Error{"ValueError", "this pool is closed: it takes no more jobs; make another Pool()"};
-  if (!job->done()) start_all();
+  if (!job->done() && !job->inherited) start_all();
   int id = next_id_++;
   PoolJob& j = *job;
+  inherited_ = inherited_ || j.inherited;
   jobs_[id] = std::move(job);
   if (j.done()) return id; // nothing to do
   if (waiting_.empty() && submit_job(block_, j.owner.block(), &j.index)) j.submitted = true;
@@ -138,6 +140,10 @@ void PoolOwner::attend() {
   for (size_t lane = 0; lane < seats_.size(); ++lane) {
     Seat& s = seats_[lane];
     if (!s.child || is_expected(s.child->child.token)) continue;
+    if (inherited_ && has_left(lane)) {
+      s.child.reset(); // show_output() reaps it, once the system has taken its memory down
+      continue;
+    }
     if (!await_child(s.child->child, 20)) continue;
     is_over(*s.child); // shows the last of its output
     bury(lane);
@@ -194,6 +200,7 @@ void PoolOwner::close() {
   if (closing_) return;
   closing_ = true;
   exports_.clear();
+  if (waiting_.empty()) close_pool(block_); // before workers start that have no more to come
   attend();
   if (waiting_.empty()) close_pool(block_);
 }
@@ -210,6 +217,34 @@ void PoolOwner::terminate() {
     if (interruptible_tick(nullptr)) interrupt();
   for (Ghost& g : ghosts_) heap().drop(g.block);
   ghosts_.clear();
+}
+
+// The workers are dead before their blocks are anybody else's; what is left of them then costs a
+// large session as long as the forks did, and show_output() reaps it later.
+void PoolOwner::dismiss() {
+  if (terminated_) return;
+  closing_ = terminated_ = true;
+  close_pool(block_);
+  Wait limit = Wait::until(platform::now_ns() + kGraceNs);
+  Waiter waiter(limit);
+  Status dead = waiter.until([&] {
+    bool all = true;
+    for (Seat& s : seats_) {
+      if (!s.child || !is_expected(s.child->child.token)) continue;
+      signal_child(s.child->child, SIGKILL);
+      waiter.watch(s.child->child.token);
+      all = false;
+    }
+    return all;
+  });
+  if (dead != Status::Ok) return terminate();
+  for (Seat& s : seats_) s.child.reset();
+  int64_t deadline = platform::now_ns() + kGoneNs;
+  for (const ChildRef& c : children()) {
+    int64_t left = std::max<int64_t>(0, deadline - platform::now_ns());
+    if (!is_expected(c->child.token)) await_child(c->child, int((left + 999'999) / 1'000'000));
+  }
+  show_output();
 }
 
 bool PoolOwner::joined() {

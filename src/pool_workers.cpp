@@ -31,7 +31,7 @@ void PoolOwner::start(const std::vector<size_t>& lanes) {
   }
   std::vector<ChildRef> forks;
   for (size_t i = 0; i < lanes.size(); ++i) forks.push_back(prepare_child(output));
-  fork_r(forks, what, output, std::vector<int>(lanes.begin(), lanes.end()));
+  fork_r(forks, what, output, std::vector<int>(lanes.begin(), lanes.end()), !closing_);
   for (size_t i = 0; i < lanes.size(); ++i) seats_[lanes[i]].child = forks[i];
 }
 
@@ -99,6 +99,12 @@ bool PoolOwner::offers_chunk(size_t lane) {
     if (!j.submitted || j.owner.offers_chunk(uint32_t(lane))) return true;
   }
   return false;
+}
+
+// It left the closed pool by itself, as nothing was left for it.
+bool PoolOwner::has_left(size_t lane) {
+  uint32_t left = heap().at<ProcessShared>(seats_[lane].child->process)->left.load();
+  return closing_ && left == 1 && lane_at(block_, uint32_t(lane)).job.load() == 0;
 }
 
 // Waits for `ms` at most for each worker. True when all are gone; false also when one that is gone

@@ -44,6 +44,7 @@ void pool_attend(SEXP pool);
 void pool_close(SEXP pool);
 void pool_signal(SEXP pool, int signal);
 void pool_terminate(SEXP pool);
+void pool_dismiss(SEXP pool);
 bool pool_join(SEXP pool, SEXP timeout);
 SEXP pool_state(SEXP pool);
 

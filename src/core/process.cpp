@@ -77,7 +77,7 @@ void prepare_outputs(Child& child, Output output) {
   }
 }
 
-bool fork_child(Child& child, Output output) {
+bool fork_child(Child& child, Output output, bool busy) {
   prepare_outputs(child, output);
   std::fflush(nullptr);
   pid_t parent = getpid();
@@ -89,7 +89,8 @@ bool fork_child(Child& child, Output output) {
     cannot_start(child, e);
   }
   if (pid == 0) {
-    platform::leave_cpu(cpu); // the system may let it wait there although other cores are idle
+    // the system may let it wait there although other cores are idle
+    if (busy) platform::leave_cpu(cpu);
     default_signals();
     if (!platform::die_with_parent(parent)) platform::leave(1);
     child_files(child, output);

@@ -33,13 +33,14 @@ enum class Output { Captured, Discarded, Inherited }; // Discarded: stdout alone
 void prepare_outputs(Child& child, Output output);
 // Forks. Returns true in the child, which is then set up: it dies with its parent, has default
 // signals, no stdin, its own outputs, and a place in the session. The child must end with
-// leave_process(). Throws Error("ProcessError").
-bool fork_child(Child& child, Output output);
+// leave_process(). A parent that is `busy` goes on working, so the child moves to another core at
+// once; the core of one that is about to wait it may have. Throws Error("ProcessError").
+bool fork_child(Child& child, Output output, bool busy = true);
 // Forks several: the first child forks the others, half of them through its own first, and so on,
 // so that many processes start as fast as the cores allow, while the parent goes on. All are the
-// parent's children, and copies of it as it is now. Each has its `born`. Returns which child the
-// caller is, or -1 in the parent.
-int fork_children(const std::vector<Child*>& children, Output output);
+// parent's children, and copies of it as it is now. Each has its `born`. A parent that is not
+// `busy` forks two itself: the first begins to work sooner. Returns which child the caller is, or -1 in the parent.
+int fork_children(const std::vector<Child*>& children, Output output, bool busy);
 // Starts a program. It must join the session with join_spawned(). `environment` lines NAME=value
 // are added. `process` is a block that is held for the child from the start.
 void spawn_child(Child& child, const std::vector<std::string>& arguments,

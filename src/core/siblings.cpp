@@ -59,12 +59,12 @@ int fork_siblings(const std::vector<Child*>& children, Output output, pid_t pare
 
 } // namespace
 
-int fork_children(const std::vector<Child*>& children, Output output) {
-  if (children.size() < 2 || siblings_refused || !platform::can_fork_siblings()) {
+int fork_children(const std::vector<Child*>& children, Output output, bool busy) {
+  if (children.size() < (busy ? 2 : 3) || siblings_refused || !platform::can_fork_siblings()) {
     size_t i = 0;
     try {
       for (; i < children.size(); ++i)
-        if (fork_child(*children[i], output)) return int(i);
+        if (fork_child(*children[i], output, busy)) return int(i);
     } catch (...) { // all or none
       for (size_t k = 0; k < i; ++k) signal_child(*children[k], SIGKILL);
       for (size_t k = 0; k < i; ++k) await_child(*children[k], 1000);
@@ -79,7 +79,7 @@ int fork_children(const std::vector<Child*>& children, Output output) {
       children[i]->token = reserve_for_fork();
       if (children[i]->token == 0) no_place();
     }
-    if (fork_child(*children[0], output)) return fork_siblings(children, output, parent);
+    if (fork_child(*children[0], output, busy)) return fork_siblings(children, output, parent);
   } catch (...) {
     for (size_t i = 1; i < children.size(); ++i)
       if (children[i]->token) abandon_slot(children[i]->token);

@@ -94,6 +94,15 @@ footprint <- function() {
   )
 }
 
+# Once the session has reaped all children but `others`: the system takes down a large memory while the session goes on
+settled_footprint <- function(others) {
+  testthat::expect_true(wait_until(function() {
+    multiprocessing:::output_show()
+    setequal(children_of(), others)
+  }))
+  footprint()
+}
+
 # --- other Rs ---
 
 package_library <- function() dirname(getNamespaceInfo("multiprocessing", "path"))

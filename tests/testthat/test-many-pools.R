@@ -67,10 +67,28 @@ test_that("processes, locks, queues and pipes leave nothing, either", {
 })
 
 test_that("calls of mclapply() leave nothing", {
+  others <- children_of()
   for (k in 1:3) mclapply(1:4, function(i) i, mc.cores = 2)
-  before <- footprint()
+  before <- settled_footprint(others)
   for (k in seq_len(rounds(1000, 30))) mclapply(1:4, function(i) rep(i, 1e4), mc.cores = 2)
-  expect_identical(footprint(), before)
+  expect_identical(settled_footprint(others), before)
+})
+
+test_that("mclapply() in a session with much memory does not wait until its workers' is taken down", {
+  skip_on_cran()
+  keep <- numeric(2^26) + 1 # 512 MB: a worker needs some 10 ms for its end
+  others <- children_of()
+  for (k in 1:3) mclapply(1:2, function(i) i, mc.cores = 2)
+  before <- settled_footprint(others)
+  leaving <- 0L
+  for (k in 1:20) {
+    expect_identical(mclapply(1:2, function(i) i, mc.cores = 2), list(1L, 2L))
+    leaving <- max(leaving, length(setdiff(children_of(), others)))
+  }
+  expect_gt(leaving, 0L)
+  expect_lte(leaving, 4L) # each call reaps those of the ones before
+  expect_identical(settled_footprint(others), before)
+  rm(keep)
 })
 
 test_that("a thousand jobs on one pool leave nothing", {

@@ -16,13 +16,13 @@ namespace {
 // Children that are forked at once, each of which evaluates `body` with its number.
 class Family {
 public:
-  Family(size_t n, const std::function<int(size_t)>& body) : children_(n) {
+  Family(size_t n, const std::function<int(size_t)>& body, bool busy = true) : children_(n) {
     std::vector<Child*> all;
     for (size_t i = 0; i < n; ++i) {
       children_[i].born = &born_->at[i];
       all.push_back(&children_[i]);
     }
-    int me = fork_children(all, Output::Discarded);
+    int me = fork_children(all, Output::Discarded, busy);
     if (me >= 0) platform::leave(body(size_t(me)));
   }
   ~Family() {
@@ -73,6 +73,23 @@ TEST_CASE("children that fork each other are all the parent's", "[siblings][fork
       pids.insert(family[i].pid);
     }
     REQUIRE(pids.size() == n);
+  }
+  REQUIRE_FALSE(has_children());
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("a parent that only waits forks two itself, more it leaves to the first",
+          "[siblings][fork]") {
+  Unchanged heap_is;
+  for (size_t n : {1, 2, 3, 8}) {
+    for (bool busy : {false, true}) {
+      Family family(
+          n, [&](size_t i) { return int(i); }, busy);
+      bool known = family[n - 1].pid != 0; // at once, as the parent forked it
+      REQUIRE(known == (n == 1 || (n == 2 && !busy) || !platform::can_fork_siblings()));
+      REQUIRE(eventually([&] { return family.over(); }));
+      for (size_t i = 0; i < n; ++i) REQUIRE(family[i].status == int(i));
+    }
   }
   REQUIRE_FALSE(has_children());
   REQUIRE(heap_is.problem() == "");
