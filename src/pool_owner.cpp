@@ -10,7 +10,8 @@
 namespace mp::bind {
 namespace {
 
-constexpr int64_t kGoneNs = 2'000'000;      // enough for workers of a small session to be gone
+constexpr int64_t kLeaveNs = 100'000'000; // for workers to die, of whom some may still be starting
+constexpr int64_t kGoneNs = 2'000'000;    // enough for workers of a small session to be gone
 constexpr int64_t kGraceNs = 1'000'000'000; // for a worker to notice that its job was cancelled
 // Workers fork workers: the last are known after log2 of their number.
 constexpr int kKillRounds = 12;
@@ -225,15 +226,16 @@ void PoolOwner::dismiss() {
   if (terminated_) return;
   closing_ = terminated_ = true;
   close_pool(block_);
-  Wait limit = Wait::until(platform::now_ns() + kGraceNs);
+  Wait limit = Wait::until(platform::now_ns() + kLeaveNs);
   Waiter waiter(limit);
   Status dead = waiter.until([&] {
     bool all = true;
     for (Seat& s : seats_) {
       if (!s.child || !is_expected(s.child->child.token)) continue;
+      all = false;
+      if (!is_alive(s.child->child.token)) continue; // it rings when it has taken its place
       signal_child(s.child->child, SIGKILL);
       waiter.watch(s.child->child.token);
-      all = false;
     }
     return all;
   });
