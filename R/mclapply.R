@@ -9,6 +9,10 @@
 #' of `mc.cores` processes gets a share that is known in advance. With `FALSE` each process takes
 #' the next element when it is done with one: better if the elements take very different times.
 #'
+#' The call returns when the results are there and no worker runs any more. The system then needs as
+#' long to take down a worker's copy of a large session as it needed to make it; meanwhile, and until
+#' the session's next use of this package, `ps` shows that worker as ending or defunct.
+#'
 #' @section Random numbers:
 #' As in parallel. With `RNGkind("L'Ecuyer-CMRG")` and `mc.set.seed = TRUE` every core (with
 #' `mc.preschedule = FALSE` every element) draws from a stream of its own, counted from the
