@@ -102,6 +102,8 @@ private:
   void take_small(PoolJob& job, uint64_t first, uint64_t end);
   static void fail(PoolJob& job, int element, SEXP condition);
   void expire(PoolJob& job);
+  void forget_unfinished();
+  void drop_ghosts();
   void sweep_cancelled();
 
   uint64_t block_ = 0;

@@ -206,26 +206,34 @@ void PoolOwner::close() {
   if (waiting_.empty()) close_pool(block_);
 }
 
-void PoolOwner::terminate() {
+// Before a Ctrl-C may end what follows: nobody computes them any more.
+void PoolOwner::forget_unfinished() {
   closing_ = terminated_ = true;
   exports_.clear();
   close_pool(block_);
   std::vector<int> ids;
   for (auto& entry : jobs_)
     if (!entry.second->done()) ids.push_back(entry.first);
-  for (int id : ids) forget(id); // before a Ctrl-C may end this: nobody computes them any more
-  while (!kill_all(50))
-    if (interruptible_tick(nullptr)) interrupt();
+  for (int id : ids) forget(id);
+}
+
+void PoolOwner::drop_ghosts() {
   for (Ghost& g : ghosts_) heap().drop(g.block);
   ghosts_.clear();
+}
+
+void PoolOwner::terminate() {
+  forget_unfinished();
+  while (!kill_all(50))
+    if (interruptible_tick(nullptr)) interrupt();
+  drop_ghosts();
 }
 
 // The workers are dead before their blocks are anybody else's; what is left of them then costs a
 // large session as long as the forks did, and show_output() reaps it later.
 void PoolOwner::dismiss() {
   if (terminated_) return;
-  closing_ = terminated_ = true;
-  close_pool(block_);
+  forget_unfinished();
   Wait limit = Wait::until(platform::now_ns() + kLeaveNs);
   Waiter waiter(limit);
   Status dead = waiter.until([&] {
@@ -240,6 +248,7 @@ void PoolOwner::dismiss() {
     return all;
   });
   if (dead != Status::Ok) return terminate();
+  drop_ghosts();
   for (Seat& s : seats_) s.child.reset();
   int64_t deadline = platform::now_ns() + kGoneNs;
   for (const ChildRef& c : children()) {

@@ -197,6 +197,30 @@ test_that("a worker that cannot be replaced at once is replaced later, and nobod
   expect_identical(seen, list(refused = c(TRUE, TRUE), died = "WorkerDiedError", rest = TRUE, again = TRUE))
 })
 
+test_that("a call whose workers cannot start computes nothing, also later", {
+  skip_on_cran()
+  skip_if(!nzchar(Sys.which("prlimit")))
+  seen <- in_background_r(function() {
+    library(multiprocessing)
+    limit_files <- function(n) sprintf("prlimit --pid %d --nofile=%d:", Sys.getpid(), n)
+    stopifnot(identical(mclapply(1:2, function(i) i, mc.cores = 2), list(1L, 2L)))
+    back <- pipe(sprintf("read go && %s", limit_files(1024)), "w")
+    marks <- tempfile(c("one", "two"))
+    stopifnot(system(limit_files(4)) == 0)
+    refused <- lapply(c(TRUE, FALSE), function(cleanup) {
+      tryCatch(mclapply(1:2, function(i) file.create(marks[i]), mc.cores = 2, mc.cleanup = cleanup), error = identity)
+    })
+    writeLines("go", back)
+    stopifnot(close(back) == 0)
+    list(
+      refused = vapply(refused, inherits, TRUE, "ProcessError"),
+      again = identical(mclapply(1:2, function(i) i, mc.cores = 2), list(1L, 2L)), computed = any(file.exists(marks)),
+      kept = length(multiprocessing:::session$detached)
+    )
+  })
+  expect_identical(seen, list(refused = c(TRUE, TRUE), again = TRUE, computed = FALSE, kept = 0L))
+})
+
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
