@@ -17,6 +17,14 @@ bool siblings_refused = false;
 
 bool lacks_resources(int e) { return e == EAGAIN || e == ENOMEM; }
 
+// It will never be there, as one whose sibling could not fork it.
+void refuse(Child& child) {
+  close_child(child);
+  child.over = true;
+  child.status = 255;
+  if (!child.refused) child.refused = EAGAIN;
+}
+
 // In the first of several children: forks the others. Returns which of them the caller is.
 int fork_siblings(const std::vector<Child*>& children, Output output, pid_t parent) {
   size_t me = 0, next = 1, end = children.size(); // [next, end) are this process's to fork
@@ -65,10 +73,9 @@ int fork_children(const std::vector<Child*>& children, Output output, bool busy)
     try {
       for (; i < children.size(); ++i)
         if (fork_child(*children[i], output, busy)) return int(i);
-    } catch (...) { // all or none
-      for (size_t k = 0; k < i; ++k) signal_child(*children[k], SIGKILL);
-      for (size_t k = 0; k < i; ++k) await_child(*children[k], 1000);
-      throw;
+    } catch (const Error&) { // those that are there work already
+      if (i == 0) throw;
+      for (; i < children.size(); ++i) refuse(*children[i]);
     }
     return -1;
   }
