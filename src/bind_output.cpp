@@ -95,8 +95,10 @@ void show_output() {
     for (int stream = 0; stream < 2; ++stream) show_to(*p.child, stream, p.bytes[stream]);
   bool ended = false;
   for (const ChildRef& c : now) {
-    if (c->shown || is_expected(c->child.token) || !poll_child(c->child)) continue;
-    show_rest(*c);
+    if (c->shown || is_expected(c->child.token)) continue;
+    bool over = poll_child(c->child);
+    if (over || c->mute) show_rest(*c);
+    if (!over) continue;
     c->shown = ended = true;
     close_child(c->child);
   }
@@ -104,6 +106,20 @@ void show_output() {
   all.erase(std::remove_if(all.begin(), all.end(), [](const ChildRef& c) { return c->shown; }),
             all.end());
   if (ended) reap();
+}
+
+bool await_dying() {
+  constexpr int64_t kTakenDownNs = 10'000'000'000;
+  int64_t deadline = platform::now_ns() + kTakenDownNs;
+  bool any = false;
+  for (const ChildRef& c : std::vector<ChildRef>(children())) {
+    if (c->child.over || is_expected(c->child.token) || !meet_child(c->child)) continue;
+    any = true;
+    while (!await_child(c->child, 20) && platform::now_ns() < deadline)
+      if (interruptible_tick(nullptr)) interrupt();
+  }
+  if (any) show_output(); // closes their files, and their places are free
+  return any;
 }
 
 void mark_output() {

@@ -234,8 +234,11 @@ SEXP process_start(SEXP what, bool spawn, bool silent) {
     Protected p(
         codec::protect([] { return new_pointer(R_NilValue, R_NilValue, finalize_child, FALSE); }));
     Output output = silent ? Output::Discarded : Output::Captured;
-    ChildRef c = spawn ? spawn_r(what) : prepare_child(output);
-    if (!spawn) fork_r({c}, what, output);
+    ChildRef c = with_room([&] {
+      ChildRef fresh = spawn ? spawn_r(what) : prepare_child(output);
+      if (!spawn) fork_r({fresh}, what, output);
+      return fresh;
+    });
     R_SetExternalPtrAddr(p, new Owned{c, fork_depth()});
     return SEXP(p);
   });

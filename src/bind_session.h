@@ -65,6 +65,7 @@ struct RChild {
   uint64_t shown_to[2] = {1, 1}; // where that begins
   bool shown = false;            // everything it printed was shown
   bool expired = false;          // killed because its element took longer than task_timeout
+  bool mute = false;             // it prints nothing more, although it may not be gone yet
 };
 using ChildRef = std::shared_ptr<RChild>;
 
@@ -80,7 +81,19 @@ ChildRef spawn_r(SEXP payload);
 bool is_over(RChild& c); // polls; the first time it is over shows what is left of its output
 int exit_status(RChild& c);
 void show_output(); // of all children, whole lines, causes first; forgets those that are over
-void mark_output(); // before this process does what others can see
+// Waits until children that are dead are gone: until then they take places, descriptors and
+// processes from what the system allows. False: there was none.
+bool await_dying();
+// What starts processes; if it is refused, once more when those are gone.
+template <class F> auto with_room(F start) -> decltype(start()) {
+  try {
+    return start();
+  } catch (const Error&) {
+    if (!await_dying()) throw;
+  }
+  return start();
+}
+void mark_output();                  // before this process does what others can see
 std::vector<ChildRef>& children();   // that run, or whose output was not shown yet
 uint64_t own_process();              // the Process block of this process, 0 in a main process
 RChild& process_child(SEXP pointer); // of process_start()'s pointer; throws in another process

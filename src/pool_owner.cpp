@@ -10,8 +10,6 @@
 namespace mp::bind {
 namespace {
 
-constexpr int64_t kLeaveNs = 100'000'000; // for workers to die, of whom some may still be starting
-constexpr int64_t kGoneNs = 2'000'000;    // enough for workers of a small session to be gone
 constexpr int64_t kGraceNs = 1'000'000'000; // for a worker to notice that its job was cancelled
 // Workers fork workers: the last are known after log2 of their number.
 constexpr int kKillRounds = 12;
@@ -142,6 +140,7 @@ void PoolOwner::attend() {
     Seat& s = seats_[lane];
     if (!s.child || is_expected(s.child->child.token)) continue;
     if (inherited_ && has_left(lane)) {
+      s.child->mute = true;
       s.child.reset(); // show_output() reaps it, once the system has taken its memory down
       continue;
     }
@@ -227,35 +226,6 @@ void PoolOwner::terminate() {
   while (!kill_all(50))
     if (interruptible_tick(nullptr)) interrupt();
   drop_ghosts();
-}
-
-// The workers are dead before their blocks are anybody else's; what is left of them then costs a
-// large session as long as the forks did, and show_output() reaps it later.
-void PoolOwner::dismiss() {
-  if (terminated_) return;
-  forget_unfinished();
-  Wait limit = Wait::until(platform::now_ns() + kLeaveNs);
-  Waiter waiter(limit);
-  Status dead = waiter.until([&] {
-    bool all = true;
-    for (Seat& s : seats_) {
-      if (!s.child || !is_expected(s.child->child.token)) continue;
-      all = false;
-      if (!is_alive(s.child->child.token)) continue; // it rings when it has taken its place
-      signal_child(s.child->child, SIGKILL);
-      waiter.watch(s.child->child.token);
-    }
-    return all;
-  });
-  if (dead != Status::Ok) return terminate();
-  drop_ghosts();
-  for (Seat& s : seats_) s.child.reset();
-  int64_t deadline = platform::now_ns() + kGoneNs;
-  for (const ChildRef& c : children()) {
-    int64_t left = std::max<int64_t>(0, deadline - platform::now_ns());
-    if (!is_expected(c->child.token)) await_child(c->child, int((left + 999'999) / 1'000'000));
-  }
-  show_output();
 }
 
 bool PoolOwner::joined() {

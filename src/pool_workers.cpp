@@ -2,6 +2,7 @@
 #include "bind_pool.h"
 #include "r_api.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 
@@ -10,6 +11,10 @@ namespace {
 
 constexpr int64_t kMeetNs = 10'000'000'000; // for workers to be forked, by each other
 constexpr int kFailedStarts = 3;
+constexpr int64_t kLeaveNs = 100'000'000;       // for workers to die, some may still be starting
+constexpr int64_t kLookNs = 1'000'000;          // who dies before it has its place wakes nobody
+constexpr int64_t kGoneNs = 2'000'000;          // enough for workers of a small session to be gone
+constexpr int64_t kTakenDownNs = 1'000'000'000; // and of a large one
 
 } // namespace
 
@@ -25,13 +30,16 @@ void PoolOwner::start(const std::vector<size_t>& lanes) {
   if (spawn) {
     for (size_t lane : lanes) {
       Protected payload(call_r("with_lane", what, int(lane)));
-      seats_[lane].child = spawn_r(payload);
+      seats_[lane].child = with_room([&] { return spawn_r(payload); });
     }
     return;
   }
-  std::vector<ChildRef> forks;
-  for (size_t i = 0; i < lanes.size(); ++i) forks.push_back(prepare_child(output));
-  fork_r(forks, what, output, std::vector<int>(lanes.begin(), lanes.end()), !closing_);
+  std::vector<ChildRef> forks = with_room([&] {
+    std::vector<ChildRef> fresh;
+    for (size_t i = 0; i < lanes.size(); ++i) fresh.push_back(prepare_child(output));
+    fork_r(fresh, what, output, std::vector<int>(lanes.begin(), lanes.end()), !closing_);
+    return fresh;
+  });
   for (size_t i = 0; i < lanes.size(); ++i) seats_[lanes[i]].child = forks[i];
 }
 
@@ -52,11 +60,16 @@ void PoolOwner::bury(size_t lane) {
   bool never_ran =
       child->child.pid == 0 || (child->child.status == kNoPlace &&
                                 heap().at<ProcessShared>(child->process)->left.load() == 0);
-  if (child->child.refused) {
-    int e = child->child.refused;
-    terminate();
-    throw Error{"ProcessError", std::string("the system refuses another process: ") +
-                                    std::strerror(e) + "; the pool is terminated"};
+  if (int e = child->child.refused) {
+    s.child.reset();
+    try { // there may be room now
+      if (!closing_ || offers_chunk(lane)) start({lane});
+      return;
+    } catch (const Error&) {
+      terminate();
+      throw Error{"ProcessError", std::string("the system refuses another process: ") +
+                                      std::strerror(e) + "; the pool is terminated"};
+    }
   }
   bool was_computing = false;
   for (auto& entry : jobs_) {
@@ -101,10 +114,12 @@ bool PoolOwner::offers_chunk(size_t lane) {
   return false;
 }
 
-// It left the closed pool by itself, as nothing was left for it.
+// It left the closed pool by itself, as nothing was left for it. (A chunk that is free now may be
+// one that was offered to another, which has not claimed it yet: a burial opens it to all.)
 bool PoolOwner::has_left(size_t lane) {
   uint32_t left = heap().at<ProcessShared>(seats_[lane].child->process)->left.load();
-  return closing_ && left == 1 && lane_at(block_, uint32_t(lane)).job.load() == 0;
+  return closing_ && left == 1 && lane_at(block_, uint32_t(lane)).job.load() == 0 &&
+         !offers_chunk(lane);
 }
 
 // Waits for `ms` at most for each worker. True when all are gone; false also when one that is gone
@@ -125,6 +140,40 @@ bool PoolOwner::kill_all(int ms) {
     }
   }
   return all;
+}
+
+// The workers are dead before their blocks are anybody else's; what is left of them then costs a
+// large session as long as the forks did, and show_output() reaps it later.
+void PoolOwner::dismiss() {
+  if (terminated_) return;
+  forget_unfinished();
+  Wait limit = Wait::until(platform::now_ns() + kLeaveNs);
+  limit.tick_ns = kLookNs;
+  Waiter waiter(limit);
+  Status dead = waiter.until([&] {
+    bool all = true;
+    for (Seat& s : seats_) {
+      if (!s.child) continue;
+      signal_child(s.child->child, SIGKILL);
+      if (!is_expected(s.child->child.token)) continue;
+      waiter.watch(s.child->child.token);
+      all = false;
+    }
+    return all;
+  });
+  if (dead != Status::Ok) return terminate();
+  for (Seat& s : seats_) {
+    if (s.child) s.child->mute = true;
+    s.child.reset();
+  }
+  // A child of the session that ends meanwhile would leave them to nobody: it waits.
+  int64_t deadline = platform::now_ns() + (own_process() ? kTakenDownNs : kGoneNs);
+  for (const ChildRef& c : children()) {
+    int64_t left = std::max<int64_t>(0, deadline - platform::now_ns());
+    if (!is_expected(c->child.token)) await_child(c->child, int((left + 999'999) / 1'000'000));
+  }
+  drop_ghosts(); // by now no other thread of a killed worker can be writing there
+  show_output();
 }
 
 // Lanes that should have a worker and have none: the system refused one when it was to be replaced.

@@ -91,6 +91,27 @@ test_that("mclapply() in a session with much memory does not wait until its work
   rm(keep)
 })
 
+test_that("mclapply() in a worker leaves no children that would be nobody's when the worker ends", {
+  skip_on_cran()
+  keep <- numeric(2^26) + 1
+  left <- mclapply(1:4, function(i) {
+    stopifnot(identical(mclapply(1:2, identity, mc.cores = 2), list(1L, 2L)))
+    length(children_of())
+  }, mc.cores = 2)
+  expect_identical(left, rep(list(0L), 4))
+  rm(keep)
+})
+
+test_that("mclapply() that is done before all workers have begun does not wait for these", {
+  skip_on_cran()
+  seconds <- function() {
+    replicate(40, system.time(mclapply(1:8, identity, mc.cores = 2, mc.preschedule = FALSE))[["elapsed"]])
+  }
+  prompt <- FALSE # a busy machine may be slow, but not each time
+  for (k in 1:5) prompt <- prompt || stats::quantile(seconds(), 0.9) < 0.045
+  expect_true(prompt)
+})
+
 test_that("a thousand jobs on one pool leave nothing", {
   pool <- local_pool(2)
   for (k in 1:3) pool$map(function(i) i, 1:20)

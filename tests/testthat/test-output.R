@@ -37,6 +37,16 @@ test_that("a line without an end is shown when its process is over", {
   expect_identical(capture.output(Process(function() cat("no newline"))$start()$join()), "no newline")
 })
 
+test_that("so it is before mclapply() returns, although the system takes down much memory of its workers' later", {
+  skip_on_cran()
+  keep <- numeric(2^26) + 1
+  for (k in 1:5) {
+    lines <- capture.output(invisible(mclapply(1:2, function(i) cat("no newline", i), mc.cores = 2)))
+    expect_setequal(lines, c("no newline 1", "no newline 2"))
+  }
+  rm(keep)
+})
+
 test_that("errors go to standard error: messages are not mixed into the output", {
   said <- capture.output(
     {

@@ -76,7 +76,25 @@ test_that("a function is compiled before it goes to new workers, also one with s
   }
 })
 
-# In an R of a user who may have few processes
+# What `run` gives in an R of a user who may have few processes, and has no others
+as_nobody <- function(run, processes, user) {
+  tools <- Sys.which(c("setpriv", "prlimit"))
+  skip_if_not(Sys.info()[["user"]] == "root" && all(nzchar(tools)), "root with setpriv and prlimit")
+  script <- tempfile(fileext = ".R")
+  writeLines(c(
+    sprintf(".libPaths(%s)", paste(deparse(c(package_library(), .libPaths())), collapse = "")),
+    "if (!requireNamespace('multiprocessing', quietly = TRUE)) quit(status = 77)", "library(multiprocessing)",
+    paste("run <-", paste(deparse(run), collapse = "\n")), "dput(run())"
+  ), script)
+  command <- sprintf(
+    "%s --nproc=%d %s --reuid=%d --clear-groups %s --vanilla -", tools[["prlimit"]], processes, tools[["setpriv"]],
+    user, file.path(R.home("bin"), "Rscript")
+  )
+  said <- suppressWarnings(system2("sh", c("-c", shQuote(command)), stdin = script, stdout = TRUE, env = "TMPDIR=/tmp"))
+  skip_if(identical(attr(said, "status"), 77L), "the package's library is not readable by other users")
+  eval(parse(text = said))
+}
+
 start_as_nobody <- function() {
   first <- Pool(2)
   first$map(identity, 1:2)
@@ -97,24 +115,23 @@ start_as_nobody <- function() {
 
 test_that("a process that the system refuses to a worker is a classed error, and the session goes on", {
   skip_on_cran()
-  tools <- Sys.which(c("setpriv", "prlimit"))
-  skip_if_not(Sys.info()[["user"]] == "root" && all(nzchar(tools)), "root with setpriv and prlimit")
-  script <- tempfile(fileext = ".R")
-  writeLines(c(
-    sprintf(".libPaths(%s)", paste(deparse(c(package_library(), .libPaths())), collapse = "")),
-    "if (!requireNamespace('multiprocessing', quietly = TRUE)) quit(status = 77)", "library(multiprocessing)",
-    paste("run <-", paste(deparse(start_as_nobody), collapse = "\n")), "dput(run())"
-  ), script)
-  command <- sprintf(
-    "%s --nproc=20 %s --reuid=54321 --clear-groups %s --vanilla -", tools[["prlimit"]], tools[["setpriv"]],
-    file.path(R.home("bin"), "Rscript")
-  )
-  said <- suppressWarnings(system2("sh", c("-c", shQuote(command)), stdin = script, stdout = TRUE, env = "TMPDIR=/tmp"))
-  skip_if(identical(attr(said, "status"), 77L), "the package's library is not readable by other users")
-  seen <- eval(parse(text = said))
+  seen <- as_nobody(start_as_nobody, 20, 54321)
   expect_identical(seen$class[1:2], c("ProcessError", "multiprocessing_error"))
   expect_match(seen$message, "refuses another process.*terminated")
   expect_match(seen$later, "terminated; make another Pool")
   expect_true(seen$right)
   expect_identical(seen$problem, "")
+})
+
+test_that("workers that are dead, but not gone, take nothing from the next ones", {
+  skip_on_cran()
+  again <- function() {
+    keep <- numeric(2^26) + 1
+    n <- max(1L, 6L - length(list.files("/proc/self/task"))) # all that are allowed
+    once <- function() tryCatch(identical(mclapply(1:n, identity, mc.cores = n), as.list(1:n)), error = conditionMessage)
+    lapply(1:10, function(k) {
+      list(once(), once(), tryCatch(is.environment(Process(identity, list(1))$start()$join()), error = conditionMessage))
+    })
+  }
+  expect_identical(as_nobody(again, 6, 54322), rep(list(list(TRUE, TRUE, TRUE)), 10))
 })
