@@ -1,0 +1,154 @@
+# Draws the pictures of the chapter and of the README as SVG files, beside this script:
+#
+#   Rscript vignettes/figures/draw.R
+#
+# They are drawings, not measurements: the measured pictures are made by `make chapter` and by bench/.
+
+args <- commandArgs(FALSE)
+here <- dirname(sub("^--file=", "", grep("^--file=", args, value = TRUE)[1]))
+if (is.na(here)) here <- "vignettes/figures"
+
+font <- "ui-sans-serif, system-ui, 'Noto Sans CJK SC', 'Source Han Sans SC', 'PingFang SC', 'Microsoft YaHei', sans-serif"
+
+# The colours of a picture follow the reader's choice of light or dark.
+style <- sprintf("<style>
+  text { font-family: %s; fill: #24292f; }
+  .small { fill: #57606a; }
+  .card { fill: #f6f8fa; stroke: #d0d7de; }
+  .track { fill: #e6e9ed; }
+  .busy { fill: #1a7f37; }
+  .idle { fill: #9aa4ae; }
+  .heap { fill: #ddf4ff; stroke: #54aeff; }
+  .arrow { stroke: #57606a; fill: none; stroke-width: 1.5; }
+  .head { fill: #57606a; }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e6edf3; }
+    .small { fill: #9da7b3; }
+    .card { fill: #161b22; stroke: #3d444d; }
+    .track { fill: #2a313a; }
+    .busy { fill: #3fb950; }
+    .idle { fill: #6e7681; }
+    .heap { fill: #0c2d4e; stroke: #388bfd; }
+    .arrow { stroke: #9da7b3; }
+    .head { fill: #9da7b3; }
+  }
+</style>", font)
+
+text_at <- function(x, y, label, size = 14, class = "", anchor = "start", weight = "normal") {
+  label <- gsub("<", "&lt;", gsub("&", "&amp;", label, fixed = TRUE), fixed = TRUE)
+  sprintf(
+    '<text x="%g" y="%g" font-size="%g" class="%s" text-anchor="%s" font-weight="%s">%s</text>',
+    x, y, size, class, anchor, weight, label
+  )
+}
+
+box <- function(x, y, width, height, class, radius = 6) {
+  sprintf('<rect x="%g" y="%g" width="%g" height="%g" rx="%g" class="%s"/>', x, y, width, height, radius, class)
+}
+
+arrow <- function(x1, y1, x2, y2) {
+  angle <- atan2(y2 - y1, x2 - x1)
+  side <- function(turn) c(x2 - 9 * cos(angle + turn), y2 - 9 * sin(angle + turn))
+  points <- rbind(c(x2, y2), side(0.4), side(-0.4))
+  c(
+    sprintf('<line x1="%g" y1="%g" x2="%g" y2="%g" class="arrow"/>', x1, y1, x2, y2),
+    sprintf('<polygon points="%s" class="head"/>', paste(sprintf("%.1f,%.1f", points[, 1], points[, 2]), collapse = " "))
+  )
+}
+
+write_svg <- function(name, width, height, title, shapes) {
+  writeLines(c(
+    sprintf('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" role="img">', width, height),
+    sprintf("<title>%s</title>", title), style, shapes, "</svg>"
+  ), file.path(here, name), useBytes = TRUE)
+}
+
+# -- The cores of a server, as htop shows them ------------------------------------------------
+
+# 64 bars in four columns; `load` is how busy each core is, 0 to 1.
+panel <- function(x, y, title, note, load) {
+  column <- 62
+  shapes <- c(
+    box(x, y, 4 * column + 24, 214, "card"),
+    text_at(x + 14, y + 24, title, 15, weight = "bold"),
+    text_at(x + 14, y + 44, note, 12.5, class = "small")
+  )
+  for (core in seq_along(load) - 1) {
+    at_x <- x + 14 + (core %/% 16) * column
+    at_y <- y + 58 + (core %% 16) * 9
+    full <- column - 10
+    busy <- full * load[core + 1]
+    shapes <- c(
+      shapes, box(at_x, at_y, full, 6, "track", 2),
+      if (busy > 0) box(at_x, at_y, busy, 6, if (load[core + 1] > 0.5) "busy" else "idle", 2)
+    )
+  }
+  shapes
+}
+
+draw_cores <- function(file, titles, notes, title) {
+  set.seed(20)
+  idle <- round(runif(64, 0, 0.04), 3)
+  one <- replace(idle, 23, 1)
+  all <- round(runif(64, 0.96, 1), 3)
+  load <- list(one, all, idle)
+  shapes <- unlist(lapply(1:3, function(i) panel(8 + (i - 1) * 284, 8, titles[i], notes[i], load[[i]])))
+  write_svg(file, 860, 232, title, shapes)
+}
+
+draw_cores(
+  "cores.svg",
+  c("lapply(): 1 of 64 cores", "Pool(64)$map(): all 64", "afterwards: all idle"),
+  c("63 cores wait for you", "every core computes", "waiting workers use no CPU"),
+  "A server with 64 cores, before, during and after a parallel job"
+)
+draw_cores(
+  "cores-zh.svg",
+  c("lapply()：64 个核只用 1 个", "Pool(64)$map()：全部用上", "任务结束：全部空闲"),
+  c("其余 63 个核在闲着", "每个核都在计算", "等待中的工作进程不占用 CPU"),
+  "一台 64 核服务器：并行之前、期间和之后"
+)
+
+# -- What the processes of a session share ----------------------------------------------------
+
+draw_heap <- function(file, title, session, session_note, worker, worker_note, heap, parts, notes) {
+  shapes <- c(
+    box(8, 8, 190, 88, "card"),
+    text_at(103, 44, session, 16, anchor = "middle", weight = "bold"),
+    text_at(103, 68, session_note, 12.5, "small", "middle"),
+    unlist(lapply(0:2, function(i) {
+      c(
+        box(300 + i * 186, 8, 172, 88, "card"),
+        text_at(386 + i * 186, 44, sprintf(worker, i + 1), 16, anchor = "middle", weight = "bold"),
+        text_at(386 + i * 186, 68, worker_note, 12.5, "small", "middle"),
+        arrow(386 + i * 186, 150, 386 + i * 186, 102), arrow(406 + i * 186, 102, 406 + i * 186, 150)
+      )
+    })),
+    arrow(93, 102, 93, 150), arrow(113, 150, 113, 102),
+    box(8, 156, 836, 132, "heap"),
+    text_at(426, 182, heap, 15, anchor = "middle", weight = "bold"),
+    unlist(lapply(0:3, function(i) {
+      c(
+        box(24 + i * 203, 200, 192, 72, "card"),
+        text_at(120 + i * 203, 230, parts[i + 1], 14.5, anchor = "middle", weight = "bold"),
+        text_at(120 + i * 203, 254, notes[i + 1], 12, "small", "middle")
+      )
+    }))
+  )
+  write_svg(file, 852, 296, title, shapes)
+}
+
+draw_heap(
+  "heap.svg", "The processes of a session share one heap",
+  "your R session", "submits jobs, reads results", "worker %d", "claims chunks of a job",
+  "one anonymous shared heap",
+  c("job board", "results", "locks, queues, pipes", "large data"),
+  c("no dispatcher process", "whole, or not there", "recovered after a death", "one copy for all processes")
+)
+draw_heap(
+  "heap-zh.svg", "同一会话的所有进程共用一块内存",
+  "你的 R 会话", "提交任务，读取结果", "工作进程 %d", "自己领取任务块",
+  "一块匿名的共享内存",
+  c("任务板", "结果", "锁、队列、管道", "大数据"),
+  c("没有调度进程", "要么完整，要么没有", "进程意外终止后自动恢复", "所有进程共用一份")
+)
