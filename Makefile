@@ -82,4 +82,4 @@ need-r:
 
 clean:
 	rm -rf "$(BUILD)"
-	rm -f src/*.o src/*/*.o src/*.so
+	rm -f src/*.o src/*/*.o src/*/*/*.o src/*/*/*/*.o src/*.so

@@ -35,7 +35,7 @@ this_process <- function() list(pid = Sys.getpid(), name = session$name)
 
 has_sinks <- function() sink.number() > 0L || sink.number(type = "message") != 2L
 
-# quit() in a fork, see bind_process.cpp
+# quit() in a fork, see src/session/children.cpp
 leave_by_quit <- function(save = "default", status = 0, runLast = TRUE) {
   finish_child()
   process_leave(as.integer(status))

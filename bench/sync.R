@@ -20,7 +20,7 @@ build_core <- function() {
   source_dir <- file.path(here, "..", "src", "core")
   if (!is.null(attr(compiler, "status")) || !dir.exists(source_dir)) return(NULL)
   program <- file.path(tempdir(), "core")
-  files <- c(file.path(here, "core.cpp"), list.files(source_dir, "[.]cpp$", full.names = TRUE))
+  files <- c(file.path(here, "core.cpp"), list.files(file.path(source_dir, c("", "platform/linux")), "[.]cpp$", full.names = TRUE))
   flags <- c("-std=c++17 -O2 -pthread -I", shQuote(source_dir), "-o", shQuote(program))
   failed <- system(paste(c(compiler, flags, shQuote(files)), collapse = " "))
   if (failed) NULL else program

@@ -1,7 +1,7 @@
 // What R calls. Each is described where it is defined; init.cpp makes routines of them.
 #pragma once
 
-#include "bind_session.h"
+#include "session/session.h"
 
 // handles and the session
 bool handle_is_open(SEXP pointer);

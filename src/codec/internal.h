@@ -3,7 +3,7 @@
 
 #include "codec/codec.h"
 #include "codec/format.h"
-#include "codec/unwind.h"
+#include "r/unwind.h"
 
 namespace mp::codec {
 

@@ -1,6 +1,6 @@
 #include "growth.h"
 #include "layout.h"
-#include "platform.h"
+#include "platform/platform.h"
 
 namespace mp {
 

@@ -4,7 +4,7 @@
 // inside; a helper that comes later finds it shut. So a helper that never comes (a pool that is
 // busy, or was lost in a fork) costs nothing but its share of the speed.
 #include "loop.h"
-#include "platform.h"
+#include "platform/platform.h"
 
 #include <algorithm>
 #include <atomic>

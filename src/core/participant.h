@@ -2,7 +2,7 @@
 #pragma once
 
 #include "layout.h"
-#include "platform.h"
+#include "platform/platform.h"
 
 #include <string>
 

@@ -3,7 +3,7 @@
 
 #include "heap.h"
 #include "participant.h"
-#include "platform.h"
+#include "platform/platform.h"
 
 #include <algorithm>
 #include <cerrno>

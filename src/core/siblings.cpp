@@ -3,7 +3,7 @@
 
 #include "doorbell.h"
 #include "participant.h"
-#include "platform.h"
+#include "platform/platform.h"
 
 #include <cerrno>
 #include <csignal>

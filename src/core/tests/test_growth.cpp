@@ -1,6 +1,6 @@
 // A file of output is known to have grown without asking the system.
 #include "growth.h"
-#include "platform.h"
+#include "platform/platform.h"
 
 #include <catch.h>
 #include <string>

@@ -1,0 +1,72 @@
+# What a pool's worker does. Its loop is src/pool/worker.cpp; here it comes back with what R throws.
+worker_main <- function(what, lane = what$lane) {
+  enter_child(what$names[[lane + 1L]], what)
+  forget_random_state()
+  if (!is.null(what$needs)) apply_needs(what$needs)
+  if (!is.null(what$initializer)) {
+    failed <- tryCatch(
+      {
+        do.call(what$initializer, what$initargs, quote = TRUE)
+        NULL
+      },
+      error = function(e) e
+    )
+    if (!is.null(failed)) {
+      message(sprintf("the initializer of a pool's worker (pid %d) failed: %s", Sys.getpid(), message_of(failed)))
+      return(1L)
+    }
+  }
+  worker_begin(what$pool, lane, what$maxtasks, NULL)
+  worker_loop()
+  finish_child()
+  0L
+}
+
+worker_loop <- function() {
+  repeat {
+    trace <- NULL
+    over <- tryCatch(
+      withCallingHandlers(
+        worker_run(),
+        interrupt = function(i) stop(new_condition(c("interrupted", "error"), "interrupted")), # see stop_failure()
+        error = function(e) trace <<- traceback_of(sys.calls())
+      ),
+      error = function(e) {
+        publish_failure(worker_fail, e, trace)
+        FALSE
+      }
+    )
+    if (over) break
+    forget_interrupt()
+  }
+}
+
+# The call that computes an element; as lapply() makes it, so that errors show the same call
+each_call <- quote(FUN(X[[i]], ...))
+
+# `...` alone, so that arguments of the function may have any names
+new_frame <- function(...) {
+  X <- NULL
+  i <- 0L
+  args <- NULL
+  FUN <- NULL
+  environment()
+}
+environment(new_frame) <- baseenv() # `[[` is found at once
+
+with_function <- function(frame, FUN) {
+  frame$FUN <- FUN
+  frame
+}
+
+# body: list(args, globals, packages, star, seed), see pool_job()
+worker_frame <- function(FUN, body) {
+  if (length(body[[2L]]) || length(body[[3L]])) apply_needs(list(globals = body[[2L]], packages = body[[3L]]))
+  with_function(if (length(body[[1L]])) do.call(new_frame, body[[1L]], quote = TRUE) else new_frame(), FUN)
+}
+
+# Elements of an iterable that travelled in one piece
+worker_slice <- function(x, first, count) {
+  if (!is.vector(x) || is.object(x)) x <- as.list(x)
+  x[first + seq_len(count)]
+}

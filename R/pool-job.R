@@ -1,0 +1,141 @@
+# Jobs of a pool: made of the arguments of its methods, awaited, and what came of them.
+
+pool_apply <- function(private, func, args) {
+  taken <- .Call(C_pool_call, private$ptr, func, args)
+  if (is.null(taken)) {
+    return(job_value(pool_single(private, func, args)))
+  }
+  if (length(private$pending)) deliver_callbacks(private)
+  if (length(taken) == 2L) stop_failure(single_failure(taken[[2L]]))
+  taken[[1L]]
+}
+
+pool_single <- function(.private, func, args, ...) {
+  if (...length()) unused_argument(...)
+  check_function(func, "func")
+  check_list(args, "args")
+  options <- .private$settings$options
+  job <- pool_job(.private, func, list(args), 1, list(), TRUE, options, FALSE)
+  job$single <- TRUE
+  job
+}
+
+# What a user may have named in `...` matches none of our own arguments, not even by a part
+pool_map <- function(.private, .call, .star, func, iterable, chunksize, args, ...) {
+  method <- if (.star) "starmap" else "map"
+  check_names(.call, c(method_names[[method]], "callback", "error_callback"), method)
+  options <- map_options(.private, method, ...)
+  check_function(func, "func")
+  check_list(args, "args")
+  if (!is.null(chunksize)) check_chunksize(chunksize, method)
+  elements <- as_elements(iterable)
+  if (.star && !all(vapply(elements, is.list, TRUE))) {
+    if (!is.list(elements)) elements <- as.list(elements)
+    elements <- lapply(elements, as.list)
+  }
+  job <- pool_job(.private, func, elements, if (is.null(chunksize)) 0 else chunksize, args, .star, options, FALSE)
+  job$names <- names(iterable)
+  job$options <- options
+  job
+}
+
+# What lapply() would iterate over, without names
+as_elements <- function(x) {
+  if (is.function(x) || inherits(x, "iter")) {
+    abort("ValueError", "`iterable` is lazy: $map() needs all elements; use $imap() or as.list()")
+  }
+  if (!is.vector(x) || is.object(x)) x <- as.list(x)
+  if (!is.vector(x)) abort("ValueError", sprintf("`iterable` must be a vector or a list, not %s", describe_value(x)))
+  if (is.expression(x)) x <- as.list(x)
+  if (is.null(names(x))) x else unname(x)
+}
+
+pool_job <- function(private, func, elements, chunks, args, star, options, each) {
+  needs <- needs_of(c(func, args), attached = private$attached)
+  if (star && length(elements) == 1L) needs$globals <- c(needs$globals, globals_of(elements[[1L]]))
+  body <- list(args, needs$globals, needs$packages, star, options$seed) # read by src/pool/worker.cpp and worker_frame()
+  id <- pool_submit(
+    private$ptr, func, body, elements, length(elements), chunks, integer(), options$retries,
+    if (is.null(options$task_timeout)) 0 else options$task_timeout, each,
+    if (has_places(options$template)) options$template
+  )
+  list(ptr = private$ptr, id = id, count = length(elements), private = private)
+}
+
+# Waits for a job of this call and takes its value; an interrupt cancels it.
+job_value <- function(job) {
+  taken <- NULL
+  suspendInterrupts({ # there is no job that nobody would cancel
+    force(job)
+    on.exit(if (is.null(taken)) pool_cancel(job$ptr, job$id))
+  })
+  if (isTRUE(job$options$progress)) show_progress(job)
+  taken <- pool_result(job$ptr, job$id)
+  if (length(job$private$pending)) deliver_callbacks(job$private)
+  outcome_value(job_outcome(job, taken))
+}
+
+show_progress <- function(job) {
+  if (!requireNamespace("cli", quietly = TRUE)) {
+    warning("`progress = TRUE` needs package cli: install.packages(\"cli\")", call. = FALSE)
+    return(invisible())
+  }
+  bar <- cli::cli_progress_bar("Elements", total = job$count)
+  while (!pool_wait(job$ptr, job$id, 0.1)) cli::cli_progress_update(set = pool_progress(job$ptr, job$id), id = bar)
+  cli::cli_progress_done(id = bar)
+}
+
+# list(value) or list(error) of what pool_take() gave
+job_outcome <- function(job, taken) {
+  if (isTRUE(job$single)) {
+    failure <- taken$failures[[1L]]
+    return(if (is.null(failure)) list(value = taken$values[[1L]]) else list(error = single_failure(failure)))
+  }
+  failed <- if (taken$failed) which(lengths(taken$failures) > 0L)
+  template <- job$options$template
+  values <- taken$values
+  if (has_places(template)) {
+    if (!length(failed)) {
+      return(list(value = shaped(values, template, taken$first, job$count, job$names)))
+    }
+    values <- places_as_list(values, template, job$count)
+  }
+  if (!is.null(job$names)) names(values) <- job$names # this copies the list
+  if (length(failed)) {
+    if (job$options$on_error == "stop") {
+      return(list(error = first_failure(taken$failures, failed)))
+    }
+    values[failed] <- taken$failures[failed]
+    return(list(value = values))
+  }
+  if (!is.null(template)) values <- in_our_class(vapply(values, identity, template, USE.NAMES = !is.null(job$names)))
+  list(value = values)
+}
+
+first_failure <- function(failures, failed) {
+  failure <- failures[[failed[1L]]]
+  if (length(failed) > 1L) {
+    failure$message <- sprintf("%s (and %d more of %d elements failed; on_error = \"return\" gives the others)",
+      failure$message, length(failed) - 1L, length(failures))
+  }
+  failure
+}
+
+single_failure <- function(failure) {
+  failure$message <- sub("^element 1 failed in", "the call failed in", failure$message)
+  failure$message <- sub("^the worker of element 1 ", "the worker of the call ", failure$message)
+  failure$message <- sub("^element 1 took", "the call took", failure$message)
+  failure
+}
+
+outcome_value <- function(outcome) {
+  if (!is.null(outcome$error)) stop_failure(outcome$error)
+  outcome$value
+}
+
+# A terminal sends its Ctrl-C to workers, too. It may end an element that sleeps before we look: then it is an interrupt
+# of ours, and no error.
+stop_failure <- function(failure) {
+  if (inherits(failure, "interrupted")) Sys.sleep(0) # R looks for one here
+  stop(failure)
+}

@@ -1,0 +1,318 @@
+// Jobs of a pool, from the owner's side: submitted, awaited, taken.
+#include "pool/pool.h"
+#include "pool/sent_functions.h"
+#include "pool/places.h"
+
+#include <algorithm>
+#include <cstring>
+
+using namespace mp;
+using namespace mp::bind;
+
+namespace {
+
+// The bytes of what a call of a function needs besides its arguments, see pool_job(): nothing.
+const std::vector<uint8_t>& bare_body() {
+  static const std::vector<uint8_t>& bytes = *new std::vector<uint8_t>([] {
+    Protected none(list_of()), body(list_of(SEXP(none), SEXP(none), R_NilValue, true, R_NilValue));
+    codec::Encoding e = codec::encode(body);
+    std::vector<uint8_t> b(e.size());
+    e.write(b.data());
+    return b;
+  }());
+  return bytes;
+}
+
+SEXP new_list(uint64_t n) {
+  return codec::protect([&] { return Rf_allocVector(VECSXP, R_xlen_t(n)); });
+}
+
+std::unique_ptr<PoolJob> make_job(PoolOwner& owner, uint64_t block, const JobPlan& plan) {
+  auto job = std::make_unique<PoolJob>();
+  job->owner = JobOwner(owner.block(), block);
+  job->each = plan.notify_each;
+  if (!plan.places) job->values = Kept(new_list(plan.count));
+  job->failures = Kept(new_list(plan.count));
+  return job;
+}
+
+// `wanted`: a size, 0 for guided self-scheduling, or the first positions of each chunk and the end.
+std::vector<uint64_t> chunk_starts(const std::vector<double>& wanted, uint64_t count,
+                                   uint32_t workers) {
+  if (wanted.size() != 1) return std::vector<uint64_t>(wanted.begin(), wanted.end());
+  return wanted[0] > 0 ? equal_chunks(count, uint64_t(wanted[0])) : guided_chunks(count, workers);
+}
+
+// Is it worthwhile to have room for a number from each element? They are seen by the end of their
+// chunk, and a chunk costs as much as a few results.
+bool room_for_small(const JobPlan& plan) {
+  return !plan.notify_each && plan.count >= 4 * (plan.starts.size() - 1);
+}
+
+// The results that lie in their places, as one vector.
+SEXP placed_values(const PoolJob& j, uint64_t count) {
+  uint64_t length = count * j.width, bytes = length * element_bytes(j.type);
+  if (bytes >= codec::kBlockBytes) {
+    codec::HandleId id{uint32_t(Kind::Bytes), j.places, heap().serial_of(j.places)};
+    return codec::protect([&] { return codec::view_of(j.type, R_xlen_t(length), id); });
+  }
+  Protected x(codec::protect([&] { return Rf_allocVector(j.type, R_xlen_t(length)); }));
+  if (bytes) std::memcpy(codec::data_of(x), heap().at(j.places), bytes);
+  return x;
+}
+
+SEXP take_job(PoolOwner& owner, int id) {
+  PoolJob& j = owner.job(id);
+  uint64_t count = uint64_t(Rf_xlength(j.failures));
+  Protected values(j.places ? placed_values(j, count) : values_of(j));
+  Protected r(with_names(list_of(SEXP(values), SEXP(j.failures), j.failed > 0, SEXP(j.first)),
+                         {"values", "failures", "failed", "first"}));
+  owner.forget(id);
+  return r;
+}
+
+// What cannot travel is named as its user knows it: body is list(args, variables, ...).
+codec::Encoding encode_body(Exports::Job& exports, SEXP body) {
+  try {
+    return exports.encode(body);
+  } catch (const codec::EncodeError& e) {
+    std::string where = e.where;
+    if (where.rfind("[[1]]", 0) == 0) where = "`args" + where.substr(5) + "`";
+    else if (where.rfind("[[2]]$", 0) == 0)
+      where = "`" + where.substr(6) + "`, a variable that the function uses,";
+    throw Error{"EncodingError", where + " cannot be sent to another process: " + e.what()};
+  }
+}
+
+// A job whose caller waits for it: nobody else would cancel it.
+class Awaited {
+public:
+  Awaited(PoolOwner& owner, int id) : owner_(owner), id_(id) {}
+  Awaited(const Awaited&) = delete;
+  Awaited& operator=(const Awaited&) = delete;
+  ~Awaited() {
+    try {
+      owner_.cancel(id_); // nothing, if it was taken
+    } catch (...) {       // the heap's guard was not to be had: what is left goes with the pool
+    }
+  }
+
+private:
+  PoolOwner& owner_;
+  int id_;
+};
+
+void await_job(PoolOwner& owner, int id) {
+  owner.wait(wait_for(R_NilValue), [&] { return owner.job(id).done(); });
+  show_output();
+}
+
+} // namespace
+
+// A job. `fun` NULL: the workers inherited it (fork_map). `body`: see pool_job(). `iterable`: the
+// elements. `chunks`: see chunk_starts(). `places`: which element each position is, from 1; empty:
+// in order. `type`: NULL, or a vector of the type and length of all results, or a name: they may
+// become one vector, of whatever type. Returns its id.
+int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks,
+                SEXP places, int retries, double task_timeout, bool each, SEXP type) {
+  return entry([&] {
+    PoolOwner& owner = pool_of(pool);
+    JobPlan plan;
+    plan.count = uint64_t(count);
+    plan.starts = chunk_starts(doubles_of(chunks), plan.count, uint32_t(owner.seats().size()));
+    plan.notify_each = each;
+    plan.timed = task_timeout > 0;
+    plan.small = room_for_small(plan);
+    // a share for each worker: none draws from another's stream or sees what its share left behind
+    plan.pinned = Rf_isNull(fun) && plan.starts.size() == owner.seats().size() + 1;
+    NewBlock function; // until the job refers to it
+    Exports::Job exports(owner.exports());
+    SentFunction* sent = Rf_isNull(fun) ? nullptr : sent_function(fun, plan.count > 1);
+    InUse in_use(sent);
+    if (!Rf_isNull(fun)) {
+      uint64_t block;
+      if (sent) {
+        block = sent->block;
+      } else {
+        Protected prepared(prepared_function(fun, plan.count > 1 && owner.coming_up()));
+        function = NewBlock(store_encoded(exports.encode(prepared)));
+        block = function.get();
+      }
+      plan.function = {Heap::page_of(block), heap().serial_of(block)};
+    }
+    codec::Encoding rest = encode_body(exports, body), input = codec::encode(iterable);
+    std::vector<Reference> refs = references_of(rest.handles()),
+                           more = references_of(input.handles());
+    refs.insert(refs.end(), more.begin(), more.end());
+    plan.body_bytes = rest.size();
+    plan.input_bytes = input.size();
+    std::vector<int> elements = integers_of(places);
+    NewBlock values;
+    if (SEXPTYPE t = TYPEOF(type); plan.count && element_bytes(t)) {
+      plan.small = false;
+      plan.place_type = t;
+      plan.place_bytes = uint64_t(Rf_xlength(type)) * element_bytes(t);
+      uint64_t bytes = std::max<uint64_t>(1, plan.count * plan.place_bytes);
+      values = NewBlock(heap().allocate(bytes, Kind::Bytes, false));
+      plan.places = values.get();
+      for (int e : elements) plan.elements.push_back(uint32_t(e - 1));
+      refs.push_back({Heap::page_of(plan.places), heap().serial_of(plan.places)});
+    }
+    plan.references = refs.size();
+    NewBlock unsent(create_job(owner.block(), plan));
+    rest.write(heap().at(unsent.get() + job_at(unsent.get()).body.offset));
+    input.write(heap().at(unsent.get() + job_at(unsent.get()).input.offset));
+    seal_job(unsent.get(), refs);
+    auto job = make_job(owner, unsent.get(), plan);
+    job->inherited = Rf_isNull(fun);
+    job->retries = retries;
+    job->timeout_ns = int64_t(task_timeout * 1e9);
+    job->elements = std::move(elements);
+    if (plan.places) {
+      job->type = SEXPTYPE(plan.place_type);
+      job->width = uint64_t(Rf_xlength(type));
+      job->places = plan.places;
+    }
+    if (TYPEOF(type) == SYMSXP) {
+      job->vector = Kept(new_list(1));
+      job->in_vector.resize(plan.count);
+    }
+    int id = owner.submit(std::move(job));
+    unsent.release(); // the pool's from here on
+    values.release();
+    return id;
+  });
+}
+
+// One call of a function, waited for: list(value) or list(NULL, failure). NULL: it is not a simple
+// one (options, variables or packages that have to be sent), take the long way.
+SEXP pool_call(SEXP pool, SEXP fun, SEXP args) {
+  return entry([&]() -> SEXP {
+    PoolOwner& owner = pool_of(pool);
+    if (!owner.simple() || !Rf_isFunction(fun) || TYPEOF(args) != VECSXP || OBJECT(args))
+      return R_NilValue;
+    for (R_xlen_t i = 0; i < Rf_xlength(args); ++i)
+      if (TYPEOF(VECTOR_ELT(args, i)) == CLOSXP) return R_NilValue; // may need variables
+    SentFunction* sent = sent_function(fun, false);
+    InUse in_use(sent);
+    if (!sent || needs_variables(*sent)) return R_NilValue;
+
+    Protected elements(list_of(args));
+    codec::Encoding input = codec::encode(elements);
+    std::vector<Reference> refs = references_of(input.handles());
+    JobPlan plan;
+    plan.count = 1;
+    plan.starts = {0, 1};
+    plan.function = {Heap::page_of(sent->block), heap().serial_of(sent->block)};
+    plan.body_bytes = bare_body().size();
+    plan.input_bytes = input.size();
+    plan.references = refs.size();
+    NewBlock unsent(create_job(owner.block(), plan));
+    std::copy(bare_body().begin(), bare_body().end(),
+              heap().at(unsent.get() + job_at(unsent.get()).body.offset));
+    input.write(heap().at(unsent.get() + job_at(unsent.get()).input.offset));
+    seal_job(unsent.get(), refs);
+    int id = owner.submit(make_job(owner, unsent.get(), plan));
+    unsent.release();
+    Awaited guard(owner, id);
+    await_job(owner, id);
+    PoolJob& j = owner.job(id);
+    SEXP value = VECTOR_ELT(j.values, 0), failure = VECTOR_ELT(j.failures, 0);
+    Protected r(failure == R_NilValue ? list_of(value) : list_of(value, failure));
+    owner.forget(id);
+    return SEXP(r);
+  });
+}
+
+// Nobody will ask for this job's results any more. Called by R's collector: only takes note.
+void pool_abandon(SEXP pool, int id) {
+  if (TYPEOF(pool) == EXTPTRSXP && R_ExternalPtrAddr(pool))
+    static_cast<PoolOwner*>(R_ExternalPtrAddr(pool))->abandon(id);
+}
+
+// What is there of a job so far: list(values, failures).
+SEXP pool_peek(SEXP pool, int id) {
+  return entry([&] {
+    PoolJob& j = pool_of(pool).job(id);
+    return with_names(list_of(values_of(j), SEXP(j.failures)), {"values", "failures"});
+  });
+}
+
+// TRUE if the job is done within the time.
+bool pool_wait(SEXP pool, int id, SEXP timeout) {
+  return entry([&] {
+    PoolOwner& owner = pool_of(pool);
+    owner.job(id);
+    bool done = owner.wait(wait_for(timeout), [&] { return owner.job(id).done(); });
+    show_output();
+    return done;
+  });
+}
+
+// TRUE as soon as one of the elements failed or all are done.
+bool pool_wait_failure(SEXP pool, int id) {
+  return entry([&] {
+    PoolOwner& owner = pool_of(pool);
+    return owner.wait(wait_for(R_NilValue), [&] {
+      PoolJob& j = owner.job(id);
+      if (j.done()) return true;
+      for (int e : j.arrived)
+        if (!Rf_isNull(VECTOR_ELT(j.failures, e - 1))) return true;
+      j.arrived.clear();
+      return false;
+    });
+  });
+}
+
+// list(values, failures, failed), and the job is forgotten.
+SEXP pool_take(SEXP pool, int id) {
+  return entry([&] { return take_job(pool_of(pool), id); });
+}
+
+// The same after waiting for it.
+SEXP pool_result(SEXP pool, int id) {
+  return entry([&] {
+    PoolOwner& owner = pool_of(pool);
+    owner.job(id);
+    await_job(owner, id);
+    return take_job(owner, id);
+  });
+}
+
+// An iterator's next element: list(value, failure); NULL if none came in time. `given` is how many
+// it had before, in order or as they were done. Asking again after a Ctrl-C gives the same one.
+SEXP pool_next(SEXP pool, int id, bool ordered, int given, SEXP timeout) {
+  return entry([&]() -> SEXP {
+    PoolOwner& owner = pool_of(pool);
+    owner.job(id);
+    bool got = owner.wait(wait_for(timeout), [&] {
+      PoolJob& j = owner.job(id);
+      return ordered ? j.owner.has(uint64_t(given)) : j.arrived.size() > size_t(given);
+    });
+    show_output();
+    if (!got) return R_NilValue;
+    PoolJob& j = owner.job(id);
+    auto place = [&](int k) { return ordered ? k : j.arrived[size_t(k)] - 1; };
+    if (given > 0) SET_VECTOR_ELT(j.values, place(given - 1), R_NilValue); // not kept twice
+    int e = place(given);
+    return list_of(VECTOR_ELT(j.values, e), VECTOR_ELT(j.failures, e));
+  });
+}
+
+// How many elements of the job are done.
+double pool_progress(SEXP pool, int id) {
+  return entry([&] {
+    PoolOwner& owner = pool_of(pool);
+    owner.attend();
+    PoolJob& j = owner.job(id);
+    return j.submitted && !j.done() ? double(j.owner.computed()) : double(j.owner.settled_count());
+  });
+}
+
+void pool_cancel(SEXP pool, int id) {
+  entry([&] { pool_of(pool).cancel(id); });
+}
+
+void pool_forget(SEXP pool, int id) {
+  entry([&] { pool_of(pool).forget(id); });
+}

@@ -1,0 +1,266 @@
+#include "pool/pool.h"
+#include "core/guard.h"
+#include "r/compat.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <unistd.h>
+
+namespace mp::bind {
+namespace {
+
+constexpr int64_t kGraceNs = 1'000'000'000; // for a worker to notice that its job was cancelled
+// Workers fork workers: the last are known after log2 of their number.
+constexpr int kKillRounds = 12;
+
+bool has_results(uint64_t job) {
+  JobShared& j = job_at(job);
+  auto* lanes = heap().at<ResultLane>(job + j.results);
+  for (uint32_t i = 0; i < j.lanes; ++i)
+    if (lanes[i].head.load(std::memory_order_acquire)) return true;
+  return false;
+}
+
+} // namespace
+
+PoolOwner::PoolOwner(int workers, SEXP start, bool plain)
+    : block_(create_pool(uint32_t(workers))), depth_(fork_depth()), start_(start), plain_(plain),
+      seats_(size_t(workers)) {
+  keep_block(block_);
+  for (SEXP e = parent_environment(R_GlobalEnv); e != R_BaseEnv; e = parent_environment(e))
+    search_path_.push_back(e);
+  for (SEXP e : search_path_) search_kept_.push_back(Kept(e));
+}
+
+bool PoolOwner::simple() const {
+  if (!plain_) return false;
+  SEXP e = parent_environment(R_GlobalEnv);
+  for (SEXP attached : search_path_) {
+    if (e != attached) return false;
+    e = parent_environment(e);
+  }
+  return e == R_BaseEnv;
+}
+
+PoolOwner::~PoolOwner() {
+  if (depth_ != fork_depth()) return; // a copy in a fork: the parent's
+  for (int round = 0; round < kKillRounds && !kill_all(1000); ++round) {
+  }
+  for (auto& j : jobs_) {
+    drop_at_next_entry(j.second->owner.block());
+    if (j.second->places) drop_at_next_entry(j.second->places);
+  }
+  for (Ghost& g : ghosts_) drop_at_next_entry(g.block);
+  let_go(block_);
+}
+
+int PoolOwner::submit(std::unique_ptr<PoolJob> job) {
+  if (terminated_) throw Error{"ValueError", "this pool is terminated; make another Pool()"};
+  if (closing_)
+    throw Error{"ValueError", "this pool is closed: it takes no more jobs; make another Pool()"};
+  if (!job->done() && !job->inherited) start_all();
+  int id = next_id_++;
+  PoolJob& j = *job;
+  inherited_ = inherited_ || j.inherited;
+  jobs_[id] = std::move(job);
+  if (j.done()) return id; // nothing to do
+  if (waiting_.empty() && submit_job(block_, j.owner.block(), &j.index)) j.submitted = true;
+  else waiting_.push_back(id);
+  return id;
+}
+
+PoolJob& PoolOwner::job(int id) {
+  auto it = jobs_.find(id);
+  if (it == jobs_.end()) throw Error{"ValueError", "this result was already taken or cancelled"};
+  return *it->second;
+}
+
+void PoolOwner::forget(int id) {
+  auto it = jobs_.find(id);
+  if (it == jobs_.end()) return;
+  PoolJob& j = *it->second;
+  if (j.submitted && !j.retired) retire_job(block_, j.index);
+  waiting_.erase(std::remove(waiting_.begin(), waiting_.end(), id), waiting_.end());
+  if (!j.submitted) heap().drop(j.owner.block());
+  else if (!free_job(block_, j.owner.block()))
+    ghosts_.push_back({j.owner.block(), j.done() ? INT64_MAX : platform::now_ns() + kGraceNs});
+  if (j.places) heap().drop(j.places);
+  jobs_.erase(it);
+}
+
+void PoolOwner::expire(PoolJob& job) {
+  int64_t now = platform::now_ns();
+  for (size_t lane = 0; lane < seats_.size(); ++lane) {
+    Seat& s = seats_[lane];
+    if (!s.child) continue;
+    LaneShared& l = lane_at(block_, uint32_t(lane));
+    uint64_t position;
+    if (l.job.load(std::memory_order_acquire) != job.owner.block()) continue;
+    if (now - l.began_ns.load(std::memory_order_relaxed) < job.timeout_ns) continue;
+    if (!job.owner.running(s.child->child.token, &position)) continue;
+    s.child->expired = true;
+    signal_child(s.child->child, SIGKILL);
+  }
+}
+
+void PoolOwner::sweep_cancelled() {
+  int64_t now = platform::now_ns();
+  for (size_t i = 0; i < ghosts_.size();) {
+    Ghost g = ghosts_[i];
+    if (free_job(block_, g.block)) {
+      ghosts_.erase(ghosts_.begin() + long(i));
+      continue;
+    }
+    if (now > g.kill_ns)
+      for (size_t lane = 0; lane < seats_.size(); ++lane)
+        if (seats_[lane].child && lane_at(block_, uint32_t(lane)).job.load() == g.block)
+          signal_child(seats_[lane].child->child, SIGKILL);
+    ++i;
+  }
+}
+
+bool PoolOwner::news() {
+  for (Seat& s : seats_)
+    if (s.child && !is_expected(s.child->child.token)) return true;
+  for (auto& entry : jobs_) {
+    PoolJob& j = *entry.second;
+    if (!j.submitted || j.done()) continue;
+    JobShared& shared = job_at(j.owner.block());
+    if (j.each || j.fragile ? has_results(j.owner.block())
+                            : shared.done_chunks.load(std::memory_order_acquire) >= shared.chunks)
+      return true;
+  }
+  return false;
+}
+
+void PoolOwner::attend() {
+  if (terminated_) return;
+  for (size_t lane = 0; lane < seats_.size(); ++lane) {
+    Seat& s = seats_[lane];
+    if (!s.child || is_expected(s.child->child.token)) continue;
+    if (inherited_ && has_left(lane)) {
+      s.child->mute = true;
+      s.child.reset(); // show_output() reaps it, once the system has taken its memory down
+      continue;
+    }
+    if (!await_child(s.child->child, 20)) continue;
+    is_over(*s.child); // shows the last of its output
+    bury(lane);
+  }
+  if (std::vector<size_t> lanes = vacant(); !lanes.empty()) start(lanes);
+  for (auto& entry : jobs_) {
+    PoolJob& j = *entry.second;
+    if (!j.submitted || j.done()) continue;
+    collect(j);
+    if (j.timeout_ns && !j.done()) expire(j);
+  }
+  for (auto& entry : jobs_) { // what is complete leaves the ring
+    PoolJob& j = *entry.second;
+    if (!j.submitted || !j.done() || j.retired) continue;
+    retire_job(block_, j.index);
+    j.retired = true;
+  }
+  while (!waiting_.empty()) {
+    PoolJob& j = *jobs_[waiting_.front()];
+    if (!submit_job(block_, j.owner.block(), &j.index)) break;
+    j.submitted = true;
+    waiting_.pop_front();
+  }
+  for (size_t i = 0; i < abandoned_.size();) {
+    if (!is_done(abandoned_[i])) {
+      ++i;
+      continue;
+    }
+    forget(abandoned_[i]);
+    abandoned_.erase(abandoned_.begin() + long(i));
+  }
+  if (!ghosts_.empty()) sweep_cancelled();
+}
+
+size_t PoolOwner::unfinished() const {
+  size_t n = 0;
+  for (auto& entry : jobs_) n += !entry.second->done();
+  return n;
+}
+
+void PoolOwner::cancel(int id) {
+  auto it = jobs_.find(id);
+  if (it == jobs_.end() || it->second->done()) return;
+  PoolJob& j = *it->second;
+  uint64_t block = j.owner.block();
+  j.owner.cancel();
+  for (size_t lane = 0; lane < seats_.size(); ++lane)
+    if (seats_[lane].child && j.submitted && lane_at(block_, uint32_t(lane)).job.load() == block)
+      signal_child(seats_[lane].child->child, SIGINT);
+  forget(id);
+}
+
+void PoolOwner::close() {
+  if (closing_) return;
+  closing_ = true;
+  exports_.clear();
+  if (waiting_.empty()) close_pool(block_); // before workers start that have no more to come
+  attend();
+  if (waiting_.empty()) close_pool(block_);
+}
+
+// Before a Ctrl-C may end what follows: nobody computes them any more.
+void PoolOwner::forget_unfinished() {
+  closing_ = terminated_ = true;
+  exports_.clear();
+  close_pool(block_);
+  std::vector<int> ids;
+  for (auto& entry : jobs_)
+    if (!entry.second->done()) ids.push_back(entry.first);
+  for (int id : ids) forget(id);
+}
+
+void PoolOwner::drop_ghosts() {
+  for (Ghost& g : ghosts_) heap().drop(g.block);
+  ghosts_.clear();
+}
+
+void PoolOwner::terminate() {
+  forget_unfinished();
+  while (!kill_all(50))
+    if (interruptible_tick(nullptr)) interrupt();
+  drop_ghosts();
+}
+
+bool PoolOwner::joined() {
+  if (terminated_) return true;
+  attend();
+  if (closing_ && waiting_.empty()) close_pool(block_);
+  for (Seat& s : seats_)
+    if (s.child) return false;
+  return true;
+}
+
+// One wait for everything that a pool's owner may care about.
+bool PoolOwner::wait(const Wait& limit, const std::function<bool()>& ready) {
+  ChildWait step(limit);
+  GuardDeadline deadline(limit.deadline);
+  int64_t next_tick = platform::now_ns() + limit.tick_ns;
+  for (;;) {
+    attend();
+    if (ready()) return true;
+    int64_t now = platform::now_ns();
+    if (now >= limit.deadline) return false;
+    if (now >= next_tick) { // whatever keeps us from sleeping, Ctrl-C is seen
+      if (step.tick()) interrupt();
+      next_tick = now + limit.tick_ns;
+    }
+    bool busy = !ghosts_.empty() || !waiting_.empty() || !vacant().empty();
+    for (auto& entry : jobs_) busy = busy || (entry.second->timeout_ns && !entry.second->done());
+    step.wait.deadline = busy ? std::min(limit.deadline, now + 10'000'000) : limit.deadline;
+    step.children = tokens();
+    Waiter waiter(step.wait);
+    check(waiter.until([&] {
+      for (Token t : step.children) waiter.watch(t);
+      return news();
+    }));
+  }
+}
+
+} // namespace mp::bind

@@ -1,0 +1,80 @@
+#include "pool/places.h"
+
+#include <cstring>
+
+namespace mp::bind {
+
+uint64_t element_bytes(SEXPTYPE type) {
+  switch (type) {
+  case LGLSXP:
+  case INTSXP:
+  case REALSXP:
+  case CPLXSXP:
+  case RAWSXP:
+    return codec::bytes_per_element(type);
+  default:
+    return 0;
+  }
+}
+
+bool fits(SEXP value, SEXPTYPE type, uint64_t width) {
+  SEXPTYPE given = TYPEOF(value);
+  bool promoted = (given == LGLSXP && (type == INTSXP || type == REALSXP || type == CPLXSXP)) ||
+                  (given == INTSXP && (type == REALSXP || type == CPLXSXP)) ||
+                  (given == REALSXP && type == CPLXSXP);
+  return (given == type || promoted) && uint64_t(Rf_xlength(value)) == width;
+}
+
+void put_in_place(SEXP value, SEXPTYPE type, uint64_t width, uint8_t* place) {
+  if (width == 0) return;
+  Protected same(SEXPTYPE(TYPEOF(value)) == type ? value : codec::protect([&] {
+    return Rf_coerceVector(value, type);
+  }));
+  std::memcpy(place, codec::data_of(same), width * element_bytes(type));
+}
+
+namespace {
+enum Small : uint8_t { kNone = 0, kNull, kLogical, kInteger, kReal };
+}
+
+uint8_t to_small(SEXP value, uint64_t* out) {
+  int type = TYPEOF(value);
+  if (type == NILSXP) {
+    *out = 0;
+    return kNull;
+  }
+  if (type != INTSXP && type != REALSXP && type != LGLSXP) return kNone;
+  if (ALTREP(value) || ATTRIB(value) != R_NilValue || OBJECT(value) || IS_S4_OBJECT(value) ||
+      Rf_xlength(value) != 1)
+    return kNone;
+  if (type == REALSXP) {
+    std::memcpy(out, REAL_RO(value), sizeof(double));
+    return kReal;
+  }
+  int number = type == INTSXP ? *INTEGER_RO(value) : *LOGICAL_RO(value);
+  *out = uint32_t(number);
+  if (type == INTSXP) return kInteger;
+  return number == 0 || number == 1 || number == NA_LOGICAL ? kLogical : kNone;
+}
+
+SEXPTYPE small_type(uint8_t mark) {
+  return mark == kReal ? REALSXP : mark == kInteger ? INTSXP : mark == kLogical ? LGLSXP : NILSXP;
+}
+
+SEXP from_small(uint8_t mark, uint64_t value) {
+  switch (mark) {
+  case kInteger:
+    return Rf_ScalarInteger(int(uint32_t(value)));
+  case kReal: {
+    double number;
+    std::memcpy(&number, &value, sizeof number);
+    return Rf_ScalarReal(number);
+  }
+  case kLogical:
+    return Rf_ScalarLogical(int(uint32_t(value))); // R's constants
+  default:
+    return R_NilValue;
+  }
+}
+
+} // namespace mp::bind

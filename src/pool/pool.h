@@ -1,0 +1,136 @@
+// What the owner of a pool knows: its workers, its jobs, and what came back.
+#pragma once
+
+#include "session/session.h"
+#include "core/job_board.h"
+#include "session/sent_data.h"
+
+#include <deque>
+#include <functional>
+#include <map>
+
+namespace mp::bind {
+
+struct Seat { // a worker's place in the pool; the lane number is its index
+  ChildRef child;
+};
+
+struct PoolJob {
+  JobOwner owner;
+  uint64_t index = 0; // on the ring
+  bool submitted = false, retired = false;
+  bool fragile = false;   // a worker died in it: the hint `done_chunks` may lag
+  bool inherited = false; // workers are forked for it, with its function: by close()
+  bool each = false;      // every element is awaited (imap)
+  int64_t timeout_ns = 0; // for one element
+  int retries = 0;
+  int failed = 0; // elements with a failure
+  std::map<uint64_t, int> tried;
+  std::vector<int> elements; // position -> 1-based element; empty: position + 1
+  Kept values, failures;     // lists by element; a failure is a condition
+  Kept vector; // NULL, or a list with the vector of small results; its type is the first one's
+  std::vector<char> in_vector; // by element: it lies there
+  std::vector<int> arrived;    // elements in the order of completion
+  SEXPTYPE type = NILSXP;      // of the vector of results, if their type is known:
+  uint64_t width = 0;          // so many elements from each value
+  uint64_t places = 0;         // the block where they lie, held
+  Kept first;                  // the first value, for its names
+  bool done() const { return owner.settled(); }
+  int element(uint64_t position) const {
+    return elements.empty() ? int(position) + 1 : elements[position];
+  }
+};
+
+// While R makes values of results, or workers start: R's collector may run finalizers that use the
+// same pool.
+class Busy {
+public:
+  explicit Busy(bool& flag) : flag_(flag), before_(flag) { flag = true; }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+  ~Busy() { flag_ = before_; }
+
+private:
+  bool& flag_;
+  bool before_;
+};
+
+class PoolOwner {
+public:
+  // `plain`: the pool has no options of its own (retries, task_timeout, seed).
+  PoolOwner(int workers, SEXP start, bool plain);
+  ~PoolOwner();
+  // Its id; from then on the job's blocks are the pool's. If it throws they are still the caller's.
+  int submit(std::unique_ptr<PoolJob> job);
+  PoolJob& job(int id);
+  void forget(int id); // its results were taken, or nobody wants them
+  // forget() it once it is done; allocates nothing of R.
+  void abandon(int id) { abandoned_.push_back(id); }
+  void start_all();
+  void attend(); // everything that is to be done now; never waits
+  // Waits until ready() or the deadline. False: not in time.
+  bool wait(const Wait& wait, const std::function<bool()>& ready);
+  void cancel(int id);
+  void close();
+  void terminate();
+  // terminate() after the last job, without waiting until the system has taken down a large memory.
+  void dismiss();
+  void meet_all(); // waits until the pids of all workers are known
+  bool joined();   // all workers have left
+  bool closing() const { return closing_; }
+  bool busy() const { return busy_; } // nobody else may change its jobs and workers now
+  uint64_t block() const { return block_; }
+  uint32_t depth() const { return depth_; }
+  Exports& exports() { return exports_; }
+  // Has no options, and the packages that are attached are those its workers began with.
+  bool simple() const;
+  bool coming_up() const; // some workers have not begun yet
+  const std::vector<Seat>& seats() const { return seats_; }
+  bool is_done(int id) { return jobs_.count(id) == 0 || jobs_[id]->done(); }
+  size_t unfinished() const;
+  std::vector<Token> tokens() const;
+  bool news(); // for a waiter's look: attend() has something to do
+
+private:
+  void start(const std::vector<size_t>& lanes);
+  void bury(size_t lane); // a worker is gone
+  bool has_left(size_t lane);
+  bool kill_all(int ms);
+  bool offers_chunk(size_t lane);
+  std::vector<size_t> vacant();
+  void collect(PoolJob& job);
+  void take_small(PoolJob& job, uint64_t first, uint64_t end);
+  static void fail(PoolJob& job, int element, SEXP condition);
+  void expire(PoolJob& job);
+  void forget_unfinished();
+  void drop_ghosts();
+  void sweep_cancelled();
+
+  uint64_t block_ = 0;
+  uint32_t depth_;
+  Exports exports_;
+  SEXP start_; // kept by the pointer that owns this
+  bool plain_;
+  std::vector<SEXP> search_path_; // the environments of attached packages, kept so that none of
+  std::vector<Kept> search_kept_; // them makes place for another
+  std::vector<Seat> seats_;
+  std::map<int, std::unique_ptr<PoolJob>> jobs_;
+  std::deque<int> waiting_; // jobs that found the ring full
+  struct Ghost {            // a job that is over or cancelled, still looked at by a worker
+    uint64_t block;
+    int64_t kill_ns;
+  };
+  std::vector<Ghost> ghosts_;
+  std::vector<int> abandoned_;
+  int next_id_ = 1;
+  int failed_starts_ = 0;
+  bool inherited_ = false; // its only job is, see PoolJob
+  bool closing_ = false, terminated_ = false, busy_ = false;
+};
+
+// A list of the job's results, or a vector if they are to be and all could be put into one.
+SEXP values_of(PoolJob& job);
+
+PoolOwner& pool_of(SEXP pointer);
+
+} // namespace mp::bind

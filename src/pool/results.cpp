@@ -1,0 +1,96 @@
+// What workers published becomes R values in the lists of a job.
+#include "pool/pool.h"
+#include "pool/places.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace mp::bind {
+
+namespace {
+
+// May jump. False: it is of another type than those before it.
+bool put_in_vector(PoolJob& job, R_xlen_t e, uint8_t mark, uint64_t value) {
+  SEXPTYPE type = small_type(mark);
+  if (type == NILSXP) return false;
+  if (VECTOR_ELT(job.vector, 0) == R_NilValue)
+    SET_VECTOR_ELT(job.vector, 0, Rf_allocVector(type, R_xlen_t(job.in_vector.size())));
+  SEXP vector = VECTOR_ELT(job.vector, 0);
+  if (SEXPTYPE(TYPEOF(vector)) != type) return false;
+  if (type == REALSXP) std::memcpy(REAL(vector) + e, &value, sizeof value);
+  else (type == INTSXP ? INTEGER(vector) : LOGICAL(vector))[e] = int(uint32_t(value));
+  job.in_vector[size_t(e)] = 1;
+  return true;
+}
+
+} // namespace
+
+SEXP values_of(PoolJob& job) {
+  SEXP vector = Rf_isNull(job.vector) ? R_NilValue : VECTOR_ELT(job.vector, 0);
+  auto& in = job.in_vector;
+  if (vector == R_NilValue) return job.values;
+  if (std::find(in.begin(), in.end(), 0) == in.end()) return vector;
+  codec::protect([&] {
+    for (size_t e = 0; e < in.size(); ++e) {
+      if (!in[e]) continue;
+      SEXP one = TYPEOF(vector) == REALSXP  ? Rf_ScalarReal(REAL(vector)[e])
+                 : TYPEOF(vector) == INTSXP ? Rf_ScalarInteger(INTEGER(vector)[e])
+                                            : Rf_ScalarLogical(LOGICAL(vector)[e]);
+      SET_VECTOR_ELT(job.values, R_xlen_t(e), one);
+      in[e] = 0;
+    }
+    return R_NilValue;
+  });
+  return job.values;
+}
+
+void PoolOwner::fail(PoolJob& job, int element, SEXP condition) {
+  SET_VECTOR_ELT(job.failures, element - 1, condition);
+  ++job.failed;
+}
+
+void PoolOwner::collect(PoolJob& job) {
+  Busy busy(busy_);
+  job.owner.drain(
+      [&](const ResultRecord& r) {
+        const auto* bytes = reinterpret_cast<const uint8_t*>(&r + 1);
+        int e = job.element(r.position);
+        SEXP value = codec::decode_small(bytes, r.bytes);
+        Protected v(value ? value : codec::decode(bytes, r.bytes));
+        if (ResultStatus(r.status) == ResultStatus::Value && job.places) {
+          if (e == 1) job.first = Kept(v);
+          if (fits(v, job.type, job.width)) {
+            uint64_t bytes = job.width * element_bytes(job.type);
+            put_in_place(v, job.type, job.width, heap().at(job.places + uint64_t(e - 1) * bytes));
+          } else {
+            Protected condition(
+                call_r("template_failure", e, SEXP(v), int(job.type), double(job.width)));
+            fail(job, e, condition);
+          }
+          return; // not awaited by itself: the first of several that do not fit is the one to name
+        }
+        if (ResultStatus(r.status) == ResultStatus::Value) {
+          SET_VECTOR_ELT(job.values, e - 1, v);
+        } else {
+          Protected condition(call_r("task_failure", e, SEXP(v)));
+          fail(job, e, condition);
+        }
+        if (job.each) job.arrived.push_back(e);
+      },
+      [&](uint64_t first, uint64_t end) { take_small(job, first, end); });
+}
+
+void PoolOwner::take_small(PoolJob& job, uint64_t first, uint64_t end) {
+  Busy busy(busy_);
+  SEXP values = job.values;
+  codec::protect([&] {
+    job.owner.take_small(first, end, [&](uint64_t position, uint8_t mark, uint64_t value) {
+      R_xlen_t e = job.element(position) - 1;
+      if (!Rf_isNull(job.vector) && put_in_vector(job, e, mark, value)) return;
+      SET_VECTOR_ELT(values, e, from_small(mark, value));
+    });
+    return R_NilValue;
+  });
+}
+
+} // namespace mp::bind

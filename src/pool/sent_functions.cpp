@@ -1,0 +1,177 @@
+#include "pool/sent_functions.h"
+
+#include "r/compat.h"
+#include "routines.h"
+
+#include <algorithm>
+#include <list>
+#include <unordered_set>
+
+namespace mp::bind {
+namespace {
+
+constexpr size_t kSentFunctions = 16;
+// The latest last. A list: a finalizer that calls a function meanwhile moves none of the others.
+std::list<SentFunction>& sent_functions = *new std::list<SentFunction>;
+uint32_t sent_depth = 0;
+
+bool immutable(SEXP f);
+
+// Code, with constants that nobody changes from outside: bquote() may have put an environment into
+// it, or a formula with one.
+bool is_fixed(SEXP x) {
+  switch (TYPEOF(x)) {
+  case LANGSXP:
+  case LISTSXP:
+    for (; x != R_NilValue; x = CDR(x))
+      if (!is_fixed(CAR(x)) || !only_fixed_attributes(x, is_fixed)) return false;
+    return true;
+  case VECSXP:
+  case EXPRSXP:
+    for (R_xlen_t i = 0; i < Rf_xlength(x); ++i)
+      if (!is_fixed(VECTOR_ELT(x, i))) return false;
+    return only_fixed_attributes(x, is_fixed);
+  case NILSXP:
+  case SYMSXP:
+    return true;
+  case LGLSXP:
+  case INTSXP:
+  case REALSXP:
+  case CPLXSXP:
+  case STRSXP:
+  case RAWSXP:
+    return only_fixed_attributes(x, is_fixed);
+  case CLOSXP:
+  case BUILTINSXP:
+  case SPECIALSXP:
+    return immutable(x);
+  default:
+    return false;
+  }
+}
+
+// A function of the global environment or of a package, or a builtin: it looks up nothing in a
+// frame of its own that somebody may assign to. Source references do not travel.
+bool immutable(SEXP f) {
+  if (TYPEOF(f) != CLOSXP) return true;
+  SEXP env = closure_environment(f);
+  return (env == R_GlobalEnv || R_IsNamespaceEnv(env)) && only_fixed_attributes(f, is_fixed) &&
+         is_fixed(closure_formals(f)) && is_fixed(R_ClosureExpr(f));
+}
+
+SentFunction* known_function(SEXP fun) {
+  for (SentFunction& f : sent_functions)
+    if (f.function == fun) return &f;
+  return nullptr;
+}
+
+SEXP symbol(const std::string& name) {
+  return codec::protect([&] { return Rf_install(name.c_str()); });
+}
+
+// All names in code: of arguments and local variables, too, and f<- for an assignment to f(x).
+void add_symbols(SEXP x, std::unordered_set<SEXP>& found) {
+  static const SEXP assigns[] = {symbol("<-"), symbol("<<-"), symbol("=")};
+  if (TYPEOF(x) == LANGSXP && std::find(assigns, assigns + 3, CAR(x)) != assigns + 3)
+    for (SEXP to = CADR(x); TYPEOF(to) == LANGSXP; to = CADR(to))
+      if (TYPEOF(CAR(to)) == SYMSXP)
+        found.insert(symbol(CHAR(PRINTNAME(CAR(to))) + std::string("<-")));
+  for (; TYPEOF(x) == LANGSXP || TYPEOF(x) == LISTSXP; x = CDR(x)) add_symbols(CAR(x), found);
+  if (TYPEOF(x) == SYMSXP && x != R_MissingArg) found.insert(x);
+  if (TYPEOF(x) == EXPRSXP)
+    for (R_xlen_t i = 0; i < Rf_xlength(x); ++i) add_symbols(VECTOR_ELT(x, i), found);
+}
+
+std::vector<SEXP> symbols_of(SEXP fun) {
+  std::unordered_set<SEXP> found;
+  if (TYPEOF(fun) == CLOSXP) {
+    add_symbols(closure_formals(fun), found);
+    add_symbols(R_ClosureExpr(fun), found);
+  }
+  return std::vector<SEXP>(found.begin(), found.end());
+}
+
+bool any_is_global(const std::vector<SEXP>& symbols) {
+  return std::any_of(symbols.begin(), symbols.end(),
+                     [](SEXP s) { return R_existsVarInFrame(R_GlobalEnv, s); });
+}
+
+void forget(SentFunction& f) {
+  R_ReleaseObject(f.function);
+  heap().drop(f.block);
+}
+
+} // namespace
+
+SEXP prepared_function(SEXP fun, bool compile) {
+  if (!compile) return fun;
+  // Source references do not travel; without them R's bytecode is another.
+  Protected bare(codec::protect([&] { return codec::without_source(fun); }));
+  return call_r("compile_function", SEXP(bare));
+}
+
+SentFunction* sent_function(SEXP fun, bool compile) {
+  if (sent_depth != fork_depth()) { // a fork lets go of blocks that no R object of its own holds
+    for (SentFunction& f : sent_functions) R_ReleaseObject(f.function);
+    sent_functions.clear();
+    sent_depth = fork_depth();
+  }
+  SentFunction* known = known_function(fun);
+  if (known && (known->compiled || !compile)) return known;
+  if (!known && !immutable(fun)) return nullptr;
+  Protected prepared(prepared_function(fun, compile));
+  uint64_t block = store_value(prepared);
+  known = known_function(fun); // R's collector ran, and with it finalizers that may have come here
+  if (known && known->users) { // what its user has seen of it stays
+    heap().drop(block);
+    return known;
+  }
+  if (known) {
+    heap().drop(known->block);
+  } else {
+    auto oldest = std::find_if(sent_functions.begin(), sent_functions.end(),
+                               [](const SentFunction& f) { return f.users == 0; });
+    if (sent_functions.size() >= kSentFunctions && oldest != sent_functions.end()) {
+      forget(*oldest);
+      sent_functions.erase(oldest);
+    }
+    R_PreserveObject(fun);
+    sent_functions.emplace_back();
+    known = &sent_functions.back();
+    known->function = fun;
+  }
+  known->block = block;
+  known->compiled = compile;
+  return known;
+}
+
+bool needs_variables(SentFunction& sent) {
+  // First all names in its code; most functions contain none of a variable, and are not analysed.
+  if (!sent.symbols) sent.symbols = symbols_of(sent.function);
+  if (!any_is_global(*sent.symbols)) return false;
+  if (!sent.names) {
+    Protected names(call_r("global_names", sent.function));
+    std::vector<SEXP> found;
+    for (R_xlen_t i = 0; i < Rf_xlength(names); ++i)
+      if (LENGTH(STRING_ELT(names, i)) > 0) found.push_back(Rf_installTrChar(STRING_ELT(names, i)));
+    sent.names = std::move(found);
+  }
+  return any_is_global(*sent.names);
+}
+
+} // namespace mp::bind
+
+// Nothing is left to compile in it.
+bool is_compiled(SEXP fun) { return TYPEOF(fun) != CLOSXP || mp::bind::has_bytecode(fun); }
+
+// All names in a function's code.
+SEXP code_symbols(SEXP fun) {
+  return mp::bind::entry([&]() -> SEXP {
+    std::vector<SEXP> symbols = mp::bind::symbols_of(fun);
+    mp::bind::Protected names(
+        mp::codec::protect([&] { return Rf_allocVector(STRSXP, R_xlen_t(symbols.size())); }));
+    for (size_t i = 0; i < symbols.size(); ++i)
+      SET_STRING_ELT(names, R_xlen_t(i), PRINTNAME(symbols[i]));
+    return names;
+  });
+}

@@ -1,0 +1,354 @@
+// A worker's loop: claims chunks, evaluates, publishes. R code runs between; a jump out of it ends
+// in the R function worker_main(), which reports it and comes back here.
+#include "session/blocks.h"
+#include "session/session.h"
+
+#include "core/guard.h"
+#include "core/job_board.h"
+#include "pool/places.h"
+#include "r/compat.h"
+#include "pool/random_streams.h"
+
+#include <algorithm>
+#include <cstring>
+#include <unistd.h>
+
+using namespace mp;
+using namespace mp::bind;
+
+namespace {
+
+// Process-local, static: nothing of it is lost when R jumps out of the loop.
+struct Run {
+  std::unique_ptr<Worker> worker;
+  Claim claim;
+  bool active = false;     // a chunk is claimed; `position` is the element that comes next
+  bool evaluating = false; // `position` has begun
+  uint64_t position = 0;
+  uint64_t loaded = 0; // serial of the job whose frame is ready
+  // Preserved:
+  SEXP frame = nullptr;     // environment with FUN, X, i and `...`
+  SEXP inherited = nullptr; // the frame of fork_map(): function and elements are here already
+  bool star = false;        // elements are argument lists
+  bool seeded = false;
+  Stream stream;
+  int chunks_left = -1; // maxtasksperchild
+  uint32_t depth = 0;
+};
+// Never destroyed, as the vector below: the process leaves from inside the loop.
+Run& run = *new Run;
+
+bool cancelled() { return run.active && run.worker->cancelled(run.claim); }
+
+struct CachedFunction {
+  uint64_t serial;
+  SEXP function; // preserved
+  bool once;     // has an environment of its own, and so comes anew with each job
+};
+std::vector<CachedFunction>& functions = *new std::vector<CachedFunction>;
+constexpr long kCachedFunctions = 16, kCachedOnce = 4; // as jobs may take turns
+
+// Makes place for one more, and lets go of what the oldest keep alive.
+void make_place(bool once) {
+  auto alike = [&](const CachedFunction& f) { return f.once == once; };
+  if (std::count_if(functions.begin(), functions.end(), alike) <
+      (once ? kCachedOnce : kCachedFunctions))
+    return;
+  auto oldest = std::find_if(functions.begin(), functions.end(), alike);
+  R_ReleaseObject(oldest->function);
+  functions.erase(oldest);
+}
+
+// What a worker has claimed it reads, however long it waits for the heap: nobody would do it later.
+SEXP decode(const uint8_t* from, uint64_t bytes) {
+  EndlessPatience patience;
+  return codec::decode(from, bytes);
+}
+
+SEXP function_of(const Reference& ref) {
+  for (CachedFunction& f : functions)
+    if (f.serial == ref.serial) return f.function;
+  uint64_t block = ref.page * kPageBytes;
+  Protected f(decode(heap().at(block), heap().bytes_of(block)));
+  SEXP env = TYPEOF(f) == CLOSXP ? closure_environment(f) : R_BaseEnv;
+  bool once = env != R_GlobalEnv && env != R_BaseEnv && !R_IsNamespaceEnv(env);
+  make_place(once);
+  R_PreserveObject(f);
+  functions.push_back({ref.serial, f, once});
+  return f;
+}
+
+void keep(SEXP& place, SEXP value) {
+  if (value) R_PreserveObject(value);
+  if (place) R_ReleaseObject(place);
+  place = value;
+}
+
+// Memory is short.
+void give_up_functions() {
+  for (const CachedFunction& f : functions) R_ReleaseObject(f.function);
+  functions.clear();
+  if (run.active) return;
+  run.loaded = 0;
+  keep(run.frame, nullptr);
+}
+
+const uint8_t* span_at(const Span& s) { return heap().at(run.claim.job + s.offset); }
+
+SEXP decode_slice(const Span& s, uint64_t first, uint64_t n, bool* whole) {
+  EndlessPatience patience; // as in decode()
+  return codec::decode_slice(span_at(s), s.bytes, first, n, whole);
+}
+
+SEXP symbol(const char* name) { return Rf_install(name); }
+
+// A job that this worker has not seen before: its function, arguments, variables.
+void load_job() {
+  JobShared& j = job_at(run.claim.job);
+  uint64_t serial = heap().serial_of(run.claim.job);
+  if (run.loaded == serial) return;
+  run.loaded = 0;
+  if (!j.function.page) {
+    keep(run.frame, run.inherited);
+    run.star = run.seeded = false;
+  } else {
+    Protected fun(function_of(j.function));
+    Protected body(decode(span_at(j.body), j.body.bytes));
+    run.star = LOGICAL(VECTOR_ELT(body, 3))[0];
+    bool plain = Rf_length(VECTOR_ELT(body, 0)) == 0 && Rf_length(VECTOR_ELT(body, 1)) == 0 &&
+                 Rf_length(VECTOR_ELT(body, 2)) == 0;
+    if (run.star && plain) { // one call of a function: nothing to prepare
+      Protected frame(codec::protect([] { return R_NewEnv(R_BaseEnv, 0, 0); }));
+      Rf_defineVar(symbol("FUN"), fun, frame);
+      keep(run.frame, frame);
+    } else {
+      Protected call(Rf_lang3(symbol("worker_frame"), fun, body));
+      Protected frame(evaluate(call, package_namespace()));
+      keep(run.frame, frame);
+    }
+    SEXP seed = VECTOR_ELT(body, 4);
+    run.seeded = !Rf_isNull(seed);
+    if (run.seeded) run.stream = Stream::from_r(seed);
+  }
+  run.loaded = serial;
+}
+
+// The elements of the chunk, as X in the frame, numbered from 1; and the chunk's own preparations.
+void load_chunk() {
+  JobShared& j = job_at(run.claim.job);
+  uint64_t n = run.claim.end - run.claim.first;
+  if (!j.function.page) {
+    Protected call(call_to("begin_chunk", int(run.claim.chunk) + 1,
+                           double(run.claim.first - starts_of(run.claim.job)[run.claim.chunk])));
+    evaluate(call, run.frame);
+    return;
+  }
+  bool whole = false;
+  Protected x(decode_slice(j.input, run.claim.first, n, &whole));
+  if (whole) {
+    Protected all(decode(span_at(j.input), j.input.bytes));
+    Protected call(Rf_lang4(symbol("worker_slice"), all, R_NilValue, R_NilValue));
+    SETCADDR(call, Rf_ScalarReal(double(run.claim.first)));
+    SETCADDDR(call, Rf_ScalarReal(double(n)));
+    Protected part(evaluate(call, package_namespace()));
+    Rf_defineVar(symbol("X"), part, run.frame);
+  } else {
+    Rf_defineVar(symbol("X"), x, run.frame);
+  }
+  if (run.seeded) run.stream.seek(run.claim.first);
+}
+
+// The value went to its place in the shared vector of the job's results.
+bool placed(SEXP value) {
+  const JobShared& j = job_at(run.claim.job);
+  if (!j.places) return false;
+  SEXPTYPE type = SEXPTYPE(j.place_type);
+  uint64_t width = j.place_bytes / element_bytes(type);
+  uint8_t* place = run.worker->place(run.claim, run.position);
+  bool first = place == heap().at(j.places);
+  // The first element's several numbers come whole if they may have names for the rows.
+  if ((width != 1 && first && ATTRIB(value) != R_NilValue) || !fits(value, type, width))
+    return false;
+  put_in_place(value, type, width, place);
+  return true;
+}
+
+// The value went to the job's room for small ones.
+bool put_small(SEXP value) {
+  uint64_t bits;
+  uint8_t mark = run.claim.marks ? to_small(value, &bits) : 0;
+  if (!mark) return false;
+  run.worker->put_small(run.claim, run.position, mark, bits);
+  return true;
+}
+
+void send_value(SEXP value, ResultStatus status) {
+  EndlessPatience patience; // nobody would do it later; the owner can kill us
+  alignas(8) uint8_t small[256];
+  uint64_t n = codec::encode_small(value, small, sizeof small);
+  if (n) {
+    std::memcpy(run.worker->room(run.claim, run.position, n), small, n);
+  } else {
+    codec::Encoding e = codec::encode(value);
+    std::vector<Reference> refs = references_of(e.handles());
+    e.write(run.worker->room(run.claim, run.position, e.size(), uint32_t(refs.size())));
+    if (!refs.empty()) run.worker->seal_result(refs);
+  }
+  run.worker->publish(run.claim, status);
+}
+
+// The element is over.
+void publish_value(SEXP value, ResultStatus status) {
+  if (status == ResultStatus::Error || !(put_small(value) || placed(value)))
+    send_value(value, status);
+  ++run.position;
+  run.evaluating = false;
+}
+
+void end_chunk() {
+  if (run.position >= run.claim.end) run.worker->finish(run.claim);
+  run.active = false; // from here on the handler takes no interrupt
+  if (run.chunks_left > 0) --run.chunks_left;
+}
+
+// Outcome of publishing inside the evaluation, where nothing may be thrown.
+std::exception_ptr publish_problem;
+bool publish_quietly(SEXP value) {
+  try {
+    publish_value(value, ResultStatus::Value);
+    return true;
+  } catch (...) {
+    publish_problem = std::current_exception();
+    return false;
+  }
+}
+
+// FUN(args[[1]], name = args[[2]], ...): the argument list stays out of the call.
+SEXP star_call(SEXP args, SEXP fun) {
+  R_xlen_t n = Rf_xlength(args);
+  SEXP names = PROTECT(Rf_getAttrib(args, R_NamesSymbol));
+  SEXP call = PROTECT(Rf_allocVector(LANGSXP, n + 1));
+  SETCAR(call, fun);
+  SEXP at = CDR(call);
+  for (R_xlen_t k = 0; k < n; ++k, at = CDR(at)) {
+    SEXP index = PROTECT(Rf_ScalarInteger(int(k) + 1));
+    SETCAR(at, Rf_lang3(R_Bracket2Symbol, symbol("args"), index));
+    if (names != R_NilValue && LENGTH(STRING_ELT(names, k)) > 0)
+      SET_TAG(at, Rf_installTrChar(STRING_ELT(names, k)));
+    UNPROTECT(1);
+  }
+  UNPROTECT(2);
+  return call;
+}
+
+// Evaluates the rest of the chunk. May longjmp: its frames own nothing.
+SEXP evaluate_chunk() {
+  SEXP fun = PROTECT(symbol("FUN"));
+  SEXP each = PROTECT(Rf_eval(symbol("each_call"), package_namespace()));
+  SEXP number; // one index for all elements, as lapply() has, unless somebody kept it
+  PROTECT_INDEX at_number;
+  PROTECT_WITH_INDEX(number = Rf_ScalarInteger(0), &at_number);
+  Rf_defineVar(symbol("i"), number, run.frame);
+  bool inherited = !job_at(run.claim.job).function.page;
+  while (run.position < run.claim.end) {
+    if (run.worker->cancelled(run.claim)) break;
+    uint64_t k = run.position - run.claim.first;
+    run.worker->begin(run.claim, run.position);
+    run.evaluating = true;
+    if (run.seeded) run.stream.next_into_r();
+    SEXP value;
+    if (run.star) {
+      SEXP x = Rf_findVarInFrame(run.frame, symbol("X"));
+      SEXP args = PROTECT(VECTOR_ELT(x, R_xlen_t(k)));
+      Rf_defineVar(symbol("args"), args, run.frame);
+      SEXP call = PROTECT(star_call(args, fun));
+      value = PROTECT(Rf_eval(call, run.frame));
+      UNPROTECT(3);
+    } else {
+      int index = inherited ? int(run.position - starts_of(run.claim.job)[run.claim.chunk]) + 1
+                            : int(k) + 1;
+      if (MAYBE_SHARED(number)) {
+        REPROTECT(number = Rf_ScalarInteger(0), at_number);
+        Rf_defineVar(symbol("i"), number, run.frame);
+      }
+      INTEGER(number)[0] = index;
+      value = PROTECT(R_forceAndCall(each, 1, run.frame));
+      UNPROTECT(1);
+    }
+    PROTECT(value);
+    if (run.depth != fork_depth())
+      platform::leave(0); // a fork that the function made came back here
+    bool published = publish_quietly(value);
+    UNPROTECT(1);
+    if (!published) break;
+  }
+  UNPROTECT(3);
+  return R_NilValue;
+}
+
+} // namespace
+
+void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited) {
+  entry([&] {
+    run.worker = std::make_unique<Worker>(block_of(pool, Kind::Pool), uint32_t(lane));
+    run.chunks_left = maxtasks;
+    run.depth = fork_depth();
+    run.active = false;
+    if (!Rf_isNull(inherited)) keep(run.inherited, inherited);
+    interrupt_wanted = cancelled;
+    at_shortage(give_up_functions);
+  });
+}
+
+// TRUE when the pool has no more work for this worker; FALSE after a job that was cancelled. An R
+// error comes out as it is.
+bool worker_run() {
+  return entry([&] {
+    Wait idle;
+    idle.tick = [](void*) {
+      collect_if_heavy();
+      collect_if_asked();
+      show_output(); // of this worker's own children
+      return false;
+    };
+    for (;;) {
+      if (!run.active) {
+        if (run.chunks_left == 0) return true;
+        if (run.worker->next(run.claim, idle) == Status::Ended) return true;
+        run.active = true;
+        run.position = run.claim.first;
+        load_job();
+        load_chunk();
+      }
+      codec::protect([] { return evaluate_chunk(); });
+      if (publish_problem) {
+        std::exception_ptr problem;
+        std::swap(problem, publish_problem);
+        std::rethrow_exception(problem);
+      }
+      end_chunk();
+      if (run.worker->cancelled(run.claim)) return false;
+    }
+  });
+}
+
+// The element that was being computed failed: its error is its result, and the loop goes on after
+// it.
+void worker_fail(SEXP failure) {
+  entry([&] {
+    if (!run.active) return;
+    if (run.worker->cancelled(run.claim)) {
+      run.active = false;
+      return;
+    }
+    // Nothing was begun if loading failed: then every element of the chunk fails with it.
+    if (!run.evaluating) run.worker->begin(run.claim, run.position);
+    bool loaded = run.loaded == heap().serial_of(run.claim.job) && run.evaluating;
+    publish_value(failure, ResultStatus::Error);
+    while (!loaded && run.position < run.claim.end) {
+      run.worker->begin(run.claim, run.position);
+      publish_value(failure, ResultStatus::Error);
+    }
+    if (run.position >= run.claim.end) end_chunk();
+  });
+}

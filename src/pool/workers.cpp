@@ -1,0 +1,223 @@
+// The workers of a pool, from the owner's side: how they start, are met, are replaced and end.
+#include "pool/pool.h"
+#include "r/compat.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+
+namespace mp::bind {
+namespace {
+
+constexpr int64_t kMeetNs = 10'000'000'000; // for workers to be forked, by each other
+constexpr int kFailedStarts = 3;
+constexpr int64_t kLeaveNs = 100'000'000;       // for workers to die, some may still be starting
+constexpr int64_t kLookNs = 1'000'000;          // who dies before it has its place wakes nobody
+constexpr int64_t kGoneNs = 2'000'000;          // enough for workers of a small session to be gone
+constexpr int64_t kTakenDownNs = 1'000'000'000; // and of a large one
+
+} // namespace
+
+void PoolOwner::start(const std::vector<size_t>& lanes) {
+  if (lanes.empty()) return;
+  Busy busy(busy_); // a finalizer that uses the pool now would start the same ones
+  Protected call(codec::protect([&] { return Rf_lang1(start_); }));
+  Protected how(evaluate(call, package_namespace()));
+  bool spawn = Rf_asLogical(bind::element(how, "spawn")) == TRUE;
+  SEXP what = bind::element(how, "what");
+  Output output =
+      Rf_asLogical(bind::element(how, "silent")) == TRUE ? Output::Discarded : Output::Captured;
+  if (spawn) {
+    for (size_t lane : lanes) {
+      Protected payload(call_r("with_lane", what, int(lane)));
+      seats_[lane].child = with_room([&] { return spawn_r(payload); });
+    }
+    return;
+  }
+  std::vector<ChildRef> forks = with_room([&] {
+    std::vector<ChildRef> fresh;
+    for (size_t i = 0; i < lanes.size(); ++i) fresh.push_back(prepare_child(output));
+    fork_r(fresh, what, output, std::vector<int>(lanes.begin(), lanes.end()), !closing_);
+    return fresh;
+  });
+  for (size_t i = 0; i < lanes.size(); ++i) seats_[lanes[i]].child = forks[i];
+}
+
+void PoolOwner::start_all() {
+  std::vector<size_t> empty;
+  for (size_t lane = 0; lane < seats_.size(); ++lane)
+    if (!seats_[lane].child) empty.push_back(lane);
+  start(empty);
+}
+
+void PoolOwner::bury(size_t lane) {
+  Seat& s = seats_[lane];
+  ChildRef child = s.child;
+  Token token = child->child.token;
+  bool began = lane_at(block_, uint32_t(lane)).worker.load(std::memory_order_acquire) == token;
+  bool clean = exit_status(*child) == 0 && child->child.status == 0;
+  // Not forked, or in vain, as the one that was to fork it, or did, was killed.
+  bool never_ran =
+      child->child.pid == 0 || (child->child.status == kNoPlace &&
+                                heap().at<ProcessShared>(child->process)->left.load() == 0);
+  if (int e = child->child.refused) {
+    s.child.reset();
+    try { // there may be room now
+      if (!closing_ || offers_chunk(lane)) start({lane});
+      return;
+    } catch (const Error&) {
+      terminate();
+      throw Error{"ProcessError", std::string("the system refuses another process: ") +
+                                      std::strerror(e) + "; the pool is terminated"};
+    }
+  }
+  bool was_computing = false;
+  for (auto& entry : jobs_) {
+    PoolJob& j = *entry.second;
+    if (!j.submitted || j.done()) continue;
+    collect(j);
+    j.fragile = true;
+    JobOwner::Suspect suspect = j.owner.recover(
+        token, [&](uint64_t position) { return j.tried[position]++ < j.retries; },
+        [&](uint64_t first, uint64_t end) { take_small(j, first, end); });
+    if (!suspect.running) continue;
+    was_computing = true;
+    if (j.tried[suspect.position] <= j.retries) continue; // it will be computed again
+    Busy busy(busy_); // if R throws here, the burial begins again
+    Protected condition(call_r(
+        "death_of_worker", j.element(suspect.position), int(child->child.pid), exit_status(*child),
+        child->expired ? double(j.timeout_ns) / 1e9 : 0.0, double(child->child.peak_bytes)));
+    if (!j.owner.settle(suspect.position)) continue;
+    fail(j, j.element(suspect.position), condition);
+    j.arrived.push_back(j.element(suspect.position));
+  }
+  s.child.reset();
+  if (began || was_computing) failed_starts_ = 0;
+  else if (!clean && !never_ran && ++failed_starts_ >= kFailedStarts) {
+    terminate();
+    throw Error{"ProcessError",
+                "the pool's workers end before they can work (the last one with exit code " +
+                    std::to_string(exit_status(*child)) +
+                    "): see what they printed above; is `initializer` at fault?"};
+  }
+  if (!terminated_ && (!closing_ || offers_chunk(lane))) start({lane});
+}
+
+// Is there a chunk that nobody has claimed and that this lane may? Workers leave a closed pool when
+// there is none, while others still compute.
+bool PoolOwner::offers_chunk(size_t lane) {
+  for (auto& entry : jobs_) {
+    const PoolJob& j = *entry.second;
+    if (j.done()) continue; // also one without elements, which is never submitted
+    if (!j.submitted || j.owner.offers_chunk(uint32_t(lane))) return true;
+  }
+  return false;
+}
+
+// It left the closed pool by itself, as nothing was left for it. (A chunk that is free now may be
+// one that was offered to another, which has not claimed it yet: a burial opens it to all.)
+bool PoolOwner::has_left(size_t lane) {
+  uint32_t left = heap().at<ProcessShared>(seats_[lane].child->process)->left.load();
+  return closing_ && left == 1 && lane_at(block_, uint32_t(lane)).job.load() == 0 &&
+         !offers_chunk(lane);
+}
+
+// Waits for `ms` at most for each worker. True when all are gone; false also when one that is gone
+// was to fork others, of whom we learn now.
+bool PoolOwner::kill_all(int ms) {
+  for (Seat& s : seats_)
+    if (s.child) signal_child(s.child->child, SIGKILL);
+  bool all = true;
+  for (Seat& s : seats_) {
+    if (!s.child) continue;
+    signal_child(s.child->child, SIGKILL); // it may be there only now
+    if (await_child(s.child->child, ms)) {
+      is_over(*s.child); // shows the last of its output
+      s.child.reset();
+      reap();
+    } else {
+      all = false;
+    }
+  }
+  return all;
+}
+
+// The workers are dead before their blocks are anybody else's; what is left of them then costs a
+// large session as long as the forks did, and show_output() reaps it later.
+void PoolOwner::dismiss() {
+  if (terminated_) return;
+  forget_unfinished();
+  Wait limit = Wait::until(platform::now_ns() + kLeaveNs);
+  limit.tick_ns = kLookNs;
+  Waiter waiter(limit);
+  Status dead = waiter.until([&] {
+    bool all = true;
+    for (Seat& s : seats_) {
+      if (!s.child) continue;
+      signal_child(s.child->child, SIGKILL);
+      if (!is_expected(s.child->child.token)) continue;
+      waiter.watch(s.child->child.token);
+      all = false;
+    }
+    return all;
+  });
+  if (dead != Status::Ok) return terminate();
+  for (Seat& s : seats_) {
+    if (s.child) s.child->mute = true;
+    s.child.reset();
+  }
+  // A child of the session that ends meanwhile would leave them to nobody: it waits.
+  int64_t deadline = platform::now_ns() + (own_process() ? kTakenDownNs : kGoneNs);
+  for (const ChildRef& c : children()) {
+    int64_t left = std::max<int64_t>(0, deadline - platform::now_ns());
+    if (!is_expected(c->child.token)) await_child(c->child, int((left + 999'999) / 1'000'000));
+  }
+  drop_ghosts(); // by now no other thread of a killed worker can be writing there
+  show_output();
+}
+
+// Lanes that should have a worker and have none: the system refused one when it was to be replaced.
+std::vector<size_t> PoolOwner::vacant() {
+  std::vector<size_t> lanes;
+  for (size_t lane = 0; lane < seats_.size() && !terminated_; ++lane)
+    if (!seats_[lane].child && (closing_ ? offers_chunk(lane) : unfinished() > 0))
+      lanes.push_back(lane);
+  return lanes;
+}
+
+void PoolOwner::meet_all() {
+  Wait limit = Wait::until(platform::now_ns() + kMeetNs);
+  limit.tick = interruptible_tick;
+  for (bool all = false; !all && platform::now_ns() < limit.deadline;) {
+    Waiter waiter(limit); // who was forked takes its place, and rings
+    check(waiter.until([&] {
+      bool known = true;
+      for (Seat& s : seats_) {
+        if (!s.child || meet_child(s.child->child) || !is_expected(s.child->child.token)) continue;
+        waiter.watch(s.child->child.token);
+        known = false;
+      }
+      return known;
+    }));
+    attend(); // replaces those who will never be forked
+    all = true;
+    for (Seat& s : seats_) all = all && (!s.child || meet_child(s.child->child));
+  }
+}
+
+std::vector<Token> PoolOwner::tokens() const {
+  std::vector<Token> t;
+  for (const Seat& s : seats_)
+    if (s.child) t.push_back(s.child->child.token);
+  return t;
+}
+
+bool PoolOwner::coming_up() const {
+  for (size_t lane = 0; lane < seats_.size(); ++lane)
+    if (!seats_[lane].child ||
+        lane_at(block_, uint32_t(lane)).worker.load() != seats_[lane].child->child.token)
+      return true;
+  return false;
+}
+
+} // namespace mp::bind

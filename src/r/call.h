@@ -1,0 +1,141 @@
+// Calling R, and being called by it: values on both ways, R's jumps and C++'s exceptions.
+#pragma once
+
+#include "r/unwind.h"
+
+#include <string>
+#include <vector>
+
+namespace mp::bind {
+
+class Protected {
+public:
+  explicit Protected(SEXP x) : x_(PROTECT(x)) {}
+  Protected(const Protected&) = delete;
+  Protected& operator=(const Protected&) = delete;
+  ~Protected() { UNPROTECT(1); }
+  operator SEXP() const { return x_; }
+
+private:
+  SEXP x_;
+};
+
+// A value that outlives the call. (R's own list of preserved objects is searched at each release.)
+class Kept {
+public:
+  Kept() = default;
+  explicit Kept(SEXP x);
+  Kept(Kept&& other) noexcept : cell_(other.cell_) { other.cell_ = nullptr; }
+  Kept& operator=(Kept&& other) noexcept {
+    std::swap(cell_, other.cell_);
+    return *this;
+  }
+  ~Kept();
+  operator SEXP() const { return cell_ ? TAG(cell_) : R_NilValue; }
+
+private:
+  SEXP cell_ = nullptr; // of a doubly linked list: CAR leads back, CDR on, TAG is the value
+};
+
+SEXP package_namespace();
+SEXP evaluate(SEXP call, SEXP env); // throws Unwind
+
+// Called under protect() alone: they may jump.
+inline SEXP to_r(SEXP x) { return x; }
+inline SEXP to_r(bool x) { return Rf_ScalarLogical(x); }
+inline SEXP to_r(int x) { return Rf_ScalarInteger(x); }
+inline SEXP to_r(double x) { return Rf_ScalarReal(x); }
+inline SEXP to_r(const char* x) { return Rf_mkString(x); }
+inline SEXP to_r(const std::string& x) { return Rf_mkString(x.c_str()); }
+SEXP to_r(const std::vector<int>& x);
+SEXP to_r(const std::vector<double>& x);
+SEXP to_r(const std::vector<bool>& x);
+
+// list(...); values that the caller has protected, or plain ones
+template <class... A> SEXP list_of(const A&... values) {
+  return codec::protect([&]() -> SEXP {
+    SEXP r = PROTECT(Rf_allocVector(VECSXP, sizeof...(A)));
+    R_xlen_t i = 0;
+    (SET_VECTOR_ELT(r, i++, to_r(values)), ...);
+    UNPROTECT(1);
+    return r;
+  });
+}
+
+SEXP with_names(SEXP x, const std::vector<const char*>& names); // sets and returns
+
+// A call of a function of the package: function(...). What is given must not be a symbol or a call.
+template <class... A> SEXP call_to(const char* function, const A&... arguments) {
+  return codec::protect([&]() -> SEXP {
+    SEXP call = PROTECT(Rf_allocVector(LANGSXP, 1 + sizeof...(A)));
+    SETCAR(call, Rf_install(function));
+    [[maybe_unused]] SEXP at = call;
+    ((at = CDR(at), SETCAR(at, to_r(arguments))), ...);
+    UNPROTECT(1);
+    return call;
+  });
+}
+template <class... A> SEXP call_r(const char* function, const A&... arguments) {
+  Protected call(call_to(function, arguments...));
+  return evaluate(call, package_namespace());
+}
+
+std::vector<double> doubles_of(SEXP x);
+std::vector<int> integers_of(SEXP x);
+std::vector<std::string> strings_of(SEXP x);
+SEXP element(SEXP list, const char* name); // R_NilValue if it has none
+
+// --- being called ---
+
+// Ends in R, by a jump, with what stands in `failure`; nothing of C++ is alive any more.
+struct Failure {
+  enum { Signal, Jump, Interrupt } how = Signal;
+  SEXP what = nullptr; // a call of abort(), or the token of the jump
+  [[noreturn]] void leave() const;
+};
+Failure current_failure(); // of the exception that is being handled
+
+// For what R's own code calls: what is thrown goes on as R's jump.
+template <class F> auto or_jump(F body) -> decltype(body()) {
+  Failure failure;
+  try {
+    return body();
+  } catch (...) {
+    failure = current_failure();
+  }
+  failure.leave();
+}
+
+template <class T> T from_r(SEXP x) {
+  if constexpr (std::is_same_v<T, SEXP>) return x;
+  else if constexpr (std::is_same_v<T, bool>) return Rf_asLogical(x) == TRUE;
+  else if constexpr (std::is_same_v<T, int>) return Rf_asInteger(x);
+  else if constexpr (std::is_same_v<T, double>) return Rf_asReal(x);
+  else return CHAR(Rf_asChar(x)); // std::string
+}
+
+// A C++ function as a routine for .Call().
+template <auto F> struct Routine;
+template <class R, class... A, R (*F)(A...)> struct Routine<F> {
+  template <class> using Argument = SEXP;
+  static constexpr int kArguments = sizeof...(A);
+  static SEXP call(Argument<A>... arguments) {
+    Failure failure;
+    try {
+      if constexpr (std::is_void_v<R>) {
+        F(from_r<A>(arguments)...);
+        return R_NilValue;
+      } else if constexpr (std::is_same_v<R, SEXP>) {
+        return F(from_r<A>(arguments)...);
+      } else {
+        R value = F(from_r<A>(arguments)...);
+        return codec::protect([&] { return to_r(value); });
+      }
+    } catch (...) {
+      failure = current_failure();
+    }
+    failure.leave();
+  }
+};
+
+} // namespace mp::bind

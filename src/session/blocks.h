@@ -1,0 +1,23 @@
+// Blocks of large vectors in this process: who keeps them, and when R is to collect views.
+#pragma once
+
+#include "session/session.h"
+
+namespace mp::bind {
+
+void prepare_blocks(); // the hooks of codec and heap
+
+// A handle's finalizer may run inside any allocation, so the hold waits here for the next entry.
+void release_views();
+
+// Runs R's collector if this process keeps much alive that may be garbage: for an idle worker.
+void collect_if_heavy();
+
+// The same if another process has found no room since the last call; on every tick of a wait.
+void collect_if_asked();
+
+// What else this process can do without when memory is short. Throws nothing, allocates nothing of
+// R.
+void at_shortage(void (*give_up)());
+
+} // namespace mp::bind

@@ -1,0 +1,342 @@
+// Children of this R: fork and spawn, their output, how they leave, what they return.
+#include "session/session.h"
+#include "session/sent_data.h"
+
+#include "core/guard.h"
+
+#include <R_ext/GraphicsEngine.h> // its headers declare the flags of R's interrupts
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+using namespace mp;
+using namespace mp::bind;
+
+namespace {
+
+// Never destroyed: finalizers may run after the destructors of static objects.
+// Running, or with output that was not shown yet:
+std::vector<ChildRef>& all = *new std::vector<ChildRef>;
+// For forks to come; a fork closes its siblings' files.
+std::vector<std::weak_ptr<RChild>>& prepared = *new std::vector<std::weak_ptr<RChild>>;
+uint64_t my_process = 0;            // in a child: its Process block
+void (*r_interrupt)(int) = nullptr; // R's own handler for SIGINT
+
+struct Owned { // what the external pointer of a Process holds
+  ChildRef child;
+  uint32_t depth;
+};
+
+void on_interrupt(int signal);
+
+void handle_interrupts() {
+  struct sigaction action;
+  std::memset(&action, 0, sizeof action);
+  action.sa_handler = on_interrupt;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, nullptr);
+}
+
+void on_interrupt(int signal) {
+  // Ctrl-C goes to the whole foreground group; only the owner of a job decides that it is to stop.
+  if (!interrupt_wanted || !interrupt_wanted() || !r_interrupt) return;
+  int e = errno;
+  r_interrupt(signal);
+  handle_interrupts(); // R's handler has put itself in our place
+  errno = e;
+}
+
+void install_interrupt_handler() {
+  struct sigaction now;
+  sigaction(SIGINT, nullptr, &now);
+  if (now.sa_handler != on_interrupt && now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN)
+    r_interrupt = now.sa_handler;
+  handle_interrupts();
+}
+
+void leave_at_exit(SEXP) { leave_process(my_process, 0); }
+
+// quit() in a fork must not run the parent's finalizers nor delete its temporary folder. The
+// functions are replaced in this process; who calls .Internal(quit()) is caught by an exit
+// finalizer, the last one registered and so the first to run.
+void replace_quit() {
+  SEXP leave = PROTECT(Rf_eval(Rf_install("leave_by_quit"), package_namespace()));
+  for (const char* name : {"quit", "q"}) {
+    SEXP symbol = Rf_install(name);
+    R_unLockBinding(symbol, R_BaseEnv);
+    Rf_defineVar(symbol, leave, R_BaseEnv);
+  }
+  SEXP last = PROTECT(R_MakeExternalPtr(nullptr, R_NilValue, R_NilValue));
+  R_RegisterCFinalizerEx(last, leave_at_exit, TRUE);
+  R_PreserveObject(last);
+  UNPROTECT(2);
+}
+
+struct ChildRun {
+  SEXP call;
+  int lane;
+  int code;
+};
+
+void run_child(void* data) {
+  auto* run = static_cast<ChildRun*>(data);
+  // The parent may have been holding Ctrl-C back when it forked, with one to come: that is its own.
+  R_interrupts_suspended = FALSE;
+  R_interrupts_pending = 0;
+  replace_quit();
+  SEXP what = PROTECT(run->call);
+  if (run->lane >= 0) {
+    SEXP lane = PROTECT(Rf_ScalarInteger(run->lane));
+    what = Rf_lang3(CAR(run->call), CADR(run->call), lane);
+    UNPROTECT(1);
+  }
+  PROTECT(what);
+  SEXP value = Rf_eval(what, package_namespace());
+  UNPROTECT(2);
+  run->code = Rf_isInteger(value) && Rf_length(value) == 1 ? INTEGER(value)[0] : 0;
+}
+
+[[noreturn]] void be_child(SEXP call, int lane, uint64_t process) {
+  my_process = process;
+  for (const std::weak_ptr<RChild>& sibling : prepared)
+    if (ChildRef c = sibling.lock()) close_child(c->child);
+  for (const ChildRef& sibling : all) close_child(sibling->child);
+  prepared.clear();
+  all.clear();
+  forget_exports();
+  {
+    SteadyPatience patience; // a Ctrl-C that the parent was to take was copied, too
+    // Not the parent's jobs and processes: they would live as long as this child.
+    keep_held_blocks(process);
+  }
+  install_interrupt_handler();
+  ChildRun run{call, lane, 1};
+  R_ToplevelExec(run_child, &run); // a jump to top level leaves with code 1
+  leave_process(process, run.code);
+}
+
+void release_child(void* data) { delete static_cast<Owned*>(data); }
+
+void finalize_child(SEXP pointer) {
+  auto* o = static_cast<Owned*>(R_ExternalPtrAddr(pointer));
+  if (!o) return;
+  R_ClearExternalPtr(pointer);
+  if (o->depth == fork_depth()) at_next_entry(release_child, o);
+}
+
+ChildRef new_child() {
+  uint32_t depth = fork_depth();
+  ChildRef c(new RChild, [depth](RChild* r) {
+    if (depth == fork_depth()) { // a copy in a fork belongs to the parent
+      close_child(r->child);
+      if (r->process) drop_at_next_entry(r->process);
+    }
+    delete r;
+  });
+  c->process = heap().allocate(sizeof(ProcessShared), Kind::Process);
+  return c;
+}
+
+// An encoded value in a block that lives as long as `parent`.
+uint64_t store_child_value(SEXP value, uint64_t parent) {
+  NewBlock block(store_value(value));
+  heap().set_parent(block.get(), parent);
+  return block.get();
+}
+
+ProcessShared& shared(uint64_t process) { return *heap().at<ProcessShared>(process); }
+
+// A child's first collections write into each object that has survived none, and so copy its page.
+// The session collects these itself, for all children; a second later at the earliest, or when it
+// has worked for 20 times as long as that takes.
+void age_objects() {
+  constexpr int64_t kSecond = 1'000'000'000;
+  static int64_t due = 0;
+  int64_t start = platform::now_ns();
+  if (start < due) return;
+  call_r("collect_young");
+  int64_t end = platform::now_ns();
+  due = end + std::max(kSecond, 20 * (end - start));
+}
+
+} // namespace
+
+namespace mp::bind {
+
+std::vector<ChildRef>& children() { return all; }
+uint64_t own_process() { return my_process; }
+
+RChild& process_child(SEXP pointer) {
+  if (TYPEOF(pointer) != EXTPTRSXP || !R_ExternalPtrAddr(pointer))
+    throw Error{"ValueError", "only the process that started a process can ask this"};
+  auto* o = static_cast<Owned*>(R_ExternalPtrAddr(pointer));
+  if (o->depth != fork_depth())
+    throw Error{"ProcessError", "only the process that started a process can ask this"};
+  return *o->child;
+}
+
+ChildRef prepare_child(Output output) {
+  ChildRef c = new_child();
+  prepare_outputs(c->child, output);
+  prepared.erase(std::remove_if(prepared.begin(), prepared.end(),
+                                [](auto& p) { return p.expired() || p.lock()->child.pid; }),
+                 prepared.end());
+  prepared.push_back(c);
+  return c;
+}
+
+void fork_r(const std::vector<ChildRef>& children, SEXP call, Output output,
+            const std::vector<int>& lanes, bool busy) {
+  static bool ready = false;
+  if (!ready) {
+    call_r("load_for_children");
+    platform::trim_allocator(); // each fork would copy the tables of these pages
+  }
+  ready = true;
+  age_objects();
+  std::vector<Child*> forks;
+  for (const ChildRef& c : children) {
+    c->child.born = &shared(c->process).born;
+    forks.push_back(&c->child);
+  }
+  int i = fork_children(forks, output, busy);
+  if (i >= 0) be_child(call, lanes.empty() ? -1 : lanes[size_t(i)], children[size_t(i)]->process);
+  all.insert(all.end(), children.begin(), children.end());
+}
+
+ChildRef spawn_r(SEXP payload) {
+  ChildRef c = new_child();
+  shared(c->process).payload = store_child_value(payload, c->process);
+  Protected command(call_r("spawn_command"));
+  spawn_child(c->child, strings_of(element(command, "arguments")),
+              strings_of(element(command, "environment")), c->process);
+  all.push_back(c);
+  return c;
+}
+
+bool is_over(RChild& c) {
+  if (!poll_child(c.child)) return false;
+  if (!c.shown) show_output(); // all that it printed, after what others printed before
+  return true;
+}
+
+int exit_status(RChild& c) {
+  uint32_t left = shared(c.process).left.load(std::memory_order_acquire);
+  return left && c.child.status >= 0 ? int(left) - 1 : c.child.status;
+}
+
+} // namespace mp::bind
+
+// `spawn`: a list for a fresh R; otherwise `what` is a call that a fork evaluates.
+SEXP process_start(SEXP what, bool spawn, bool silent) {
+  return entry([&] {
+    Protected p(
+        codec::protect([] { return new_pointer(R_NilValue, R_NilValue, finalize_child, FALSE); }));
+    Output output = silent ? Output::Discarded : Output::Captured;
+    ChildRef c = with_room([&] {
+      ChildRef fresh = spawn ? spawn_r(what) : prepare_child(output);
+      if (!spawn) fork_r({fresh}, what, output);
+      return fresh;
+    });
+    R_SetExternalPtrAddr(p, new Owned{c, fork_depth()});
+    return SEXP(p);
+  });
+}
+
+int process_pid(SEXP process) {
+  return entry([&] { return int(process_child(process).child.pid); });
+}
+
+// NULL while it runs, else its exit code, or -signal.
+SEXP process_status(SEXP process) {
+  return entry([&] {
+    RChild& c = process_child(process);
+    return is_over(c) ? Rf_ScalarInteger(exit_status(c)) : R_NilValue;
+  });
+}
+
+// Waits for processes: which of them are over. `all_of_them`: waits for the last, else for the
+// first.
+std::vector<bool> process_join(SEXP processes, SEXP timeout, bool all_of_them) {
+  return entry([&] {
+    Wait wait = wait_for(timeout);
+    std::vector<RChild*> cs;
+    for (R_xlen_t i = 0; i < Rf_xlength(processes); ++i)
+      cs.push_back(&process_child(VECTOR_ELT(processes, i)));
+    ChildWait step(wait);
+    for (RChild* c : cs) step.children.push_back(c->child.token);
+    Waiter waiter(step.wait);
+    for (;;) {
+      size_t over = 0;
+      for (RChild* c : cs) over += is_over(*c);
+      if (over == cs.size() || (over && !all_of_them) || platform::now_ns() >= wait.deadline) break;
+      Status s = waiter.until([&] {
+        size_t known = 0; // a tick may have reaped one since we counted
+        for (RChild* c : cs) known += c->child.over;
+        bool changed = known > over;
+        for (RChild* c : cs) {
+          if (c->child.over) continue;
+          if (is_alive(c->child.token)) waiter.watch(c->child.token);
+          else if (!is_expected(c->child.token)) changed = true;
+        }
+        return changed;
+      });
+      check(s);
+      for (RChild* c : cs) // its life is over; the system may need a moment more
+        if (!is_expected(c->child.token) && !await_child(c->child, 20) && step.tick()) interrupt();
+    }
+    show_output();
+    std::vector<bool> r;
+    for (RChild* c : cs) r.push_back(c->child.over);
+    return r;
+  });
+}
+
+void process_signal(SEXP process, int signal) {
+  entry([&] { signal_child(process_child(process).child, signal); });
+}
+
+// What it returned: list(status, value), or NULL if it has left nothing.
+SEXP process_result(SEXP process) {
+  return entry([&]() -> SEXP {
+    ProcessShared& p = shared(process_child(process).process);
+    uint64_t block = p.result.load(std::memory_order_acquire); // pairs with process_publish()
+    if (!block) return R_NilValue;
+    Protected value(codec::decode(heap().at(block), heap().bytes_of(block)));
+    return list_of(int(p.result_status.load(std::memory_order_relaxed)), SEXP(value));
+  });
+}
+
+// In a child: what it returns, or its error.
+void process_publish(SEXP value, int status) {
+  entry([&] {
+    mark_output();
+    EndlessPatience patience; // nobody would ask for it again
+    uint64_t block = store_child_value(value, my_process);
+    ProcessShared& p = shared(my_process);
+    p.result_status.store(uint32_t(status), std::memory_order_relaxed);
+    p.result.store(block, std::memory_order_release); // pairs with process_result()
+  });
+}
+
+// In a spawned R: joins the session of its parent; returns what to run.
+SEXP process_spawned(std::string variable) {
+  prepare_kinds();
+  my_process = join_spawned(variable);
+  return entry([&] {
+    install_interrupt_handler();
+    hold_interrupts(false);
+    uint64_t block = shared(my_process).payload;
+    return codec::decode(heap().at(block), heap().bytes_of(block));
+  });
+}
+
+void process_leave(int status) { leave_process(my_process, status); }
+
+// Whether this process is a child of the package's.
+bool in_child() { return my_process != 0; }
+
+void output_show() {
+  entry([&] { show_output(); });
+}

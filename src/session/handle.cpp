@@ -1,0 +1,164 @@
+#include "session/handle.h"
+#include "session/session.h"
+#include "r/compat.h"
+
+#include <cstring>
+#include <unordered_map>
+
+namespace mp::bind {
+namespace {
+
+// How many R pointers and other owners a block has. Process-local; a fork copies it with them.
+// Never destroyed: R's finalizers may run after the destructors of static objects.
+std::unordered_map<uint64_t, int>& hold_counts = *new std::unordered_map<uint64_t, int>;
+
+void let_go_later(void* data) {
+  std::unique_ptr<Handle> h(static_cast<Handle*>(data));
+  let_go(h->block);
+}
+
+void finalize_handle(SEXP pointer) {
+  auto* h = static_cast<Handle*>(R_ExternalPtrAddr(pointer));
+  if (!h) return;
+  R_ClearExternalPtr(pointer);
+  at_next_entry(let_go_later, h);
+}
+
+SEXP handle_tag() {
+  static SEXP tag = Rf_install("multiprocessing_handle");
+  return tag;
+}
+
+bool describe(SEXP x, codec::HandleId* out) {
+  SEXP p = pointer_of(x);
+  if (p == R_NilValue) return false;
+  auto* h = static_cast<Handle*>(R_ExternalPtrAddr(p));
+  if (!h) return false; // closed: travels as an ordinary object whose pointer is nil
+  *out = {uint32_t(h->kind), h->block, h->serial};
+  return true;
+}
+
+// May signal R errors, throws nothing.
+SEXP revive(const codec::HandleId& id, bool external_pointer) {
+  if (!or_jump([&] { return heap().hold(id.block, id.serial); })) return R_NilValue;
+  return external_pointer ? make_handle(id.block, Kind(id.kind))
+                          : handle_object(id.block, Kind(id.kind));
+}
+
+} // namespace
+
+SEXP pointer_of(SEXP x) {
+  if (TYPEOF(x) == EXTPTRSXP) return R_ExternalPtrTag(x) == handle_tag() ? x : R_NilValue;
+  if (TYPEOF(x) != ENVSXP || !Rf_inherits(x, "multiprocessing_handle")) return R_NilValue;
+  SEXP enclosure = frame_variable(x, Rf_install(".__enclos_env__"));
+  if (TYPEOF(enclosure) != ENVSXP) return R_NilValue;
+  SEXP fields = frame_variable(enclosure, Rf_install("private"));
+  if (TYPEOF(fields) != ENVSXP) return R_NilValue;
+  SEXP p = frame_variable(fields, Rf_install("ptr"));
+  return TYPEOF(p) == EXTPTRSXP && R_ExternalPtrTag(p) == handle_tag() ? p : R_NilValue;
+}
+
+SEXP handle_object(uint64_t block, Kind kind) {
+  SEXP p = PROTECT(make_handle(block, kind));
+  SEXP number = PROTECT(Rf_ScalarInteger(int(kind)));
+  SEXP call = PROTECT(Rf_lang3(Rf_install("revive_handle"), number, p));
+  SEXP r = Rf_eval(call, package_namespace());
+  UNPROTECT(3);
+  return r;
+}
+
+void prepare_handles() { codec::set_hooks({describe, revive}); }
+
+void keep_block(uint64_t block) { ++hold_counts[block]; }
+
+bool keep_block(uint64_t block, uint64_t serial) {
+  if (!heap().hold(block, serial)) return false;
+  keep_block(block);
+  return true;
+}
+
+void let_go(uint64_t block) {
+  auto it = hold_counts.find(block);
+  if (it == hold_counts.end() || --it->second > 0) return;
+  hold_counts.erase(it);
+  heap().drop(block);
+}
+
+void keep_held_blocks(uint64_t process) {
+  heap().keep_only(
+      [&](uint64_t block) { return block == process || hold_counts.count(block) > 0; });
+}
+
+SEXP new_pointer(SEXP tag, SEXP kept, R_CFinalizer_t finalize, Rboolean at_exit) {
+  SEXP p = PROTECT(R_MakeExternalPtr(nullptr, tag, kept));
+  R_RegisterCFinalizerEx(p, finalize, at_exit);
+  UNPROTECT(1);
+  return p;
+}
+
+SEXP make_handle(uint64_t block, Kind kind) {
+  SEXP p = new_pointer(handle_tag(), R_NilValue, finalize_handle, FALSE);
+  keep_block(block);
+  R_SetExternalPtrAddr(p, new Handle{kind, block, heap().serial_of(block)});
+  return p;
+}
+
+bool is_open(SEXP pointer) {
+  return TYPEOF(pointer) == EXTPTRSXP && R_ExternalPtrTag(pointer) == handle_tag() &&
+         R_ExternalPtrAddr(pointer) != nullptr;
+}
+
+Handle& handle_of(SEXP pointer, Kind kind) {
+  if (!is_open(pointer))
+    throw Error{"ValueError",
+                "this handle is closed, or comes from another session: no handle can be saved"};
+  auto* h = static_cast<Handle*>(R_ExternalPtrAddr(pointer));
+  if (h->kind != kind) throw Error{"ValueError", "this handle is of another kind"};
+  return *h;
+}
+
+void close_handle(SEXP pointer) {
+  if (!is_open(pointer)) return;
+  std::unique_ptr<Handle> h(static_cast<Handle*>(R_ExternalPtrAddr(pointer)));
+  R_ClearExternalPtr(pointer);
+  let_go(h->block);
+}
+
+std::vector<Reference> references_of(const std::vector<codec::HandleId>& handles) {
+  std::vector<Reference> refs;
+  for (const codec::HandleId& id : handles) refs.push_back({Heap::page_of(id.block), id.serial});
+  return refs;
+}
+
+uint64_t store_value(SEXP value) { return store_encoded(codec::encode(value)); }
+
+uint64_t store_encoded(const codec::Encoding& e) {
+  std::vector<Reference> refs = references_of(e.handles());
+  uint64_t bytes = e.size() + refs.size() * sizeof(Reference);
+  NewBlock block(heap().allocate(bytes, Kind::Bytes, false));
+  e.write(heap().at(block.get()));
+  if (!refs.empty()) {
+    std::memcpy(heap().at(block.get() + e.size()), refs.data(), refs.size() * sizeof(Reference));
+    heap().seal(block.get(), e.size(), uint32_t(refs.size()));
+  }
+  return block.release();
+}
+
+} // namespace mp::bind
+
+using namespace mp;
+using namespace mp::bind;
+
+bool handle_is_open(SEXP pointer) {
+  return is_open(pointer) && !static_cast<Handle*>(R_ExternalPtrAddr(pointer))->shut;
+}
+
+void handle_close(SEXP pointer) {
+  entry([&] { close_handle(pointer); });
+}
+
+std::string handle_id(SEXP pointer) {
+  if (!is_open(pointer)) return "closed";
+  auto* h = static_cast<Handle*>(R_ExternalPtrAddr(pointer));
+  return std::to_string(h->serial);
+}

@@ -1,0 +1,41 @@
+// Handles: R's external pointers to blocks of the heap, and how long this process holds a block.
+#pragma once
+
+#include "core/heap.h"
+#include "r/call.h"
+
+namespace mp::bind {
+
+struct Handle {
+  Kind kind;
+  uint64_t block;
+  uint64_t serial;
+  bool shut = false; // a queue that this process has closed
+};
+
+// An external pointer to nothing yet: what is to own something is made before it. May jump.
+SEXP new_pointer(SEXP tag, SEXP kept, R_CFinalizer_t finalize, Rboolean at_exit);
+// The caller's hold on `block` passes to the new pointer. May jump.
+SEXP make_handle(uint64_t block, Kind kind);
+// The same for an owner that is no pointer of R's: a block is dropped with the last of both.
+void keep_block(uint64_t block);
+bool keep_block(uint64_t block, uint64_t serial); // takes a hold; false: it is not that block
+void let_go(uint64_t block);
+Handle& handle_of(SEXP pointer, Kind kind);
+// The pointer inside one of our R6 objects, or the pointer itself; NULL for anything else.
+SEXP pointer_of(SEXP x);
+// What R code gets for a block: an R6 object where there is one of that kind, or the pointer. The
+// caller keeps his own hold. May signal R errors.
+SEXP handle_object(uint64_t block, Kind kind);
+inline uint64_t block_of(SEXP pointer, Kind kind) { return handle_of(pointer, kind).block; }
+void close_handle(SEXP pointer);
+// In a child: keeps what R's pointers and its own process block need.
+void keep_held_blocks(uint64_t process);
+bool is_open(SEXP pointer);
+std::vector<Reference> references_of(const std::vector<codec::HandleId>& handles);
+uint64_t store_value(SEXP value); // encoded, in a block of its own that the caller holds
+uint64_t store_encoded(const codec::Encoding& e);
+
+void prepare_handles(); // the codec's hooks
+
+} // namespace mp::bind

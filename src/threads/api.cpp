@@ -1,0 +1,329 @@
+// The table of functions for other packages: see inst/include/multiprocessing/api.h. They are
+// called from any thread, so each one that R's main thread must call says so by main_thread().
+#include "session/session.h"
+#include "codec/format.h"
+#include "core/native.h"
+#include "threads/helpers.h"
+
+#include "../../inst/include/multiprocessing/api.h"
+
+#include <R_ext/Rdynload.h>
+#include <cstring>
+
+struct multiprocessing_object {
+  mp::Kind kind;
+  uint64_t block;
+  multiprocessing_object* next; // of those that were let go
+};
+
+namespace mp::bind {
+namespace {
+
+thread_local Error last;
+
+int status_of(Status s) {
+  switch (s) {
+  case Status::Ok:
+    return MULTIPROCESSING_OK;
+  case Status::OwnerDied:
+    return MULTIPROCESSING_OWNER_DIED;
+  case Status::Interrupted:
+    return MULTIPROCESSING_INTERRUPTED;
+  default:
+    return MULTIPROCESSING_TIMEOUT;
+  }
+}
+
+// No exception leaves the table.
+template <class F> int guarded(F body) {
+  try {
+    return body();
+  } catch (const Interrupted&) {
+    return MULTIPROCESSING_INTERRUPTED;
+  } catch (const Error& e) {
+    last = e;
+  } catch (const std::exception& e) {
+    last = {"RuntimeError", e.what()};
+  } catch (...) {
+    last = {"RuntimeError", "an exception of no known type"};
+  }
+  return MULTIPROCESSING_ERROR;
+}
+
+void main_thread() {
+  if (!on_r_thread())
+    throw Error{"RuntimeError", "locks, queues, arrays and barriers are made and opened on R's "
+                                "main thread; after that any thread may use them"};
+}
+
+// On the main thread Ctrl-C is seen, and what children print is shown.
+Wait wait_seconds(double timeout) {
+  Wait w;
+  if (on_r_thread()) w.tick = stopping_tick;
+  if (timeout == 0) w.deadline = 0;
+  else if (timeout > 0 && timeout < 9e9) w.deadline = platform::now_ns() + int64_t(timeout * 1e9);
+  return w;
+}
+
+// What threads have let go, a list; the next call on the main thread drops it. No mutex: a fork
+// would copy it as it is.
+std::atomic<multiprocessing_object*> dropped{nullptr};
+
+void drop_what_threads_left() {
+  // acquire: pairs with the CAS in close()
+  multiprocessing_object* o = dropped.exchange(nullptr, std::memory_order_acquire);
+  while (o) {
+    std::unique_ptr<multiprocessing_object> gone(o);
+    o = gone->next;
+    let_go(gone->block);
+  }
+}
+
+void enter_from_c() {
+  main_thread();
+  enter();
+  native::open();
+  drop_what_threads_left();
+}
+
+Kind kind_of(int kind) {
+  switch (kind) {
+  case MULTIPROCESSING_LOCK:
+    return Kind::Lock;
+  case MULTIPROCESSING_QUEUE:
+    return Kind::Queue;
+  case MULTIPROCESSING_ARRAY:
+    return Kind::Array;
+  case MULTIPROCESSING_BARRIER:
+    return Kind::Barrier;
+  default:
+    throw Error{"ValueError", "there is no such kind of object"};
+  }
+}
+
+uint64_t new_block(Kind kind, uint64_t size) {
+  switch (kind) {
+  case Kind::Lock:
+    return create_lock(false);
+  case Kind::Queue:
+    return create_queue(size);
+  case Kind::Barrier:
+    if (size == 0 || size > INT32_MAX)
+      throw Error{"ValueError",
+                  "a barrier needs one party at least, and not " + std::to_string(size)};
+    return create_barrier(uint32_t(size));
+  default:
+    return heap().allocate(std::max<uint64_t>(size, 1), Kind::Array);
+  }
+}
+
+const char* failure() { return last.message.c_str(); }
+const char* failure_class() { return last.kind.c_str(); }
+
+int create(int kind, uint64_t size, multiprocessing_object** out) {
+  return guarded([&] {
+    enter_from_c();
+    Kind k = kind_of(kind);
+    auto made = std::make_unique<multiprocessing_object>(multiprocessing_object{k, 0, nullptr});
+    made->block = new_block(k, size);
+    keep_block(made->block);
+    *out = made.release();
+    return MULTIPROCESSING_OK;
+  });
+}
+
+int open(SEXP handle, int kind, multiprocessing_object** out) {
+  return guarded([&] {
+    enter_from_c();
+    Kind k = kind_of(kind);
+    uint64_t block = handle_of(pointer_of(handle), k).block;
+    if (k == Kind::Lock && is_recursive(block))
+      throw Error{"ValueError",
+                  "an RLock() counts how often a process has it: threads need a Lock()"};
+    auto opened =
+        std::make_unique<multiprocessing_object>(multiprocessing_object{k, block, nullptr});
+    keep_block(block);
+    *out = opened.release();
+    return MULTIPROCESSING_OK;
+  });
+}
+
+struct NewHandle {
+  const multiprocessing_object* object;
+  SEXP result;
+};
+SEXP handle(multiprocessing_object* o) {
+  NewHandle h{o, R_NilValue};
+  int status = guarded([&] {
+    enter_from_c();
+    // Out of memory, R would jump over the caller's objects.
+    bool made = R_ToplevelExec(
+        [](void* data) {
+          auto& n = *static_cast<NewHandle*>(data);
+          n.result = handle_object(n.object->block, n.object->kind);
+        },
+        &h);
+    if (!made) throw Error{"RuntimeError", "no memory for a handle"};
+    return MULTIPROCESSING_OK;
+  });
+  return status ? R_NilValue : h.result;
+}
+
+void close(multiprocessing_object* o) {
+  o->next = dropped.load(std::memory_order_relaxed);
+  // release: pairs with the exchange in drop_what_threads_left()
+  while (!dropped.compare_exchange_weak(o->next, o, std::memory_order_release)) {
+  }
+}
+
+int parallel_for(uint64_t count, uint64_t grain, unsigned threads,
+                 int (*body)(void*, uint64_t, uint64_t), void* data) {
+  return guarded([&]() -> int {
+    Loop loop;
+    loop.count = count;
+    loop.least = grain ? grain : 1;
+    loop.body = body;
+    loop.data = data;
+    if (on_r_thread()) {
+      loop.threads = thread_count(threads);
+      loop.poll = poll_interrupt;
+    } else loop.threads = threads ? threads : 1;
+    // A loop of few turns is one of long turns, or takes no time anyway.
+    loop.probe = count / loop.least > 32 * uint64_t(loop.threads);
+    switch (run_loop(loop)) {
+    case LoopEnd::Done:
+      return MULTIPROCESSING_OK;
+    case LoopEnd::Stopped:
+      return MULTIPROCESSING_STOPPED;
+    case LoopEnd::Interrupted:
+      break;
+    }
+    return MULTIPROCESSING_INTERRUPTED;
+  });
+}
+
+int acquire(multiprocessing_object* o, double timeout) {
+  return guarded([&] {
+    Status s = native::acquire(o->block, Wait::until(0)); // mostly it is free
+    if (s == Status::Timeout && timeout != 0) s = native::acquire(o->block, wait_seconds(timeout));
+    return status_of(s);
+  });
+}
+
+int release(multiprocessing_object* o) {
+  return guarded([&]() -> int {
+    if (native::release(o->block) != Released::Ok)
+      throw Error{"ValueError", "release of a lock that nobody holds"};
+    return MULTIPROCESSING_OK;
+  });
+}
+
+// A message as R would have encoded it: a vector without attributes.
+struct Letter {
+  codec::FrameHeader frame;
+  codec::NodeHeader node;
+};
+constexpr uint64_t kSmallLetter = 512;
+
+codec::Type type_of(int type) {
+  return type == MULTIPROCESSING_REAL      ? codec::Type::real
+         : type == MULTIPROCESSING_INTEGER ? codec::Type::integer
+                                           : codec::Type::raw;
+}
+
+int put(multiprocessing_object* o, int type, const void* bytes, uint64_t size, double timeout) {
+  return guarded([&] {
+    codec::Type t = type_of(type);
+    uint64_t total = sizeof(Letter) + codec::round_up(size);
+    alignas(8) uint8_t small[kSmallLetter];
+    std::vector<uint8_t> large;
+    uint8_t* at = small;
+    if (total > sizeof small) {
+      large.resize(total);
+      at = large.data();
+    }
+    Letter head{{codec::kMagic, codec::kVersion, uint8_t(codec::Kind::plain), 0, total},
+                {uint8_t(t), 0, 0, 0, size / codec::element_size(t)}};
+    std::memset(at + total - 8, 0, 8); // behind the last element
+    std::memcpy(at, &head, sizeof head);
+    std::memcpy(at + sizeof head, bytes, size);
+    return status_of(native::put(o->block, at, total, wait_seconds(timeout)));
+  });
+}
+
+int get(multiprocessing_object* o, int type, void* bytes, uint64_t size, double timeout) {
+  return guarded([&] {
+    struct Wanted {
+      codec::Type type;
+      void* bytes;
+      uint64_t size;
+      bool fits;
+    } wanted{type_of(type), bytes, size, false};
+    auto take = [](void* data, const uint8_t* from, uint64_t n) {
+      auto& w = *static_cast<Wanted*>(data);
+      Letter head;
+      if (n != sizeof head + codec::round_up(w.size)) return;
+      std::memcpy(&head, from, sizeof head);
+      w.fits = head.frame.magic == codec::kMagic && head.frame.version == codec::kVersion &&
+               head.frame.kind == uint8_t(codec::Kind::plain) &&
+               head.node.type == uint8_t(w.type) && head.node.attributes == 0 &&
+               head.node.length == w.size / codec::element_size(w.type);
+      if (w.fits) std::memcpy(w.bytes, from + sizeof head, w.size);
+    };
+    Status s = native::get(o->block, wait_seconds(timeout), take, &wanted);
+    if (s == Status::Ok && !wanted.fits)
+      throw Error{"EncodingError", "the message is not one value of the type that this queue was "
+                                   "opened for: it was taken, and is lost"};
+    return status_of(s);
+  });
+}
+
+uint64_t length(multiprocessing_object* o) { return queue_length(o->block); }
+
+int wait(multiprocessing_object* o, double timeout) {
+  return guarded([&]() -> int {
+    Status s = native::pass(o->block, wait_seconds(timeout));
+    if (s != Status::Closed) return status_of(s);
+    last = {"BrokenBarrierError", "a party of this barrier has given up"};
+    return MULTIPROCESSING_BROKEN;
+  });
+}
+
+int reset(multiprocessing_object* o) {
+  reset_barrier(o->block);
+  return MULTIPROCESSING_OK;
+}
+
+void* data(multiprocessing_object* o) { return heap().at(o->block); }
+uint64_t bytes(multiprocessing_object* o) { return heap().bytes_of(o->block); }
+
+const multiprocessing_api_v1 table = {
+    sizeof(multiprocessing_api_v1),
+    failure,
+    failure_class,
+    parallel_for,
+    create,
+    open,
+    handle,
+    close,
+    acquire,
+    release,
+    put,
+    get,
+    length,
+    wait,
+    reset,
+    data,
+    bytes,
+};
+
+const multiprocessing_api_v1* get_api() { return &table; }
+
+} // namespace
+} // namespace mp::bind
+
+void register_thread_api() {
+  mp::bind::prepare_threads();
+  R_RegisterCCallable("multiprocessing", "multiprocessing_get_api_v1",
+                      reinterpret_cast<DL_FUNC>(mp::bind::get_api));
+}

@@ -1,0 +1,72 @@
+#include "threads/helpers.h"
+#include "session/session.h"
+
+#include <cstdlib>
+#include <pthread.h>
+#include <unistd.h>
+
+namespace mp::bind {
+namespace {
+
+pid_t home = 0; // the process that loaded the package
+pthread_t r_thread;
+
+using Enqueue = void (*)(unsigned count, const std::function<void()>* helper);
+
+Enqueue load_tbb() { // may be missing; throws nothing
+  try {
+    SEXP address = call_r("load_tbb");
+    if (TYPEOF(address) != EXTPTRSXP) return nullptr;
+    return reinterpret_cast<Enqueue>(reinterpret_cast<void (*)()>(R_ExternalPtrAddrFn(address)));
+  } catch (...) {
+    return nullptr;
+  }
+}
+
+// Helpers are given to TBB and not waited for: a thread of its pool that never comes costs its
+// share of the speed, no more. So a pool that other packages keep busy, or have lost in a fork that
+// happened before we were loaded, cannot hold us up.
+void launch(unsigned count, const std::function<void()>& helper) {
+  if (is_forked()) return launch_threads(count, helper); // never touch an inherited pool
+  static Enqueue enqueue = nullptr;
+  static bool looked = false;
+  if (!looked && on_r_thread()) {
+    looked = true;
+    enqueue = load_tbb();
+  }
+  if (!enqueue) return launch_threads(count, helper);
+  try {
+    enqueue(count, &helper);
+  } catch (const std::exception&) { // those who came will do
+  }
+}
+
+void look_for_interrupt(void*) { R_CheckUserInterrupt(); }
+
+unsigned usual_count() {
+  if (is_forked() || own_process() != 0) return 1;
+  if (const char* set = std::getenv("RCPP_PARALLEL_NUM_THREADS")) { // setThreadOptions()
+    int n = std::atoi(set);
+    if (n > 0) return unsigned(n);
+  }
+  static unsigned cores = 0; // asked once: it takes R a millisecond
+  if (cores == 0) cores = unsigned(std::max(1, Rf_asInteger(call_r("cpu_count"))));
+  return cores;
+}
+
+} // namespace
+
+void prepare_threads() {
+  home = getpid();
+  r_thread = pthread_self();
+  launch_with(launch);
+}
+
+bool is_forked() { return getpid() != home; }
+bool on_r_thread() { return pthread_equal(pthread_self(), r_thread) != 0; }
+
+unsigned thread_count(unsigned wanted) { return wanted ? wanted : usual_count(); }
+
+bool poll_interrupt() { return !R_ToplevelExec(look_for_interrupt, nullptr); }
+
+} // namespace mp::bind
