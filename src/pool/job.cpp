@@ -13,13 +13,14 @@ namespace {
 
 // The bytes of what a call of a function needs besides its arguments, see pool_job(): nothing.
 const std::vector<uint8_t>& bare_body() {
-  static const std::vector<uint8_t>& bytes = *new std::vector<uint8_t>([] {
+  static std::vector<uint8_t>& bytes = *new std::vector<uint8_t>;
+  if (bytes.empty()) { // no initializer of the static itself: a finalizer may come here meanwhile
     Protected none(list_of()), body(list_of(SEXP(none), SEXP(none), R_NilValue, true, R_NilValue));
     codec::Encoding e = codec::encode(body);
-    std::vector<uint8_t> b(e.size());
-    e.write(b.data());
-    return b;
-  }());
+    std::vector<uint8_t> fresh(e.size());
+    e.write(fresh.data());
+    bytes.swap(fresh);
+  }
   return bytes;
 }
 

@@ -4,6 +4,7 @@
 #include "routines.h"
 
 #include <algorithm>
+#include <cstring>
 #include <list>
 #include <unordered_set>
 
@@ -71,8 +72,9 @@ SEXP symbol(const std::string& name) {
 
 // All names in code: of arguments and local variables, too, and f<- for an assignment to f(x).
 void add_symbols(SEXP x, std::unordered_set<SEXP>& found) {
-  static const SEXP assigns[] = {symbol("<-"), symbol("<<-"), symbol("=")};
-  if (TYPEOF(x) == LANGSXP && std::find(assigns, assigns + 3, CAR(x)) != assigns + 3)
+  const char* called =
+      TYPEOF(x) == LANGSXP && TYPEOF(CAR(x)) == SYMSXP ? CHAR(PRINTNAME(CAR(x))) : "";
+  if (!std::strcmp(called, "<-") || !std::strcmp(called, "<<-") || !std::strcmp(called, "="))
     for (SEXP to = CADR(x); TYPEOF(to) == LANGSXP; to = CADR(to))
       if (TYPEOF(CAR(to)) == SYMSXP)
         found.insert(symbol(CHAR(PRINTNAME(CAR(to))) + std::string("<-")));

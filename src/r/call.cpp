@@ -12,9 +12,11 @@ namespace {
 
 SEXP kept_values() { // the list's head
   static SEXP head = nullptr;
-  if (!head) {
-    head = Rf_cons(R_NilValue, R_NilValue);
-    R_PreserveObject(head);
+  if (!head) { // a finalizer may make the list while this allocates: then that is the one
+    SEXP fresh = PROTECT(Rf_cons(R_NilValue, R_NilValue));
+    R_PreserveObject(fresh);
+    UNPROTECT(1);
+    if (!head) head = fresh;
   }
   return head;
 }
@@ -54,8 +56,22 @@ Kept::~Kept() {
 }
 
 SEXP package_namespace() {
-  static SEXP ns = R_FindNamespace(Rf_ScalarString(Rf_mkChar("multiprocessing")));
+  static SEXP ns = nullptr;
+  // No initializer of the static itself: a finalizer that R runs meanwhile may come here.
+  if (!ns) ns = R_FindNamespace(Rf_ScalarString(Rf_mkChar("multiprocessing")));
   return ns;
+}
+
+SEXP as_argument(SEXP x) {
+  switch (TYPEOF(x)) {
+  case SYMSXP:
+  case LANGSXP:
+  case PROMSXP:
+  case BCODESXP:
+    return Rf_lang2(R_QuoteSymbol, x);
+  default:
+    return x;
+  }
 }
 
 SEXP evaluate(SEXP call, SEXP env) {

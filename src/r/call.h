@@ -64,13 +64,18 @@ template <class... A> SEXP list_of(const A&... values) {
 
 SEXP with_names(SEXP x, const std::vector<const char*>& names); // sets and returns
 
-// A call of a function of the package: function(...). What is given must not be a symbol or a call.
+// What R would evaluate in a call stands there quoted: the function gets every value as it is.
+// Called under protect() alone.
+SEXP as_argument(SEXP x);
+template <class T> SEXP as_argument(const T& x) { return to_r(x); }
+
+// A call of a function of the package: function(...).
 template <class... A> SEXP call_to(const char* function, const A&... arguments) {
   return codec::protect([&]() -> SEXP {
     SEXP call = PROTECT(Rf_allocVector(LANGSXP, 1 + sizeof...(A)));
     SETCAR(call, Rf_install(function));
     [[maybe_unused]] SEXP at = call;
-    ((at = CDR(at), SETCAR(at, to_r(arguments))), ...);
+    ((at = CDR(at), SETCAR(at, as_argument(arguments))), ...);
     UNPROTECT(1);
     return call;
   });

@@ -25,7 +25,8 @@ void finalize_handle(SEXP pointer) {
 }
 
 SEXP handle_tag() {
-  static SEXP tag = Rf_install("multiprocessing_handle");
+  static SEXP tag = nullptr;
+  if (!tag) tag = Rf_install("multiprocessing_handle"); // no initializer: R may jump out of it
   return tag;
 }
 

@@ -51,7 +51,8 @@ unsigned threads_of(SEXP threads) {
 }
 
 Function function_of(SEXP fun) {
-  static SEXP tag = Rf_install("multiprocessing_kernel_v1");
+  static SEXP tag = nullptr;
+  if (!tag) tag = Rf_install("multiprocessing_kernel_v1"); // no initializer: R may jump out of it
   Function f;
   if (TYPEOF(fun) == STRSXP && Rf_length(fun) == 1 && STRING_ELT(fun, 0) != NA_STRING) {
     f.name = CHAR(STRING_ELT(fun, 0));

@@ -73,3 +73,35 @@ test_that("a worker that dies in the middle loses its element alone", {
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
+
+test_that("a value is never evaluated in the session, whatever it is", {
+  ran <- FALSE
+  hit <- function() ran <<- TRUE
+  environment(hit) <- environment()
+  values <- list(
+    quote(hit()), quote(stop("boo")), as.name("nosuchthing"), quote(q(status = 3)), compiler::compile(quote(hit())),
+    expression(hit()), quote(~ hit())
+  )
+  pool <- local_pool(1)
+  tell <- function(i, v) v[[1]]
+  refused <- function(one) {
+    failed <- pool$map(tell, 1:2, args = list(one), template = numeric(1), on_error = "return")
+    failed[[3]] <- error_of(mcvapply(1:2, tell, numeric(1), one, mc.cores = 2))
+    for (e in failed) {
+      expect_s3_class(e, "ValueError")
+      expect_match(conditionMessage(e), "values must be")
+    }
+  }
+  refused(list(quote(expr = )))
+  for (value in values) {
+    one <- list(value)
+    refused(one)
+    expect_identical(pool$map(tell, 1:2, args = list(one), on_error = "return"), list(value, value))
+    expect_identical(as.list(pool$imap(function(i) one[[1]], 1:2)), list(value, value))
+    called_with <- NULL
+    r <- pool$apply_async(tell, list(1, one), callback = function(v) called_with <<- list(v))
+    expect_identical(r$get(), value)
+    expect_identical(called_with, one)
+  }
+  expect_false(ran)
+})
