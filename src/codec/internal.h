@@ -35,7 +35,8 @@ SEXP strings_in_block(uint64_t length, const HandleId& id, uint64_t first, uint6
 void write_string_block(const SEXP* element, R_xlen_t n, uint8_t* block);
 // Where it lies, if `x` is an untouched view of a whole block.
 bool find_block(SEXP x, HandleId* id);
-// While one exists, R's serializer writes untouched views as references, listed in `handles`.
+// While one exists, R's serializer writes untouched views as references, listed in `handles`; but not
+// in finalizers, which R's collector may run meanwhile. Throws Unwind.
 class SerializingViews {
 public:
   explicit SerializingViews(std::vector<HandleId>* handles);
@@ -43,6 +44,7 @@ public:
 
 private:
   std::vector<HandleId>* before_;
+  int before_in_;
 };
 // The classes of views, as R's serializer names them.
 constexpr const char* kPackageName = "multiprocessing";

@@ -130,6 +130,12 @@ void register_string_views(DllInfo* dll) {
 }
 
 const void* string_view_address(SEXP x) {
+  // R's wrappers lie around a view; another package's vector is not asked, as it may run R code,
+  // and in it finalizers, while the address is wanted.
+  SEXP inner = x;
+  while (ALTREP(inner) && TYPEOF(inner) == STRSXP && !R_altrep_inherits(inner, string_class))
+    inner = R_altrep_data1(inner);
+  if (!ALTREP(inner) || TYPEOF(inner) != STRSXP) return nullptr;
   address_wanted = true;
   const void* at = DATAPTR_OR_NULL(x);
   address_wanted = false;

@@ -23,7 +23,18 @@ R_altrep_class_t logical_class, integer_class, real_class, complex_class, raw_cl
 // destroyed: R's finalizers may run after the destructors of static objects.
 std::unordered_map<const void*, View*>& table = *new std::unordered_map<const void*, View*>;
 
+// The serialization that refers to blocks, and the top level of R's that it runs in. Finalizers that
+// R's collector runs meanwhile have one of their own: what they serialize, say to a file, is not it.
 std::vector<HandleId>* serializing = nullptr;
+int serializing_in = 0;
+
+// R's current top level: the number of calls that it lies in. May jump.
+int top_level() {
+  SEXP call = PROTECT(Rf_lang1(Rf_install("sys.nframe")));
+  int n = Rf_asInteger(Rf_eval(call, R_BaseEnv));
+  UNPROTECT(1);
+  return n;
+}
 
 R_altrep_class_t class_of(SEXPTYPE type) {
   switch (type) {
@@ -189,7 +200,7 @@ void mark_written(View& view) {
 // NULL: R writes an ordinary vector, which any R can read.
 SEXP view_state(SEXP x) {
   HandleId id;
-  if (!serializing || !find_block(x, &id)) return nullptr;
+  if (!serializing || !find_block(x, &id) || top_level() != serializing_in) return nullptr;
   try { // no exception may pass through R's serializer
     add_handle(*serializing, id);
   } catch (...) {
@@ -251,10 +262,24 @@ bool is_untouched_view(SEXP x) {
   return find_block(x, &id);
 }
 
-SerializingViews::SerializingViews(std::vector<HandleId>* handles) : before_(serializing) {
+SerializingViews::SerializingViews(std::vector<HandleId>* handles)
+    : before_(serializing), before_in_(serializing_in) {
+  int level = 0;
+  if (table.empty()) handles = nullptr; // the value has no view
+  if (handles)
+    run_protected(
+        [](void* data) {
+          *static_cast<int*>(data) = top_level();
+          return R_NilValue;
+        },
+        &level);
   serializing = handles;
+  serializing_in = level;
 }
-SerializingViews::~SerializingViews() { serializing = before_; }
+SerializingViews::~SerializingViews() {
+  serializing = before_;
+  serializing_in = before_in_;
+}
 
 uint64_t bytes_per_element(SEXPTYPE type) {
   switch (type) {

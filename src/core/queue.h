@@ -41,6 +41,12 @@ public:
   const uint8_t* data() const { return data_; }
   uint64_t size() const { return size_; }
   void clear();
+  void swap(Incoming& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    std::swap(segment_, other.segment_);
+    copy_.swap(other.copy_);
+  }
 
 private:
   friend Status get_message(uint64_t, Incoming&, const Wait&, const std::atomic<uint32_t>*,

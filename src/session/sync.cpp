@@ -45,19 +45,29 @@ template <class Send> Status send_value(SEXP x, Send send) {
   return s;
 }
 
-Incoming& inbox() { // reused: its buffer grows once
-  static Incoming& message = *new Incoming;
-  return message;
-}
+// One call's message. Its buffer, which grows once, is the next call's: a finalizer that R runs
+// while this message is read, and that receives one itself, takes a buffer of its own.
+class Inbox {
+public:
+  Inbox() { message.swap(spare()); }
+  Inbox(const Inbox&) = delete;
+  Inbox& operator=(const Inbox&) = delete;
+  ~Inbox() {
+    message.clear();
+    message.swap(spare());
+  }
+  SEXP value() {
+    SteadyPatience patience; // it has left its queue
+    return codec::decode(message.data(), message.size());
+  }
+  Incoming message;
 
-SEXP value_of(Incoming& message) {
-  struct Done {
-    Incoming& m;
-    ~Done() { m.clear(); }
-  } done{message};
-  SteadyPatience patience; // it has left its queue
-  return codec::decode(message.data(), message.size());
-}
+private:
+  static Incoming& spare() {
+    static Incoming& buffer = *new Incoming;
+    return buffer;
+  }
+};
 
 Wait wait_for(SEXP block, SEXP timeout) {
   if (!Rf_isLogical(block) || Rf_length(block) != 1 || LOGICAL(block)[0] == NA_LOGICAL)
@@ -191,9 +201,10 @@ SEXP queue_get(SEXP queue, SEXP block, SEXP timeout) {
   return entry([&] {
     Wait wait = wait_for(block, timeout);
     uint64_t q = open_queue(queue);
-    Status s = get_message(q, inbox(), wait);
+    Inbox inbox;
+    Status s = get_message(q, inbox.message, wait);
     check(s);
-    if (s == Status::Ok) return value_of(inbox());
+    if (s == Status::Ok) return inbox.value();
     std::string why = queue_length(q) ? queue_obstacle(q) : "";
     throw not_in_time("Empty", "the queue is empty", "nothing could be got", why, wait, timeout);
   });
@@ -242,12 +253,13 @@ SEXP connection_recv(SEXP connection) {
     uint64_t block = block_of(connection, Kind::Connection);
     if (!can_receive(block)) throw Error{"ValueError", "this end of the pipe can only send"};
     Wait wait = bind::wait_for(R_NilValue);
-    Status s = receive_message(block, inbox(), wait);
+    Inbox inbox;
+    Status s = receive_message(block, inbox.message, wait);
     check(s);
     if (s != Status::Ok)
       throw Error{"EOFError", "the other end of this pipe is closed, or its processes have ended: "
                               "nothing more will come"};
-    return value_of(inbox());
+    return inbox.value();
   });
 }
 
