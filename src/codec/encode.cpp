@@ -42,7 +42,7 @@ std::string path_of(const Step* step) {
     const char* name = CHAR(PRINTNAME(step->attribute));
     return path + "attr(,\"" + name + "\")";
   }
-  SEXP names = find_attribute(ATTRIB(step->list), R_NamesSymbol);
+  SEXP names = r::find_attribute(step->list, R_NamesSymbol);
   if (names && TYPEOF(names) == STRSXP && !ALTREP(names) && step->index < Rf_xlength(names)) {
     const char* name = CHAR(STRING_ELT(names, step->index));
     if (is_name(name)) return path + "$" + name;
@@ -85,7 +85,7 @@ private:
       fixed(x, Type::logical);
       break;
     case INTSXP:
-      if (OBJECT(x) && Rf_inherits(x, "connection"))
+      if (Rf_isObject(x) && Rf_inherits(x, "connection"))
         throw EncodeError(path_of(step), "a connection belongs to the process that opened it");
       fixed(x, Type::integer);
       break;
@@ -212,30 +212,30 @@ private:
     if (hooks.describe && hooks.describe(x, &id)) {
       add_handle(out_->handles_, id);
       bytes_ += sizeof(HandleRecord);
-    } else if (!(in_attribute && TYPEOF(x) == EXTPTRSXP && ATTRIB(x) == R_NilValue)) {
+    } else if (!(in_attribute && TYPEOF(x) == EXTPTRSXP && !r::has_attributes(x))) {
       plain_ = false;
     }
   }
 
   void attributes(SEXP x, const Step* step, int depth) {
-    SEXP all = ATTRIB(x);
-    if (IS_S4_OBJECT(x)) plain_ = false;
-    if (all == R_NilValue) {
-      if (OBJECT(x)) plain_ = false;
+    if (Rf_isS4(x)) plain_ = false;
+    if (!r::has_attributes(x)) {
+      if (Rf_isObject(x)) plain_ = false;
       return;
     }
+    r::Attributes all(x);
+    if (!all.complete()) plain_ = false;
     bool has_class = false;
-    for (SEXP cell = all; cell != R_NilValue; cell = CDR(cell)) {
-      SEXP name = TAG(cell);
-      if (TYPEOF(name) != SYMSXP || !travels(PRINTNAME(name)) ||
-          !sound_attribute(TYPEOF(x), Rf_xlength(x), all, name, CAR(cell)))
+    AttributeCheck check(x, r::find_attribute(x, R_DimSymbol));
+    for (auto [name, given] : all) {
+      if (TYPEOF(name) != SYMSXP || !travels(PRINTNAME(name)) || !check.accepts(name, given))
         plain_ = false;
       else bytes_ += sizeof(AttributeName) + round_up(LENGTH(PRINTNAME(name)));
       has_class = has_class || name == R_ClassSymbol;
       Step below = {step, nullptr, name, 0};
-      value(CAR(cell), &below, depth + 1, true);
+      value(given, &below, depth + 1, true);
     }
-    if (has_class != static_cast<bool>(OBJECT(x)))
+    if (has_class != static_cast<bool>(Rf_isObject(x)))
       plain_ = false; // a reader takes one for the other
   }
 

@@ -3,6 +3,7 @@
 
 #include "codec/codec.h"
 #include "codec/format.h"
+#include "r/compat.h"
 #include "r/unwind.h"
 
 namespace mp::codec {
@@ -10,11 +11,20 @@ namespace mp::codec {
 extern HandleHooks hooks;
 extern BlockHooks blocks;
 
-// Would R itself have accepted this attribute? Compiled code in R trusts names, dim, dimnames and
-// class, so a frame that lies about them must not become a value. `attributes` is the pairlist that
-// holds it.
-bool sound_attribute(SEXPTYPE type, R_xlen_t length, SEXP attributes, SEXP name, SEXP value);
-SEXP find_attribute(SEXP attributes, SEXP name); // nullptr if there is none
+// Would R itself have accepted this attribute, and stored the same? Compiled code in R trusts
+// names, dim, dimnames and class, so a frame that lies about them must not become a value. Asked
+// for all attributes of `x`, in their order; `dim` is the one among them, or nullptr.
+class AttributeCheck {
+public:
+  AttributeCheck(SEXP x, SEXP dim) : x_(x), dim_(dim) {}
+  bool accepts(SEXP name, SEXP value);
+  bool dim_follows() const { return dim_ && !dim_seen_; }
+
+private:
+  SEXP x_;
+  SEXP dim_;
+  bool dim_seen_ = false;
+};
 
 // The way for everything that is not plain.
 class Serializer {

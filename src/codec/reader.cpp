@@ -225,21 +225,32 @@ SEXP Reader::attribute_name() {
 
 bool Reader::attributes(const NodeHeader& node, SEXP x, int depth) {
   if (!Rf_isVector(x)) return fail("attributes of a value that has none") != nullptr;
-  SEXP last = nullptr;
+  SEXP all = PROTECT(Rf_cons(R_NilValue, R_NilValue)), last = all, dim = nullptr;
   for (uint32_t i = 0; i < node.attributes; i++) {
     SEXP name = attribute_name();
     SEXP given = name ? value(depth + 1) : nullptr;
-    if (!given) return false;
-    SEXP cell = Rf_cons(given, R_NilValue);
-    SET_TAG(cell, name);
-    if (last) SETCDR(last, cell);
-    else SET_ATTRIB(x, cell);
-    last = cell;
+    if (!given) break;
+    last = SETCDR(last, Rf_cons(given, R_NilValue));
+    SET_TAG(last, name);
+    if (name == R_DimSymbol) dim = given;
   }
-  for (SEXP cell = ATTRIB(x); cell != R_NilValue; cell = CDR(cell)) {
-    if (!sound_attribute(TYPEOF(x), Rf_xlength(x), ATTRIB(x), TAG(cell), CAR(cell)))
+  bool good = !failure_ && set_attributes(x, CDR(all), dim);
+  UNPROTECT(1);
+  return good;
+}
+
+bool Reader::set_attributes(SEXP x, SEXP all, SEXP dim) {
+  AttributeCheck check(x, dim);
+  for (SEXP cell = all; cell != R_NilValue; cell = CDR(cell)) {
+    if (!check.accepts(TAG(cell), CAR(cell)))
       return fail("an attribute that does not fit its value") != nullptr;
-    if (TAG(cell) == R_ClassSymbol) SET_OBJECT(x, 1);
+    bool needs_dim = TAG(cell) == R_TspSymbol && check.dim_follows(); // R counts the rows
+    if (needs_dim) Rf_setAttrib(x, R_DimSymbol, dim);
+    SEXP given = PROTECT(CAR(cell));
+    SETCAR(cell, R_NilValue);          // nothing else refers to it, so R stores it as it is
+    Rf_setAttrib(x, TAG(cell), given); // marks a value with a class as an object, too
+    UNPROTECT(1);
+    if (needs_dim) Rf_setAttrib(x, R_DimSymbol, R_NilValue); // it keeps its place in the order
   }
   return true;
 }

@@ -37,6 +37,7 @@ private:
   bool block_id(HandleId* id);
   SEXP attribute_name();
   bool attributes(const NodeHeader& node, SEXP x, int depth); // x is protected
+  bool set_attributes(SEXP x, SEXP all, SEXP dim);            // a pairlist, protected
 
   const uint8_t* frame_;
   uint64_t size_;

@@ -2,8 +2,6 @@
 // is shipped goes without: functions at the top and in lists, not those that environments hold.
 #include "codec/internal.h"
 
-#include <Rversion.h>
-
 namespace mp::codec {
 
 namespace {
@@ -28,9 +26,9 @@ bool is_function_expression(SEXP x) {
 }
 
 bool has_source_attribute(SEXP x) {
-  if (ATTRIB(x) == R_NilValue) return false;
+  if (!r::has_attributes(x)) return false;
   for (SEXP name : symbols().source)
-    if (find_attribute(ATTRIB(x), name)) return true;
+    if (r::find_attribute(x, name)) return true;
   return false;
 }
 
@@ -45,7 +43,7 @@ bool has_source(SEXP x) {
 
 void remove_attributes(SEXP x) {
   for (SEXP name : symbols().source)
-    if (find_attribute(ATTRIB(x), name)) Rf_setAttrib(x, name, R_NilValue);
+    if (r::find_attribute(x, name)) Rf_setAttrib(x, name, R_NilValue);
 }
 
 void remove_source(SEXP x) { // x is our own copy
@@ -63,32 +61,16 @@ SEXP copy_without_source(SEXP language) {
   return copy;
 }
 
-SEXP make_closure(SEXP formals, SEXP body, SEXP environment) {
-#if R_VERSION >= R_Version(4, 5, 0)
-  return R_mkClosure(formals, body, environment);
-#else
-  SEXP f = Rf_allocSExp(CLOSXP);
-  SET_FORMALS(f, formals);
-  SET_BODY(f, body);
-  SET_CLOENV(f, environment);
-  return f;
-#endif
-}
-
 SEXP closure_without_source(SEXP f) {
-#if R_VERSION >= R_Version(4, 5, 0)
-  SEXP formals = R_ClosureFormals(f), environment = R_ClosureEnv(f);
-#else
-  SEXP formals = FORMALS(f), environment = CLOENV(f);
-#endif
+  SEXP formals = r::closure_formals(f), environment = r::closure_environment(f);
   SEXP body = PROTECT(R_ClosureExpr(f));
-  if (IS_S4_OBJECT(f) || !(has_source_attribute(f) || has_source(body) || has_source(formals))) {
+  if (Rf_isS4(f) || !(has_source_attribute(f) || has_source(body) || has_source(formals))) {
     UNPROTECT(1);
     return f;
   }
   formals = PROTECT(has_source(formals) ? copy_without_source(formals) : formals);
   body = PROTECT(has_source(body) ? copy_without_source(body) : body);
-  SEXP copy = PROTECT(make_closure(formals, body, environment));
+  SEXP copy = PROTECT(r::make_closure(formals, body, environment));
   DUPLICATE_ATTRIB(copy, f);
   remove_attributes(copy);
   UNPROTECT(4);

@@ -93,9 +93,8 @@ public:
       break;
     }
     R_xlen_t length = Rf_xlength(x);
-    SEXP attributes = ATTRIB(x);
-    uint32_t count = 0;
-    for (SEXP cell = attributes; cell != R_NilValue; cell = CDR(cell)) count++;
+    r::Attributes attributes(x);
+    uint32_t count = static_cast<uint32_t>(attributes.size());
     bool in_block = stored_ != last_stored_ && stored_->of == x;
     at = put(at, node_of(type, static_cast<uint64_t>(length), count,
                          in_block ? kFlagBlock : uint8_t{0}));
@@ -111,8 +110,7 @@ public:
       at = in_block ? block(x, at)
                     : fixed(x, static_cast<uint64_t>(length) * element_size(type), at);
     }
-    for (SEXP cell = attributes; cell != R_NilValue; cell = CDR(cell))
-      at = value(CAR(cell), name(PRINTNAME(TAG(cell)), at));
+    for (auto [symbol, given] : attributes) at = value(given, name(PRINTNAME(symbol), at));
     return at;
   }
 
@@ -195,7 +193,7 @@ uint64_t encode_small(SEXP x, uint8_t* dst, uint64_t room) {
   if (room < kHeaders || type == Type::list || type == Type::handle) return 0;
   uint64_t length = 0, bytes = 0;
   if (type != Type::null) {
-    if (ALTREP(x) || ATTRIB(x) != R_NilValue || OBJECT(x) || IS_S4_OBJECT(x)) return 0;
+    if (ALTREP(x) || r::has_attributes(x) || Rf_isObject(x) || Rf_isS4(x)) return 0;
     length = static_cast<uint64_t>(Rf_xlength(x));
     if (length > room) // even raw does not fit, and no product below can overflow
       return 0;

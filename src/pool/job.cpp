@@ -190,7 +190,7 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
 SEXP pool_call(SEXP pool, SEXP fun, SEXP args) {
   return entry([&]() -> SEXP {
     PoolOwner& owner = pool_of(pool);
-    if (!owner.simple() || !Rf_isFunction(fun) || TYPEOF(args) != VECSXP || OBJECT(args))
+    if (!owner.simple() || !Rf_isFunction(fun) || TYPEOF(args) != VECSXP || Rf_isObject(args))
       return R_NilValue;
     for (R_xlen_t i = 0; i < Rf_xlength(args); ++i)
       if (TYPEOF(VECTOR_ELT(args, i)) == CLOSXP) return R_NilValue; // may need variables

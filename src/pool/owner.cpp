@@ -28,17 +28,17 @@ PoolOwner::PoolOwner(int workers, SEXP start, bool plain)
     : block_(create_pool(uint32_t(workers))), depth_(fork_depth()), start_(start), plain_(plain),
       seats_(size_t(workers)) {
   keep_block(block_);
-  for (SEXP e = parent_environment(R_GlobalEnv); e != R_BaseEnv; e = parent_environment(e))
+  for (SEXP e = r::parent_environment(R_GlobalEnv); e != R_BaseEnv; e = r::parent_environment(e))
     search_path_.push_back(e);
   for (SEXP e : search_path_) search_kept_.push_back(Kept(e));
 }
 
 bool PoolOwner::simple() const {
   if (!plain_) return false;
-  SEXP e = parent_environment(R_GlobalEnv);
+  SEXP e = r::parent_environment(R_GlobalEnv);
   for (SEXP attached : search_path_) {
     if (e != attached) return false;
-    e = parent_environment(e);
+    e = r::parent_environment(e);
   }
   return e == R_BaseEnv;
 }

@@ -1,5 +1,7 @@
 #include "pool/places.h"
 
+#include "r/compat.h"
+
 #include <cstring>
 
 namespace mp::bind {
@@ -44,7 +46,7 @@ uint8_t to_small(SEXP value, uint64_t* out) {
     return kNull;
   }
   if (type != INTSXP && type != REALSXP && type != LGLSXP) return kNone;
-  if (ALTREP(value) || ATTRIB(value) != R_NilValue || OBJECT(value) || IS_S4_OBJECT(value) ||
+  if (ALTREP(value) || r::has_attributes(value) || Rf_isObject(value) || Rf_isS4(value) ||
       Rf_xlength(value) != 1)
     return kNone;
   if (type == REALSXP) {

@@ -17,6 +17,18 @@ std::list<SentFunction>& sent_functions = *new std::list<SentFunction>;
 uint32_t sent_depth = 0;
 
 bool immutable(SEXP f);
+bool is_fixed(SEXP x);
+
+// Source references count as fixed.
+bool only_fixed_attributes(SEXP x) {
+  bool fixed = true;
+  r::visit_attributes(x, [&](SEXP name, SEXP value) {
+    bool is_source = name == Rf_install("srcref") || name == Rf_install("srcfile") ||
+                     name == Rf_install("wholeSrcref");
+    return fixed = is_source || is_fixed(value);
+  });
+  return fixed;
+}
 
 // Code, with constants that nobody changes from outside: bquote() may have put an environment into
 // it, or a formula with one.
@@ -25,13 +37,13 @@ bool is_fixed(SEXP x) {
   case LANGSXP:
   case LISTSXP:
     for (; x != R_NilValue; x = CDR(x))
-      if (!is_fixed(CAR(x)) || !only_fixed_attributes(x, is_fixed)) return false;
+      if (!is_fixed(CAR(x)) || !only_fixed_attributes(x)) return false;
     return true;
   case VECSXP:
   case EXPRSXP:
     for (R_xlen_t i = 0; i < Rf_xlength(x); ++i)
       if (!is_fixed(VECTOR_ELT(x, i))) return false;
-    return only_fixed_attributes(x, is_fixed);
+    return only_fixed_attributes(x);
   case NILSXP:
   case SYMSXP:
     return true;
@@ -41,7 +53,7 @@ bool is_fixed(SEXP x) {
   case CPLXSXP:
   case STRSXP:
   case RAWSXP:
-    return only_fixed_attributes(x, is_fixed);
+    return only_fixed_attributes(x);
   case CLOSXP:
   case BUILTINSXP:
   case SPECIALSXP:
@@ -55,9 +67,9 @@ bool is_fixed(SEXP x) {
 // frame of its own that somebody may assign to. Source references do not travel.
 bool immutable(SEXP f) {
   if (TYPEOF(f) != CLOSXP) return true;
-  SEXP env = closure_environment(f);
-  return (env == R_GlobalEnv || R_IsNamespaceEnv(env)) && only_fixed_attributes(f, is_fixed) &&
-         is_fixed(closure_formals(f)) && is_fixed(R_ClosureExpr(f));
+  SEXP env = r::closure_environment(f);
+  return (env == R_GlobalEnv || R_IsNamespaceEnv(env)) && only_fixed_attributes(f) &&
+         is_fixed(r::closure_formals(f)) && is_fixed(R_ClosureExpr(f));
 }
 
 SentFunction* known_function(SEXP fun) {
@@ -87,7 +99,7 @@ void add_symbols(SEXP x, std::unordered_set<SEXP>& found) {
 std::vector<SEXP> symbols_of(SEXP fun) {
   std::unordered_set<SEXP> found;
   if (TYPEOF(fun) == CLOSXP) {
-    add_symbols(closure_formals(fun), found);
+    add_symbols(r::closure_formals(fun), found);
     add_symbols(R_ClosureExpr(fun), found);
   }
   return std::vector<SEXP>(found.begin(), found.end());
@@ -164,7 +176,9 @@ bool needs_variables(SentFunction& sent) {
 } // namespace mp::bind
 
 // Nothing is left to compile in it.
-bool is_compiled(SEXP fun) { return TYPEOF(fun) != CLOSXP || mp::bind::has_bytecode(fun); }
+bool is_compiled(SEXP fun) {
+  return TYPEOF(fun) != CLOSXP || TYPEOF(mp::r::closure_body(fun)) == BCODESXP;
+}
 
 // All names in a function's code.
 SEXP code_symbols(SEXP fun) {

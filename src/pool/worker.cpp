@@ -70,7 +70,7 @@ SEXP function_of(const Reference& ref) {
     if (f.serial == ref.serial) return f.function;
   uint64_t block = ref.page * kPageBytes;
   Protected f(decode(heap().at(block), heap().bytes_of(block)));
-  SEXP env = TYPEOF(f) == CLOSXP ? closure_environment(f) : R_BaseEnv;
+  SEXP env = TYPEOF(f) == CLOSXP ? r::closure_environment(f) : R_BaseEnv;
   bool once = env != R_GlobalEnv && env != R_BaseEnv && !R_IsNamespaceEnv(env);
   make_place(once);
   R_PreserveObject(f);
@@ -167,7 +167,7 @@ bool placed(SEXP value) {
   uint8_t* place = run.worker->place(run.claim, run.position);
   bool first = place == heap().at(j.places);
   // The first element's several numbers come whole if they may have names for the rows.
-  if ((width != 1 && first && ATTRIB(value) != R_NilValue) || !fits(value, type, width))
+  if ((width != 1 && first && r::has_attributes(value)) || !fits(value, type, width))
     return false;
   put_in_place(value, type, width, place);
   return true;
@@ -258,7 +258,7 @@ SEXP evaluate_chunk() {
     if (run.seeded) run.stream.next_into_r();
     SEXP value;
     if (run.star) {
-      SEXP x = Rf_findVarInFrame(run.frame, symbol("X"));
+      SEXP x = r::frame_variable(run.frame, symbol("X"));
       SEXP args = PROTECT(VECTOR_ELT(x, R_xlen_t(k)));
       Rf_defineVar(symbol("args"), args, run.frame);
       SEXP call = PROTECT(star_call(args, fun));

@@ -1,6 +1,5 @@
 // The workers of a pool, from the owner's side: how they start, are met, are replaced and end.
 #include "pool/pool.h"
-#include "r/compat.h"
 
 #include <algorithm>
 #include <csignal>

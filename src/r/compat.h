@@ -1,62 +1,104 @@
-// What R offers under other names in its newer versions.
+// What R offers under other names in its newer versions. Below the codec: R's C API and nothing of
+// ours.
 #pragma once
 
 #include <Rinternals.h>
 #include <Rversion.h>
 
-namespace mp::bind {
+#include <type_traits>
 
-inline SEXP closure_environment(SEXP f) {
+namespace mp::r {
+
+// -- Functions and environments ----------------------------------------------------------------
+
 #if R_VERSION >= R_Version(4, 5, 0)
-  return R_ClosureEnv(f);
-#else
-  return CLOENV(f);
-#endif
+inline SEXP closure_environment(SEXP f) { return R_ClosureEnv(f); }
+inline SEXP closure_formals(SEXP f) { return R_ClosureFormals(f); }
+inline SEXP closure_body(SEXP f) { return R_ClosureBody(f); } // bytecode if it was compiled
+inline SEXP make_closure(SEXP formals, SEXP body, SEXP environment) {
+  return R_mkClosure(formals, body, environment);
 }
-
-inline SEXP parent_environment(SEXP env) {
-#if R_VERSION >= R_Version(4, 5, 0)
-  return R_ParentEnv(env);
-#else
-  return ENCLOS(env);
-#endif
-}
-
-inline SEXP closure_formals(SEXP f) {
-#if R_VERSION >= R_Version(4, 5, 0)
-  return R_ClosureFormals(f);
-#else
-  return FORMALS(f);
-#endif
-}
-
-inline bool has_bytecode(SEXP f) { // a closure
-#if R_VERSION >= R_Version(4, 5, 0)
-  return TYPEOF(R_ClosureBody(f)) == BCODESXP;
-#else
-  return TYPEOF(BODY(f)) == BCODESXP;
-#endif
-}
-
-// Source references count as fixed.
-inline bool only_fixed_attributes(SEXP x, bool (*fixed)(SEXP)) {
-  for (SEXP a = ATTRIB(x); a != R_NilValue; a = CDR(a)) {
-    SEXP name = TAG(a);
-    if (name == Rf_install("srcref") || name == Rf_install("srcfile") ||
-        name == Rf_install("wholeSrcref"))
-      continue;
-    if (!fixed(CAR(a))) return false;
-  }
-  return true;
-}
-
-inline SEXP frame_variable(SEXP env, SEXP symbol) { // R_NilValue: not there
-#if R_VERSION >= R_Version(4, 5, 0)
+inline SEXP parent_environment(SEXP env) { return R_ParentEnv(env); }
+inline SEXP frame_variable(SEXP env, SEXP symbol) { // R_NilValue: no such variable
   return R_getVarEx(symbol, env, FALSE, R_NilValue);
+}
 #else
+inline SEXP closure_environment(SEXP f) { return CLOENV(f); }
+inline SEXP closure_formals(SEXP f) { return FORMALS(f); }
+inline SEXP closure_body(SEXP f) { return BODY(f); }
+inline SEXP make_closure(SEXP formals, SEXP body, SEXP environment) {
+  SEXP f = Rf_allocSExp(CLOSXP);
+  SET_FORMALS(f, formals);
+  SET_BODY(f, body);
+  SET_CLOENV(f, environment);
+  return f;
+}
+inline SEXP parent_environment(SEXP env) { return ENCLOS(env); }
+inline SEXP frame_variable(SEXP env, SEXP symbol) {
   SEXP v = Rf_findVarInFrame(env, symbol);
   return v == R_UnboundValue ? R_NilValue : v;
+}
 #endif
+
+// -- Attributes, as they are stored and without allocating -------------------------------------
+
+#if R_VERSION >= R_Version(4, 6, 0)
+inline bool has_attributes(SEXP x) { return ANY_ATTRIB(x); }
+
+// Calls visit(name, value) for one after the other until it returns false. C frames of R lie
+// between: `visit` must neither throw nor jump.
+template <class Visit> void visit_attributes(SEXP x, Visit&& visit) {
+  using V = std::remove_reference_t<Visit>;
+  R_mapAttrib(
+      x,
+      [](SEXP name, SEXP value, void* data) -> SEXP {
+        return (*static_cast<V*>(data))(name, value) ? nullptr : R_NilValue;
+      },
+      &visit);
+}
+#else
+inline bool has_attributes(SEXP x) { return ATTRIB(x) != R_NilValue; }
+
+template <class Visit> void visit_attributes(SEXP x, Visit&& visit) {
+  for (SEXP cell = ATTRIB(x); cell != R_NilValue; cell = CDR(cell))
+    if (!visit(TAG(cell), CAR(cell))) return;
+}
+#endif
+
+inline SEXP find_attribute(SEXP x, SEXP wanted) { // nullptr if there is none
+  SEXP found = nullptr;
+  visit_attributes(x, [&](SEXP name, SEXP value) {
+    if (name == wanted) found = value;
+    return !found;
+  });
+  return found;
 }
 
-} // namespace mp::bind
+// A list of them for code that may throw or jump. `x` keeps them alive.
+class Attributes {
+public:
+  struct Attribute {
+    SEXP name;
+    SEXP value;
+  };
+  static constexpr int kMost = 16;
+
+  explicit Attributes(SEXP x) {
+    visit_attributes(x, [this](SEXP name, SEXP value) {
+      if (size_ == kMost) return complete_ = false;
+      list_[size_++] = {name, value};
+      return true;
+    });
+  }
+  bool complete() const { return complete_; } // false: there are more
+  int size() const { return size_; }
+  const Attribute* begin() const { return list_; }
+  const Attribute* end() const { return list_ + size_; }
+
+private:
+  Attribute list_[kMost];
+  int size_ = 0;
+  bool complete_ = true;
+};
+
+} // namespace mp::r

@@ -51,11 +51,11 @@ SEXP revive(const codec::HandleId& id, bool external_pointer) {
 SEXP pointer_of(SEXP x) {
   if (TYPEOF(x) == EXTPTRSXP) return R_ExternalPtrTag(x) == handle_tag() ? x : R_NilValue;
   if (TYPEOF(x) != ENVSXP || !Rf_inherits(x, "multiprocessing_handle")) return R_NilValue;
-  SEXP enclosure = frame_variable(x, Rf_install(".__enclos_env__"));
+  SEXP enclosure = r::frame_variable(x, Rf_install(".__enclos_env__"));
   if (TYPEOF(enclosure) != ENVSXP) return R_NilValue;
-  SEXP fields = frame_variable(enclosure, Rf_install("private"));
+  SEXP fields = r::frame_variable(enclosure, Rf_install("private"));
   if (TYPEOF(fields) != ENVSXP) return R_NilValue;
-  SEXP p = frame_variable(fields, Rf_install("ptr"));
+  SEXP p = r::frame_variable(fields, Rf_install("ptr"));
   return TYPEOF(p) == EXTPTRSXP && R_ExternalPtrTag(p) == handle_tag() ? p : R_NilValue;
 }
 

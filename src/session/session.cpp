@@ -1,6 +1,5 @@
 #include "session/session.h"
 #include "session/blocks.h"
-#include "r/compat.h"
 
 #include "core/barrier.h"
 #include "core/guard.h"

@@ -42,6 +42,19 @@ test_that("attributes come back, in their order, with the classes that they make
   expect_plain_round_trip(structure(list(), names = character()))
   expect_plain_round_trip(structure(1, deep = structure(list(2), deeper = iris)))
   expect_identical(.row_names_info(decode(encode(iris))), .row_names_info(iris))
+  expect_plain_round_trip(structure(1:4, dim = 4L, dimnames = list(letters[1:4])))
+  expect_plain_round_trip(matrix(1:4, 2, dimnames = list(NULL, c("a", "b"))))
+  expect_plain_round_trip(structure(1:2, comment = "a note"))
+})
+
+test_that("attributes that R's own setters would refuse or change come back as they are", {
+  named <- c(a = 1, b = 2)
+  attr(named, "dim") <- 2L # R keeps these names, and would make dimnames of later ones
+  many <- 1
+  for (i in 1:40) attr(many, paste0("a", i)) <- i
+  for (x in list(named, many, structure(1:2, comment = character()))) {
+    expect_true(same(decode(encode(x)), x))
+  }
 })
 
 test_that("a compact sequence travels as plain data, a huge one as the numbers that define it", {

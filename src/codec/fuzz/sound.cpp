@@ -2,6 +2,8 @@
 // its reader and its writer share.
 #include "sound.h"
 
+#include "r/compat.h"
+
 namespace fuzz {
 
 namespace {
@@ -30,7 +32,7 @@ bool fits(SEXP x, SEXP name, SEXP value) {
     return true;
   }
   if (name == R_ClassSymbol)
-    return TYPEOF(value) == STRSXP && OBJECT(x) &&
+    return TYPEOF(value) == STRSXP && Rf_isObject(x) &&
            (!Rf_inherits(x, "factor") || TYPEOF(x) == INTSXP);
   return true;
 }
@@ -39,8 +41,8 @@ bool fits(SEXP x, SEXP name, SEXP value) {
 
 bool is_sound(SEXP x) {
   if (!Rf_isVector(x)) return true;
-  for (SEXP cell = ATTRIB(x); cell != R_NilValue; cell = CDR(cell))
-    if (!fits(x, TAG(cell), CAR(cell)) || !is_sound(CAR(cell))) return false;
+  for (auto [name, value] : mp::r::Attributes(x))
+    if (!fits(x, name, value) || !is_sound(value)) return false;
   if (TYPEOF(x) == VECSXP)
     for (R_xlen_t i = 0; i < Rf_xlength(x); i++)
       if (!is_sound(VECTOR_ELT(x, i))) return false;

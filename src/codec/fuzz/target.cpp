@@ -4,6 +4,7 @@
 #include "codec/codec.h"
 #include "codec/format.h"
 #include "memory.h"
+#include "r/compat.h"
 #include "sound.h"
 
 #include <cstdio>
@@ -129,7 +130,7 @@ void try_slice(const uint8_t* p, size_t n, uint64_t first, uint64_t count, SEXP 
   if (needs_whole || slice == R_NilValue) return;
   PROTECT(slice);
   must(static_cast<uint64_t>(Rf_xlength(slice)) == count, "a slice has the length asked for");
-  must(ATTRIB(slice) == R_NilValue && !OBJECT(slice), "a slice has no attributes");
+  must(!mp::r::has_attributes(slice) && !Rf_isObject(slice), "a slice has no attributes");
   if (whole) {
     must(TYPEOF(whole) == TYPEOF(slice), "a slice has the type of its value");
     for (uint64_t i = 0; i < count && i < 16; i++)
