@@ -25,11 +25,9 @@ NULL
 AsyncResultHandle <- R6::R6Class("AsyncResult",
   cloneable = FALSE,
   public = list(
-    initialize = function(pool, job, callback, error_callback) {
+    initialize = function(pool, job) {
       private$pool <- pool
       private$job <- job
-      private$callback <- callback
-      private$error_callback <- error_callback
     },
     get = function(timeout = NULL) result_get(self, private, timeout),
     wait = function(timeout = NULL) invisible(result_wait(private, timeout)),
@@ -43,7 +41,7 @@ AsyncResultHandle <- R6::R6Class("AsyncResult",
     print = function(...) print_formatted(self)
   ),
   private = list(
-    pool = NULL, job = NULL, taken = NULL, outcome = NULL, callback = NULL, error_callback = NULL,
+    pool = NULL, job = NULL, taken = NULL, outcome = NULL,
     item = function() list(private$job$ptr, if (is.null(private$outcome)) private$job$id else 0L),
     finalize = function() if (is.null(private$outcome)) pool_abandon(private$job$ptr, private$job$id)
   )
@@ -55,13 +53,35 @@ async_result <- function(pool, pool_private, job, callback, error_callback) {
   # its finalizer gives the job up: a Ctrl-C between the two must wait
   result <- suspendInterrupts({
     force(job)
-    AsyncResultHandle$new(pool, job, callback, error_callback)
+    AsyncResultHandle$new(pool, job)
   })
   if (!is.null(callback) || !is.null(error_callback)) {
-    assign(as.character(job$id), result, pool_private$pending)
-    attend_when_idle(pool_private)
+    private <- private_of(result)
+    await_in_callbacks(job, function() {
+      if (is.null(private$outcome) && !take_outcome(private, 0)) {
+        return(NULL)
+      }
+      function() call_back(private$outcome, callback, error_callback)
+    })
   }
   result
+}
+
+# `ready()` gives NULL, or once the job is done a function that calls its callbacks.
+await_in_callbacks <- function(job, ready) {
+  assign(as.character(job$id), ready, job$private$pending)
+  attend_when_idle(job$private)
+}
+
+call_back <- function(outcome, callback, error_callback) {
+  failed <- !is.null(outcome$error)
+  f <- if (failed) error_callback else callback
+  if (is.null(f)) {
+    return(invisible())
+  }
+  tryCatch(f(if (failed) outcome$error else outcome$value), error = function(e) {
+    warning(sprintf("a callback of a pool failed: %s", message_of(e)), call. = FALSE)
+  })
 }
 
 # While R waits at its prompt, package later (if it is there) lets us call callbacks, and look after the jobs they wait
@@ -151,15 +171,9 @@ deliver_callbacks <- function(pool_private) {
     if (!is.null(pool_private$attended) && !length(pool_private$pending)) pool_private$attended$pool <- NULL
   })
   for (id in ls(pool_private$pending)) {
-    result <- get(id, pool_private$pending)
-    private <- private_of(result)
-    if (is.null(private$outcome) && !take_outcome(private, 0)) next
+    calls <- get(id, pool_private$pending)()
+    if (is.null(calls)) next
     rm(list = id, envir = pool_private$pending)
-    failed <- !is.null(private$outcome$error)
-    f <- if (failed) private$error_callback else private$callback
-    if (is.null(f)) next
-    tryCatch(f(if (failed) private$outcome$error else private$outcome$value), error = function(e) {
-      warning(sprintf("a callback of a pool failed: %s", message_of(e)), call. = FALSE)
-    })
+    calls()
   }
 }

@@ -91,6 +91,9 @@ job_outcome <- function(job, taken) {
     failure <- taken$failures[[1L]]
     return(if (is.null(failure)) list(value = taken$values[[1L]]) else list(error = single_failure(failure)))
   }
+  if (isTRUE(job$whole)) {
+    return(list(value = taken))
+  }
   failed <- if (taken$failed) which(lengths(taken$failures) > 0L)
   template <- job$options$template
   values <- taken$values

@@ -58,6 +58,9 @@ pool_result <- function(pool, id) .Call(C_pool_result, pool, id)
 pool_next <- function(pool, id, ordered, given, timeout) .Call(C_pool_next, pool, id, ordered, given, timeout)
 pool_progress <- function(pool, id) .Call(C_pool_progress, pool, id)
 pool_cancel <- function(pool, id) .Call(C_pool_cancel, pool, id)
+pool_withdraw <- function(pool, id) .Call(C_pool_withdraw, pool, id)
+pool_claimed <- function(pool, id) .Call(C_pool_claimed, pool, id)
+pool_unclaimed <- function(pool) .Call(C_pool_unclaimed, pool)
 pool_forget <- function(pool, id) .Call(C_pool_forget, pool, id)
 
 # locks, queues, pipes

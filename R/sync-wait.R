@@ -40,6 +40,10 @@ waitable <- function(x) {
   if (inherits(x, "multiprocessing_sentinel")) {
     return(list(kind = "process", of = x$ptr))
   }
+  if (is_future(x)) {
+    state <- x$.state
+    return(list(kind = "result", of = list(state$job$ptr, if (x$cancelled() || !is.null(state$outcome)) 0L else state$job$id)))
+  }
   if (inherits(x, "AsyncResult")) {
     return(list(kind = "result", of = private_of(x)$item()))
   }

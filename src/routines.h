@@ -61,6 +61,9 @@ SEXP pool_result(SEXP pool, int id);
 SEXP pool_next(SEXP pool, int id, bool ordered, int given, SEXP timeout);
 double pool_progress(SEXP pool, int id);
 void pool_cancel(SEXP pool, int id);
+bool pool_withdraw(SEXP pool, int id);
+bool pool_claimed(SEXP pool, int id);
+std::vector<int> pool_unclaimed(SEXP pool);
 void pool_forget(SEXP pool, int id);
 
 // locks, queues, pipes

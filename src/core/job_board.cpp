@@ -279,4 +279,23 @@ bool JobOwner::running(Token worker, uint64_t* position) const {
 
 void JobOwner::cancel() { job_at(job_).cancelled.store(1, std::memory_order_release); }
 
+bool JobOwner::withdraw() {
+  JobShared& j = job_at(job_);
+  if (j.chunks != 1) return false;
+  uint64_t free = ClaimWord{0, 0, ChunkState::Free}.pack();
+  // acq_rel: pairs with the CAS in claim_chunk(), one of the two has the chunk
+  return claim_at(j, job_, 0)
+      .compare_exchange_strong(free, ClaimWord{j.owner, 0, ChunkState::Claimed}.pack(),
+                               std::memory_order_acq_rel);
+}
+
+bool JobOwner::claimed() const {
+  JobShared& j = job_at(job_);
+  for (uint32_t c = 0; c < j.chunks; ++c)
+    if (ClaimWord::unpack(claim_at(j, job_, c).load(std::memory_order_acquire)).state !=
+        ChunkState::Free)
+      return true;
+  return false;
+}
+
 } // namespace mp

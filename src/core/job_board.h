@@ -89,6 +89,10 @@ public:
   // Which element the worker computes now; false: none.
   bool running(Token worker, uint64_t* position) const;
   void cancel();
+  // Claims the chunk of a job that has only one, so that no worker ever computes it. False: a worker
+  // was faster. One CAS; if the owner dies after it, its pool and this job end with it.
+  bool withdraw();
+  bool claimed() const; // a worker has taken a chunk
 
 private:
   uint64_t pool_ = 0, job_ = 0;

@@ -310,6 +310,24 @@ double pool_progress(SEXP pool, int id) {
   });
 }
 
+// TRUE if no worker had begun the job, which has one chunk: then it is forgotten and never computed.
+bool pool_withdraw(SEXP pool, int id) {
+  return entry([&] { return pool_of(pool).withdraw(id); });
+}
+
+// Does a worker compute the job now, or has it done so?
+bool pool_claimed(SEXP pool, int id) {
+  return entry([&] {
+    PoolJob& j = pool_of(pool).job(id);
+    return j.done() || j.owner.claimed();
+  });
+}
+
+// The jobs that no worker has begun, oldest first.
+std::vector<int> pool_unclaimed(SEXP pool) {
+  return entry([&] { return pool_of(pool).unclaimed(); });
+}
+
 void pool_cancel(SEXP pool, int id) {
   entry([&] { pool_of(pool).cancel(id); });
 }

@@ -196,6 +196,20 @@ void PoolOwner::cancel(int id) {
   forget(id);
 }
 
+bool PoolOwner::withdraw(int id) {
+  auto it = jobs_.find(id);
+  if (it == jobs_.end() || it->second->done() || !it->second->owner.withdraw()) return false;
+  forget(id);
+  return true;
+}
+
+std::vector<int> PoolOwner::unclaimed() const {
+  std::vector<int> ids;
+  for (auto& entry : jobs_)
+    if (!entry.second->done() && !entry.second->owner.claimed()) ids.push_back(entry.first);
+  return ids;
+}
+
 void PoolOwner::close() {
   if (closing_) return;
   closing_ = true;

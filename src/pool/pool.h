@@ -71,6 +71,8 @@ public:
   // Waits until ready() or the deadline. False: not in time.
   bool wait(const Wait& wait, const std::function<bool()>& ready);
   void cancel(int id);
+  bool withdraw(int id); // and forgets it; false: a worker has begun it, or it is over
+  std::vector<int> unclaimed() const;
   void close();
   void terminate();
   // terminate() after the last job, without waiting until the system has taken down a large memory.

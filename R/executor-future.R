@@ -1,0 +1,262 @@
+#' The result of a call that an executor runs
+#'
+#' What `$submit()` of a [ProcessPoolExecutor()] returns. A future is *pending* until a worker begins the call, then
+#' *running*, at last *finished*; or *cancelled*, if that came before a worker began it.
+#'
+#' @section Methods:
+#' - `$result(timeout = NULL)`: waits for the value, at most `timeout` seconds, and returns it, or signals the call's error.
+#' - `$exception(timeout = NULL)`: waits for the error and returns it; `NULL` if the call succeeded.
+#' - `$done()`: whether it is finished or cancelled; `$running()`: whether a worker computes it now.
+#' - `$cancel()`: `TRUE` if the call will never run, because no worker had begun it; `FALSE` if it runs or is finished.
+#' - `$cancelled()`: whether `$cancel()` succeeded.
+#' - `$add_done_callback(fn)`: calls `fn(future)` once the future is done: at once if it is, else in a later call of this package,
+#'   or while R waits at its prompt if package later is installed. Callbacks run in the order in which they were added. The error of
+#'   one becomes a warning, and the others run.
+#'
+#' The functions below take several futures, also of several executors.
+#'
+#' @param fs a list of futures. One that is given twice counts once.
+#' @param timeout seconds to wait at most; `NULL`: without limit.
+#' @param return_when when to return: `"ALL_COMPLETED"`, `"FIRST_COMPLETED"`, or `"FIRST_EXCEPTION"` (as soon as one has
+#'   failed; if none fails, when all are done).
+#' @return `wait_futures()`: a list with `done` and `not_done`, two lists of futures. `as_completed()`: an iterator that gives the
+#'   futures as they finish, with `$has_next()` and `$next_value()` like that of `$imap()` of a [Pool()]; it signals
+#'   `TimeoutError` when `timeout` seconds have passed since `as_completed()` was called.
+#' @section Errors: `TimeoutError` (not available in time), `CancelledError` (the future was cancelled), `TaskError` (the call failed;
+#'   its own condition is `$parent`, and its classes are those of the error), `WorkerDiedError` (its worker died),
+#'   `ValueError` (bad arguments).
+#' @section Python: `concurrent.futures.Future`, `wait()`, `as_completed()`. `wait_futures()` has another name, since [wait()] is
+#'   that of `multiprocessing.connection`; it takes futures, too.
+#' @seealso [ProcessPoolExecutor()], [wait()]
+#' @concept concurrent.futures
+#' @concept asynchronous
+#' @name Future
+#' @examples
+#' executor <- ProcessPoolExecutor(1)
+#' future <- executor$submit(function(x) x + 1, 41)
+#' future$result(timeout = 10)
+#' future$add_done_callback(function(f) print(f$result()))
+#'
+#' fs <- lapply(1:3, function(i) executor$submit(sqrt, i))
+#' length(wait_futures(fs)$done)
+#' it <- as_completed(fs)
+#' while (it$has_next()) print(it$next_value()$result())
+#' executor$shutdown()
+NULL
+
+# A future is an environment with its methods, and no R6 object: a submit must cost no more than `Pool$apply()`. `state` is
+# what take_outcome() and deliver_callbacks() work on. Withdrawn jobs are known by `executor$withdrawn`.
+new_future <- function(executor, job) {
+  state <- new.env(parent = emptyenv())
+  state$job <- job
+  state$executor <- executor
+  state$callbacks <- list()
+  self <- new.env(parent = emptyenv())
+  self$result <- function(timeout = NULL) future_result(state, timeout)
+  self$exception <- function(timeout = NULL) future_outcome(state, timeout)$error
+  self$done <- function() future_wait(state, 0)
+  self$running <- function() !future_wait(state, 0) && pool_claimed(state$job$ptr, state$job$id)
+  self$cancel <- function() future_cancel(self, state)
+  self$cancelled <- function() future_is_cancelled(state)
+  self$add_done_callback <- function(fn) future_add_callback(self, state, fn)
+  self$.state <- state
+  lockEnvironment(self, bindings = TRUE)
+  reg.finalizer(state, forget_future)
+  class(self) <- c("multiprocessing_future", "Future")
+  self
+}
+
+# The call still runs, as in Python; its result is dropped when it is available.
+forget_future <- function(state) {
+  if (is.null(state$outcome)) pool_abandon(state$job$ptr, state$job$id)
+}
+
+is_future <- function(x) inherits(x, "multiprocessing_future")
+
+# TRUE if it is done within the time
+future_wait <- function(state, timeout) {
+  if (is.null(state$outcome)) {
+    if (!future_is_cancelled(state)) {
+      available <- take_outcome(state, timeout)
+      deliver_callbacks(state$job$private)
+      return(available)
+    }
+  }
+  TRUE
+}
+
+future_outcome <- function(state, timeout) {
+  if (!future_wait(state, timeout)) abort("TimeoutError", paste0("the future is not done", waited(timeout)))
+  if (isTRUE(state$outcome$cancelled)) stop(state$outcome$error)
+  state$outcome
+}
+
+future_result <- function(state, timeout) outcome_value(future_outcome(state, timeout))
+
+future_is_cancelled <- function(state) {
+  withdrawn <- state$executor$withdrawn
+  if (is.null(state$outcome) && length(withdrawn) && !is.null(withdrawn[[as.character(state$job$id)]])) {
+    rm(list = as.character(state$job$id), envir = withdrawn)
+    future_set_cancelled(state)
+  }
+  isTRUE(state$outcome$cancelled)
+}
+
+future_set_cancelled <- function(state) {
+  error <- new_condition(c("CancelledError", "multiprocessing_error", "error"), "the future was cancelled before a worker began it")
+  state$outcome <- list(error = error, cancelled = TRUE)
+}
+
+future_cancel <- function(self, state) {
+  if (future_is_cancelled(state)) {
+    return(TRUE)
+  }
+  if (!is.null(state$outcome) || !pool_withdraw(state$job$ptr, state$job$id)) {
+    return(FALSE)
+  }
+  future_set_cancelled(state)
+  deliver_callbacks(state$job$private)
+  TRUE
+}
+
+future_add_callback <- function(self, state, fn) {
+  check_function(fn, "fn")
+  if (future_wait(state, 0)) {
+    call_future_callback(fn, self)
+    return(invisible())
+  }
+  state$callbacks <- c(state$callbacks, fn)
+  if (length(state$callbacks) == 1L) {
+    await_in_callbacks(state$job, function() {
+      if (!future_is_cancelled(state) && is.null(state$outcome) && !take_outcome(state, 0)) {
+        return(NULL)
+      }
+      callbacks <- state$callbacks
+      state$callbacks <- list()
+      function() for (fn in callbacks) call_future_callback(fn, self)
+    })
+  }
+  invisible()
+}
+
+call_future_callback <- function(fn, future) {
+  tryCatch(fn(future), error = function(e) {
+    warning(sprintf("a callback of a future failed: %s", message_of(e)), call. = FALSE)
+  })
+}
+
+#' @export
+format.multiprocessing_future <- function(x, ...) {
+  state <- x$.state
+  what <- if (x$cancelled()) {
+    "cancelled"
+  } else if (future_wait(state, 0)) {
+    error <- state$outcome$error
+    if (is.null(error)) paste("finished, returned", describe_value(state$outcome$value)) else paste("finished, raised", class(error)[1L])
+  } else if (x$running()) {
+    "running"
+  } else {
+    "pending"
+  }
+  sprintf("<Future (%s)>", what)
+}
+
+#' @export
+print.multiprocessing_future <- function(x, ...) {
+  cat(format(x), "\n", sep = "")
+  invisible(x)
+}
+
+# --- several futures ---
+
+check_futures <- function(fs) {
+  if (is_future(fs)) fs <- list(fs)
+  if (!is.list(fs) || !all(vapply(fs, is_future, TRUE))) {
+    abort("ValueError", sprintf("`fs` must be a list of futures, such as $submit() returns, not %s", describe_value(fs)))
+  }
+  fs[!duplicated(fs)]
+}
+
+#' @rdname Future
+#' @export
+wait_futures <- function(fs, timeout = NULL, return_when = "ALL_COMPLETED") {
+  if (missing(fs)) missing_argument("fs")
+  fs <- unname(check_futures(fs))
+  known <- c("ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION")
+  if (!is.character(return_when) || length(return_when) != 1L || !return_when %in% known) {
+    abort("ValueError", sprintf(
+      "`return_when` must be %s, not %s", paste0('"', known, '"', collapse = ", "), describe_value(return_when)
+    ))
+  }
+  until <- deadline_of(timeout)
+  done <- vapply(fs, function(f) f$done(), TRUE)
+  failed <- function(f) !f$cancelled() && !is.null(f$exception(0))
+  over <- function() {
+    all(done) || switch(return_when,
+      ALL_COMPLETED = FALSE,
+      FIRST_COMPLETED = any(done),
+      FIRST_EXCEPTION = any(vapply(fs[done], failed, TRUE))
+    )
+  }
+  while (!over()) {
+    ready <- wait_for_futures(fs[!done], time_left(until))
+    if (!any(ready)) break
+    done[!done] <- ready
+  }
+  list(done = fs[done], not_done = fs[!done])
+}
+
+# Which are done, once one is or the time is over
+wait_for_futures <- function(fs, timeout) {
+  items <- lapply(fs, function(f) waitable(f)$of)
+  wait_any(items, rep("result", length(items)), timeout)
+}
+
+deadline_of <- function(timeout) if (is.null(timeout)) NULL else as.numeric(proc.time()[["elapsed"]]) + timeout
+time_left <- function(until) if (is.null(until)) NULL else max(0, until - proc.time()[["elapsed"]])
+
+#' @rdname Future
+#' @export
+as_completed <- function(fs, timeout = NULL) {
+  if (missing(fs)) missing_argument("fs")
+  fs <- unname(check_futures(fs))
+  total <- length(fs)
+  until <- deadline_of(timeout)
+  new_iterator(
+    more = function() length(fs) > 0L,
+    take = function() {
+      ready <- wait_for_futures(fs, time_left(until))
+      if (!any(ready)) {
+        abort("TimeoutError", sprintf("%d of %d futures are not done%s", length(fs), total, waited(timeout)))
+      }
+      first <- which(ready)[1L]
+      future <- fs[[first]]
+      fs <<- fs[-first]
+      future$done() # takes its outcome
+      future
+    }
+  )
+}
+
+# An iterator as that of a pool, made of two functions
+new_iterator <- function(more, take) {
+  self <- new.env(parent = emptyenv())
+  self$has_next <- function() more()
+  self$next_value <- function() {
+    if (!more()) abort("StopIteration", "StopIteration")
+    take()
+  }
+  self$nextElem <- self$next_value
+  lockEnvironment(self, bindings = TRUE)
+  class(self) <- c("FutureIterator", "PoolIterator", "iter")
+  self
+}
+
+#' @export
+format.FutureIterator <- function(x, ...) sprintf("<FutureIterator (%s)>", if (x$has_next()) "more to come" else "at its end")
+
+#' @export
+print.FutureIterator <- function(x, ...) {
+  cat(format(x), "\n", sep = "")
+  invisible(x)
+}

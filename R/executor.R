@@ -1,0 +1,162 @@
+#' A pool of workers as an executor
+#'
+#' Runs calls in worker processes and returns a [Future] for each, as Python's module `concurrent.futures` does. Below it is a
+#' [Pool()]: what is said there of start methods, of what functions bring along and of killed workers holds here, too.
+#'
+#' @param max_workers number of workers; by default, [cpu_count()].
+#' @param initializer,initargs a function that each worker calls first, and a list of its arguments.
+#' @param max_tasks_per_child replace a worker by a fresh one after this many calls; by default, never.
+#' @param context a start method, `"fork"` or `"spawn"`, or what [get_context()] returned; by default, [get_start_method()].
+#' @section Methods:
+#' - `$submit(fn, ...)`: the call `fn(...)`, as a [Future]. Returns at once.
+#' - `$map(fn, ..., timeout = NULL, chunksize = 1L)`: calls `fn` with the first elements of all vectors or lists in `...`, then with the
+#'   second ones, and so on until the shortest ends. All calls are submitted at once; `chunksize` elements travel together. Returns an
+#'   iterator over the values, in order, with `$has_next()` and `$next_value()`; `as.list()` takes all. It signals the first
+#'   error that it meets, cancels what no worker has begun, and ends. `timeout` counts from the call of `$map()`.
+#' - `$shutdown(wait = TRUE, cancel_futures = FALSE)`: no more calls are accepted. What was submitted is still computed, unless
+#'   `cancel_futures = TRUE` cancels what no worker has begun. `wait = TRUE` returns when all workers have ended.
+#'
+#' `with(executor, expr)` evaluates `expr` and then calls `$shutdown()`.
+#' @section Errors: `RuntimeError` (`$submit()` after `$shutdown()`), `ValueError` (bad arguments), and those of [Future].
+#' @section Killed workers: A worker that is killed costs the call that it was computing: its future gets a `WorkerDiedError`, a new worker
+#'   starts, and the executor stays usable. In Python all futures of the executor fail with `BrokenProcessPool`.
+#' @return A handle of class `ProcessPoolExecutor`.
+#' @section Python: `concurrent.futures.ProcessPoolExecutor(max_workers, mp_context, initializer, initargs, max_tasks_per_child)`.
+#' @seealso [Future], [wait_futures()], [as_completed()], [Pool()]
+#' @concept concurrent.futures
+#' @concept asynchronous
+#' @examples
+#' executor <- ProcessPoolExecutor(2)
+#' f <- executor$submit(function(x, y) x + y, 40, y = 2)
+#' f$result()
+#' unlist(as.list(executor$map(function(a, b) a * b, 1:3, 4:6)))
+#' executor$shutdown()
+#'
+#' with(ex <- ProcessPoolExecutor(1), ex$submit(sqrt, 16)$result())
+#' @export
+ProcessPoolExecutor <- function(max_workers = NULL, initializer = NULL, initargs = list(), max_tasks_per_child = NULL,
+                                context = NULL) {
+  if (!is.null(max_workers)) check_count(max_workers, "max_workers", 1)
+  if (!is.null(max_tasks_per_child)) check_count(max_tasks_per_child, "max_tasks_per_child", 1)
+  pool <- Pool(max_workers, initializer, initargs, max_tasks_per_child, context)
+  ExecutorHandle$new(pool)
+}
+
+ExecutorHandle <- R6::R6Class("ProcessPoolExecutor",
+  cloneable = FALSE,
+  public = list(
+    initialize = function(pool) {
+      private$pool <- pool
+      private$shared <- new.env(parent = emptyenv())
+      private$shared$withdrawn <- new.env(parent = emptyenv())
+    },
+    submit = function(fn = required("fn"), ...) executor_submit(private, fn, list(...)),
+    map = function(fn = required("fn"), ..., timeout = NULL, chunksize = 1L) {
+      executor_map(private, fn, list(...), timeout, chunksize)
+    },
+    shutdown = function(wait = TRUE, cancel_futures = FALSE) executor_shutdown(private, wait, cancel_futures),
+    format = function(...) executor_format(private),
+    print = function(...) print_formatted(self)
+  ),
+  private = list(pool = NULL, shared = NULL, closed = FALSE)
+)
+
+check_open <- function(private) {
+  if (private$closed) abort("RuntimeError", "this executor was shut down: create a new ProcessPoolExecutor()")
+}
+
+executor_submit <- function(private, fn, args) {
+  check_open(private)
+  check_function(fn, "fn")
+  # its finalizer gives the job up: a Ctrl-C between the two must wait
+  suspendInterrupts(new_future(private$shared, pool_single(private_of(private$pool), fn, args)))
+}
+
+# A job for each chunk of elements: so chunks are cancelled one by one, and a job is a future's.
+executor_map <- function(private, fn, iterables, timeout, chunksize) {
+  check_open(private)
+  check_function(fn, "fn")
+  check_count(chunksize, "chunksize", 1)
+  if (!length(iterables)) missing_argument("...", sys.call(-1L))
+  until <- deadline_of(timeout)
+  columns <- lapply(iterables, function(x) as.list(as_elements(x)))
+  count <- min(lengths(columns))
+  calls <- lapply(seq_len(count), function(i) lapply(columns, `[[`, i))
+  chunks <- split(calls, (seq_len(count) - 1L) %/% as.integer(chunksize))
+  pool_private <- private_of(private$pool)
+  options <- pool_private$settings$options
+  futures <- lapply(unname(chunks), function(chunk) {
+    suspendInterrupts({
+      job <- pool_job(pool_private, fn, chunk, length(chunk), list(), TRUE, options, FALSE)
+      job$whole <- TRUE
+      new_future(private$shared, job)
+    })
+  })
+  ready <- list() # list(value, failure) of each element of a chunk that came
+  given <- 0L
+  end <- function() {
+    for (f in futures) f$cancel()
+    futures <<- ready <<- list()
+  }
+  accept <- function() {
+    taken <- tryCatch(futures[[1L]]$result(time_left(until)), multiprocessing_error = function(e) {
+      end()
+      if (inherits(e, "TimeoutError")) e$message <- sprintf("element %d of $map() is not available%s", given + 1L, waited(timeout))
+      stop(e)
+    })
+    futures <<- futures[-1L]
+    ready <<- Map(list, taken$values, taken$failures)
+  }
+  new_iterator(
+    more = function() length(ready) > 0L || length(futures) > 0L,
+    take = function() {
+      if (!length(ready)) accept()
+      element <- ready[[1L]]
+      ready <<- ready[-1L]
+      given <<- given + 1L
+      if (!is.null(element[[2L]])) {
+        end()
+        element[[2L]]$index <- given
+        stop_failure(element[[2L]])
+      }
+      element[[1L]]
+    }
+  )
+}
+
+executor_shutdown <- function(private, wait, cancel_futures) {
+  check_flag(wait, "wait")
+  check_flag(cancel_futures, "cancel_futures")
+  pool_private <- private_of(private$pool)
+  private$closed <- TRUE
+  if (cancel_futures) {
+    for (id in pool_unclaimed(pool_private$ptr)) {
+      if (pool_withdraw(pool_private$ptr, id)) assign(as.character(id), TRUE, private$shared$withdrawn)
+    }
+    deliver_callbacks(pool_private)
+  }
+  private$pool$close()
+  if (wait) private$pool$join()
+  invisible(NULL)
+}
+
+executor_format <- function(private) {
+  state <- pool_state(private_of(private$pool)$ptr)
+  workers <- length(state$pids)
+  sprintf(
+    "<ProcessPoolExecutor of %d %s (%s%s)>", workers, if (workers == 1L) "worker" else "workers",
+    if (private$closed) "shut down" else "running",
+    if (state$unfinished > 0) sprintf(", %d unfinished", state$unfinished) else ""
+  )
+}
+
+#' @param data an executor.
+#' @param expr an expression, evaluated in the frame of the caller; then the executor is shut down.
+#' @param ... not used.
+#' @rdname ProcessPoolExecutor
+#' @export
+with.ProcessPoolExecutor <- function(data, expr, ...) {
+  on.exit(data$shutdown())
+  if (missing(expr)) missing_argument("expr")
+  expr
+}

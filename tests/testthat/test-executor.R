@@ -1,0 +1,251 @@
+# concurrent.futures: states, results, callbacks, waiting for several, shutdown.
+
+# A call that runs until it is let go, and says that it has begun
+gate <- function() {
+  begun <- Queue()
+  open <- Queue()
+  list(
+    call = function(value = NULL) {
+      begun$put(TRUE)
+      open$get()
+      value
+    },
+    await = function() begun$get(timeout = 60),
+    open = function() open$put(TRUE)
+  )
+}
+
+local_executor <- function(..., envir = parent.frame()) {
+  executor <- ProcessPoolExecutor(...)
+  end <- as.call(list(function() executor$shutdown(cancel_futures = TRUE)))
+  do.call(base::on.exit, list(end, add = TRUE), envir = envir)
+  executor
+}
+
+test_that("a future is pending, running and finished, and says so", {
+  executor <- local_executor(1)
+  g <- gate()
+  first <- executor$submit(g$call, "value")
+  second <- executor$submit(function() 2)
+  g$await()
+  expect_true(first$running())
+  expect_false(first$done())
+  expect_false(second$running())
+  expect_identical(format(second), "<Future (pending)>")
+  expect_error(first$result(timeout = 0), class = "TimeoutError")
+  expect_false(first$cancel())
+  g$open()
+  expect_identical(first$result(timeout = 60), "value")
+  expect_null(first$exception())
+  expect_true(first$done())
+  expect_false(first$running())
+  expect_false(first$cancelled())
+  expect_false(first$cancel())
+  expect_identical(second$result(), 2)
+  expect_identical(format(second), "<Future (finished, returned 2)>")
+})
+
+test_that("only a future that no worker has begun can be cancelled", {
+  executor <- local_executor(1)
+  g <- gate()
+  running <- executor$submit(g$call)
+  pending <- executor$submit(function() stop("never runs"))
+  g$await()
+  expect_true(pending$cancel())
+  expect_true(pending$cancel())
+  expect_true(pending$cancelled())
+  expect_true(pending$done())
+  expect_false(pending$running())
+  expect_error(pending$result(), class = "CancelledError")
+  expect_error(pending$exception(), class = "CancelledError")
+  expect_identical(format(pending), "<Future (cancelled)>")
+  g$open()
+  expect_null(running$result(timeout = 60))
+})
+
+test_that("an error is the future's result, with the classes of its condition", {
+  executor <- local_executor(1)
+  future <- executor$submit(function() stop(structure(class = c("odd", "error", "condition"), list(message = "no", call = NULL))))
+  error <- future$exception(timeout = 60)
+  expect_s3_class(error, c("TaskError", "odd"), exact = FALSE)
+  expect_identical(conditionMessage(error$parent), "no")
+  expect_error(future$result(), class = "odd")
+  expect_match(format(future), "raised TaskError")
+})
+
+test_that("callbacks run in their order, one that fails stops no other, and one that comes late runs at once", {
+  executor <- local_executor(1)
+  g <- gate()
+  future <- executor$submit(g$call, 7)
+  said <- character()
+  future$add_done_callback(function(f) said <<- c(said, paste("first", f$result())))
+  future$add_done_callback(function(f) stop("bad"))
+  future$add_done_callback(function(f) said <<- c(said, "third"))
+  g$open()
+  expect_warning(future$result(timeout = 60), "a callback of a future failed: bad")
+  expect_identical(said, c("first 7", "third"))
+  future$add_done_callback(function(f) said <<- c(said, "late"))
+  expect_identical(said, c("first 7", "third", "late"))
+  expect_error(future$add_done_callback(1), class = "ValueError")
+})
+
+test_that("a cancelled future calls its callbacks", {
+  executor <- local_executor(1)
+  g <- gate()
+  running <- executor$submit(g$call)
+  g$await()
+  pending <- executor$submit(identity, 1)
+  told <- NULL
+  pending$add_done_callback(function(f) told <<- f$cancelled())
+  pending$cancel()
+  expect_true(told)
+  g$open()
+})
+
+test_that("a callback can submit more", {
+  executor <- local_executor(1)
+  more <- NULL
+  future <- executor$submit(identity, 1)
+  future$add_done_callback(function(f) more <<- executor$submit(identity, 2))
+  future$result(timeout = 60)
+  expect_identical(more$result(timeout = 60), 2)
+})
+
+test_that("wait_futures returns at the first, at the first error, or when all are done", {
+  executor <- local_executor(2)
+  g <- gate()
+  slow <- executor$submit(g$call)
+  fast <- executor$submit(identity, 1)
+  got <- wait_futures(list(slow, fast, fast), return_when = "FIRST_COMPLETED")
+  expect_length(got$done, 1)
+  expect_identical(got$done[[1]], fast)
+  expect_identical(got$not_done, list(slow))
+  got <- wait_futures(list(slow, fast), timeout = 0)
+  expect_length(got$not_done, 1)
+  bad <- executor$submit(function() stop("bad"))
+  got <- wait_futures(list(slow, bad), return_when = "FIRST_EXCEPTION")
+  expect_identical(got$done, list(bad))
+  g$open()
+  got <- wait_futures(list(slow, fast, bad), timeout = 60)
+  expect_length(got$done, 3)
+  expect_length(got$not_done, 0)
+  expect_error(wait_futures(list(1)), class = "ValueError")
+  expect_error(wait_futures(list(fast), return_when = "SOON"), class = "ValueError")
+})
+
+test_that("as_completed gives futures as they finish, each once, and ends with StopIteration", {
+  executor <- local_executor(2)
+  g <- gate()
+  slow <- executor$submit(g$call, "slow")
+  fast <- executor$submit(identity, "fast")
+  it <- as_completed(list(slow, fast, slow), timeout = 60)
+  expect_identical(it$next_value()$result(), "fast")
+  g$open()
+  expect_identical(it$next_value()$result(), "slow")
+  expect_false(it$has_next())
+  expect_error(it$next_value(), class = "StopIteration")
+  h <- gate()
+  never <- executor$submit(h$call)
+  expect_error(as_completed(list(never), timeout = 0)$next_value(), "1 of 1 futures", class = "TimeoutError")
+  h$open()
+})
+
+test_that("wait() takes futures beside queues", {
+  executor <- local_executor(1)
+  queue <- Queue()
+  future <- executor$submit(identity, 1)
+  expect_identical(wait(list(queue, future), timeout = 60), list(future))
+})
+
+test_that("map calls with the elements of several vectors, in order, until the shortest ends", {
+  executor <- local_executor(2)
+  expect_identical(as.list(executor$map(function(a, b) a * b, 1:3, 4:7)), list(4L, 10L, 18L))
+  expect_identical(as.list(executor$map(sqrt, c(1, 4, 9, 16, 25), chunksize = 2)), list(1, 2, 3, 4, 5))
+  expect_identical(as.list(executor$map(identity, list())), list())
+  it <- executor$map(function(i) if (i == 3) stop("three") else i, 1:5, chunksize = 2)
+  expect_identical(it$next_value(), 1L)
+  expect_identical(it$next_value(), 2L)
+  expect_error(it$next_value(), "element 3|three", class = "TaskError")
+  expect_error(it$next_value(), class = "StopIteration")
+  # a condition that a call returns is a value
+  expect_s3_class(executor$map(function(i) simpleError("value"), 1)$next_value(), "simpleError")
+  g <- gate()
+  it <- executor$map(g$call, 1, timeout = 0)
+  expect_error(it$next_value(), "element 1", class = "TimeoutError")
+  g$open()
+})
+
+test_that("after a shutdown nothing is submitted, and what was submitted is computed", {
+  executor <- ProcessPoolExecutor(1)
+  fs <- lapply(1:20, function(i) executor$submit(identity, i))
+  executor$shutdown()
+  expect_identical(lapply(fs, function(f) f$result()), as.list(1:20))
+  expect_error(executor$submit(identity, 1), "shut down", class = "RuntimeError")
+  expect_error(executor$map(identity, 1), class = "RuntimeError")
+  executor$shutdown()
+  expect_match(format(executor), "shut down")
+})
+
+test_that("shutdown(cancel_futures = TRUE) cancels what no worker has begun", {
+  executor <- ProcessPoolExecutor(1)
+  g <- gate()
+  running <- executor$submit(g$call, "done")
+  g$await()
+  pending <- lapply(1:5, function(i) executor$submit(identity, i))
+  told <- 0
+  pending[[2]]$add_done_callback(function(f) told <<- told + f$cancelled())
+  executor$shutdown(wait = FALSE, cancel_futures = TRUE)
+  expect_true(all(vapply(pending, function(f) f$cancelled(), TRUE)))
+  expect_identical(told, 1)
+  g$open()
+  expect_identical(running$result(timeout = 60), "done")
+  executor$shutdown()
+})
+
+test_that("with() shuts the executor down", {
+  value <- with(ex <- ProcessPoolExecutor(1), ex$submit(sqrt, 16)$result())
+  expect_identical(value, 4)
+  expect_error(ex$submit(sqrt, 1), class = "RuntimeError")
+})
+
+for (method in c("fork", "spawn")) {
+  test_that(paste("a worker that dies costs one future, at every stage of the call:", method), {
+    executor <- local_executor(1, context = method)
+    deaths <- list(
+      killed = function() tools::pskill(Sys.getpid(), tools::SIGKILL),
+      crashed = function() tools::pskill(Sys.getpid(), 11L),
+      left = function() quit(status = 3)
+    )
+    for (how in names(deaths)) {
+      future <- executor$submit(deaths[[how]])
+      error <- future$exception(timeout = 60)
+      expect_s3_class(error, "WorkerDiedError")
+      expect_identical(executor$submit(identity, how)$result(timeout = 60), how)
+    }
+  })
+}
+
+test_that("ten thousand futures are submitted and dropped", {
+  executor <- local_executor(2)
+  n <- if (nzchar(Sys.getenv("MULTIPROCESSING_SOAK"))) 10000 else 1000
+  fs <- lapply(seq_len(n), function(i) executor$submit(identity, i))
+  expect_identical(vapply(fs, function(f) f$result(), 1L), seq_len(n))
+  rm(fs)
+  gc()
+  expect_identical(executor$submit(identity, 1)$result(), 1)
+})
+
+test_that("max_tasks_per_child replaces workers, an initializer runs in each", {
+  executor <- local_executor(1, max_tasks_per_child = 2, initializer = function(v) assign("seen", v, globalenv()), initargs = list(5))
+  pids <- vapply(1:6, function(i) executor$submit(Sys.getpid)$result(), 1L)
+  expect_identical(as.vector(table(match(pids, unique(pids)))), c(2L, 2L, 2L))
+  expect_identical(executor$submit(function() get("seen", globalenv()))$result(), 5)
+})
+
+test_that("wrong arguments are named", {
+  expect_error(ProcessPoolExecutor(0), "max_workers", class = "ValueError")
+  executor <- local_executor(1)
+  expect_error(executor$submit(1), "fn", class = "ValueError")
+  expect_error(executor$submit(), "fn", class = "ValueError")
+  expect_error(executor$map(identity, 1:2, chunksize = 0), "chunksize", class = "ValueError")
+})
