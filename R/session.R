@@ -41,17 +41,6 @@ leave_by_quit <- function(save = "default", status = 0, runLast = TRUE) {
   process_leave(as.integer(status))
 }
 
-# What the start of every child uses. R reads a package's functions from the disk when they are first looked at, and
-# each child would do so for itself; called before the first fork.
-load_for_children <- function() {
-  list(
-    enquote, leave_by_quit, enter_child, forget_random_state, apply_needs, process_main, run_and_publish, job_main,
-    fork_map_worker, worker_main, worker_begin, worker_loop, worker_run, worker_frame, with_function, new_frame,
-    each_call, start_stream, assign_seed, current_seed, skip_substreams, set_interactive
-  )
-  NULL
-}
-
 collect_young <- function() gc(full = FALSE)
 
 # A function as R makes it by itself when it is called a second time, which each new worker would do anew

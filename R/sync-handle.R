@@ -14,14 +14,6 @@ handle_format <- function(self, private) {
   sprintf("<%s %s>", class(self)[1L], state)
 }
 
-# For all our R6 objects
-print_formatted <- function(self) {
-  cat(self$format(), "\n", sep = "")
-  invisible(self)
-}
-
-private_of <- function(self) self$.__enclos_env__$private
-
 # Numbers as in core/layout.h: enum class Kind
 revive_handle <- function(kind, ptr) {
   switch(kind + 1L,

@@ -1,5 +1,6 @@
 // The package's routines for .Call(): their names in R begin with C_.
 #include "codec/view.h"
+#include "r/call.h"
 #include "routines.h"
 
 #include <R_ext/Rdynload.h>

@@ -1,7 +1,10 @@
 // What R calls. Each is described where it is defined; init.cpp makes routines of them.
 #pragma once
 
-#include "session/session.h"
+#include <Rinternals.h>
+
+#include <string>
+#include <vector>
 
 // handles and the session
 bool handle_is_open(SEXP pointer);

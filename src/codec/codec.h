@@ -9,19 +9,20 @@
 // arrives as Unwind, and whoever stands at the boundary to R calls continue_unwind().
 #pragma once
 
-#ifndef R_NO_REMAP
-#define R_NO_REMAP
-#endif
+#include "r/unwind.h"
+
 #include <R_ext/Rdynload.h>
-#include <Rinternals.h>
 
 #include <cstdint>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace mp::codec {
+
+using bind::protect;
+using bind::run_protected;
+using bind::Unwind;
 
 // A lock, queue, shared vector ... of the session, as it travels.
 struct HandleId {
@@ -86,20 +87,24 @@ struct Known {
 
 // A value that cannot travel. `where` is the path from the value that was given to the culprit, as
 // an R user would write it ("$con[[2]]"); empty if it is that value itself.
-struct EncodeError : std::runtime_error {
+struct EncodeError : bind::ClassedError {
   EncodeError(std::string path, const std::string& reason)
-      : std::runtime_error(reason), where(std::move(path)) {}
+      : ClassedError(reason), where(std::move(path)) {}
+  const char* kind() const override { return "EncodingError"; }
+  std::string message() const override {
+    std::string what_fails = where.empty() ? "the value" : "the value's element " + where;
+    return what_fails + " cannot be sent to another process: " + what();
+  }
   std::string where;
 };
 
 // Bytes that are not an encoded value.
-struct DecodeError : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-// An R error or another jump is under way, and stopped here.
-struct Unwind {
-  SEXP token;
+struct DecodeError : bind::ClassedError {
+  using ClassedError::ClassedError;
+  const char* kind() const override { return "EncodingError"; }
+  std::string message() const override {
+    return std::string("a message could not be read: ") + what();
+  }
 };
 
 class Encoding {

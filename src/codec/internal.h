@@ -4,7 +4,6 @@
 #include "codec/codec.h"
 #include "codec/format.h"
 #include "r/compat.h"
-#include "r/unwind.h"
 
 namespace mp::codec {
 

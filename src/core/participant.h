@@ -1,19 +1,13 @@
 // Who takes part in the session, and who is still alive.
 #pragma once
 
+#include "error.h"
 #include "layout.h"
 #include "platform/platform.h"
 
 #include <string>
 
 namespace mp {
-
-struct Error { // thrown by core; the binding turns it into a classed R condition
-  std::string kind;
-  std::string message;
-};
-struct GuardTimeout : Error {}; // a guard was not to be had: nothing was changed
-struct Interrupted {};          // a Ctrl-C was seen
 
 // This thread's participant. In R that is the main thread, and there is one per process; the core's
 // own tests run many in one process.

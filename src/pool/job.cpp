@@ -1,5 +1,8 @@
 // Jobs of a pool, from the owner's side: submitted, awaited, taken.
 #include "pool/pool.h"
+#include "session/handle.h"
+#include "session/output.h"
+#include "session/session.h"
 #include "pool/sent_functions.h"
 #include "pool/places.h"
 

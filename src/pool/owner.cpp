@@ -1,4 +1,6 @@
 #include "pool/pool.h"
+#include "session/defer.h"
+#include "session/handle.h"
 #include "core/guard.h"
 #include "r/compat.h"
 

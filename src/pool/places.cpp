@@ -1,5 +1,7 @@
 #include "pool/places.h"
 
+#include "codec/codec.h"
+#include "r/call.h"
 #include "r/compat.h"
 
 #include <cstring>

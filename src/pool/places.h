@@ -1,7 +1,9 @@
 // Values of one type and length, as vapply() wants them: each has its place in one shared vector.
 #pragma once
 
-#include "r/call.h"
+#include <Rinternals.h>
+
+#include <cstdint>
 
 namespace mp::bind {
 

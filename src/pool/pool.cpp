@@ -1,5 +1,9 @@
 // Pools, from the owner's side.
 #include "pool/pool.h"
+#include "session/defer.h"
+#include "session/handle.h"
+#include "session/output.h"
+#include "session/session.h"
 
 using namespace mp;
 using namespace mp::bind;

@@ -1,9 +1,11 @@
 // What the owner of a pool knows: its workers, its jobs, and what came back.
 #pragma once
 
-#include "session/session.h"
-#include "core/job_board.h"
+#include "session/children.h"
 #include "session/sent_data.h"
+#include "session/waits.h"
+
+#include "core/job_board.h"
 
 #include <deque>
 #include <functional>

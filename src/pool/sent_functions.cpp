@@ -1,7 +1,8 @@
 #include "pool/sent_functions.h"
 
 #include "r/compat.h"
-#include "routines.h"
+#include "session/handle.h"
+#include "session/session.h"
 
 #include <algorithm>
 #include <cstring>

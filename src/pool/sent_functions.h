@@ -1,9 +1,11 @@
 // Functions that calls sent to workers: a block for each, kept while later calls use the same one.
 #pragma once
 
-#include "session/session.h"
+#include <Rinternals.h>
 
+#include <cstdint>
 #include <optional>
+#include <vector>
 
 namespace mp::bind {
 

@@ -1,5 +1,8 @@
 // Waiting for the first of several things of any kind.
 #include "pool/pool.h"
+#include "session/handle.h"
+#include "session/output.h"
+#include "session/session.h"
 
 #include "core/pipe.h"
 #include "core/queue.h"

@@ -1,6 +1,9 @@
 // A worker's loop: claims chunks, evaluates, publishes. R code runs between; a jump out of it ends
 // in the R function worker_main(), which reports it and comes back here.
 #include "session/blocks.h"
+#include "session/children.h"
+#include "session/handle.h"
+#include "session/output.h"
 #include "session/session.h"
 
 #include "core/guard.h"

@@ -1,5 +1,6 @@
 // The workers of a pool, from the owner's side: how they start, are met, are replaced and end.
 #include "pool/pool.h"
+#include "session/output.h"
 
 #include <algorithm>
 #include <csignal>

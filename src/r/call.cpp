@@ -1,6 +1,6 @@
 #include "r/call.h"
 
-#include "core/participant.h"
+#include "core/error.h"
 
 #include <cstring>
 #include <new>
@@ -22,13 +22,13 @@ SEXP kept_values() { // the list's head
 }
 
 SEXP coerced(SEXP x, SEXPTYPE type) {
-  return SEXPTYPE(TYPEOF(x)) == type ? x : codec::protect([&] { return Rf_coerceVector(x, type); });
+  return SEXPTYPE(TYPEOF(x)) == type ? x : protect([&] { return Rf_coerceVector(x, type); });
 }
 
 Failure abortion(const char* kind, const std::string& message) {
   try {
     return {Failure::Signal, call_to("abort", kind, message)};
-  } catch (const codec::Unwind& u) { // no memory for the call
+  } catch (const Unwind& u) { // no memory for the call
     return {Failure::Jump, u.token};
   }
 }
@@ -37,7 +37,7 @@ Failure abortion(const char* kind, const std::string& message) {
 
 Kept::Kept(SEXP x) {
   Protected value(x);
-  cell_ = codec::protect([&]() -> SEXP {
+  cell_ = protect([&]() -> SEXP {
     SEXP head = kept_values(), next = CDR(head);
     SEXP cell = PROTECT(Rf_cons(head, next));
     SET_TAG(cell, value);
@@ -75,7 +75,7 @@ SEXP as_argument(SEXP x) {
 }
 
 SEXP evaluate(SEXP call, SEXP env) {
-  return codec::protect([&] { return Rf_eval(call, env); });
+  return protect([&] { return Rf_eval(call, env); });
 }
 
 SEXP to_r(const std::vector<int>& x) {
@@ -98,7 +98,7 @@ SEXP to_r(const std::vector<bool>& x) {
 
 SEXP with_names(SEXP x, const std::vector<const char*>& names) {
   Protected value(x);
-  codec::protect([&]() -> SEXP {
+  protect([&]() -> SEXP {
     SEXP n = PROTECT(Rf_allocVector(STRSXP, R_xlen_t(names.size())));
     for (size_t i = 0; i < names.size(); ++i) SET_STRING_ELT(n, R_xlen_t(i), Rf_mkChar(names[i]));
     Rf_setAttrib(value, R_NamesSymbol, n);
@@ -137,15 +137,12 @@ Failure current_failure() {
     throw;
   } catch (const Interrupted&) {
     return {Failure::Interrupt, nullptr};
-  } catch (const codec::Unwind& u) {
+  } catch (const Unwind& u) {
     return {Failure::Jump, u.token};
   } catch (const Error& e) {
     return abortion(e.kind.c_str(), e.message);
-  } catch (const codec::EncodeError& e) {
-    std::string where = e.where.empty() ? "the value" : "the value's element " + e.where;
-    return abortion("EncodingError", where + " cannot be sent to another process: " + e.what());
-  } catch (const codec::DecodeError& e) {
-    return abortion("EncodingError", std::string("a message could not be read: ") + e.what());
+  } catch (const ClassedError& e) {
+    return abortion(e.kind(), e.message());
   } catch (const std::bad_alloc&) {
     return abortion("MemoryError", "this process has no memory left for this");
   } catch (const std::exception& e) {
@@ -154,7 +151,7 @@ Failure current_failure() {
 }
 
 void Failure::leave() const {
-  if (how == Jump) codec::continue_unwind();
+  if (how == Jump) continue_unwind();
   if (how == Interrupt) {
     Rf_onintr(); // comes back from a handler that invokes "resume"
     Rf_error("the call was given up when Ctrl-C came: it cannot be resumed, but called again");

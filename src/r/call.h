@@ -53,7 +53,7 @@ SEXP to_r(const std::vector<bool>& x);
 
 // list(...); values that the caller has protected, or plain ones
 template <class... A> SEXP list_of(const A&... values) {
-  return codec::protect([&]() -> SEXP {
+  return protect([&]() -> SEXP {
     SEXP r = PROTECT(Rf_allocVector(VECSXP, sizeof...(A)));
     R_xlen_t i = 0;
     (SET_VECTOR_ELT(r, i++, to_r(values)), ...);
@@ -71,7 +71,7 @@ template <class T> SEXP as_argument(const T& x) { return to_r(x); }
 
 // A call of a function of the package: function(...).
 template <class... A> SEXP call_to(const char* function, const A&... arguments) {
-  return codec::protect([&]() -> SEXP {
+  return protect([&]() -> SEXP {
     SEXP call = PROTECT(Rf_allocVector(LANGSXP, 1 + sizeof...(A)));
     SETCAR(call, Rf_install(function));
     [[maybe_unused]] SEXP at = call;
@@ -134,7 +134,7 @@ template <class R, class... A, R (*F)(A...)> struct Routine<F> {
         return F(from_r<A>(arguments)...);
       } else {
         R value = F(from_r<A>(arguments)...);
-        return codec::protect([&] { return to_r(value); });
+        return protect([&] { return to_r(value); });
       }
     } catch (...) {
       failure = current_failure();

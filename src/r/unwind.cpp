@@ -1,8 +1,8 @@
-#include "codec/internal.h"
+#include "r/unwind.h"
 
 #include <csetjmp>
 
-namespace mp::codec {
+namespace mp::bind {
 
 namespace {
 
@@ -45,4 +45,4 @@ void continue_unwind() {
   R_ContinueUnwind(token);
 }
 
-} // namespace mp::codec
+} // namespace mp::bind

@@ -1,11 +1,28 @@
 // R's jumps stop where C++ begins.
 #pragma once
 
-#include "codec/codec.h"
+#ifndef R_NO_REMAP
+#define R_NO_REMAP
+#endif
+#include <Rinternals.h>
 
 #include <exception>
+#include <stdexcept>
+#include <string>
 
-namespace mp::codec {
+namespace mp::bind {
+
+// An R error or another jump is under way, and stopped here.
+struct Unwind {
+  SEXP token;
+};
+
+// An exception that R code sees as a condition of a class of its own.
+struct ClassedError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+  virtual const char* kind() const = 0;
+  virtual std::string message() const = 0;
+};
 
 // Runs `body` so that a longjmp of R ends here and becomes Unwind. The frames below `body` own
 // nothing: what they build belongs to `data`, which the caller owns.
@@ -36,4 +53,4 @@ template <class F> SEXP protect(F&& work) {
   return value;
 }
 
-} // namespace mp::codec
+} // namespace mp::bind

@@ -2,6 +2,8 @@
 // it is counted here, and collected before it is too much.
 #include "session/blocks.h"
 
+#include "session/handle.h"
+
 #include <algorithm>
 #include <cstring>
 #include <unordered_map>

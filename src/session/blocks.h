@@ -1,8 +1,6 @@
 // Blocks of large vectors in this process: who keeps them, and when R is to collect views.
 #pragma once
 
-#include "session/session.h"
-
 namespace mp::bind {
 
 void prepare_blocks(); // the hooks of codec and heap

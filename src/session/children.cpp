@@ -1,6 +1,12 @@
 // Children of this R: fork and spawn, their output, how they leave, what they return.
-#include "session/session.h"
+#include "session/children.h"
+
+#include "session/defer.h"
+#include "session/handle.h"
+#include "session/output.h"
 #include "session/sent_data.h"
+#include "session/session.h"
+#include "session/waits.h"
 
 #include "core/guard.h"
 
@@ -16,11 +22,8 @@ using namespace mp::bind;
 namespace {
 
 // Never destroyed: finalizers may run after the destructors of static objects.
-// Running, or with output that was not shown yet:
-std::vector<ChildRef>& all = *new std::vector<ChildRef>;
 // For forks to come; a fork closes its siblings' files.
 std::vector<std::weak_ptr<RChild>>& prepared = *new std::vector<std::weak_ptr<RChild>>;
-uint64_t my_process = 0;            // in a child: its Process block
 void (*r_interrupt)(int) = nullptr; // R's own handler for SIGINT
 
 struct Owned { // what the external pointer of a Process holds
@@ -55,7 +58,7 @@ void install_interrupt_handler() {
   handle_interrupts();
 }
 
-void leave_at_exit(SEXP) { leave_process(my_process, 0); }
+void leave_at_exit(SEXP) { leave_process(own_process(), 0); }
 
 // quit() in a fork must not run the parent's finalizers nor delete its temporary folder. The
 // functions are replaced in this process; who calls .Internal(quit()) is caught by an exit
@@ -98,12 +101,12 @@ void run_child(void* data) {
 }
 
 [[noreturn]] void be_child(SEXP call, int lane, uint64_t process) {
-  my_process = process;
+  set_own_process(process);
   for (const std::weak_ptr<RChild>& sibling : prepared)
     if (ChildRef c = sibling.lock()) close_child(c->child);
-  for (const ChildRef& sibling : all) close_child(sibling->child);
+  for (const ChildRef& sibling : children()) close_child(sibling->child);
   prepared.clear();
-  all.clear();
+  children().clear();
   forget_exports();
   {
     SteadyPatience patience; // a Ctrl-C that the parent was to take was copied, too
@@ -164,8 +167,7 @@ void age_objects() {
 
 namespace mp::bind {
 
-std::vector<ChildRef>& children() { return all; }
-uint64_t own_process() { return my_process; }
+bool (*interrupt_wanted)() = nullptr;
 
 RChild& process_child(SEXP pointer) {
   if (TYPEOF(pointer) != EXTPTRSXP || !R_ExternalPtrAddr(pointer))
@@ -202,7 +204,7 @@ void fork_r(const std::vector<ChildRef>& children, SEXP call, Output output,
   }
   int i = fork_children(forks, output, busy);
   if (i >= 0) be_child(call, lanes.empty() ? -1 : lanes[size_t(i)], children[size_t(i)]->process);
-  all.insert(all.end(), children.begin(), children.end());
+  bind::children().insert(bind::children().end(), children.begin(), children.end());
 }
 
 ChildRef spawn_r(SEXP payload) {
@@ -211,7 +213,7 @@ ChildRef spawn_r(SEXP payload) {
   Protected command(call_r("spawn_command"));
   spawn_child(c->child, strings_of(element(command, "arguments")),
               strings_of(element(command, "environment")), c->process);
-  all.push_back(c);
+  children().push_back(c);
   return c;
 }
 
@@ -219,6 +221,20 @@ bool is_over(RChild& c) {
   if (!poll_child(c.child)) return false;
   if (!c.shown) show_output(); // all that it printed, after what others printed before
   return true;
+}
+
+bool await_dying() {
+  constexpr int64_t kTakenDownNs = 10'000'000'000;
+  int64_t deadline = platform::now_ns() + kTakenDownNs;
+  bool any = false;
+  for (const ChildRef& c : std::vector<ChildRef>(children())) {
+    if (c->child.over || is_expected(c->child.token) || !meet_child(c->child)) continue;
+    any = true;
+    while (!await_child(c->child, 20) && platform::now_ns() < deadline)
+      if (interruptible_tick(nullptr)) interrupt();
+  }
+  if (any) show_output(); // closes their files, and their places are free
+  return any;
 }
 
 int exit_status(RChild& c) {
@@ -313,8 +329,8 @@ void process_publish(SEXP value, int status) {
   entry([&] {
     mark_output();
     EndlessPatience patience; // nobody would ask for it again
-    uint64_t block = store_child_value(value, my_process);
-    ProcessShared& p = shared(my_process);
+    uint64_t block = store_child_value(value, own_process());
+    ProcessShared& p = shared(own_process());
     p.result_status.store(uint32_t(status), std::memory_order_relaxed);
     p.result.store(block, std::memory_order_release); // pairs with process_result()
   });
@@ -323,19 +339,19 @@ void process_publish(SEXP value, int status) {
 // In a spawned R: joins the session of its parent; returns what to run.
 SEXP process_spawned(std::string variable) {
   prepare_kinds();
-  my_process = join_spawned(variable);
+  set_own_process(join_spawned(variable));
   return entry([&] {
     install_interrupt_handler();
     hold_interrupts(false);
-    uint64_t block = shared(my_process).payload;
+    uint64_t block = shared(own_process()).payload;
     return codec::decode(heap().at(block), heap().bytes_of(block));
   });
 }
 
-void process_leave(int status) { leave_process(my_process, status); }
+void process_leave(int status) { leave_process(own_process(), status); }
 
 // Whether this process is a child of the package's.
-bool in_child() { return my_process != 0; }
+bool in_child() { return own_process() != 0; }
 
 void output_show() {
   entry([&] { show_output(); });

@@ -1,4 +1,6 @@
 #include "session/handle.h"
+
+#include "session/defer.h"
 #include "session/session.h"
 #include "r/compat.h"
 

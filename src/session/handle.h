@@ -1,6 +1,7 @@
 // Handles: R's external pointers to blocks of the heap, and how long this process holds a block.
 #pragma once
 
+#include "codec/codec.h"
 #include "core/heap.h"
 #include "r/call.h"
 

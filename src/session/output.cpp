@@ -1,11 +1,15 @@
-// What children print, shown here as R's own output. Each child writes into files of its own, so
-// that no line is broken and nobody waits for a reader. Before a child does something that others
-// can see (releases a lock, puts, sends, returns) it marks how much it has printed, with a number
-// that grows over the session: so a line that was printed because of another one is shown after it.
-#include "session/session.h"
+#include "session/output.h"
 
+#include "session/child.h"
+
+#include "core/heap.h"
+#include "core/participant.h"
+
+#include <R_ext/Print.h>
+#include <Rinternals.h>
 #include <algorithm>
 #include <sys/stat.h>
+#include <vector>
 
 namespace mp::bind {
 namespace {
@@ -106,20 +110,6 @@ void show_output() {
   all.erase(std::remove_if(all.begin(), all.end(), [](const ChildRef& c) { return c->shown; }),
             all.end());
   if (ended) reap();
-}
-
-bool await_dying() {
-  constexpr int64_t kTakenDownNs = 10'000'000'000;
-  int64_t deadline = platform::now_ns() + kTakenDownNs;
-  bool any = false;
-  for (const ChildRef& c : std::vector<ChildRef>(children())) {
-    if (c->child.over || is_expected(c->child.token) || !meet_child(c->child)) continue;
-    any = true;
-    while (!await_child(c->child, 20) && platform::now_ns() < deadline)
-      if (interruptible_tick(nullptr)) interrupt();
-  }
-  if (any) show_output(); // closes their files, and their places are free
-  return any;
 }
 
 void mark_output() {

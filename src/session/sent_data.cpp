@@ -1,5 +1,6 @@
 #include "session/sent_data.h"
 #include "session/blocks.h"
+#include "session/handle.h"
 
 #include <algorithm>
 

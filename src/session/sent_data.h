@@ -6,7 +6,7 @@
 // latest; memory pressure takes all of it that the job in the making does not use.
 #pragma once
 
-#include "session/session.h"
+#include "codec/codec.h"
 
 namespace mp::bind {
 

@@ -1,5 +1,8 @@
 #include "session/session.h"
+
 #include "session/blocks.h"
+#include "session/defer.h"
+#include "session/handle.h"
 
 #include "core/barrier.h"
 #include "core/guard.h"
@@ -8,27 +11,13 @@
 #include "core/pipe.h"
 
 #include <R_ext/GraphicsEngine.h> // its headers declare the flags of R's interrupts
-#include <algorithm>
 
 namespace mp::bind {
 namespace {
 
-struct Later {
-  void (*what)(void*);
-  void* data;
-};
-// Process-local. Never destroyed: R's finalizers may run after the destructors of static objects.
-std::vector<Later>& later = *new std::vector<Later>;
-
-void forked() { later.clear(); } // the parent's; what they own stays the parent's
-
-void check_interrupt(void*) { R_CheckUserInterrupt(); }
-
 bool interrupt_is_pending() { return R_interrupts_pending && !R_interrupts_suspended; }
 
 } // namespace
-
-bool (*interrupt_wanted)() = nullptr;
 
 void prepare_kinds() {
   static bool done = false;
@@ -42,7 +31,7 @@ void prepare_kinds() {
   guard_patience().interrupted = interrupt_is_pending;
   prepare_blocks();
   install_fork_handlers();
-  on_fork_child(forked);
+  on_fork_child(forget_deferred);
 }
 
 void enter() {
@@ -57,70 +46,7 @@ void enter() {
                 "locks, queues or pools (at most " +
                     std::to_string(kSlots) + " processes at a time)"};
   release_views();
-  while (!later.empty()) {
-    Later l = later.back();
-    later.pop_back();
-    l.what(l.data);
-  }
-}
-
-void at_next_entry(void (*what)(void*), void* data) noexcept {
-  try {
-    later.push_back({what, data});
-  } catch (const std::bad_alloc&) { // what it owns stays as long as this process lives
-  }
-}
-
-void drop_at_next_entry(uint64_t block) {
-  at_next_entry([](void* data) { heap().drop(reinterpret_cast<uint64_t>(data)); },
-                reinterpret_cast<void*>(block));
-}
-
-Wait wait_for(SEXP timeout) {
-  Wait w;
-  w.tick = interruptible_tick;
-  if (Rf_isNull(timeout)) return w;
-  double seconds =
-      (Rf_isNumeric(timeout) && Rf_length(timeout) == 1) ? Rf_asReal(timeout) : NA_REAL;
-  if (std::isnan(seconds))
-    throw Error{"ValueError", "`timeout` must be NULL (wait for ever) or one number of seconds"};
-  if (seconds <= 0) w.deadline = 0;
-  else if (seconds < 9e9) w.deadline = platform::now_ns() + int64_t(seconds * 1e9);
-  return w;
-}
-
-// R's handlers run here: a jump out of them leaves the wait as Unwind, and after their "resume" it
-// goes on.
-bool interruptible_tick(void*) {
-  show_output();
-  collect_if_asked();
-  codec::protect([] {
-    R_CheckUserInterrupt();
-    return R_NilValue;
-  });
-  return false;
-}
-
-bool stopping_tick(void*) {
-  show_output();
-  collect_if_asked();
-  return !R_ToplevelExec(check_interrupt, nullptr);
-}
-
-void interrupt() { throw Interrupted{}; }
-
-bool ChildWait::tick() {
-  if (limit_.tick(limit_.data)) return true;
-  const GuardWord& guard = heap().header().guard;
-  auto waits = [&](Token child) {
-    uint32_t slot = slot_of(child);
-    return bool(guard.waiters.word[slot / 64].load(std::memory_order_relaxed) & bit_of(slot));
-  };
-  int64_t now = platform::now_ns();
-  if (std::none_of(children.begin(), children.end(), waits) || stopped_holder(guard).empty())
-    since_ = now;
-  else if (now - since_ >= guard_patience().limit_ns) refuse_guard(Status::Timeout, guard);
-  return false;
+  do_deferred();
 }
 
 } // namespace mp::bind
@@ -153,9 +79,6 @@ double guard_limit(double seconds) {
   guard_patience().limit_ns = int64_t(seconds * 1e9);
   return before;
 }
-
-// Takes a Ctrl-C that came for something that is over, before it hits something else.
-void forget_interrupt() { R_ToplevelExec(check_interrupt, nullptr); }
 
 // A fork copies the random state: without this all children draw the same numbers.
 void forget_random_state() { R_removeVarFromFrame(Rf_install(".Random.seed"), R_GlobalEnv); }

@@ -1,6 +1,6 @@
 // share(), is_shared(), memory_usage().
-#include "session/blocks.h"
-#include "routines.h"
+#include "session/handle.h"
+#include "session/session.h"
 
 using namespace mp;
 using namespace mp::bind;

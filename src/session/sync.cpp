@@ -1,5 +1,8 @@
 // Locks, queues, connections.
+#include "session/handle.h"
+#include "session/output.h"
 #include "session/session.h"
+#include "session/waits.h"
 
 #include "core/guard.h"
 #include "core/lock.h"

@@ -1,6 +1,8 @@
 // The table of functions for other packages: see inst/include/multiprocessing/api.h. They are
 // called from any thread, so each one that R's main thread must call says so by main_thread().
+#include "session/handle.h"
 #include "session/session.h"
+#include "session/waits.h"
 #include "codec/format.h"
 #include "core/native.h"
 #include "threads/helpers.h"

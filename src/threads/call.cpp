@@ -75,7 +75,7 @@ Function function_of(SEXP fun) {
 void warn(const char* message) { call_r("warn_of_threads", message); }
 
 SEXP new_vector(SEXPTYPE type, R_xlen_t length) {
-  return codec::protect([&] { return Rf_allocVector(type, length); });
+  return protect([&] { return Rf_allocVector(type, length); });
 }
 SEXP one_real(double v) {
   SEXP x = new_vector(REALSXP, 1);
@@ -112,7 +112,7 @@ SEXP fold_slices(SEXP x, const Source& source, int margin, Matrix shape, Functio
   if (!Rf_isNull(names)) Rf_setAttrib(result, R_NamesSymbol, names);
   auto is_large = [](double v) { return std::fabs(v) > INT_MAX; };
   if (!whole || std::any_of(out, out + n, is_large)) return result;
-  return codec::protect([&] { return Rf_coerceVector(result, INTSXP); });
+  return protect([&] { return Rf_coerceVector(result, INTSXP); });
 }
 
 } // namespace mp::bind
@@ -120,5 +120,5 @@ SEXP fold_slices(SEXP x, const Source& source, int margin, Matrix shape, Functio
 // What the function at that address, compiled by cpp_fun(), makes: a pointer to its kernel.
 SEXP made_kernel(SEXP maker) {
   auto make = reinterpret_cast<SEXP (*)()>(R_ExternalPtrAddrFn(maker));
-  return mp::codec::protect([&] { return make(); });
+  return mp::bind::protect([&] { return make(); });
 }

@@ -1,10 +1,13 @@
 // What thread_map() and thread_reduce() share: their arguments, and failures in their threads.
 #pragma once
 
-#include "session/session.h"
+#include "session/waits.h"
 #include "threads/kernels.h"
 #include "threads/helpers.h"
 
+#include "core/error.h"
+
+#include <cmath>
 #include <mutex>
 
 namespace mp::bind {

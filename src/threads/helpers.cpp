@@ -1,5 +1,6 @@
 #include "threads/helpers.h"
-#include "session/session.h"
+#include "session/child.h"
+#include "session/waits.h"
 
 #include <cstdlib>
 #include <pthread.h>

@@ -44,30 +44,6 @@ get_all_start_methods <- function() {
   c(default, setdiff(c("fork", "spawn"), default))
 }
 
-#' @rdname get_start_method
-#' @export
-get_context <- function(method = NULL) {
-  method <- if (is.null(method)) get_start_method() else check_method(method)
-  with_method <- function(f) {
-    formals(f)$context <- method
-    f
-  }
-  structure(
-    list(
-      method = method, Process = with_method(Process), Pool = with_method(Pool), Lock = Lock, RLock = RLock,
-      Queue = Queue, SimpleQueue = SimpleQueue, Pipe = Pipe, cpu_count = cpu_count, current_process = current_process,
-      parent_process = parent_process, active_children = active_children, get_start_method = function() method
-    ),
-    class = "multiprocessing_context"
-  )
-}
-
-#' @export
-print.multiprocessing_context <- function(x, ...) {
-  cat("<multiprocessing context: ", x$method, ">\n", sep = "")
-  invisible(x)
-}
-
 check_method <- function(method) {
   if (!is.character(method) || length(method) != 1L || !method %in% c("fork", "spawn")) {
     abort("ValueError", sprintf("the start method must be \"fork\" or \"spawn\", not %s", describe_value(method)))

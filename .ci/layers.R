@@ -1,0 +1,147 @@
+# Do all arrows point down? Fails, and names them, if a file includes or calls something of a layer above its own.
+#
+#   Rscript .ci/layers.R            checks src/ and R/, and that every header compiles alone
+#   Rscript .ci/layers.R arrows     prints the arrows between rooms, too
+#
+# A layer may use those below it and nothing of those beside it. A new file takes its layer from its folder (src/) or its
+# prefix (R/); within a folder of src/ there is no order, but no circle either.
+
+problems <- character()
+problem <- function(...) problems <<- c(problems, sprintf(...))
+
+# --- src/ ---
+
+rooms <- c( # the higher, the larger; equal numbers stand beside each other
+  "inst/include" = 0, "core/platform" = 0, core = 1, r = 2, codec = 3, session = 4, threads = 5, pool = 5, "." = 6
+)
+# The order in core/ is told in its README.
+core_order <- c("layout", "session", "participant", "doorbell", "guard", "heap", "reaper", "fork_hooks")
+
+sources <- list.files("src", "[.](h|cpp)$", recursive = TRUE)
+sources <- sources[!grepl("^core/tests/|^codec/fuzz/", sources)]
+
+room_of <- function(file) {
+  room <- dirname(file)
+  if (startsWith(room, "core/platform")) "core/platform" else room
+}
+noun_of <- function(file) sub("[.](h|cpp)$", "", file)
+
+# "a/../b" is "b"
+tidy_path <- function(path) {
+  while (grepl("[^/.]+/[.][.]/", path)) path <- sub("[^/.]+/[.][.]/", "", path)
+  sub("^[.]/", "", path)
+}
+
+included_by <- function(file) {
+  lines <- grep('^#include "', readLines(file.path("src", file)), value = TRUE)
+  names <- sub('^#include "([^"]+)".*', "\\1", lines)
+  vapply(names, function(name) {
+    beside <- tidy_path(file.path(dirname(file), name))
+    if (beside %in% sources) beside else tidy_path(name)
+  }, "", USE.NAMES = FALSE)
+}
+
+arrows <- do.call(rbind, lapply(sources, function(file) {
+  to <- included_by(file)
+  if (length(to)) data.frame(from = file, to = to)
+}))
+arrows$from_room <- vapply(arrows$from, room_of, "")
+arrows$to_room <- ifelse(grepl("inst/include/", arrows$to), "inst/include", vapply(arrows$to, room_of, ""))
+
+for (i in seq_len(nrow(arrows))) {
+  a <- arrows[i, ]
+  known <- c(a$from_room, a$to_room) %in% names(rooms)
+  if (!all(known)) {
+    problem("src/%s: its folder is in no layer, add it to .ci/layers.R", if (known[1L]) a$to else a$from)
+  } else if (a$from_room != a$to_room && rooms[[a$to_room]] >= rooms[[a$from_room]]) {
+    problem("src/%s includes %s, which is not below it", a$from, a$to)
+  }
+}
+
+# X.h, X.cpp and X_internal.h are one. An arrow is part of a circle if a path leads from its end to its beginning.
+noun_of_arrow <- function(file) sub("_internal$", "", noun_of(file))
+nouns <- unique(data.frame(from = noun_of_arrow(arrows$from), to = noun_of_arrow(arrows$to)))
+nouns <- nouns[nouns$from != nouns$to, ]
+reached_from <- function(noun) {
+  found <- character()
+  new <- nouns$to[nouns$from == noun]
+  while (length(new)) {
+    found <- c(found, new)
+    new <- setdiff(nouns$to[nouns$from %in% new], found)
+  }
+  found
+}
+in_circle <- mapply(function(from, to) from %in% reached_from(to), nouns$from, nouns$to)
+if (any(in_circle)) problem("src/: a circle of includes: %s", toString(paste(nouns$from, "->", nouns$to)[in_circle]))
+
+rank <- function(file) match(sub("_(internal|memory|report|runs)$", "", sub("^core/", "", noun_of(file))), core_order)
+low <- which(rank(arrows$to) > rank(arrows$from))
+for (i in low) problem("src/%s includes %s, which is above it in core", arrows$from[i], arrows$to[i])
+
+# --- every header compiles alone ---
+
+r_command <- file.path(R.home("bin"), "R")
+config <- function(name) suppressWarnings(system2(r_command, c("CMD", "config", name), stdout = TRUE, stderr = FALSE))
+compiler <- config("CXX17")
+include <- function(package) paste0("-isystem ", shQuote(system.file("include", package = package)))
+flags <- c(
+  config("CXX17STD"), "-fsyntax-only -Wall -Wextra -Werror -x c++ -Isrc", config("--cppflags"),
+  include("RcppParallel")
+)
+headers <- grep("[.]h$", sources, value = TRUE)
+for (header in headers) {
+  program <- tempfile(fileext = ".cpp")
+  writeLines(sprintf('#include "%s"', normalizePath(file.path("src", header))), program)
+  said <- suppressWarnings(system(paste(c(compiler, flags, program, "2>&1"), collapse = " "), intern = TRUE))
+  if (length(said)) problem("src/%s does not compile alone: %s", header, grep("error|warning", said, value = TRUE)[1L])
+  unlink(program)
+}
+
+# --- R/ ---
+
+families <- c( # by the first part of the name; files that are not named here are of the base
+  base = 0, child = 1, thread = 1, sync = 2, pool = 2, mc = 3, top = 4
+)
+of_all <- c("context", "preload", "multiprocessing-package") # they speak of everything
+
+scripts <- list.files("R", "[.]R$", full.names = TRUE)
+family_of <- function(file) {
+  name <- sub("[.]R$", "", basename(file))
+  first <- sub("-.*", "", name)
+  if (name %in% of_all) "top" else if (first %in% names(families)) first else "base"
+}
+defined_in <- function(code) {
+  unlist(lapply(code, function(x) {
+    if (is.call(x) && identical(x[[1L]], quote(`<-`)) && is.name(x[[2L]])) as.character(x[[2L]])
+  }))
+}
+code <- lapply(scripts, parse, keep.source = FALSE)
+definitions <- lapply(code, defined_in)
+home <- setNames(rep(seq_along(scripts), lengths(definitions)), unlist(definitions))
+calls <- do.call(rbind, lapply(seq_along(scripts), function(i) {
+  body <- as.call(c(as.name("{"), as.list(code[[i]])))
+  used <- codetools::findGlobals(eval(call("function", NULL, body)), merge = TRUE)
+  used <- used[used %in% names(home)]
+  data.frame(from = rep(i, length(used)), to = unname(home[used]), name = used)
+}))
+for (k in seq_len(nrow(calls))) {
+  from <- family_of(scripts[calls$from[k]])
+  to <- family_of(scripts[calls$to[k]])
+  if (from != to && families[[to]] >= families[[from]]) {
+    problem("%s uses %s() of %s, which is not below it", scripts[calls$from[k]], calls$name[k], scripts[calls$to[k]])
+  }
+}
+
+# --- what was found ---
+
+between <- unique(arrows[arrows$from_room != arrows$to_room, c("from_room", "to_room")])
+if ("arrows" %in% commandArgs(TRUE)) {
+  cat(sprintf("%s -> %s\n", between$from_room, between$to_room), sep = "")
+}
+cat(sprintf(
+  "layers: %d files of src/ in %d rooms with %d arrows between them, %d headers compiled alone, %d files of R/; %d problems\n",
+  length(sources), length(unique(vapply(sources, room_of, ""))), nrow(between), length(headers), length(scripts),
+  length(problems)
+))
+writeLines(paste(" ", problems))
+if (length(problems)) quit(status = 1)

@@ -1,0 +1,25 @@
+# The package's functions with a start method of their own.
+
+#' @rdname get_start_method
+#' @export
+get_context <- function(method = NULL) {
+  method <- if (is.null(method)) get_start_method() else check_method(method)
+  with_method <- function(f) {
+    formals(f)$context <- method
+    f
+  }
+  structure(
+    list(
+      method = method, Process = with_method(Process), Pool = with_method(Pool), Lock = Lock, RLock = RLock,
+      Queue = Queue, SimpleQueue = SimpleQueue, Pipe = Pipe, cpu_count = cpu_count, current_process = current_process,
+      parent_process = parent_process, active_children = active_children, get_start_method = function() method
+    ),
+    class = "multiprocessing_context"
+  )
+}
+
+#' @export
+print.multiprocessing_context <- function(x, ...) {
+  cat("<multiprocessing context: ", x$method, ">\n", sep = "")
+  invisible(x)
+}

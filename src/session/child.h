@@ -1,0 +1,25 @@
+// What this process knows of its children, and of itself as one.
+#pragma once
+
+#include "core/process.h"
+
+#include <memory>
+
+namespace mp::bind {
+
+struct RChild {
+  Child child;
+  uint64_t process = 0;          // the Process block, held while this exists
+  std::string unshown[2];        // what was read of its output and not shown yet
+  uint64_t shown_to[2] = {1, 1}; // where that begins
+  bool shown = false;            // everything it printed was shown
+  bool expired = false;          // killed because its element took longer than task_timeout
+  bool mute = false;             // it prints nothing more, although it may not be gone yet
+};
+using ChildRef = std::shared_ptr<RChild>;
+
+std::vector<ChildRef>& children(); // that run, or whose output was not shown yet
+uint64_t own_process();            // the Process block of this process, 0 in a main process
+void set_own_process(uint64_t process);
+
+} // namespace mp::bind

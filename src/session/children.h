@@ -1,0 +1,38 @@
+// Starting children of this R, asking how they are, and waiting until dying ones are gone.
+#pragma once
+
+#include "core/error.h"
+#include "r/call.h"
+#include "session/child.h"
+
+namespace mp::bind {
+
+// A child to come: all that its fork needs is made here, so that several can be forked at once.
+ChildRef prepare_child(Output output);
+// Forks them; each child evaluates `call` in the package's namespace and leaves. Its number in
+// `lanes`, if there are any, is added to the call as its last argument. `busy`: see
+// fork_children().
+void fork_r(const std::vector<ChildRef>& children, SEXP call, Output output,
+            const std::vector<int>& lanes = {}, bool busy = true);
+// A fresh R that evaluates what `payload` (a list) says, see spawned_main().
+ChildRef spawn_r(SEXP payload);
+bool is_over(RChild& c); // polls; the first time it is over shows what is left of its output
+int exit_status(RChild& c);
+// Waits until children that are dead are gone: until then they take places, descriptors and
+// processes from what the system allows. False: there was none.
+bool await_dying();
+// What starts processes; if it is refused, once more when those are gone.
+template <class F> auto with_room(F start) -> decltype(start()) {
+  try {
+    return start();
+  } catch (const Error&) {
+    if (!await_dying()) throw;
+  }
+  return start();
+}
+RChild& process_child(SEXP pointer); // of process_start()'s pointer; throws in another process
+
+// A worker's interrupt handler asks this; set by the worker's loop.
+extern bool (*interrupt_wanted)();
+
+} // namespace mp::bind

@@ -1,0 +1,39 @@
+// Waiting: how long, and what happens meanwhile.
+#pragma once
+
+#include "core/doorbell.h"
+#include "r/call.h"
+
+namespace mp::bind {
+
+// NULL: for ever; 0 or less: does not wait. Between sleeps the children's output is shown and
+// Ctrl-C seen.
+Wait wait_for(SEXP timeout);
+bool interruptible_tick(void*);
+bool stopping_tick(void*); // the same for callers who take a status: no handler of R's is called
+[[noreturn]] void interrupt();
+inline void check(Status s) {
+  if (s == Status::Interrupted) interrupt();
+}
+
+// A wait for children. What they publish they publish even if that takes for ever: should one of
+// them wait for a stopped process that is at work in the heap, this ends after the thread's
+// patience, with an error that names it.
+class ChildWait {
+public:
+  explicit ChildWait(const Wait& limit) : wait(limit), limit_(limit) {
+    wait.data = this;
+    wait.tick = [](void* self) { return static_cast<ChildWait*>(self)->tick(); };
+  }
+  ChildWait(const ChildWait&) = delete;
+  ChildWait& operator=(const ChildWait&) = delete;
+  Wait wait;                   // for a Waiter
+  std::vector<Token> children; // that are waited for at the moment
+  bool tick();
+
+private:
+  const Wait& limit_;
+  int64_t since_ = platform::now_ns(); // they wait for a stopped process
+};
+
+} // namespace mp::bind
