@@ -212,9 +212,6 @@ wait_for_futures <- function(fs, timeout) {
   wait_any(items, rep("result", length(items)), timeout)
 }
 
-deadline_of <- function(timeout) if (is.null(timeout)) NULL else as.numeric(proc.time()[["elapsed"]]) + timeout
-time_left <- function(until) if (is.null(until)) NULL else max(0, until - proc.time()[["elapsed"]])
-
 #' @rdname Future
 #' @export
 as_completed <- function(fs, timeout = NULL) {

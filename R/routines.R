@@ -12,6 +12,7 @@ forget_random_state <- function() .Call(C_forget_random_state)
 is_compiled <- function(fun) .Call(C_is_compiled, fun)
 code_symbols <- function(fun) .Call(C_code_symbols, fun)
 session_exists <- function() .Call(C_session_exists)
+monotonic_seconds <- function() .Call(C_monotonic_seconds)
 codec_encode <- function(x) .Call(C_codec_encode, x)
 codec_decode <- function(raw) .Call(C_codec_decode, raw)
 
@@ -84,3 +85,15 @@ wait_any <- function(items, kinds, timeout) .Call(C_wait_any, items, kinds, time
 share_value <- function(x) .Call(C_share_value, x)
 is_shared_value <- function(x) .Call(C_is_shared_value, x)
 memory_blocks <- function() .Call(C_memory_blocks)
+
+# sockets
+socket_listen <- function(address, port, backlog) .Call(C_socket_listen, address, port, backlog)
+socket_port <- function(socket) .Call(C_socket_port, socket)
+socket_accept <- function(listener, timeout) .Call(C_socket_accept, listener, timeout)
+socket_connect <- function(address, port, timeout) .Call(C_socket_connect, address, port, timeout)
+socket_send_frame <- function(socket, bytes, timeout) .Call(C_socket_send_frame, socket, bytes, timeout)
+socket_receive_frame <- function(socket, limit, timeout) .Call(C_socket_receive_frame, socket, limit, timeout)
+socket_poll <- function(socket, timeout) .Call(C_socket_poll, socket, timeout)
+socket_close <- function(socket) .Call(C_socket_close, socket)
+socket_is_open <- function(socket) .Call(C_socket_is_open, socket)
+random_raw <- function(bytes) .Call(C_random_raw, bytes)

@@ -22,10 +22,42 @@ wait <- function(object_list, timeout = NULL) {
   if (!length(object_list)) {
     return(object_list) # nothing would ever be ready
   }
+  is_socket <- vapply(object_list, inherits, TRUE, "SocketConnection")
+  if (any(is_socket)) {
+    return(object_list[wait_with_sockets(object_list, is_socket, timeout)])
+  }
+  object_list[wait_for_items(object_list, timeout)]
+}
+
+# Which are ready, once one is or the time is over
+wait_for_items <- function(object_list, timeout) {
   items <- lapply(object_list, waitable)
   kinds <- vapply(items, function(item) item$kind, "")
-  object_list[wait_any(lapply(items, function(item) item$of), kinds, timeout)]
+  wait_any(lapply(items, function(item) item$of), kinds, timeout)
 }
+
+# The system wakes a process for a socket or for its doorbell, not for both: they are looked at in turn.
+wait_with_sockets <- function(object_list, is_socket, timeout) {
+  ready <- logical(length(object_list))
+  sockets <- lapply(object_list[is_socket], function(x) private_of(x)$ptr)
+  until <- deadline_of(timeout)
+  repeat {
+    left <- time_left(until)
+    step <- if (is.null(left)) socket_tick else min(left, socket_tick)
+    ready[is_socket] <- vapply(sockets, socket_poll, TRUE, 0)
+    if (all(is_socket)) {
+      if (!any(ready)) socket_poll(sockets[[1L]], step)
+      ready[is_socket] <- ready[is_socket] | vapply(sockets, socket_poll, TRUE, 0)
+    } else {
+      ready[!is_socket] <- wait_for_items(object_list[!is_socket], if (any(ready)) 0 else step)
+    }
+    if (any(ready) || identical(left, 0)) {
+      return(ready)
+    }
+  }
+}
+
+socket_tick <- 0.01
 
 waitable <- function(x) {
   if (inherits(x, "Connection")) {
@@ -49,3 +81,7 @@ waitable <- function(x) {
   }
   abort("ValueError", sprintf("cannot wait for %s: give connections, queues, processes or results", describe_value(x)))
 }
+
+# For waits of several steps: a time of the clock that no one sets
+deadline_of <- function(timeout) if (is.null(timeout)) NULL else monotonic_seconds() + timeout
+time_left <- function(until) if (is.null(until)) NULL else max(0, until - monotonic_seconds())

@@ -18,6 +18,7 @@ void forget_random_state();
 bool is_compiled(SEXP fun);
 SEXP code_symbols(SEXP fun);
 bool session_exists();
+double monotonic_seconds();
 SEXP codec_encode(SEXP x);
 SEXP codec_decode(SEXP raw);
 
@@ -102,3 +103,15 @@ void register_thread_api(); // when the package is loaded
 
 // waiting
 std::vector<bool> wait_any(SEXP items, SEXP kinds, SEXP timeout);
+
+// sockets
+SEXP socket_listen(std::string address, int port, int backlog);
+int socket_port(SEXP socket);
+SEXP socket_accept(SEXP listener, SEXP timeout);
+SEXP socket_connect(std::string address, int port, SEXP timeout);
+void socket_send_frame(SEXP socket, SEXP bytes, SEXP timeout);
+SEXP socket_receive_frame(SEXP socket, double limit, SEXP timeout);
+bool socket_poll(SEXP socket, SEXP timeout);
+void socket_close(SEXP socket);
+bool socket_is_open(SEXP socket);
+SEXP random_raw(int bytes);

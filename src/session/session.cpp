@@ -85,6 +85,9 @@ void forget_random_state() { R_removeVarFromFrame(Rf_install(".Random.seed"), R_
 
 bool session_exists() { return heap_exists(); }
 
+// Of the clock that every deadline is a value of.
+double monotonic_seconds() { return double(platform::now_ns()) / 1e9; }
+
 SEXP codec_encode(SEXP x) {
   return entry([&]() -> SEXP {
     codec::Encoding e = codec::encode(x, codec::kNoBlocks);
