@@ -1,12 +1,18 @@
 // Sockets as external pointers, and the frames on them: a length, then so many bytes, as Python's
 // multiprocessing.connection has them. What is above (who may talk, R values) is R's: R/socket-*.R.
 #include "session/session.h"
+#include "session/waits.h"
+
+#include "core/error.h"
 
 #include "core/platform/socket.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 using namespace mp;
@@ -40,7 +46,7 @@ void finalize_socket(SEXP pointer) {
 
 SEXP socket_pointer(Socket& socket) {
   auto owned = std::make_unique<Socket>(-1);
-  Protected p(codec::protect([] {
+  Protected p(protect([] {
     SEXP pointer = PROTECT(R_MakeExternalPtr(nullptr, socket_tag(), R_NilValue));
     R_RegisterCFinalizerEx(pointer, finalize_socket, TRUE);
     UNPROTECT(1);
@@ -240,7 +246,7 @@ SEXP socket_receive_frame(SEXP socket, double limit, SEXP timeout) {
       frame.resize(have + more);
       receive_all(fd, frame.data() + have, more, true, wait);
     }
-    Protected raw(codec::protect([&] { return Rf_allocVector(RAWSXP, R_xlen_t(n)); }));
+    Protected raw(protect([&] { return Rf_allocVector(RAWSXP, R_xlen_t(n)); }));
     if (n) std::memcpy(RAW(raw), frame.data(), n);
     return SEXP(raw);
   });
@@ -262,7 +268,7 @@ SEXP random_raw(int bytes) {
     std::vector<uint8_t> key(size_t(std::max(bytes, 0)));
     if (!platform::random_bytes(key.data(), key.size()))
       fail("the system gives no random bytes", errno);
-    Protected raw(codec::protect([&] { return Rf_allocVector(RAWSXP, bytes); }));
+    Protected raw(protect([&] { return Rf_allocVector(RAWSXP, bytes); }));
     if (bytes) std::memcpy(RAW(raw), key.data(), key.size());
     return SEXP(raw);
   });
