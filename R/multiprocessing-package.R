@@ -1,6 +1,7 @@
 #' @section Where things are:
 #' - [Pool()], [AsyncResult]: workers that compute many elements. [Process()]: one function in a process of its own.
-#' - [Lock()], [Queue()], [Pipe()], [wait()]: what processes share and tell each other.
+#' - [Lock()], [Semaphore()], [Event()], [Condition()], [Barrier()]: who may go on, and when.
+#' - [Queue()], [Pipe()], [wait()]: what processes tell each other.
 #' - [share()]: large data, and who keeps them.
 #' - [mclapply()], [mcmapply()], [pvec()], [mcparallel()]: in place of package parallel's.
 #' - [thread_map()], [cpp_fun()]: compiled functions in threads.

@@ -78,6 +78,28 @@ pipe_create <- function(duplex) .Call(C_pipe_create, duplex)
 connection_poll <- function(connection, timeout) .Call(C_connection_poll, connection, timeout)
 connection_directions <- function(connection) .Call(C_connection_directions, connection)
 
+# semaphores, events, conditions, barriers
+semaphore_create <- function(value, bounded) .Call(C_semaphore_create, value, bounded)
+semaphore_enter <- function(semaphore) .Call(C_semaphore_enter, semaphore)
+semaphore_leave <- function(semaphore) .Call(C_semaphore_leave, semaphore)
+semaphore_owned <- function(semaphore) .Call(C_semaphore_owned, semaphore)
+semaphore_permits <- function(semaphore) .Call(C_semaphore_permits, semaphore)
+semaphore_is_bounded <- function(semaphore) .Call(C_semaphore_is_bounded, semaphore)
+event_create <- function() .Call(C_event_create)
+event_state <- function(event) .Call(C_event_state, event)
+condition_create <- function(lock) .Call(C_condition_create, lock)
+condition_lock_pointer <- function(condition) .Call(C_condition_lock_pointer, condition)
+condition_wait <- function(condition, timeout) .Call(C_condition_wait, condition, timeout)
+condition_notify <- function(condition, n) .Call(C_condition_notify, condition, n)
+condition_waiters <- function(condition) .Call(C_condition_waiters, condition)
+barrier_create <- function(parties, action, timeout) .Call(C_barrier_create, parties, action, timeout)
+barrier_action <- function(barrier) .Call(C_barrier_action, barrier)
+barrier_wait <- function(barrier, timeout) .Call(C_barrier_wait, barrier, timeout)
+barrier_pass <- function(barrier, round) .Call(C_barrier_pass, barrier, round)
+barrier_abort <- function(barrier) .Call(C_barrier_abort, barrier)
+barrier_reset <- function(barrier) .Call(C_barrier_reset, barrier)
+barrier_state <- function(barrier) .Call(C_barrier_state, barrier)
+
 # waiting
 wait_any <- function(items, kinds, timeout) .Call(C_wait_any, items, kinds, timeout)
 

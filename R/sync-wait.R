@@ -1,7 +1,7 @@
 #' Wait for any of several things
 #'
-#' @param object_list a list of connections (ready: a message or end-of-file), queues (ready: a message), processes (ready:
-#'   over; their `$sentinel` does as well) and results of a pool (ready: done).
+#' @param object_list a list of connections (ready: a message or end-of-file), queues (ready: a message), events (ready:
+#'   set), processes (ready: over; their `$sentinel` does as well) and results of a pool (ready: done).
 #' @param timeout seconds; `NULL` waits for ever, 0 or less does not wait.
 #' @return Those of the list that are ready, in the same order; an empty list if none was in time, and at once
 #'   if the list is empty.
@@ -17,7 +17,7 @@
 wait <- function(object_list, timeout = NULL) {
   if (missing(object_list)) missing_argument("object_list")
   if (!is.list(object_list) || inherits(object_list, "R6")) {
-    abort("ValueError", "`object_list` must be a list of connections, queues, processes and results")
+    abort("ValueError", "`object_list` must be a list of connections, queues, events, processes and results")
   }
   if (!length(object_list)) {
     return(object_list) # nothing would ever be ready
@@ -66,6 +66,9 @@ waitable <- function(x) {
   if (inherits(x, c("Queue", "SimpleQueue"))) {
     return(list(kind = "queue", of = private_of(x)$ptr))
   }
+  if (inherits(x, "Event")) {
+    return(list(kind = "event", of = private_of(x)$ptr))
+  }
   if (inherits(x, "Process")) {
     return(list(kind = "process", of = started_ptr(private_of(x))))
   }
@@ -79,7 +82,7 @@ waitable <- function(x) {
   if (inherits(x, "AsyncResult")) {
     return(list(kind = "result", of = private_of(x)$item()))
   }
-  abort("ValueError", sprintf("cannot wait for %s: give connections, queues, processes or results", describe_value(x)))
+  abort("ValueError", sprintf("cannot wait for %s: give connections, queues, events, processes or results", describe_value(x)))
 }
 
 # For waits of several steps: a time of the clock that no one sets

@@ -90,6 +90,33 @@ SEXP connection_recv(SEXP connection);
 bool connection_poll(SEXP connection, SEXP timeout);
 SEXP connection_directions(SEXP connection);
 
+// semaphores, events, conditions, barriers
+SEXP semaphore_create(double value, bool bounded);
+bool semaphore_acquire(SEXP semaphore, SEXP block, SEXP timeout);
+void semaphore_release(SEXP semaphore);
+void semaphore_enter(SEXP semaphore);
+void semaphore_leave(SEXP semaphore);
+int semaphore_owned(SEXP semaphore);
+double semaphore_permits(SEXP semaphore);
+bool semaphore_is_bounded(SEXP semaphore);
+SEXP event_create();
+void event_set(SEXP event);
+void event_clear(SEXP event);
+bool event_state(SEXP event);
+bool event_wait(SEXP event, SEXP timeout);
+SEXP condition_create(SEXP lock);
+SEXP condition_lock_pointer(SEXP condition);
+bool condition_wait(SEXP condition, SEXP timeout);
+int condition_notify(SEXP condition, double n);
+int condition_waiters(SEXP condition);
+SEXP barrier_create(double parties, SEXP action, SEXP timeout);
+SEXP barrier_action(SEXP barrier);
+SEXP barrier_wait(SEXP barrier, SEXP timeout);
+void barrier_pass(SEXP barrier, double round);
+void barrier_abort(SEXP barrier);
+void barrier_reset(SEXP barrier);
+SEXP barrier_state(SEXP barrier);
+
 // shared values
 SEXP share_value(SEXP x);
 bool is_shared_value(SEXP x);

@@ -67,6 +67,7 @@ struct alignas(128) Participant {
   std::atomic<Token> parent;        // who reserved the slot, by himself
   std::atomic<uint32_t> cpu; // 1 + where it ran when it last waited, a hint; by the participant
   uint32_t life_made;        // `life` was initialised; by the slot's first participant
+  std::atomic<uint32_t> ended; // it has left by itself, was not killed; by the participant
 
   SlotState look() const { // acquire: pairs with the CAS, or sweep()'s store, that published it
     return SlotState::unpack(state.load(std::memory_order_acquire));
@@ -93,6 +94,9 @@ enum class Kind : uint8_t {
   Process,
   Barrier,
   Array,
+  Semaphore,
+  Event,
+  Condition,
   kCount
 };
 
@@ -168,12 +172,60 @@ struct LockShared {
   WaiterMask waiters;
 };
 
-// {round:32 | broken:1 | arrived:31}, by CAS. A death leaves a party that has come, or one that
-// never comes.
+// {round:32 | broken:1 | arrived:31}, by CAS. A death leaves a member: the sweep breaks the round.
+constexpr uint32_t kResets = 64;
 struct BarrierShared {
   uint32_t parties; // by the creator
   std::atomic<uint64_t> state;
   WaiterMask waiters;
+  WaiterMask members;               // who has come since the last reset; each sets its own bit
+  std::atomic<uint32_t> lost;       // pid of a member that was killed, 0: none; by the sweep
+  std::atomic<uint64_t> by_reset[kResets]; // [round % kResets]: 1 + a round that a reset ended,
+                                           // by who resets, before the CAS that ends it
+  int64_t timeout_ns;               // by the creator: of waits that give none
+  Reference action;                 // by the creator: block with an encoded function, page 0: none
+};
+
+// The permits of a Semaphore in one word, by CAS. Permits that somebody owns, who gets them back
+// when he dies, are counted for his slot in `held`. Both words change as one: the CAS names the
+// slot and a turn, and is then entered into the slot's count, once, by whoever sees it first. A
+// death leaves an entry that the next one makes, and a count that the sweep gives back.
+struct SemaphoreWord {
+  uint32_t permits;
+  bool giving;   // the slot gives one back, or takes one
+  uint32_t slot; // 1 + the slot whose count is to be changed, 0: none
+  uint32_t turn; // of owned takings and givings
+  static constexpr uint32_t kTurns = (1u << 21) - 1;
+  static constexpr uint32_t kMost = (1u << 31) - 1;
+  constexpr uint64_t pack() const {
+    return uint64_t(permits) << 33 | uint64_t(giving) << 32 | slot << 21 | turn;
+  }
+  static constexpr SemaphoreWord unpack(uint64_t v) {
+    return {uint32_t(v >> 33), bool(v >> 32 & 1), uint32_t(v) >> 21, uint32_t(v) & kTurns};
+  }
+};
+static_assert(kSlots <= 1024, "1 + a slot fits 11 bits");
+struct SemaphoreShared {
+  uint32_t most; // by the creator: of a BoundedSemaphore, otherwise kMost
+  std::atomic<uint64_t> state; // SemaphoreWord
+  WaiterMask waiters;
+  std::atomic<uint64_t> held[kSlots]; // {turn:32 | owned permits:32}
+};
+
+// {times it was set:63 | it is set:1}, by CAS. A death leaves one of both.
+struct EventShared {
+  std::atomic<uint64_t> state;
+  WaiterMask waiters;
+};
+
+// Who waits, a word per slot: {ticket:62 | ConditionPlace:2}. None -> Waiting by its participant,
+// Waiting -> Notified by CAS of a notifier, to None by the participant: by CAS if nobody notified
+// it. A death leaves Waiting, which nobody notifies, or Notified, which the sweep passes on.
+enum class ConditionPlace : uint64_t { None = 0, Waiting = 1, Notified = 2 };
+struct ConditionShared {
+  Reference lock; // by the creator, sealed
+  std::atomic<uint64_t> tickets; // fetch_add by who begins to wait
+  std::atomic<uint64_t> place[kSlots];
 };
 
 // A queue is a list of segments. Small messages lie one after the other in a common segment; a

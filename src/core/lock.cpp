@@ -86,6 +86,16 @@ uint32_t lock_depth(uint64_t block) {
   return l.owner.load(std::memory_order_relaxed) == self() ? l.depth : 0;
 }
 
+uint32_t release_lock_whole(uint64_t block) {
+  LockShared& l = shared(block);
+  uint32_t depth = l.depth;
+  l.depth = 1; // of an RLock: release_lock() then gives it back
+  release_lock(block);
+  return depth;
+}
+
+void set_lock_depth(uint64_t block, uint32_t depth) { shared(block).depth = depth; }
+
 Token lock_owner(uint64_t block) {
   Token t = shared(block).owner.load(std::memory_order_relaxed);
   return is_alive(t) ? t : 0;

@@ -28,4 +28,9 @@ Token lock_owner(uint64_t block);
 // How often this process holds it: 0 or 1, more for an RLock.
 uint32_t lock_depth(uint64_t block);
 
+// For conditions. Releases it however often the caller holds it, and says how often that was; after
+// an acquire_lock(), as often again.
+uint32_t release_lock_whole(uint64_t block);
+void set_lock_depth(uint64_t block, uint32_t depth);
+
 } // namespace mp

@@ -269,18 +269,22 @@ Status get(uint64_t queue, const Wait& wait, void (*take)(void*, const uint8_t*,
 
 Status pass(uint64_t barrier, const Wait& wait) {
   Gate& g = gate();
-  Round round;
-  {
+  for (;;) {
+    Round round;
+    {
+      ActAs act(g.token);
+      round = arrive(barrier);
+      if (round.last && !round.full) end_round(barrier, round); // an action is the main thread's
+    }
+    if (round.broken) return Status::Closed;
+    Status s = until(g, barrier_waiters(barrier), wait,
+                     [&](Token*) { return look_at(barrier, round) != RoundState::Open; });
     ActAs act(g.token);
-    round = arrive(barrier);
+    if (s != Status::Ok) break_barrier(barrier, round);
+    else if (round.full) continue;
+    else if (look_at(barrier, round) == RoundState::Broken) s = Status::Closed;
+    return s;
   }
-  if (round.broken) return Status::Closed;
-  Status s = until(g, barrier_waiters(barrier), wait,
-                   [&](Token*) { return look_at(barrier, round) != RoundState::Open; });
-  ActAs act(g.token);
-  if (s != Status::Ok) break_barrier(barrier, round);
-  else if (look_at(barrier, round) == RoundState::Broken) s = Status::Closed;
-  return s;
 }
 
 } // namespace mp::native

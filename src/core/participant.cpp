@@ -77,6 +77,7 @@ bool claim(Token t) {
   hold_life(p);
   p.claimed_at = platform::boot_ns();
   p.doorbell.store(0, std::memory_order_relaxed);
+  p.ended.store(0, std::memory_order_relaxed);
   if (!advance(p, {pid, g, Life::Claiming}, {pid, g, Life::Live})) return false;
   my_token = t;
   Token parent = p.parent.load(std::memory_order_relaxed);
@@ -232,8 +233,14 @@ void join_session(Token reserved) {
 ActAs::ActAs(Token t) : before_(my_token) { my_token = t; }
 ActAs::~ActAs() { my_token = before_; }
 
+void end_participant() {
+  // release: pairs with the sweep's load, after the death
+  if (my_token) participant(my_token).ended.store(1, std::memory_order_release);
+}
+
 void leave_session() {
   if (my_token == 0) return;
+  end_participant();
   // An unlocked life is a life that is over: from here on nothing may be done in its name, and what
   // it held is swept by whoever reaps next.
   pthread_mutex_unlock(&participant(my_token).life);

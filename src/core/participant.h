@@ -18,6 +18,8 @@ Participant& participant(Token t);
 // Throws Error("ProcessError") when all slots are taken.
 void join_session(Token reserved = 0);
 void leave_session();
+// The process ends by itself now: to those who ask, it was not killed.
+void end_participant();
 
 // The calling thread acts as `t` until the end of the scope. Of those who act as one participant
 // only one at a time may be in the core: see native.h.

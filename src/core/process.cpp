@@ -256,6 +256,7 @@ void leave_process(uint64_t process, int code) {
   if (process) // release: pairs with the parent's load once the life word says that we are gone
     heap().at<ProcessShared>(process)->left.store(uint32_t(1 + (code & 255)),
                                                   std::memory_order_release);
+  end_participant();
   platform::leave(code);
 }
 

@@ -4,6 +4,7 @@
 #include "session/output.h"
 #include "session/session.h"
 
+#include "core/event.h"
 #include "core/pipe.h"
 #include "core/queue.h"
 
@@ -13,7 +14,7 @@ using namespace mp;
 using namespace mp::bind;
 
 // Waits for any of several things; which of them are ready. `kinds` names each item: a
-// "connection", "queue", "process" pointer, or a "result": list(pool, job id).
+// "connection", "queue", "event", "process" pointer, or a "result": list(pool, job id).
 std::vector<bool> wait_any(SEXP items, SEXP kinds, SEXP timeout) {
   return entry([&] {
     Wait limit = wait_for(timeout);
@@ -38,6 +39,10 @@ std::vector<bool> wait_any(SEXP items, SEXP kinds, SEXP timeout) {
           uint64_t q = block_of(item, Kind::Queue);
           now = queue_length(q) > 0;
           waiter.add(queue_shared(q).getters);
+        } else if (is(k, "event")) {
+          uint64_t e = block_of(item, Kind::Event);
+          now = event_is_set(e);
+          waiter.add(event_waiters(e));
         } else if (is(k, "process")) {
           RChild& c = process_child(item);
           now = is_over(c);
@@ -61,6 +66,8 @@ std::vector<bool> wait_any(SEXP items, SEXP kinds, SEXP timeout) {
             watch_other_end(waiter, c);
           } else if (is(k, "queue")) {
             if (queue_length(block_of(item, Kind::Queue)) > 0) return true;
+          } else if (is(k, "event")) {
+            if (event_is_set(block_of(item, Kind::Event))) return true;
           } else if (is(k, "process")) {
             Child& c = process_child(item).child;
             if (!is_expected(c.token)) return true;

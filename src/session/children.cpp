@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 
 using namespace mp;
@@ -340,6 +341,7 @@ void process_publish(SEXP value, int status) {
 SEXP process_spawned(std::string variable) {
   prepare_kinds();
   set_own_process(join_spawned(variable));
+  std::atexit(end_participant); // it leaves as any R does, not by leave_process()
   return entry([&] {
     install_interrupt_handler();
     hold_interrupts(false);

@@ -5,10 +5,13 @@
 #include "session/handle.h"
 
 #include "core/barrier.h"
+#include "core/condition.h"
+#include "core/event.h"
 #include "core/guard.h"
 #include "core/job_board.h"
 #include "core/lock.h"
 #include "core/pipe.h"
+#include "core/semaphore.h"
 
 #include <R_ext/GraphicsEngine.h> // its headers declare the flags of R's interrupts
 
@@ -27,6 +30,9 @@ void prepare_kinds() {
   register_pipe_kind();
   register_pool_kind();
   register_barrier_kind();
+  register_semaphore_kind();
+  register_event_kind();
+  register_condition_kind();
   prepare_handles();
   guard_patience().interrupted = interrupt_is_pending;
   prepare_blocks();

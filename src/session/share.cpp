@@ -25,6 +25,16 @@ const char* name_of(Kind kind) {
     return "job";
   case Kind::Process:
     return "process";
+  case Kind::Barrier:
+    return "barrier";
+  case Kind::Array:
+    return "array";
+  case Kind::Semaphore:
+    return "semaphore";
+  case Kind::Event:
+    return "event";
+  case Kind::Condition:
+    return "condition";
   default:
     return "other";
   }

@@ -72,14 +72,6 @@ private:
   }
 };
 
-Wait wait_for(SEXP block, SEXP timeout) {
-  if (!Rf_isLogical(block) || Rf_length(block) != 1 || LOGICAL(block)[0] == NA_LOGICAL)
-    throw Error{"ValueError", "`block` must be TRUE or FALSE"};
-  Wait w = bind::wait_for(timeout);
-  if (!LOGICAL(block)[0]) w.deadline = 0;
-  return w;
-}
-
 // `state` of the queue, or the `obstacle` (a stopped process) to `what` was wanted; and after how
 // long, if there was a limit
 Error not_in_time(const char* type, const std::string& state, const char* what,

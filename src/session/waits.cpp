@@ -27,6 +27,14 @@ Wait wait_for(SEXP timeout) {
   return w;
 }
 
+Wait wait_for(SEXP block, SEXP timeout) {
+  if (!Rf_isLogical(block) || Rf_length(block) != 1 || LOGICAL(block)[0] == NA_LOGICAL)
+    throw Error{"ValueError", "`block` must be TRUE or FALSE"};
+  Wait w = wait_for(timeout);
+  if (!LOGICAL(block)[0]) w.deadline = 0;
+  return w;
+}
+
 // R's handlers run here: a jump out of them leaves the wait as Unwind, and after their "resume" it
 // goes on.
 bool interruptible_tick(void*) {

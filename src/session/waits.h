@@ -9,6 +9,7 @@ namespace mp::bind {
 // NULL: for ever; 0 or less: does not wait. Between sleeps the children's output is shown and
 // Ctrl-C seen.
 Wait wait_for(SEXP timeout);
+Wait wait_for(SEXP block, SEXP timeout); // `block` FALSE: does not wait
 bool interruptible_tick(void*);
 bool stopping_tick(void*); // the same for callers who take a status: no handler of R's is called
 [[noreturn]] void interrupt();

@@ -1,5 +1,9 @@
 #include "support.h"
 
+#include "condition.h"
+#include "event.h"
+#include "semaphore.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -31,6 +35,10 @@ void session() {
   register_lock_kind();
   register_pipe_kind(); // and queues
   register_pool_kind();
+  register_barrier_kind();
+  register_semaphore_kind();
+  register_event_kind();
+  register_condition_kind();
   join_session();
 }
 

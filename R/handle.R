@@ -14,27 +14,25 @@ handle_format <- function(self, private) {
   sprintf("<%s %s>", class(self)[1L], state)
 }
 
-# Numbers as in core/layout.h: enum class Kind
+# Numbers as in core/layout.h: enum class Kind. Those without a class here belong to compiled code.
 revive_handle <- function(kind, ptr) {
-  switch(kind + 1L,
-    NULL, NULL,
-    LockHandle$new(ptr),
-    (if (queue_is_simple(ptr)) SimpleQueueHandle else QueueHandle)$new(ptr),
-    NULL,
-    ConnectionHandle$new(ptr),
-    NULL,
-    NULL,
-    NULL,
-    ptr, # barriers and arrays belong to compiled code
-    ptr
+  class <- switch(as.character(kind),
+    "2" = LockHandle,
+    "3" = if (queue_is_simple(ptr)) SimpleQueueHandle else QueueHandle,
+    "5" = ConnectionHandle,
+    "9" = BarrierHandle,
+    "11" = SemaphoreHandle,
+    "12" = EventHandle,
+    "13" = ConditionHandle
   )
+  if (is.null(class)) ptr else class$new(ptr)
 }
 
 # Makes a class of handles whose constructor takes the pointer
 handle_class <- function(name, public, private = list(), active = NULL) {
   R6::R6Class(name,
     inherit = Handle, cloneable = FALSE,
-    public = c(list(initialize = function(ptr) private$ptr <- ptr), public),
+    public = c(if (is.null(public$initialize)) list(initialize = function(ptr) private$ptr <- ptr), public),
     private = private, active = active
   )
 }

@@ -1,0 +1,88 @@
+#' A barrier: processes wait for each other
+#'
+#' A barrier is for a fixed number of parties. `$wait()` returns when that many processes have called it; then the next round
+#' begins. A barrier may be captured by, given to, or sent to any process of the session.
+#'
+#' @param parties the number of processes.
+#' @param action a function without arguments, or `NULL`. In each round the party that comes last calls it, before the others go on.
+#' @param timeout seconds, for calls of `$wait()` that give none; `NULL`: no limit.
+#' @section Methods:
+#' - `$wait(timeout = NULL)`: waits for the other parties, at most `timeout` seconds. Returns how many came before, so exactly one
+#'   party of a round receives 0.
+#' - `$abort()`: breaks the barrier: every party that waits, or comes, has an error of class `BrokenBarrierError`.
+#' - `$reset()`: the same for those that wait; the barrier then begins anew, and is not broken.
+#'
+#' @section Fields: `$parties`, `$n_waiting` (how many wait now), `$broken`.
+#' @section A broken barrier:
+#' A barrier breaks for all when a party has waited longer than its `timeout`, is interrupted, when the action fails, and when a
+#' party is killed: one that waits, or one that has been in an earlier round since the last `$reset()`, at the latest when another
+#' party of that round comes again. (A process that has never come is not known.) A process that ends by itself breaks nothing.
+#' @section Errors: `BrokenBarrierError`, `ValueError` (bad arguments), `HeapFullError` (no memory for another one).
+#' @return A handle (an R6 object) of class `Barrier`.
+#' @section Python: `multiprocessing.Barrier(parties, action, timeout)`.
+#' @seealso [Event()], [Condition()], [Process()].
+#' @examples
+#' barrier <- Barrier(2)
+#' p <- Process(function() barrier$wait())
+#' p$start()
+#' barrier$wait()
+#' p$value()
+#' @export
+Barrier <- function(parties, action = NULL, timeout = NULL) {
+  check_count(parties, "parties", min = 1)
+  if (parties > .Machine$integer.max) {
+    abort("ValueError", sprintf("`parties` must be at most %d, not %s", .Machine$integer.max, format(parties)))
+  }
+  if (!is.null(action)) check_function(action, "action")
+  sent <- if (!is.null(action)) list(action = action, needs = needs_of(list(action), fresh = TRUE))
+  handle <- BarrierHandle$new(barrier_create(parties, sent, timeout))
+  private <- private_of(handle)
+  private$action <- action
+  handle
+}
+
+BarrierHandle <- handle_class("Barrier", list(
+  wait = function(timeout = NULL) barrier_round(private, timeout),
+  abort = function() invisible(barrier_abort(private$ptr)),
+  reset = function() invisible(barrier_reset(private$ptr)),
+  format = function(...) {
+    state <- barrier_state(private$ptr)
+    sprintf(
+      "<Barrier #%s, %d of %d %s waiting>", handle_id(private$ptr), state$n_waiting, state$parties,
+      if (state$broken) "broken, " else "parties"
+    )
+  }
+), private = list(action = NULL), active = list(
+  parties = function() barrier_state(private$ptr)$parties,
+  n_waiting = function() barrier_state(private$ptr)$n_waiting,
+  broken = function() barrier_state(private$ptr)$broken
+))
+
+barrier_round <- function(private, timeout) {
+  acted <- TRUE
+  on.exit(if (!acted) barrier_abort(private$ptr)) # the action failed, or was interrupted
+  place <- suspendInterrupts({
+    place <- barrier_wait(private$ptr, timeout)
+    if (place[2L] >= 0) acted <- FALSE
+    place
+  })
+  if (!acted) {
+    action_of(private)()
+    barrier_pass(private$ptr, place[2L])
+    acted <- TRUE
+  }
+  as.integer(place[1L])
+}
+
+# In a process that got the barrier by a message the action comes from shared memory. Variables that it needs, and that
+# are not there, come with it.
+action_of <- function(private) {
+  if (is.null(private$action)) {
+    sent <- barrier_action(private$ptr)
+    missing <- !vapply(names(sent$needs$globals), exists, TRUE, envir = globalenv(), inherits = FALSE)
+    sent$needs$globals <- sent$needs$globals[missing]
+    apply_needs(sent$needs)
+    private$action <- sent$action
+  }
+  private$action
+}

@@ -1,0 +1,34 @@
+#' An event that processes wait for
+#'
+#' An event is set or not. `$wait()` waits until some process has set it. An event may be captured by, given to, or sent to any
+#' process of the session, and stand in the list of [wait()].
+#'
+#' @section Methods:
+#' - `$set()`: sets it, and wakes every process that waits. `$clear()`: it is not set any more.
+#' - `$is_set()`: whether it is set.
+#' - `$wait(timeout = NULL)`: `TRUE` once it is set, `FALSE` if that took longer than `timeout` seconds (`NULL`: no limit; 0:
+#'   does not wait). A process that waits while the event is set and cleared again at once is woken all the same.
+#'
+#' @section Errors: `ValueError` (bad arguments), `HeapFullError` (no memory for another one).
+#' @return A handle (an R6 object) of class `Event`.
+#' @section Python: `multiprocessing.Event()`.
+#' @seealso [Condition()] to wait for a change of what several processes share, [Barrier()] to wait for each other, [wait()].
+#' @examples
+#' event <- Event()
+#' event$wait(0)
+#' p <- Process(function(event) event$set(), list(event))
+#' p$start()
+#' event$wait()
+#' p$join()
+#' @export
+Event <- function() EventHandle$new(event_create())
+
+EventHandle <- handle_class("Event", list(
+  set = function() invisible(.Call(C_event_set, private$ptr)),
+  clear = function() invisible(.Call(C_event_clear, private$ptr)),
+  is_set = function() .Call(C_event_state, private$ptr),
+  wait = function(timeout = NULL) .Call(C_event_wait, private$ptr, timeout),
+  format = function(...) {
+    sprintf("<Event #%s, %s>", handle_id(private$ptr), if (event_state(private$ptr)) "set" else "not set")
+  }
+))

@@ -1,0 +1,73 @@
+#' Semaphores between processes
+#'
+#' A semaphore has permits: `$acquire()` takes one, and waits while there is none; `$release()` gives one back, or adds one.
+#' A `BoundedSemaphore` never has more than at the beginning. A semaphore may be captured by, given to, or sent to any process
+#' of the session.
+#'
+#' A permit that `$acquire()` took belongs to no process: any process may release it, and if the one that took it dies it does
+#' not come back. A permit that `with(semaphore, ...)` took comes back when its process dies, however that happens.
+#'
+#' @param value the number of permits at the beginning.
+#' @section Methods:
+#' - `$acquire(block = TRUE, timeout = NULL)`: `TRUE` once a permit was taken, `FALSE` if that took longer than `timeout` seconds
+#'   (`NULL`: no limit; 0, or `block = FALSE`: does not wait).
+#' - `$release()`: for a `BoundedSemaphore` an error of class `ValueError` if it has all its permits.
+#' - `$get_value()`: the number of permits that are free.
+#'
+#' `with(semaphore, expr)` takes a permit, evaluates `expr` where it was written, and always gives it back.
+#'
+#' @section Errors: `ValueError` (bad arguments, too many releases), `HeapFullError` (no memory for another one).
+#' @return A handle (an R6 object).
+#' @section Python: `multiprocessing.Semaphore(value)`, `multiprocessing.BoundedSemaphore(value)`; `with semaphore:`.
+#' @seealso [Lock()] for one holder at a time, [Event()], [Condition()], [Barrier()].
+#' @examples
+#' semaphore <- Semaphore(2)
+#' semaphore$acquire()
+#' semaphore$acquire()
+#' semaphore$acquire(block = FALSE)
+#' semaphore$release()
+#' with(semaphore, cat("at most two processes are here\n"))
+#' @export
+Semaphore <- function(value = 1L) new_semaphore(value, FALSE)
+
+#' @rdname Semaphore
+#' @export
+BoundedSemaphore <- function(value = 1L) new_semaphore(value, TRUE)
+
+new_semaphore <- function(value, bounded) {
+  check_count(value, "value")
+  if (value > .Machine$integer.max) {
+    abort("ValueError", sprintf("`value` must be at most %d, not %s", .Machine$integer.max, format(value)))
+  }
+  SemaphoreHandle$new(semaphore_create(value, bounded))
+}
+
+SemaphoreHandle <- handle_class("Semaphore", list(
+  acquire = function(block = TRUE, timeout = NULL) .Call(C_semaphore_acquire, private$ptr, block, timeout),
+  release = function() invisible(.Call(C_semaphore_release, private$ptr)),
+  get_value = function() semaphore_permits(private$ptr),
+  format = function(...) {
+    class <- if (semaphore_is_bounded(private$ptr)) "BoundedSemaphore" else "Semaphore"
+    sprintf("<%s #%s, value %.0f>", class, handle_id(private$ptr), semaphore_permits(private$ptr))
+  }
+))
+
+#' @param data a semaphore.
+#' @param expr an expression, evaluated in the frame of the caller.
+#' @param ... not used.
+#' @rdname Semaphore
+#' @export
+with.Semaphore <- function(data, expr, ...) {
+  if (missing(expr)) missing_argument("expr")
+  suspendInterrupts(with_permit(private_of(data)$ptr, expr))
+}
+
+# As with_lock(): Ctrl-C never comes in between having the permit and being sure to give it back.
+with_permit <- function(ptr, expr) {
+  owned <- semaphore_owned(ptr)
+  on.exit(if (semaphore_owned(ptr) > owned) semaphore_leave(ptr))
+  allowInterrupts({
+    semaphore_enter(ptr)
+    expr
+  })
+}

@@ -1,0 +1,156 @@
+// A notice is for one participant: its word says so. README.md, "Notices", has what a death leaves.
+#include "condition.h"
+#include "heap.h"
+#include "lock.h"
+
+namespace mp {
+namespace {
+
+ConditionShared& shared(uint64_t block) { return *heap().at<ConditionShared>(block); }
+
+ConditionPlace place_of(uint64_t word) { return ConditionPlace(word & 3); }
+uint64_t word_of(uint64_t ticket, ConditionPlace p) { return ticket << 2 | uint64_t(p); }
+
+Token token_at(uint32_t slot) {
+  return make_token(slot, heap().header().participants[slot].look().generation);
+}
+
+template <class F> void each_place(ConditionShared& c, F f) { // f(slot, word) of those in use
+  uint32_t top = heap().header().top_slot.load(std::memory_order_relaxed);
+  for (uint32_t slot = 0; slot < top; ++slot) {
+    uint64_t word = c.place[slot].load(std::memory_order_acquire);
+    if (word) f(slot, word);
+  }
+}
+
+// The one that has waited longest, of those alive. Allocates nothing: a sweep calls it.
+bool notify_one(ConditionShared& c) {
+  for (;;) {
+    uint64_t first = 0;
+    uint32_t at = 0;
+    each_place(c, [&](uint32_t slot, uint64_t word) {
+      if (place_of(word) != ConditionPlace::Waiting || (first && word > first)) return;
+      if (!is_alive(token_at(slot))) return;
+      first = word;
+      at = slot;
+    });
+    if (!first) return false;
+    // release: what the notifier did before is seen by whom it wakes; pairs with the acquire there.
+    // It fails if that one leaves just now: then the next.
+    uint64_t notified = word_of(first >> 2, ConditionPlace::Notified);
+    if (!c.place[at].compare_exchange_strong(first, notified, std::memory_order_acq_rel)) continue;
+    ring(token_at(at)); // one that is dead now is found by its sweep
+    return true;
+  }
+}
+
+// The place of a participant from its wait's begin to its end.
+class Place {
+public:
+  explicit Place(ConditionShared& c) : c_(c), word_(c.place[slot_of(self())]) {
+    uint64_t ticket = c.tickets.fetch_add(1, std::memory_order_relaxed) + 1;
+    waiting_ = word_of(ticket, ConditionPlace::Waiting);
+    word_.store(waiting_, std::memory_order_release); // pairs with each_place()
+  }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  bool notified() const { return word_.load(std::memory_order_acquire) != waiting_; }
+  // Nobody can notify it from here on; false: somebody has.
+  bool withdraw() {
+    uint64_t expected = waiting_;
+    return word_.compare_exchange_strong(expected, 0, std::memory_order_acq_rel);
+  }
+  void consume() { consumed_ = true; }
+  ~Place() {
+    if (!withdraw() && notified_here() && !consumed_) notify_one(c_); // it was not for us, then
+    word_.store(0, std::memory_order_release);
+  }
+
+private:
+  bool notified_here() const {
+    return place_of(word_.load(std::memory_order_relaxed)) == ConditionPlace::Notified;
+  }
+  ConditionShared& c_;
+  std::atomic<uint64_t>& word_;
+  uint64_t waiting_;
+  bool consumed_ = false;
+};
+
+// A notice for one that is dead is not taken: the sweep passes it on.
+void watch_notified(ConditionShared& c, Waiter& waiter) {
+  each_place(c, [&](uint32_t slot, uint64_t word) {
+    if (place_of(word) == ConditionPlace::Notified) waiter.watch(token_at(slot));
+  });
+}
+
+void forget(uint64_t block, Token gone) {
+  ConditionShared& c = shared(block);
+  std::atomic<uint64_t>& word = c.place[slot_of(gone)];
+  // A sweep that dies between the two wakes one more than was notified.
+  if (place_of(word.load(std::memory_order_acquire)) == ConditionPlace::Notified) notify_one(c);
+  word.store(0, std::memory_order_release);
+}
+
+Status take_again(uint64_t lock, uint32_t depth, Wait wait) {
+  wait.deadline = platform::kForever;
+  Status s = acquire_lock(lock, wait);
+  if (s == Status::Ok || s == Status::OwnerDied) set_lock_depth(lock, depth);
+  return s;
+}
+
+} // namespace
+
+void register_condition_kind() { heap().set_actions(Kind::Condition, {nullptr, forget}); }
+
+uint64_t condition_lock(uint64_t block) { return shared(block).lock.page * kPageBytes; }
+
+uint64_t create_condition(uint64_t lock) {
+  register_condition_kind();
+  NewBlock block(heap().allocate(sizeof(ConditionShared), Kind::Condition));
+  shared(block.get()).lock = {Heap::page_of(lock), heap().serial_of(lock)};
+  heap().seal(block.get(), offsetof(ConditionShared, lock), 1);
+  return block.release();
+}
+
+Status wait_for_notice(uint64_t block, const Wait& wait, bool* owner_died) {
+  ConditionShared& c = shared(block);
+  uint64_t lock = condition_lock(block);
+  *owner_died = false;
+  Place place(c); // before the lock is free, so that no notice is missed
+  uint32_t depth = release_lock_whole(lock);
+  Status s;
+  try {
+    Waiter waiter(wait); // no mask: a notifier rings the doorbell of the one whom it has chosen
+    s = waiter.until([&] {
+      if (place.notified()) return true;
+      watch_notified(c, waiter);
+      return false;
+    });
+  } catch (...) {
+    take_again(lock, depth, wait);
+    throw;
+  }
+  if (s == Status::Timeout && !place.withdraw()) s = Status::Ok;
+  Status how = take_again(lock, depth, wait);
+  *owner_died = how == Status::OwnerDied;
+  if (how == Status::Interrupted) return how;
+  if (s == Status::Ok) place.consume();
+  return s;
+}
+
+uint32_t notify(uint64_t block, uint32_t n) {
+  ConditionShared& c = shared(block);
+  uint32_t woken = 0;
+  while (woken < n && notify_one(c)) ++woken;
+  return woken;
+}
+
+uint32_t condition_waiting(uint64_t block) {
+  uint32_t n = 0;
+  each_place(shared(block), [&](uint32_t, uint64_t word) {
+    n += place_of(word) == ConditionPlace::Waiting;
+  });
+  return n;
+}
+
+} // namespace mp

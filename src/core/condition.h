@@ -1,0 +1,23 @@
+// Condition, between processes: to wait, with a lock that is let go meanwhile, until another
+// process notifies.
+#pragma once
+
+#include "doorbell.h"
+
+namespace mp {
+
+// Blocks of Kind::Condition, which keep their lock; returned held by the caller.
+uint64_t create_condition(uint64_t lock);
+void register_condition_kind();
+uint64_t condition_lock(uint64_t block);
+
+// The caller holds the lock. Ok (notified) or Timeout, both with the lock as before; `owner_died`:
+// as acquire_lock() says of it. Interrupted without the lock, if it was interrupted once more while
+// it waited for the lock, otherwise with it. What a tick throws is treated the same.
+Status wait_for_notice(uint64_t block, const Wait& wait, bool* owner_died);
+
+// Wakes the `n` that have waited longest; how many it were. The caller holds the lock.
+uint32_t notify(uint64_t block, uint32_t n);
+uint32_t condition_waiting(uint64_t block);
+
+} // namespace mp

@@ -1,0 +1,19 @@
+// Event, between processes.
+#pragma once
+
+#include "doorbell.h"
+
+namespace mp {
+
+// Blocks of Kind::Event; returned held by the caller.
+uint64_t create_event();
+void register_event_kind();
+
+void set_event(uint64_t block); // wakes everybody who waits
+void clear_event(uint64_t block);
+bool event_is_set(uint64_t block);
+// Ok: it is set, or was at some time since the call began. Timeout, Interrupted.
+Status wait_for_event(uint64_t block, const Wait& wait);
+WaiterMask& event_waiters(uint64_t block);
+
+} // namespace mp

@@ -1,0 +1,23 @@
+// Semaphore and BoundedSemaphore, between processes.
+#pragma once
+
+#include "doorbell.h"
+
+namespace mp {
+
+// Blocks of Kind::Semaphore; returned held by the caller. `bounded`: it never has more permits than
+// now.
+uint64_t create_semaphore(uint32_t permits, bool bounded);
+void register_semaphore_kind();
+
+// Ok, Timeout or Interrupted. `owned`: the permit comes back when the caller dies, and is given
+// back by release_owned(); otherwise it is nobody's, any process may release it.
+Status acquire_semaphore(uint64_t block, const Wait& wait, bool owned);
+// False: it has as many permits as it may have.
+bool release_semaphore(uint64_t block);
+void release_owned(uint64_t block);
+uint32_t owned_permits(uint64_t block); // of the caller
+uint32_t semaphore_value(uint64_t block);
+bool semaphore_bounded(uint64_t block);
+
+} // namespace mp
