@@ -80,7 +80,8 @@ started_ptr <- function(private) {
 process_run <- function(self, private) {
   if (private$started) abort("ProcessError", "a process can be started only once; make another Process()")
   what <- c(private$what, list(
-    name = self$name, daemon = self$daemon, parent = this_process(), sinks = private$method == "fork" && has_sinks()
+    name = self$name, daemon = self$daemon, parent = this_process(), warn = getOption("warn"),
+    sinks = private$method == "fork" && has_sinks()
   ))
   spawn <- private$method == "spawn"
   call <- if (spawn) {

@@ -5,17 +5,15 @@ mc_apply <- function(X, FUN, ..., mc.preschedule, mc.set.seed, mc.silent, mc.cor
                      affinity.list, mc.progress, mc.retry, mc.seed, mc.stop.on.error, mc.template = NULL,
                      one_vector = FALSE) {
   mc.retry <- check_retries(mc.retry, "mc.retry")
-  check_truth(mc.preschedule, "mc.preschedule")
-  check_truth(mc.set.seed, "mc.set.seed")
   check_truth(mc.progress, "mc.progress")
   if (!is.null(mc.seed)) check_count(mc.seed, "mc.seed", -.Machine$integer.max)
   forks <- isTRUE(mc.allow.recursive) || !is_child()
-  if (!is.vector(X) || is.object(X)) X <- as.list(X)
+  if (!is.vector(X) || is.object(X)) X <- plain_elements(as.list(X))
   if (forks) {
     if (!is.null(affinity.list) && length(affinity.list) < length(X)) {
       abort("ValueError", "affinity.list and X must have the same length")
     }
-    if (mc.set.seed) reset_stream()
+    if (in_our_class(if (mc.set.seed) TRUE else FALSE)) reset_stream()
   }
   cores <- min(mc.cores, length(X))
 
@@ -34,6 +32,8 @@ mc_apply <- function(X, FUN, ..., mc.preschedule, mc.set.seed, mc.silent, mc.cor
     return(simplified(evaluate_here(evaluate, X, mc.seed, mc.progress), mc.template))
   }
 
+  mc.preschedule <- in_our_class(if (!mc.preschedule) FALSE else TRUE)
+  mc.cleanup <- check_cleanup(mc.cleanup)
   if (cores < length(X)) FUN <- compile_function(FUN)
   if (mc.preschedule) {
     if (!is.null(affinity.list)) {

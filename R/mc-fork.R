@@ -13,12 +13,14 @@ fork_map <- function(X, frame, chunks, cores, before, silent = FALSE, affinity =
   lanes <- as.integer(max(1L, min(cores, length(chunks))))
   ptr <- NULL
   start <- function() {
-    what <- list(pool = pool_handle(ptr), frame = frame, parent = this_process(), sinks = has_sinks())
+    what <- list(
+      pool = pool_handle(ptr), frame = frame, parent = this_process(), sinks = has_sinks(), resume = fork_map_resume
+    )
     list(what = as.call(list(fork_map_worker, what)), spawn = FALSE, silent = silent)
   }
   ptr <- pool_create(lanes, start, FALSE)
   started <- done <- FALSE
-  on.exit(if (done) pool_dismiss(ptr) else fork_map_cleanup(ptr, if (started) cleanup else TRUE))
+  on.exit(if (done) fork_map_end(ptr) else fork_map_cleanup(ptr, if (started) cleanup else TRUE))
   starts <- c(0, cumsum(as.numeric(lengths(chunks))))
   id <- pool_submit(
     ptr, NULL, NULL, NULL, length(X), starts, unlist(chunks), retry, 0, stop_on_error,
@@ -34,6 +36,11 @@ fork_map <- function(X, frame, chunks, cores, before, silent = FALSE, affinity =
   if (stop_on_error && !pool_wait(ptr, id, 0)) pool_peek(ptr, id) else pool_take(ptr, id)
 }
 
+fork_map_end <- function(ptr) {
+  if (watches_exit()) pool_join(ptr, NULL)
+  pool_dismiss(ptr)
+}
+
 # After an interrupt, mc.cleanup says what becomes of the workers: TRUE ends them, a number is a signal for them, FALSE
 # lets them finish what they compute.
 fork_map_cleanup <- function(ptr, cleanup) {
@@ -47,27 +54,75 @@ fork_map_cleanup <- function(ptr, cleanup) {
 
 fork_map_worker <- function(what, lane) {
   enter_child(sprintf("ForkWorker-%d", lane + 1L), what)
+  enter_family()
   worker_begin(what$pool, lane, -1L, what$frame)
   worker_loop()
-  0L
+  leave_family(0L)
+}
+
+# After a jump out of the worker: the element that jumped has failed, the others are computed.
+fork_map_resume <- function() {
+  worker_fail(list(jump_condition(), NULL, Sys.getpid()))
+  worker_loop()
+  leave_family(0L)
+}
+
+# --- what the children of the family have in common with parallel's ---
+
+# R's compiler is off: what it makes in a child is lost with it. Each child would compile anew what the session, which
+# does not call it, never compiles.
+enter_family <- function() compiler::enableJIT(0L)
+
+# By parallel's mcexit(), in which covr and others save what a child has done; it ends this process.
+leave_family <- function(code) {
+  exit <- get0("mcexit", asNamespace("parallel"), mode = "function")
+  tryCatch(if (!is.null(exit)) exit(code), error = function(e) NULL)
+  code
+}
+
+# Has somebody put another function in the place of parallel's mcexit()? Then children are not killed before they have
+# called it. (parallel's own is compiled, a changed copy is not.)
+watches_exit <- function() {
+  exit <- get0("mcexit", asNamespace("parallel"), mode = "function")
+  !is.null(exit) && !(is_compiled(exit) && identical(environment(exit), asNamespace("parallel")) && !is.object(exit))
+}
+
+# A handler or restart of the code around the call was to go on in a child
+jump_condition <- function() {
+  new_condition(
+    c("left_by_jump", "error"), paste(
+      "the task was to be left by a jump to a handler or restart outside of it, which a process cannot do:",
+      "put tryCatch() into the function"
+    )
+  )
 }
 
 # --- one forked evaluation, for mcparallel() ---
 
 job_start <- function(fun, silent = FALSE, affinity = NULL) {
   job <- new.env(parent = emptyenv())
-  job$ptr <- process_start(as.call(list(job_main, list(fun = fun, affinity = affinity))), FALSE, isTRUE(silent))
+  what <- list(fun = fun, affinity = affinity, resume = job_resume)
+  job$ptr <- process_start(as.call(list(job_main, what)), FALSE, isTRUE(silent))
   job$pid <- process_pid(job$ptr)
   job
 }
 
 job_main <- function(what) {
   while (sink.number() > 0L) sink()
+  enter_family()
   if (!is.null(what$affinity)) parallel::mcaffinity(what$affinity)
-  run_and_publish(what$fun)
+  leave_family(run_and_publish(what$fun))
 }
 
-# Which of the jobs are over, after waiting for the first for at most `timeout` seconds
-job_poll <- function(jobs, timeout) process_join(lapply(jobs, function(job) job$ptr), timeout, FALSE)
+job_resume <- function() {
+  publish_failure(function(sent) process_publish(sent, 1L), jump_condition(), NULL)
+  leave_family(1L)
+}
+
+# Which of the jobs have a result or are over, after waiting for the first for at most `timeout` seconds
+job_poll <- function(jobs, timeout) {
+  processes <- lapply(jobs, function(job) job$ptr)
+  if (watches_exit()) process_join(processes, timeout, FALSE) else process_ready(processes, timeout)
+}
 
 job_result <- function(job) process_outcome(job$ptr, job$pid, process_status(job$ptr), "the forked job")

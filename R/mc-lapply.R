@@ -9,6 +9,10 @@
 #' of `mc.cores` processes gets a share that is known in advance. With `FALSE` each process takes
 #' the next element when it is done with one: better if the elements take very different times.
 #'
+#' Handlers around the call work on what tasks signal, too: [suppressWarnings()],
+#' [withCallingHandlers()], [globalCallingHandlers()]. They run in the worker, and change nothing in
+#' the session.
+#'
 #' The call returns when the results are there and no worker runs any more. The system then needs as
 #' long to take down a worker's copy of a large session as it needed to make it; meanwhile, and until
 #' the session's next use of this package, `ps` shows that worker as ending or defunct.
@@ -37,7 +41,9 @@
 #' 1. *Only the element that failed is a `try-error`.* With `mc.preschedule = TRUE`, parallel puts
 #'    the first error of a core in place of all elements of that core, those that were computed
 #'    included. Here the others are computed and returned. The warning says the same cores, then the
-#'    elements ("scheduled core 2 encountered error in user code, element 4 is affected").
+#'    elements ("scheduled core 2 encountered error in user code, element 4 is affected"). The same holds
+#'    for a task that jumps to a handler or restart outside of it, such as that of a [tryCatch()] around
+#'    the call: the jump ends in the worker, and the result is parallel's "fatal error in wrapper code".
 #' 2. *A worker that dies costs only the element it was computing.* parallel loses the core's whole
 #'    share and leaves `NULL`s, which cannot be told from results. Here another process goes on with
 #'    the share, and the lost element is a `try-error` as described above. A share that is gone on
@@ -55,21 +61,26 @@
 #'    a function that is local to the caller works as it does in `lapply()`.
 #' 6. *What workers print* arrives in this session's console, in whole lines, and is seen by [sink()]
 #'    and [capture.output()]; parallel's workers write over each other, and past both. So do the
-#'    warnings of tasks, on standard error as they come (`options(warn = 1)`); parallel drops them.
+#'    warnings of tasks, on standard error as they come: with the default `options(warn = 0)`, which
+#'    would keep them for a prompt that a worker never reaches, `getOption("warn")` is 1 in a worker.
+#'    parallel drops them.
 #' 7. *`affinity.list`*: an element whose entry is empty runs on any CPU (parallel never runs it),
 #'    and an empty `X` with an empty `affinity.list` gives an empty list (in parallel an error).
 #'    Elements start in the order of parallel as far as that is defined: first the first element
 #'    allowed on each CPU, then the others in their own order; which of these follows which depends,
 #'    in both, on the times that they take. The master's affinity is put back if `FUN` fails.
-#' 8. *Wrong arguments* give errors of class `ValueError` with parallel's text.
+#' 8. *Wrong arguments* give errors of class `ValueError` with parallel's text. `mc.cleanup` is checked
+#'    before anything is computed, not after.
 #' 9. *A `try-error` that `FUN` returns is a result.* With `mc.preschedule = FALSE` and no more
 #'    elements than cores, parallel warns that it was an error, although the task had caught it.
 #' 10. *A name or call that `FUN` returns is returned as it is.* In the same situation parallel
 #'     evaluates it a second time.
 #' 11. `mc.progress`, `mc.retry`, `mc.seed` and `mc.stop.on.error` are arguments of this function,
 #'     and so cannot be arguments that `...` passes on to `FUN`.
-#' 12. *R's compiler works in the workers, too.* parallel turns it off there: a function with a loop
-#'     that the session has not run yet takes several times as long in its children.
+#' 12. *`FUN` is compiled in the session* if it is not yet and there are more elements than cores. In
+#'    the workers R's compiler is off, as in parallel: what it makes there is lost with them.
+#' 13. *[interactive()] is `FALSE` in all workers*, as nobody answers there. In parallel it is `FALSE`
+#'    without prescheduling and in [pvec()] and [mcparallel()] only.
 #'
 #' @param X A vector, list or anything that [as.list()] takes.
 #' @param FUN A function of an element of `X`, or its name.
@@ -138,6 +149,7 @@ mcvapply <- function(X, FUN, FUN.VALUE, ..., USE.NAMES = TRUE, mc.preschedule = 
   if (missing(FUN)) missing_argument("FUN")
   if (missing(FUN.VALUE)) missing_argument("FUN.VALUE")
   mc.cores <- check_cores(mc.cores, pinned = !is.null(affinity.list))
+  if (!is.vector(X) || is.object(X)) X <- as.list(X)
   if (USE.NAMES && is.character(X) && is.null(names(X))) names(X) <- X
   res <- mc_apply(
     X, if (is.function(FUN)) FUN else in_our_class(match.fun(FUN)), ...,

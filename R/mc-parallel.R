@@ -11,7 +11,12 @@
 #' 2. Collecting jobs twice, or jobs that this session never had, is reported once per job.
 #' 3. A job has an element `fd` as in parallel, but it is `NA`: results do not travel through a
 #'    descriptor of the job's own.
-#' 4. A detached job, too, ends when the session does: nothing that was started here outlives the
+#' 4. Functions of parallel that ask for its jobs (its `mccollect()`, and the internal `selectChildren()`
+#'    and `readChild()`) refuse such a job with a `ValueError`. The `mccollect()` of this package also
+#'    takes jobs that parallel's own functions started.
+#' 5. `intermediate` is called twice for each job, once for its result and once for its end; parallel
+#'    calls it once for jobs that end in the same moment.
+#' 6. A detached job, too, ends when the session does: nothing that was started here outlives the
 #'    session.
 #'
 #' @param expr The expression to evaluate, in the frame that `mcparallel()` is called from as it is
@@ -72,7 +77,7 @@ mcparallel <- function(expr, name, mc.set.seed = TRUE, silent = FALSE, mc.affini
 #'   time one arrives, or `TRUE` for [utils::str()].
 #' @export
 mccollect <- function(jobs, wait = TRUE, timeout = 0, intermediate = FALSE) {
-  if (missing(jobs)) jobs <- rev(as.integer(names(known_jobs())))
+  if (missing(jobs)) jobs <- c(rev(as.integer(names(known_jobs()))), parallels_jobs())
   if (!length(jobs)) {
     return(NULL)
   }
@@ -81,12 +86,16 @@ mccollect <- function(jobs, wait = TRUE, timeout = 0, intermediate = FALSE) {
   if (!length(pids)) {
     return(NULL)
   }
-  unknown <- setdiff(pids, names(known_jobs()))
-  for (pid in unknown) {
+  theirs <- if (!all(pids %in% names(known_jobs()))) intersect(pids, as.character(parallels_jobs()))
+  for (pid in setdiff(pids, c(names(known_jobs()), theirs))) {
     warning(sprintf("cannot wait for child %s as it does not exist", pid))
   }
   labels <- job_names(jobs, pids)
-  res <- if (wait) collect_all(pids, labels, intermediate) else collect_finished(pids, labels, timeout)
+  res <- if (wait) {
+    collect_all(pids, labels, theirs, intermediate)
+  } else {
+    collect_finished(pids, labels, theirs, timeout)
+  }
   missing_results <- attr(res, "missing")
   attr(res, "missing") <- NULL
   if (missing_results > 0L) {
@@ -98,7 +107,7 @@ mccollect <- function(jobs, wait = TRUE, timeout = 0, intermediate = FALSE) {
       missing_results
     ), domain = NA)
   }
-  if (length(res)) res
+  if (length(res)) res else NULL
 }
 
 # Jobs of this process, by pid in the order of their start. A forked child inherits the list and
@@ -121,6 +130,22 @@ remember_job <- function(job, detached) {
     mc_state$jobs[[as.character(job$pid)]] <- job
   }
 }
+
+# parallel's selectChildren(), readChild() and so on ask a job for its pid, do not find that among their own children, and
+# answer as if the job were over. So they are refused; parallel's own jobs have the same class, and are not.
+#' @export
+`$.parallelJob` <- function(x, name) {
+  value <- .subset2(x, name, exact = FALSE)
+  if (is_ours(x) && identical(topenv(parent.frame()), asNamespace("parallel"))) {
+    abort("ValueError", sprintf(
+      "package parallel cannot ask for job %d, which multiprocessing::mcparallel() started: use multiprocessing::mccollect()",
+      .subset2(x, "pid")
+    ))
+  }
+  value
+}
+
+is_ours <- function(job) as.character(.subset2(job, "pid")) %in% c(names(known_jobs()), vapply(mc_state$detached, function(other) as.character(other$pid), ""))
 
 # Pids as text: they index the list of jobs and name the results
 job_pids <- function(jobs) {
@@ -158,7 +183,7 @@ result_of <- function(pid) {
   }
 }
 
-collect_all <- function(pids, labels, intermediate) {
+collect_all <- function(pids, labels, theirs, intermediate) {
   res <- vector("list", length(pids))
   names(res) <- labels
   open <- intersect(pids, names(known_jobs()))
@@ -169,28 +194,56 @@ collect_all <- function(pids, labels, intermediate) {
       taken <- result_of(pid)
       res[pids == pid] <- taken$value
       delivered <- delivered + taken$delivered
-      if (is.function(intermediate) && taken$delivered) intermediate(res)
+      # parallel hears of a result, then of the end of its process
+      if (is.function(intermediate)) for (k in seq_len(1L + taken$delivered)) intermediate(res)
     }
     open <- setdiff(open, finished)
+  }
+  while (length(theirs) && length(ready <- parallels_ready(theirs, -1))) {
+    for (pid in ready) {
+      sent <- parallels("readChild")(as.integer(pid))
+      if (is.raw(sent)) {
+        res[pids == pid] <- list(unserialize(sent))
+        delivered <- delivered + 1L
+      } else {
+        theirs <- setdiff(theirs, pid)
+      }
+    }
+    if (is.function(intermediate)) intermediate(res)
   }
   mc_state$jobs[pids] <- NULL
   structure(res, missing = length(pids) - delivered)
 }
 
-collect_finished <- function(pids, labels, timeout) {
+collect_finished <- function(pids, labels, theirs, timeout) {
   open <- intersect(pids, names(known_jobs()))
-  finished <- if (length(open)) open[job_poll(mc_state$jobs[open], if (timeout >= 0) timeout)]
+  deadline <- Sys.time() + timeout
+  repeat {
+    both <- length(theirs) && length(open) # are asked in turn
+    limit <- if (both) 0.01 else timeout
+    finished <- if (length(open)) open[job_poll(mc_state$jobs[open], if (limit >= 0) limit)]
+    ready <- if (length(theirs)) parallels_ready(theirs, if (both) 0 else timeout)
+    if (!both || length(finished) || length(ready) || (timeout >= 0 && Sys.time() >= deadline)) break
+  }
   taken <- lapply(finished, result_of)
   mc_state$jobs[finished] <- NULL
+  taken <- c(taken, lapply(ready, function(pid) {
+    sent <- parallels("readChild")(as.integer(pid))
+    if (is.raw(sent)) parallels("rmChild")(as.integer(pid))
+    list(value = list(if (is.raw(sent)) unserialize(sent)), delivered = is.raw(sent))
+  }))
   res <- lapply(taken, function(one) one$value[[1L]])
-  names(res) <- labels[match(finished, pids)]
+  names(res) <- labels[match(c(finished, ready), pids)]
   structure(res, missing = sum(!vapply(taken, `[[`, TRUE, "delivered")))
 }
 
-# The flag behind interactive() has no public setter; parallel's own is used where there is one
-set_interactive <- function(what) {
-  setter <- get0("mcinteractive", asNamespace("parallel"), mode = "function")
-  what <- as.logical(what)[1L]
-  if (!is.null(setter) && !is.na(what)) setter(what)
-  invisible()
+# --- jobs that parallel's own functions have forked ---
+
+parallels <- function(name) get(name, asNamespace("parallel"), mode = "function")
+
+parallels_jobs <- function() vapply(parallels("children")(), function(child) child$pid, 1L)
+
+parallels_ready <- function(pids, timeout) {
+  ready <- parallels("selectChildren")(as.integer(pids), timeout)
+  if (is.integer(ready)) as.character(ready)
 }

@@ -32,11 +32,13 @@ pvec <- function(v, FUN, ..., mc.set.seed = TRUE, mc.silent = FALSE, mc.cores = 
   if (missing(v)) missing_argument("v")
   if (missing(FUN)) missing_argument("FUN")
   if (!is.vector(v)) abort("ValueError", "'v' must be a vector")
-  cores <- check_cores(mc.cores)
+  cores <- in_our_class(as.integer(mc.cores))
+  if (in_our_class(if (cores < 1L) TRUE else FALSE)) abort("ValueError", "'mc.cores' must be >= 1")
   if (!is.function(FUN)) FUN <- in_our_class(match.fun(FUN))
   if (cores == 1L || length(v) == 0L) {
     return(FUN(v, ...))
   }
+  if (cores > 2L) check_core_limit(cores)
   if (mc.set.seed) reset_stream()
   # the name `l` is seen by users: it stands in the call of an error, "Error in FUN(l[[i]], ...)", as in parallel
   l <- if (length(v) <= cores) as.list(v) else neighbouring_pieces(v, cores)

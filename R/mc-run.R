@@ -1,20 +1,38 @@
 # What mclapply(), mcmapply() and pvec() share: checks, the schedule without prescheduling, one run
 # of the fork engine and what becomes of its failures.
 
+# The arguments are looked at as parallel looks at them, for the same errors and warnings: `if (x)`, not a check of ours.
 # `pinned`: with an affinity.list the number of cores comes from there
 check_cores <- function(mc.cores, pinned = FALSE) {
-  cores <- suppressWarnings(as.integer(mc.cores))
-  valid <- length(cores) == 1L && !is.na(cores) && cores >= 1L
-  if (!valid && !pinned) abort("ValueError", "'mc.cores' must be >= 1")
-  if (!valid) {
+  cores <- in_our_class(as.integer(mc.cores))
+  invalid <- in_our_class(if ((is.na(cores) || cores < 1L) && !pinned) TRUE else FALSE)
+  if (invalid) abort("ValueError", "'mc.cores' must be >= 1")
+  if (pinned && !isTRUE(cores >= 1L)) {
     return(1L)
   }
+  in_our_class(if (cores > 2L) check_core_limit(cores))
+  cores
+}
+
+check_core_limit <- function(cores) {
   limit <- tolower(Sys.getenv("_R_CHECK_LIMIT_CORES_"))
-  if (cores > 2L && nzchar(limit) && limit != "false") {
+  if (nzchar(limit) && limit != "false") {
     text <- sprintf("%d simultaneous processes spawned", cores)
     if (limit == "warn") warning(text, call. = FALSE, immediate. = TRUE) else abort("ValueError", text)
   }
-  cores
+}
+
+# A truth value, or a signal
+check_cleanup <- function(mc.cleanup) {
+  how <- if (is.logical(mc.cleanup)) {
+    mc.cleanup[1L]
+  } else if (is.atomic(mc.cleanup) && length(mc.cleanup)) {
+    as.integer(mc.cleanup[1L])
+  } else {
+    NA
+  }
+  if (is.na(how) || (is.integer(how) && how < 1L)) abort("ValueError", "invalid 'mc.cleanup' argument")
+  how
 }
 
 # In a process that was started by us, or forked by package parallel, as opposed to a session
@@ -81,6 +99,9 @@ with_try_errors <- function(run, stop_on_error = FALSE) {
 # worker's death
 as_try_error <- function(failure) {
   condition <- if (has_died(failure) || is.null(failure$parent)) failure else failure$parent
+  if (inherits(condition, "left_by_jump")) {
+    return(structure("fatal error in wrapper code", class = "try-error"))
+  }
   if (!inherits(condition, "error")) {
     condition <- simpleError(conditionMessage(condition), conditionCall(condition))
   }

@@ -11,7 +11,7 @@ pool_imap <- function(.pool, .private, .call, .ordered, func, iterable, chunksiz
     return(LazyIterator$new(.pool, .private, func, lazy, chunksize, .ordered))
   }
   # its finalizer gives the job up: a Ctrl-C between the two must wait
-  suspendInterrupts(EagerIterator$new(.pool, .private, func, as_elements(iterable), chunksize, .ordered))
+  suspendInterrupts(EagerIterator$new(.pool, .private, func, unname(as_elements(iterable)), chunksize, .ordered))
 }
 
 # A function that gives list(element), or NULL at the end; NULL if `x` is not lazy

@@ -29,26 +29,29 @@ pool_map <- function(.private, .call, .star, func, iterable, chunksize, args, ..
   check_list(args, "args")
   if (!is.null(chunksize)) check_chunksize(chunksize, method)
   elements <- as_elements(iterable)
+  labels <- names(elements)
+  elements <- unname(elements)
   if (.star && !all(vapply(elements, is.list, TRUE))) {
     if (!is.list(elements)) elements <- as.list(elements)
     elements <- lapply(elements, as.list)
   }
   job <- pool_job(.private, func, elements, if (is.null(chunksize)) 0 else chunksize, args, .star, options, FALSE)
-  job$names <- names(iterable)
+  job$names <- labels
   job$options <- options
   job
 }
 
-# What lapply() would iterate over, without names
+# What lapply() would iterate over, with the names that it would give its result
 as_elements <- function(x) {
   if (is.function(x) || inherits(x, "iter")) {
     abort("ValueError", "`iterable` is lazy: $map() needs all elements; use $imap() or as.list()")
   }
-  if (!is.vector(x) || is.object(x)) x <- as.list(x)
-  if (!is.vector(x)) abort("ValueError", sprintf("`iterable` must be a vector or a list, not %s", describe_value(x)))
   if (is.expression(x)) x <- as.list(x)
-  if (is.null(names(x))) x else unname(x)
+  plain_elements(in_our_class(if (!is.vector(x) || is.object(x)) as.list(x) else x))
 }
+
+# as.list() keeps some classes, which have methods of their own for `length()` and `[[`
+plain_elements <- function(x) if (is.vector(x) && !is.object(x)) x else in_our_class(lapply(x, function(element) element))
 
 pool_job <- function(private, func, elements, chunks, args, star, options, each) {
   needs <- needs_of(c(func, args), attached = private$attached)

@@ -182,7 +182,7 @@ pool_open <- function(settings) {
 worker_start <- function(ptr, settings) {
   what <- list(
     main = "worker_main", names = sprintf("PoolWorker-%d", seq_len(settings$processes)), parent = this_process(),
-    sinks = settings$method == "fork" && has_sinks(), pool = pool_handle(ptr), maxtasks = settings$maxtasks,
+    warn = getOption("warn"), sinks = settings$method == "fork" && has_sinks(), pool = pool_handle(ptr), maxtasks = settings$maxtasks,
     initializer = settings$initializer, initargs = settings$initargs
   )
   if (settings$method == "fork") {

@@ -47,8 +47,10 @@ assign_seed <- function(seed) {
 #' @export
 mc.reset.stream <- function() {
   reset_stream()
-  theirs <- parallel::mc.reset.stream # or ours, if somebody has put it there
-  invisible(if (identical(theirs, mc.reset.stream)) mc_state$stream else theirs())
+  # what parallel's own function does, which may be this one by now, put in its place
+  theirs <- get0("RNGenv", asNamespace("parallel"), mode = "environment")
+  if (uses_lecuyer() && !is.null(theirs)) assign("LEcuyer.seed", mc_state$stream, envir = theirs)
+  invisible(if (uses_lecuyer()) mc_state$stream)
 }
 
 reset_stream <- function() {

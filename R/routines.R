@@ -21,6 +21,7 @@ process_start <- function(what, spawn, silent) .Call(C_process_start, what, spaw
 process_pid <- function(process) .Call(C_process_pid, process)
 process_status <- function(process) .Call(C_process_status, process)
 process_join <- function(processes, timeout, all_of_them) .Call(C_process_join, processes, timeout, all_of_them)
+process_ready <- function(processes, timeout) .Call(C_process_ready, processes, timeout)
 process_signal <- function(process, signal) .Call(C_process_signal, process, signal)
 process_result <- function(process) .Call(C_process_result, process)
 process_publish <- function(value, status) .Call(C_process_publish, value, status)

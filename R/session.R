@@ -18,7 +18,18 @@ enter_child <- function(name, what, daemon = TRUE) {
     while (sink.number() > 0L) sink()
     if (sink.number(type = "message") != 2L) sink(type = "message")
   }
-  if (getOption("warn") < 1L) options(warn = 1L)
+  # R keeps warnings until it is at its prompt, which a child never is
+  if (!is.null(what$warn)) options(warn = what$warn)
+  if (getOption("warn") == 0L) options(warn = 1L)
+  set_interactive(FALSE) # nobody answers here
+}
+
+# The flag behind interactive() has no public setter; parallel's own is used where there is one
+set_interactive <- function(what) {
+  setter <- get0("mcinteractive", asNamespace("parallel"), mode = "function")
+  what <- as.logical(what)[1L]
+  if (!is.null(setter) && !is.na(what)) setter(what)
+  invisible()
 }
 
 # A forked child, ours or somebody else's, inherits the list and has none of its own

@@ -27,12 +27,14 @@ SEXP process_start(SEXP what, bool spawn, bool silent);
 int process_pid(SEXP process);
 SEXP process_status(SEXP process);
 std::vector<bool> process_join(SEXP processes, SEXP timeout, bool all_of_them);
+std::vector<bool> process_ready(SEXP processes, SEXP timeout);
 void process_signal(SEXP process, int signal);
 SEXP process_result(SEXP process);
 void process_publish(SEXP value, int status);
 SEXP process_spawned(std::string variable);
 void process_leave(int status);
 bool in_child();
+SEXP parallel_exit(SEXP status);
 void output_show();
 
 // a worker

@@ -170,6 +170,10 @@ constexpr uint64_t kNoBlocks = UINT64_MAX;
 // meanwhile). Throws EncodeError, Unwind, std::bad_alloc, and what the hooks throw.
 Encoding encode(SEXP x, uint64_t block_bytes = kBlockBytes, std::vector<Known>* known = nullptr);
 
+// Whether a connection is refused (as at first), or travels as serialize() writes it: a number
+// that means nothing where it arrives. Set once, before this process encodes anything.
+void refuse_connections(bool refuse);
+
 // The quick way for what most tasks take and give: NULL and atomic vectors without attributes that
 // fit into `room` (8-byte aligned). The bytes written, or 0: then it is a case for encode(). Never
 // jumps, allocates nothing.

@@ -29,6 +29,8 @@ struct Step {
   R_xlen_t index;
 };
 
+bool connections_refused = true;
+
 bool is_name(const char* text) {
   if (!std::strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.", *text)) return false;
   return std::strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._") ==
@@ -85,7 +87,7 @@ private:
       fixed(x, Type::logical);
       break;
     case INTSXP:
-      if (Rf_isObject(x) && Rf_inherits(x, "connection"))
+      if (connections_refused && Rf_isObject(x) && Rf_inherits(x, "connection"))
         throw EncodeError(path_of(step), "a connection belongs to the process that opened it");
       fixed(x, Type::integer);
       break;
@@ -305,6 +307,8 @@ void Encoding::store() {
     add_handle(handles_, s.id);
   }
 }
+
+void refuse_connections(bool refuse) { connections_refused = refuse; }
 
 Encoding encode(SEXP x, uint64_t block_bytes, std::vector<Known>* known) {
   Encoding out;

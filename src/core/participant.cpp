@@ -65,6 +65,15 @@ void hold_life(Participant& p) {
   if (pthread_mutex_lock(&p.life) == EOWNERDEAD) pthread_mutex_consistent(&p.life);
 }
 
+} // namespace
+
+void ring_parent() {
+  Token parent = participant(my_token).parent.load(std::memory_order_relaxed);
+  if (parent) ring(parent); // if it has ended, whoever has its slot now looks once in vain
+}
+
+namespace {
+
 // Claims a reserved slot for the calling thread. False if the reservation has expired.
 bool claim(Token t) {
   Participant& p = participant(t);
@@ -80,8 +89,7 @@ bool claim(Token t) {
   p.ended.store(0, std::memory_order_relaxed);
   if (!advance(p, {pid, g, Life::Claiming}, {pid, g, Life::Live})) return false;
   my_token = t;
-  Token parent = p.parent.load(std::memory_order_relaxed);
-  if (parent) ring(parent); // it may watch our life from now on
+  ring_parent(); // it may watch our life from now on
   return true;
 }
 

@@ -34,6 +34,9 @@ private:
   Token before_;
 };
 
+// Wakes the process that reserved this one's slot, if it waits for what this one has just done.
+void ring_parent();
+
 // A slot for a child that is about to start; it must claim it soon (kReservationNs). 0 when none is
 // free.
 Token reserve_slot();

@@ -8,6 +8,7 @@
 #include "session/session.h"
 #include "session/waits.h"
 
+#include "r/compat.h"
 #include "core/guard.h"
 
 #include <R_ext/GraphicsEngine.h> // its headers declare the flags of R's interrupts
@@ -59,7 +60,12 @@ void install_interrupt_handler() {
   handle_interrupts();
 }
 
-void leave_at_exit(SEXP) { leave_process(own_process(), 0); }
+uint32_t my_depth = 0; // fork_depth() when this child began
+
+// A fork that somebody else made of this child has no record of its own.
+[[noreturn]] void leave(int code) { leave_process(my_depth == fork_depth() ? own_process() : 0, code); }
+
+void leave_at_exit(SEXP) { leave(0); }
 
 // quit() in a fork must not run the parent's finalizers nor delete its temporary folder. The
 // functions are replaced in this process; who calls .Internal(quit()) is caught by an exit
@@ -77,18 +83,48 @@ void replace_quit() {
   UNPROTECT(2);
 }
 
+SEXP parallels_exit = nullptr; // the routine behind parallel's mcexit(); preserved
+
+// Package parallel keeps to itself whether this process is a child. Its functions, and copies of them
+// that others keep (parallelly's isForkedChild()), ask these two routines by name: in this process
+// the names lead to ours.
+void tell_parallel() {
+  SEXP name = PROTECT(Rf_mkString("parallel"));
+  SEXP parallel = PROTECT(R_FindNamespace(name));
+  auto replace = [&](const char* theirs, const char* ours) {
+    SEXP symbol = Rf_install(theirs), before = r::frame_variable(parallel, symbol);
+    if (before == R_NilValue) return before;
+    SEXP routine = PROTECT(r::frame_variable(package_namespace(), Rf_install(ours)));
+    R_PreserveObject(before);
+    R_unLockBinding(symbol, parallel);
+    Rf_defineVar(symbol, routine, parallel);
+    UNPROTECT(1);
+    return before;
+  };
+  replace("C_mc_is_child", "C_in_child");
+  SEXP exit = replace("C_mc_exit", "C_parallel_exit");
+  if (!parallels_exit) parallels_exit = exit; // else it is the one that our own parent put there
+  UNPROTECT(2);
+}
+
 struct ChildRun {
   SEXP call;
   int lane;
   int code;
 };
 
-void run_child(void* data) {
-  auto* run = static_cast<ChildRun*>(data);
+void evaluate_in_child(ChildRun* run, SEXP call) {
   // The parent may have been holding Ctrl-C back when it forked, with one to come: that is its own.
   R_interrupts_suspended = FALSE;
   R_interrupts_pending = 0;
+  SEXP value = Rf_eval(call, package_namespace());
+  run->code = Rf_isInteger(value) && Rf_length(value) == 1 ? INTEGER(value)[0] : 0;
+}
+
+void run_child(void* data) {
+  auto* run = static_cast<ChildRun*>(data);
   replace_quit();
+  tell_parallel();
   SEXP what = PROTECT(run->call);
   if (run->lane >= 0) {
     SEXP lane = PROTECT(Rf_ScalarInteger(run->lane));
@@ -96,13 +132,36 @@ void run_child(void* data) {
     UNPROTECT(1);
   }
   PROTECT(what);
-  SEXP value = Rf_eval(what, package_namespace());
+  evaluate_in_child(run, what);
   UNPROTECT(2);
-  run->code = Rf_isInteger(value) && Rf_length(value) == 1 ? INTEGER(value)[0] : 0;
+}
+
+// For children of the mclapply() family, which have the handlers and restarts of the code around the
+// call, as parallel's children do. That code was copied too, and a handler or restart of it may want
+// to go on there (tryCatch(), "abort"): each such jump ends here, before any frame of the parent's
+// is left. `resume` says what was given up and goes on with the next.
+void run_with_handlers(ChildRun* run, SEXP resume) {
+  for (bool first = true;; first = false) {
+    try {
+      codec::protect([&]() -> SEXP {
+        if (first) {
+          run_child(run);
+        } else {
+          SEXP call = PROTECT(Rf_lang1(resume));
+          evaluate_in_child(run, call);
+          UNPROTECT(1);
+        }
+        return R_NilValue;
+      });
+      return;
+    } catch (const codec::Unwind&) { // its target is never reached
+    }
+  }
 }
 
 [[noreturn]] void be_child(SEXP call, int lane, uint64_t process) {
   set_own_process(process);
+  my_depth = fork_depth();
   for (const std::weak_ptr<RChild>& sibling : prepared)
     if (ChildRef c = sibling.lock()) close_child(c->child);
   for (const ChildRef& sibling : children()) close_child(sibling->child);
@@ -116,7 +175,10 @@ void run_child(void* data) {
   }
   install_interrupt_handler();
   ChildRun run{call, lane, 1};
-  R_ToplevelExec(run_child, &run); // a jump to top level leaves with code 1
+  SEXP resume = element(CADR(call), "resume");
+  codec::refuse_connections(resume == R_NilValue); // to parallel's they are values as any other
+  if (resume == R_NilValue) R_ToplevelExec(run_child, &run); // a jump to top level leaves with code 1
+  else run_with_handlers(&run, resume);
   leave_process(process, run.code);
 }
 
@@ -273,24 +335,28 @@ SEXP process_status(SEXP process) {
   });
 }
 
-// Waits for processes: which of them are over. `all_of_them`: waits for the last, else for the
-// first.
-std::vector<bool> process_join(SEXP processes, SEXP timeout, bool all_of_them) {
+// Waits for processes, for the last or the first: which of them are over. With `results` one that has
+// published what it returns counts as over.
+static std::vector<bool> wait_for_processes(SEXP processes, SEXP timeout, bool all_of_them,
+                                            bool results) {
   return entry([&] {
     Wait wait = wait_for(timeout);
     std::vector<RChild*> cs;
     for (R_xlen_t i = 0; i < Rf_xlength(processes); ++i)
       cs.push_back(&process_child(VECTOR_ELT(processes, i)));
+    auto answered = [&](RChild* c) { // acquire: pairs with process_publish()
+      return results && shared(c->process).result.load(std::memory_order_acquire);
+    };
     ChildWait step(wait);
     for (RChild* c : cs) step.children.push_back(c->child.token);
     Waiter waiter(step.wait);
     for (;;) {
       size_t over = 0;
-      for (RChild* c : cs) over += is_over(*c);
+      for (RChild* c : cs) over += answered(c) || is_over(*c);
       if (over == cs.size() || (over && !all_of_them) || platform::now_ns() >= wait.deadline) break;
       Status s = waiter.until([&] {
         size_t known = 0; // a tick may have reaped one since we counted
-        for (RChild* c : cs) known += c->child.over;
+        for (RChild* c : cs) known += answered(c) || c->child.over;
         bool changed = known > over;
         for (RChild* c : cs) {
           if (c->child.over) continue;
@@ -301,13 +367,23 @@ std::vector<bool> process_join(SEXP processes, SEXP timeout, bool all_of_them) {
       });
       check(s);
       for (RChild* c : cs) // its life is over; the system may need a moment more
-        if (!is_expected(c->child.token) && !await_child(c->child, 20) && step.tick()) interrupt();
+        if (!answered(c) && !is_expected(c->child.token) && !await_child(c->child, 20) &&
+            step.tick())
+          interrupt();
     }
     show_output();
     std::vector<bool> r;
-    for (RChild* c : cs) r.push_back(c->child.over);
+    for (RChild* c : cs) r.push_back(answered(c) || c->child.over);
     return r;
   });
+}
+
+std::vector<bool> process_join(SEXP processes, SEXP timeout, bool all_of_them) {
+  return wait_for_processes(processes, timeout, all_of_them, false);
+}
+
+std::vector<bool> process_ready(SEXP processes, SEXP timeout) {
+  return wait_for_processes(processes, timeout, false, true);
 }
 
 void process_signal(SEXP process, int signal) {
@@ -334,6 +410,7 @@ void process_publish(SEXP value, int status) {
     ProcessShared& p = shared(own_process());
     p.result_status.store(uint32_t(status), std::memory_order_relaxed);
     p.result.store(block, std::memory_order_release); // pairs with process_result()
+    ring_parent();                                    // it may wait in process_ready()
   });
 }
 
@@ -350,7 +427,14 @@ SEXP process_spawned(std::string variable) {
   });
 }
 
-void process_leave(int status) { leave_process(own_process(), status); }
+void process_leave(int status) { leave(status); }
+
+// What parallel's mcexit() calls in a child. It may be a child that parallel forked in one of ours.
+SEXP parallel_exit(SEXP status) {
+  if (my_depth == fork_depth()) leave(Rf_asInteger(status));
+  Protected call(codec::protect([&] { return Rf_lang3(Rf_install(".Call"), parallels_exit, status); }));
+  return evaluate(call, R_BaseEnv);
+}
 
 // Whether this process is a child of the package's.
 bool in_child() { return own_process() != 0; }

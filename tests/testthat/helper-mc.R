@@ -62,3 +62,14 @@ each_tried <- function(X, FUN, ...) {
 }
 
 quiet <- function(expr) suppressWarnings(expr)
+
+# What a program prints in an R of its own, which has no profile
+in_fresh_r <- function(code, arguments = character()) {
+  program <- tempfile(fileext = ".R")
+  writeLines(code, program)
+  libraries <- paste0("R_LIBS=", paste(.libPaths(), collapse = .Platform$path.sep))
+  system2(
+    file.path(R.home("bin"), "R"), c("--vanilla", "--no-echo", arguments), stdin = program, stdout = TRUE,
+    stderr = FALSE, env = c(libraries, "R_TESTS=")
+  )
+}

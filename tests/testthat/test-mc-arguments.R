@@ -1,10 +1,13 @@
 test_that("wrong mc.cores are ValueErrors with parallel's text", {
   for (cores in list(0, -1, NA, "a", 0.5)) {
-    error <- expect_error(mclapply(1:3, identity, mc.cores = cores), "'mc.cores' must be >= 1", class = "ValueError")
+    error <- expect_error(quiet(mclapply(1:3, identity, mc.cores = cores)), "'mc.cores' must be >= 1", class = "ValueError")
     expect_s3_class(error, "multiprocessing_error")
+  }
+  for (cores in list(0, -1, 0.5)) {
     expect_error(pvec(1:3, identity, mc.cores = cores), "'mc.cores' must be >= 1", class = "ValueError")
   }
-  expect_error(mclapply(1:3, identity, mc.cores = c(2, 2)), class = "ValueError")
+  expect_error(pvec(1:3, identity, mc.cores = NA), class = "ValueError") # with the text of parallel, see below
+  expect_error(quiet(mclapply(1:3, identity, mc.cores = c(2, 2))), class = "ValueError")
   expect_error(mclapply(1:3, 5, mc.cores = 2))
   expect_error(mclapply(1:3, identity, affinity.list = list(1), mc.preschedule = FALSE), "must have the same length", class = "ValueError")
 })
@@ -90,5 +93,20 @@ test_that("all that parallel exports is reachable", {
   replaced <- setdiff(names(ours()), "mcaffinity")
   for (name in setdiff(getNamespaceExports("parallel"), replaced)) {
     expect_identical(getExportedValue("multiprocessing", name), getExportedValue("parallel", name), info = name)
+  }
+})
+
+test_that("a wrong argument has parallel's warnings and error, or is taken as there", {
+  wrong <- list(NA, "a", "TRUE", c(TRUE, TRUE), NULL, 0, -1L, list(1), quote(x))
+  names <- c("mc.preschedule", "mc.set.seed", "mc.silent", "mc.cores", "mc.cleanup", "mc.allow.recursive")
+  for (name in names) {
+    for (value in wrong) {
+      if (name == "mc.cores" && is.list(value)) next # a list is no number here
+      arguments <- structure(list(value), names = name)
+      label <- paste(name, "=", deparse(value))
+      expect_parity(function(p) do.call(p$mclapply, c(list(1:3, identity), arguments), quote = TRUE), label = label)
+      if (name %in% c("mc.preschedule", "mc.allow.recursive")) next
+      expect_parity(function(p) do.call(p$pvec, c(list(1:3, identity), arguments), quote = TRUE), label = paste("pvec", label))
+    }
   }
 })

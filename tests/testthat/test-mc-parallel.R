@@ -87,13 +87,13 @@ test_that("jobs collected twice are NULL with parallel's warnings", {
   ))
 })
 
-test_that("`intermediate` sees the results as they arrive", {
+test_that("`intermediate` sees the results as they arrive, as often as in parallel: at each result, and at each end", {
   seen <- list()
   jobs <- lapply(1:3, function(i) mcparallel(i, name = letters[i]))
   res <- mccollect(jobs, intermediate = function(partial) seen[[length(seen) + 1L]] <<- partial)
   expect_identical(res, list(a = 1L, b = 2L, c = 3L))
-  expect_identical(vapply(seen, function(partial) sum(lengths(partial)), 0L), 1:3)
-  expect_identical(seen[[3]], res)
+  expect_identical(vapply(seen, function(partial) sum(lengths(partial)), 0L), rep(1:3, each = 2))
+  expect_identical(seen[[6]], res)
   shown <- capture.output(mccollect(list(mcparallel(1, name = "s")), intermediate = TRUE))
   expect_match(shown, "\\$ s: num 1", all = FALSE)
 })
@@ -134,4 +134,68 @@ test_that("a job starts with no jobs of its own", {
   mine <- mcparallel(1)
   expect_identical(unname(mccollect(list(mcparallel(mccollect())))), list(NULL))
   expect_identical(unname(mccollect(mine)), list(1))
+})
+
+test_that("a result is collected when it is available, although its process has not ended yet", {
+  stay <- tempfile()
+  file.create(stay)
+  job <- mcparallel("early")
+  expect_identical(unname(mccollect(job, wait = FALSE, timeout = 60)), list("early"))
+
+  # one that publishes, and then does not end
+  job <- mcparallel({
+    multiprocessing:::process_publish("early", 0L)
+    while (file.exists(stay)) Sys.sleep(0.01)
+  })
+  expect_identical(unname(mccollect(job, wait = FALSE, timeout = 60)), list("early"))
+  expect_true(tools::pskill(job$pid, 0))
+  unlink(stay)
+})
+
+test_that("without a result mccollect(wait = FALSE) is a visible NULL", {
+  stay <- tempfile()
+  file.create(stay)
+  job <- mcparallel(while (file.exists(stay)) Sys.sleep(0.01))
+  expect_identical(withVisible(mccollect(job, wait = FALSE)), list(value = NULL, visible = TRUE))
+  unlink(stay)
+  expect_identical(unname(mccollect(job)), list(NULL))
+})
+
+test_that("jobs of parallel's own mcfork() are collected, alone and among ours", {
+  fork <- function(value) {
+    job <- parallel:::mcfork()
+    if (inherits(job, "masterProcess")) {
+      parallel:::sendMaster(value)
+      parallel:::mcexit(0L)
+    }
+    job
+  }
+  theirs <- fork("theirs")
+  expect_identical(mccollect(theirs$pid), structure(list("theirs"), names = theirs$pid))
+  theirs <- fork(2)
+  res <- mccollect(list(theirs, mcparallel(1, name = "ours")))
+  expect_identical(unname(res), list(2, 1))
+  theirs <- fork(3)
+  expect_identical(unname(mccollect(theirs, wait = FALSE, timeout = 60)), list(3))
+  theirs <- fork(4)
+  stay <- tempfile()
+  file.create(stay)
+  ours <- mcparallel(while (file.exists(stay)) Sys.sleep(0.01))
+  expect_identical(unname(mccollect(list(ours, theirs), wait = FALSE, timeout = 60)), list(4))
+  unlink(stay)
+  mccollect(ours)
+})
+
+test_that("parallel's own functions refuse our jobs, and say what to use; they do not take them for finished", {
+  stay <- tempfile()
+  file.create(stay)
+  job <- mcparallel(while (file.exists(stay)) Sys.sleep(0.01))
+  for (ask in list(parallel:::selectChildren, parallel:::readChild, parallel:::rmChild, parallel::mccollect)) {
+    expect_error(ask(job), "use multiprocessing::mccollect", class = "ValueError")
+  }
+  expect_error(parallel:::selectChildren(list(job)), class = "ValueError")
+  unlink(stay)
+  expect_identical(unname(mccollect(job)), list(NULL))
+  theirs <- parallel::mcparallel(1)
+  expect_identical(unname(parallel::mccollect(theirs)), list(1))
 })

@@ -198,3 +198,59 @@ test_that("mcvapply is vapply", {
   )
   expect_error(mcvapply(1:4, function(i) if (i == 3) stop("three") else i, 1L, mc.cores = 2), "three", class = "simpleError")
 })
+
+# Classes whose as.list() keeps a class, so that length() and `[[` go on to be theirs
+registerS3method("as.list", "mc_keeps", function(x, ...) x)
+registerS3method("[[", "mc_keeps", function(x, i) list(unclass(x)[[i]], "by [["))
+registerS3method("length", "mc_short", function(x) 2L)
+registerS3method("as.list", "mc_short", function(x, ...) x)
+setClass("McTable", representation(columns = "list"), where = globalenv())
+setMethod("length", "McTable", function(x) length(x@columns), where = globalenv())
+setMethod("[[", "McTable", function(x, i, ...) x@columns[[i]], where = globalenv())
+registerS3method("as.list", "McTable", function(x, ...) x)
+setClass("McList", contains = "list", where = globalenv())
+
+iterables <- function() {
+  list(
+    `keeps its class` = structure(list(a = 1, 2, b = 3), class = "mc_keeps"),
+    `shorter than its list` = structure(list(1, 2, 3), class = "mc_short"),
+    `S4 with methods` = new("McTable", columns = list(1, "b", NULL)),
+    `S4 that is a list` = new("McList", list(1, 2, 3)),
+    `environment with dotted names` = list2env(list(.hidden = 0, p = 1, q = 2)),
+    pairlist = pairlist(a = 1, b = "2", 3),
+    expression = expression(a, b + 1, "c"), call = quote(f(x, y + 1)), formula = y ~ x + z,
+    `run lengths` = rle(c(1, 1, 2)), condition = simpleError("text"), persons = c(person("A", "B"), person("C", "D")),
+    factor = factor(c("u", "v", "u")), Date = as.Date("2024-02-28") + 0:3, POSIXct = as.POSIXct(c(0, 1e9), origin = "1970-01-01"),
+    POSIXlt = as.POSIXlt(c(0, 1e9), origin = "1970-01-01"), difftime = as.difftime(c(a = 1, b = 2), units = "mins"),
+    `data frame` = data.frame(n = 1:3, s = letters[1:3]), noquote = noquote(c("a", "b")), version = numeric_version(c("1.2", "1.10"))
+  )
+}
+
+test_that("what is iterated over gives the elements and names that lapply() gives", {
+  pool <- local_pool(2)
+  same <- function(element) element
+  for (name in names(iterables())) {
+    X <- iterables()[[name]]
+    wanted <- lapply(X, same)
+    for (preschedule in c(TRUE, FALSE)) {
+      expect_identical(mclapply(X, same, mc.cores = 2, mc.preschedule = preschedule), wanted, info = name)
+    }
+    expect_identical(pool$map(same, X), wanted, info = name)
+    expect_identical(as.list(pool$imap(same, X)), unname(wanted), info = name)
+  }
+})
+
+test_that("mcvapply() names its result as vapply() does", {
+  values <- list(
+    c("a", "b"), noquote(c("a", "b")), structure(c("a", "b"), class = "label"), c(p = "a", q = "b"), factor(c("a", "b")),
+    c("a", NA), structure(c("a", "b"), note = "x"), matrix(letters[1:4], 2), list("a", b = "b")
+  )
+  for (x in values) {
+    for (use in c(TRUE, FALSE)) {
+      one <- function(v) 1
+      two <- function(v) c(r = 1, s = 2)
+      expect_identical(mcvapply(x, one, numeric(1), USE.NAMES = use, mc.cores = 2), vapply(x, one, numeric(1), USE.NAMES = use))
+      expect_identical(mcvapply(x, two, numeric(2), USE.NAMES = use, mc.cores = 2), vapply(x, two, numeric(2), USE.NAMES = use))
+    }
+  }
+})

@@ -157,3 +157,17 @@ test_that("mc.seed numbers survive a worker's death and a retry", {
   expect_identical(res, expected)
   unlink(mark)
 })
+
+test_that("mc.reset.stream() works where it, or a changed copy of it, stands in the place of parallel's", {
+  shown <- in_fresh_r("
+    suppressMessages(library(multiprocessing))
+    copy <- mc.reset.stream
+    body(copy) <- call('{', quote(NULL), body(copy))
+    assignInNamespace('mc.reset.stream', copy, 'parallel')
+    RNGkind(\"L'Ecuyer-CMRG\")
+    set.seed(1)
+    x <- mc.reset.stream()
+    cat(identical(x, .Random.seed), identical(x, parallel:::RNGenv$LEcuyer.seed), '\\n')
+  ")
+  expect_identical(shown, "TRUE TRUE ")
+})
