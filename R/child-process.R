@@ -6,8 +6,10 @@
 #'
 #' @param target a function.
 #' @param args a list of its arguments; named elements are named arguments.
-#' @param name how it is called in messages; `Process-1` and so on by default.
-#' @param daemon `TRUE`: it is terminated when this process ends; `FALSE`: it is joined then. `NULL`: as this process.
+#' @param name Name used in messages; `Process-1` and so on by default.
+#' @param daemon `TRUE`: it is terminated when this process ends; `FALSE`: it is joined then. `NULL`: inherited from the
+#'   current process.
+#' @param ... Not used: an error that names the argument.
 #' @param context a start method, `"fork"` or `"spawn"`, or what [get_context()] gave; `NULL`: [get_start_method()].
 #' @section Methods:
 #' - `$start()`: once.
@@ -19,8 +21,8 @@
 #' @section Fields: `$pid`, `$exitcode` (`NULL` while it runs, `-n` if signal n ended it, 1 after an error), `$name`,
 #'   `$daemon`, `$sentinel` (for [wait()]).
 #' @section Errors: `TaskError` (`target` failed), `WorkerDiedError` (it died before it had a value; a `ProcessError`, too),
-#'   `TimeoutError` (`$value()` was not there in time; or a process is stopped), `ProcessError` (not started, started twice, or
-#'   the system refuses), `ValueError` (bad arguments, a closed process); all are explained in [multiprocessing-package].
+#'   `TimeoutError` (no `$value()` in time; or a process is stopped), `ProcessError` (not started, started twice, or
+#'   the operating system could not start it), `ValueError` (bad arguments, a closed process); all are explained in [multiprocessing-package].
 #' @return A handle (an R6 object) of class `Process`. What the process prints appears here.
 #' @section Python: `multiprocessing.Process(target=, args=, name=, daemon=)`; named `args` are its `kwargs`.
 #' @examples
@@ -30,7 +32,8 @@
 #' p$exitcode
 #' p$value()
 #' @export
-Process <- function(target, args = list(), name = NULL, daemon = NULL, context = NULL) {
+Process <- function(target, args = list(), name = NULL, daemon = NULL, context = NULL, ...) {
+  if (...length()) refuse_arguments("Process", names(formals()), ...)
   check_function(target, "target")
   check_list(args, "args")
   if (is.null(name)) {
@@ -78,7 +81,7 @@ started_ptr <- function(private) {
 }
 
 process_run <- function(self, private) {
-  if (private$started) abort("ProcessError", "a process can be started only once; make another Process()")
+  if (private$started) abort("ProcessError", "a process can be started only once; create a new one with Process()")
   what <- c(private$what, list(
     name = self$name, daemon = self$daemon, parent = this_process(), warn = getOption("warn"),
     sinks = private$method == "fork" && has_sinks()
@@ -135,7 +138,7 @@ process_value <- function(self, private, timeout) {
     abort("TimeoutError", sprintf("%s (pid %d) still runs%s", self$name, private$number, waited(timeout)))
   }
   outcome <- process_outcome(private$ptr, private$number, code, self$name)
-  if (!is.null(outcome$failure)) stop(outcome$failure)
+  if (!is.null(outcome$failure)) raise(outcome$failure)
   outcome$value
 }
 
@@ -186,7 +189,7 @@ process_format <- function(self, private) {
   } else if (is.null(code <- process_exitcode(private))) {
     "started"
   } else {
-    paste("stopped, exit code", code)
+    sprintf("stopped, exit code %d%s", code, if (code < 0L) sprintf(", killed by %s", signal_name(-code)) else "")
   }
   sprintf("<Process %s%s (%s)>", self$name, if (is.null(private$number)) "" else paste(", pid", private$number), state)
 }

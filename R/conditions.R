@@ -1,7 +1,16 @@
 # Every error is a multiprocessing_error, then a class with the name that Python gives it.
 
-abort <- function(class, message, ..., call = NULL) {
+abort <- function(class, message, ..., call = user_call()) {
   stop(new_condition(c(class, "multiprocessing_error", "error"), message, ..., call = call))
+}
+
+# Signals an error that was made before: it names the call that gives it to the user
+raise <- function(condition) {
+  classes <- class(condition)
+  condition <- unclass(condition)
+  if (is.null(condition$call)) condition["call"] <- list(user_call())
+  class(condition) <- classes
+  stop(condition)
 }
 
 new_condition <- function(class, message, ..., call = NULL) {
@@ -35,37 +44,38 @@ task_failure <- function(index, sent) {
 
 # A worker that is gone: `status` is its exit code, or -signal. `limit`: we killed it after so many seconds, its
 # task_timeout.
-death_of_worker <- function(index, pid, status, limit, peak = NA_real_) {
+death_of_worker <- function(index, pid, status, limit, peak = NA_real_, retries = 0L) {
+  tried <- if (retries > 0L) sprintf(", the last of %d tries", retries + 1L) else ""
   if (limit > 0) {
     return(new_condition(
       c("TimeoutError", "WorkerDiedError", "multiprocessing_error", "error"),
       sprintf(
         paste0(
-          "element %d took longer than %s %s; its worker (pid %d) was replaced; raise `task_timeout` or ",
+          "element %d took longer than %s %s%s; its worker (pid %d) was replaced; raise `task_timeout` or ",
           "make the element smaller"
         ),
-        index, format(limit), if (limit == 1) "second" else "seconds", pid
+        index, format(limit), if (limit == 1) "second" else "seconds", tried, pid
       ),
       index = index, pid = pid, signal = NA_integer_, exitcode = NA_integer_, peak_memory = peak
     ))
   }
   signal <- if (status < 0L) -status else NA_integer_
   how <- if (status < 0L) {
-    sprintf("was killed by signal %d (%s)%s", signal, signal_name(signal), if (signal == 9L) {
-      "; if nobody sent it, the system may have run out of memory"
-    } else {
-      ""
-    })
+    sprintf("was killed by signal %d (%s)", -status, signal_name(signal))
   } else {
     sprintf("ended with exit code %d before it had a result", status)
   }
   memory <- if (is.na(peak)) "" else sprintf(", peak memory %.0f MB", peak / 1024^2)
   new_condition(
     c("WorkerDiedError", "multiprocessing_error", "error"),
-    sprintf(
-      "the worker of element %d (pid %d%s) %s; `retries` (`mc.retry` of mclapply) computes such an element again",
-      index, pid, memory, how
-    ),
+    sprintf("the worker of element %d (pid %d%s) %s%s; %s", index, pid, memory, how, tried, paste(c(
+      if (signal %in% 9L) "if nobody sent the signal, the system probably ran out of memory",
+      if (retries > 0L) {
+        sprintf("`retries = %d` did not help: the element itself seems to end its worker", retries)
+      } else {
+        "set `retries` (`mc.retry` in mclapply()) to recompute such elements"
+      }
+    ), collapse = "; ")),
     index = index, pid = pid, signal = signal, exitcode = if (status < 0L) NA_integer_ else status, peak_memory = peak
   )
 }
@@ -90,25 +100,26 @@ signal_name <- function(signal) {
 
 # R's own errors about arguments are of no class of ours. This is the default of an argument that must be given: it
 # costs nothing if it is.
-required <- function(name) missing_argument(name, sys.call(sys.parent()))
+required <- function(name) missing_argument(name)
 
 # The same for functions whose arguments stand in the documentation: `if (missing(x)) missing_argument("x")`
-missing_argument <- function(name, call = sys.call(-1L)) {
-  where <- deparse(call, nlines = 1L)[1L]
-  abort("ValueError", sprintf("argument \"%s\" is missing, with no default (in `%s`)", name, where))
+missing_argument <- function(name) {
+  abort("ValueError", sprintf("argument \"%s\" is missing, with no default", name))
 }
 
 # What R finds wrong with an argument, as an error of ours: `expr` is a call of base R's that checks
 in_our_class <- function(expr) {
   tryCatch(expr, error = function(e) {
-    if (inherits(e, "multiprocessing_error")) stop(e)
+    if (inherits(e, "multiprocessing_error")) raise(e)
     abort("ValueError", conditionMessage(e))
   })
 }
 
-check_count <- function(x, name, min = 0) {
+check_count <- function(x, name, min = 0, remedy = "") {
   if (!is.numeric(x) || length(x) != 1L || is.na(x) || x < min || x != trunc(x) || !is.finite(x)) {
-    abort("ValueError", sprintf("`%s` must be one whole number >= %s, not %s", name, format(min), describe_value(x)))
+    abort("ValueError", sprintf(
+      "`%s` must be one whole number >= %s, not %s%s", name, format(min), describe_value(x), remedy
+    ))
   }
   invisible(x)
 }
@@ -129,13 +140,36 @@ check_truth <- function(x, name) {
 }
 
 check_function <- function(x, name) {
-  if (missing(x)) missing_argument(name, sys.call(-1L))
-  if (!is.function(x)) abort("ValueError", sprintf("`%s` must be a function, not %s", name, describe_value(x)))
-  invisible(x)
+  if (missing(x)) missing_argument(name)
+  if (is.function(x)) {
+    return(invisible(x))
+  }
+  hint <- if (inherits(x, "formula")) {
+    "; write \\(x) or function(x) before the code"
+  } else if (is.character(x) && length(x) == 1L && is_function_name(x)) {
+    sprintf("; give the function itself, `%s = %s`", name, x)
+  } else {
+    "; give the function itself and not what a call of it returns: its arguments go into a list of their own"
+  }
+  abort("ValueError", sprintf("`%s` must be a function, not %s%s", name, describe_value(x), hint))
+}
+
+is_function_name <- function(x) {
+  !is.na(x) && nzchar(x) && (grepl("^[A-Za-z.][A-Za-z0-9.]*:::?[A-Za-z._0-9]+$", x) || exists(x, globalenv(), mode = "function"))
+}
+
+# The function that a caller gave as `name`. One that does not exist would be an error of R's in our own frame.
+function_argument <- function(frame, name, caller) {
+  if (eval(call("missing", as.name(name)), frame)) missing_argument(name)
+  given <- eval(call("substitute", as.name(name)), frame)
+  if (is.name(given) && !exists(as.character(given), envir = caller)) {
+    abort("ValueError", sprintf("`%s`: there is no function or variable `%s`", name, as.character(given)))
+  }
+  check_function(frame[[name]], name)
 }
 
 check_list <- function(x, name) {
-  if (!is.list(x) || is.object(x)) {
+  if (!is.list(x) || (is.object(x) && !inherits(x, "Pipe"))) {
     abort("ValueError", sprintf(
       "`%s` must be a list of arguments such as list(1, b = 2), not %s", name, describe_value(x)
     ))
@@ -146,6 +180,9 @@ check_list <- function(x, name) {
 describe_value <- function(x) {
   if (is.null(x)) {
     return("NULL")
+  }
+  if (inherits(x, "formula")) {
+    return(paste("the formula", deparse(x, nlines = 1L)[1L]))
   }
   if (is.atomic(x) && length(x) == 1L && !is.object(x)) {
     return(deparse(x, nlines = 1L)[1L])

@@ -77,7 +77,7 @@ executor_map <- function(private, fn, iterables, timeout, chunksize) {
   check_open(private)
   check_function(fn, "fn")
   check_count(chunksize, "chunksize", 1)
-  if (!length(iterables)) missing_argument("...", sys.call(-1L))
+  if (!length(iterables)) missing_argument("...")
   until <- deadline_of(timeout)
   columns <- lapply(iterables, function(x) as.list(as_elements(x)))
   count <- min(lengths(columns))

@@ -9,9 +9,14 @@ Handle <- R6::R6Class("multiprocessing_handle",
   private = list(ptr = NULL)
 )
 
-handle_format <- function(self, private) {
-  state <- if (handle_is_open(private$ptr)) paste0("#", handle_id(private$ptr)) else "(closed)"
-  sprintf("<%s %s>", class(self)[1L], state)
+# `state`: a function of the open handle's pointer that says what it is doing now
+handle_format <- function(self, private, state = NULL) {
+  name <- class(self)[1L]
+  if (!handle_is_open(private$ptr)) {
+    return(sprintf("<%s (closed)>", name))
+  }
+  now <- if (!is.null(state)) state(private$ptr)
+  sprintf("<%s #%s%s>", name, handle_id(private$ptr), if (length(now)) sprintf(" (%s)", now) else "")
 }
 
 # Numbers as in core/layout.h: enum class Kind. Those without a class here belong to compiled code.
@@ -33,6 +38,6 @@ handle_class <- function(name, public, private = list(), active = NULL) {
   R6::R6Class(name,
     inherit = Handle, cloneable = FALSE,
     public = c(if (is.null(public$initialize)) list(initialize = function(ptr) private$ptr <- ptr), public),
-    private = private, active = active
+    private = private, active = active, parent_env = topenv()
   )
 }

@@ -70,7 +70,9 @@
 #'    allowed on each CPU, then the others in their own order; which of these follows which depends,
 #'    in both, on the times that they take. The master's affinity is put back if `FUN` fails.
 #' 8. *Wrong arguments* give errors of class `ValueError` with parallel's text. `mc.cleanup` is checked
-#'    before anything is computed, not after.
+#'    before anything is computed, not after. So is
+#'    an argument that `FUN` does not have and that looks like one of `mclapply()`'s, such as `cores = 2`;
+#'    in parallel it is a `try-error` in every element.
 #' 9. *A `try-error` that `FUN` returns is a result.* With `mc.preschedule = FALSE` and no more
 #'    elements than cores, parallel warns that it was an error, although the task had caught it.
 #' 10. *A name or call that `FUN` returns is returned as it is.* In the same situation parallel
@@ -127,8 +129,10 @@ mclapply <- function(X, FUN, ..., mc.preschedule = TRUE, mc.set.seed = TRUE, mc.
   if (missing(X)) missing_argument("X")
   if (missing(FUN)) missing_argument("FUN")
   mc.cores <- check_cores(mc.cores, pinned = !is.null(affinity.list))
+  if (!is.function(FUN)) FUN <- in_our_class(match.fun(FUN))
+  if (...length()) refuse_other_words("mclapply", names(formals()), FUN, ...)
   mc_apply(
-    X, if (is.function(FUN)) FUN else in_our_class(match.fun(FUN)), ...,
+    X, FUN, ...,
     mc.preschedule = mc.preschedule, mc.set.seed = mc.set.seed, mc.silent = mc.silent, mc.cores = mc.cores,
     mc.cleanup = mc.cleanup, mc.allow.recursive = mc.allow.recursive, affinity.list = affinity.list,
     mc.progress = mc.progress, mc.retry = mc.retry, mc.seed = mc.seed, mc.stop.on.error = mc.stop.on.error
@@ -151,8 +155,10 @@ mcvapply <- function(X, FUN, FUN.VALUE, ..., USE.NAMES = TRUE, mc.preschedule = 
   mc.cores <- check_cores(mc.cores, pinned = !is.null(affinity.list))
   if (!is.vector(X) || is.object(X)) X <- as.list(X)
   if (USE.NAMES && is.character(X) && is.null(names(X))) names(X) <- X
+  if (!is.function(FUN)) FUN <- in_our_class(match.fun(FUN))
+  if (...length()) refuse_other_words("mcvapply", names(formals()), FUN, ...)
   res <- mc_apply(
-    X, if (is.function(FUN)) FUN else in_our_class(match.fun(FUN)), ...,
+    X, FUN, ...,
     mc.preschedule = mc.preschedule, mc.set.seed = mc.set.seed, mc.silent = mc.silent, mc.cores = mc.cores,
     mc.cleanup = mc.cleanup, mc.allow.recursive = mc.allow.recursive, affinity.list = affinity.list,
     mc.progress = mc.progress, mc.retry = mc.retry, mc.seed = mc.seed, mc.stop.on.error = TRUE, mc.template = FUN.VALUE

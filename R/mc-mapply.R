@@ -34,6 +34,7 @@ mcmapply <- function(FUN, ..., MoreArgs = NULL, SIMPLIFY = TRUE, USE.NAMES = TRU
                      mc.stop.on.error = FALSE) {
   if (missing(FUN)) missing_argument("FUN")
   if (!is.function(FUN)) FUN <- in_our_class(match.fun(FUN))
+  if (...length()) refuse_other_words("mcmapply", names(formals()), FUN, ...)
   args <- list(...)
   if (!length(args)) {
     return(list())

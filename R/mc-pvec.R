@@ -35,6 +35,7 @@ pvec <- function(v, FUN, ..., mc.set.seed = TRUE, mc.silent = FALSE, mc.cores = 
   cores <- in_our_class(as.integer(mc.cores))
   if (in_our_class(if (cores < 1L) TRUE else FALSE)) abort("ValueError", "'mc.cores' must be >= 1")
   if (!is.function(FUN)) FUN <- in_our_class(match.fun(FUN))
+  if (...length()) refuse_other_words("pvec", names(formals()), FUN, ...)
   if (cores == 1L || length(v) == 0L) {
     return(FUN(v, ...))
   }
@@ -49,7 +50,7 @@ pvec <- function(v, FUN, ..., mc.set.seed = TRUE, mc.silent = FALSE, mc.cores = 
     silent = mc.silent, cleanup = mc.cleanup
   )
   died <- Filter(has_died, run$failures)
-  if (length(died)) stop(died[[1L]])
+  if (length(died)) raise(died[[1L]])
   res <- do.call(c, with_try_errors(run))
   if (length(res) != length(v)) warning("some results may be missing, folded or caused an error")
   res

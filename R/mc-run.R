@@ -89,7 +89,7 @@ has_died <- function(failure) inherits(failure, "WorkerDiedError")
 
 with_try_errors <- function(run, stop_on_error = FALSE) {
   failed <- which(has_failed(run$failures))
-  if (stop_on_error && length(failed)) stop(run$failures[[failed[1L]]])
+  if (stop_on_error && length(failed)) raise(run$failures[[failed[1L]]])
   res <- run$values
   if (length(failed)) res[failed] <- lapply(run$failures[failed], as_try_error)
   res

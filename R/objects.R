@@ -5,4 +5,7 @@ print_formatted <- function(self) {
   invisible(self)
 }
 
+# "1 message", "2 messages"
+counted <- function(n, noun) sprintf("%s %s%s", format(n, big.mark = ",", scientific = FALSE), noun, if (n == 1) "" else "s")
+
 private_of <- function(self) self$.__enclos_env__$private

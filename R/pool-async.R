@@ -33,11 +33,11 @@ AsyncResultHandle <- R6::R6Class("AsyncResult",
     wait = function(timeout = NULL) invisible(result_wait(private, timeout)),
     ready = function() result_wait(private, 0),
     successful = function() {
-      if (!result_wait(private, 0)) abort("ValueError", "the result is not there yet; $wait() for it")
+      if (!result_wait(private, 0)) abort("ValueError", "the result is not available yet; $wait() for it")
       is.null(private$outcome$error)
     },
     cancel = function() result_cancel(private),
-    format = function(...) sprintf("<AsyncResult (%s)>", if (result_wait(private, 0)) "ready" else "running"),
+    format = function(...) sprintf("<AsyncResult (%s)>", result_state(private)),
     print = function(...) print_formatted(self)
   ),
   private = list(
@@ -143,9 +143,24 @@ take_outcome <- function(private, timeout) {
   TRUE
 }
 
+result_state <- function(private) {
+  if (!result_wait(private, 0)) {
+    job <- private$job
+    return(if (job$count > 1) sprintf("running, %.0f of %.0f elements done", pool_progress(job$ptr, job$id), job$count) else "running")
+  }
+  error <- private$outcome$error
+  if (is.null(error)) {
+    "finished"
+  } else if (inherits(error, "CancelledError")) {
+    "cancelled"
+  } else {
+    sprintf("failed: %s", class(error)[1L])
+  }
+}
+
 result_get <- function(self, private, timeout) {
   if (!result_wait(private, timeout)) {
-    abort("TimeoutError", paste0("the result is not there", waited(timeout)))
+    abort("TimeoutError", paste0("no result", waited(timeout)))
   }
   outcome_value(private$outcome)
 }
@@ -155,7 +170,7 @@ result_cancel <- function(private) {
     return(invisible(FALSE))
   }
   pool_cancel(private$job$ptr, private$job$id)
-  cancelled <- new_condition(c("CancelledError", "multiprocessing_error", "error"), "this job was cancelled")
+  cancelled <- new_condition(c("CancelledError", "multiprocessing_error", "error"), "the job was cancelled")
   private$outcome <- list(error = cancelled)
   invisible(TRUE)
 }

@@ -1,17 +1,22 @@
 # Iterators over results. A source that is a vector or a list is one job whose elements are awaited one by one; a
 # lazy source is pulled into small jobs, a few more than there are workers.
 
-pool_imap <- function(.pool, .private, .call, .ordered, func, iterable, chunksize, ...) {
-  check_names(.call, method_names$imap, "imap")
-  if (...length()) unknown_option("", "imap")
-  check_function(func, "func")
-  check_chunksize(chunksize, "imap")
+# `frame`, `call`, `caller`: as in pool_map()
+pool_imap <- function(.pool, .private, .method, .call, .frame, .caller, ...) {
+  check_names(.call, .method, .caller)
+  if (...length()) unknown_option(first_name(...), .method)
+  func <- function_argument(.frame, "func", .caller)
+  chunksize <- .frame$chunksize
+  check_chunksize(chunksize, .method)
+  if (eval(quote(missing(iterable)), .frame)) missing_argument("iterable")
+  iterable <- .frame$iterable
+  ordered <- .method == "imap"
   lazy <- lazy_source(iterable)
   if (!is.null(lazy)) {
-    return(LazyIterator$new(.pool, .private, func, lazy, chunksize, .ordered))
+    return(LazyIterator$new(.pool, .private, func, lazy, chunksize, ordered))
   }
   # its finalizer gives the job up: a Ctrl-C between the two must wait
-  suspendInterrupts(EagerIterator$new(.pool, .private, func, unname(as_elements(iterable)), chunksize, .ordered))
+  suspendInterrupts(EagerIterator$new(.pool, .private, func, unname(as_elements(iterable)), chunksize, ordered))
 }
 
 # A function that gives list(element), or NULL at the end; NULL if `x` is not lazy
@@ -41,17 +46,30 @@ PoolIterator <- R6::R6Class("PoolIterator",
   public = list(
     next_value = function(timeout = NULL) iterator_next(self, private, timeout),
     has_next = function() private$more(),
-    nextElem = function() iterator_next(self, private, NULL),
-    format = function(...) sprintf("<PoolIterator (%s)>", if (private$ordered) "in order" else "as they finish"),
+    nextElem = function() next_element(self),
+    format = function(...) iterator_format(private),
     print = function(...) print_formatted(self)
   ),
   private = list(pool = NULL, ordered = TRUE)
 )
 
+iterator_format <- function(private) {
+  order <- if (private$ordered) "in order" else "as they finish"
+  sprintf("<PoolIterator (%s, %s)>", order, private$progress())
+}
+
+# For package iterators, whose users look for this text
+next_element <- function(iterator) {
+  if (!iterator$has_next()) abort("StopIteration", "StopIteration")
+  iterator$next_value()
+}
+
 iterator_next <- function(self, private, timeout) {
-  if (!private$more()) abort("StopIteration", "StopIteration")
+  if (!private$more()) {
+    abort("StopIteration", "StopIteration: the iterator has no more elements; ask $has_next() before $next_value()")
+  }
   got <- private$take(timeout)
-  if (is.null(got)) abort("TimeoutError", paste0("the next element is not there", waited(timeout)))
+  if (is.null(got)) abort("TimeoutError", paste0("no next element", waited(timeout)))
   if (!is.null(got$failure)) stop_failure(got$failure)
   got$value
 }
@@ -69,6 +87,7 @@ EagerIterator <- R6::R6Class("EagerIterator",
   private = list(
     job = NULL, given = 0L,
     more = function() private$given < private$job$count,
+    progress = function() sprintf("%d of %d given", private$given, private$job$count),
     take = function(timeout) {
       job <- private$job
       got <- pool_next(job$ptr, job$id, private$ordered, private$given, timeout)
@@ -98,6 +117,10 @@ LazyIterator <- R6::R6Class("LazyIterator",
   ),
   private = list(
     pool_private = NULL, func = NULL, source = NULL, chunksize = 1L, window = 2L, ended = FALSE, pulled = 0L,
+    given = 0L,
+    progress = function() {
+      sprintf("%d given, %d pulled%s", private$given, private$pulled, if (private$ended) " until the end of the source" else "")
+    },
     jobs = list(), # running, oldest first
     ready = list(), # elements that came and were not given yet
     elements = list(), # pulled and not submitted yet
@@ -139,6 +162,7 @@ LazyIterator <- R6::R6Class("LazyIterator",
       }
       first <- private$ready[[1L]]
       private$ready <- private$ready[-1L]
+      private$given <- private$given + 1L
       first
     },
     accept = function(at) {
@@ -163,4 +187,4 @@ as.list.PoolIterator <- function(x, ...) {
 }
 
 # For iterators::nextElem(), registered when that package is loaded
-nextElem.PoolIterator <- function(obj, ...) obj$next_value()
+nextElem.PoolIterator <- function(obj, ...) next_element(obj)

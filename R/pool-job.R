@@ -10,8 +10,7 @@ pool_apply <- function(private, func, args) {
   taken[[1L]]
 }
 
-pool_single <- function(.private, func, args, ...) {
-  if (...length()) unused_argument(...)
+pool_single <- function(.private, func, args) {
   check_function(func, "func")
   check_list(args, "args")
   options <- .private$settings$options
@@ -20,25 +19,59 @@ pool_single <- function(.private, func, args, ...) {
   job
 }
 
-# What a user may have named in `...` matches none of our own arguments, not even by a part
-pool_map <- function(.private, .call, .star, func, iterable, chunksize, args, ...) {
-  method <- if (.star) "starmap" else "map"
-  check_names(.call, c(method_names[[method]], "callback", "error_callback"), method)
-  options <- map_options(.private, method, ...)
-  check_function(func, "func")
+# `frame`: of the method that the user called by `call`, from the frame `caller`; `...`: what matches none of its arguments
+pool_map <- function(.private, .method, .call, .frame, .caller, ...) {
+  star <- startsWith(.method, "starmap")
+  check_names(.call, .method, .caller)
+  if (...length()) unknown_option(first_name(...), .method)
+  options <- map_options(.private, .call, .frame)
+  func <- function_argument(.frame, "func", .caller)
+  args <- if (star) list() else .frame$args
   check_list(args, "args")
-  if (!is.null(chunksize)) check_chunksize(chunksize, method)
+  chunksize <- .frame$chunksize
+  if (!is.null(chunksize)) check_chunksize(chunksize, .method)
+  if (eval(quote(missing(iterable)), .frame)) missing_argument("iterable")
+  iterable <- .frame$iterable
   elements <- as_elements(iterable)
   labels <- names(elements)
   elements <- unname(elements)
-  if (.star && !all(vapply(elements, is.list, TRUE))) {
-    if (!is.list(elements)) elements <- as.list(elements)
-    elements <- lapply(elements, as.list)
-  }
-  job <- pool_job(.private, func, elements, if (is.null(chunksize)) 0 else chunksize, args, .star, options, FALSE)
+  if (star) elements <- argument_lists(elements, func)
+  job <- pool_job(.private, func, elements, if (is.null(chunksize)) 0 else chunksize, args, star, options, FALSE)
   job$names <- labels
   job$options <- options
   job
+}
+
+# The elements of starmap(), each a list of the arguments of one call. Two habits from elsewhere fail in every element, so
+# they are told at once: a plain vector, and the arguments as columns, as zip() and mapply() take them.
+argument_lists <- function(elements, func) {
+  limits <- argument_count(func)
+  counts <- lengths(elements)
+  how <- "each element of `iterable` must be the list of the arguments of one call"
+  pairs <- "list(list(1, 2), list(3, 4)); Map(list, x, y) makes it of the vectors x and y"
+  if (is.atomic(elements) && length(elements) && limits[1L] > 1L) {
+    abort("ValueError", sprintf(
+      "%s, not one value, as `func` needs %d arguments: write %s", how, limits[1L], pairs
+    ))
+  }
+  if (length(elements) && all(counts > limits[2L])) {
+    abort("ValueError", sprintf(
+      "%s: `func` takes %d, element 1 has %d; write %s", how, limits[2L], counts[1L], pairs
+    ))
+  }
+  if (all(vapply(elements, is.list, TRUE))) {
+    return(elements)
+  }
+  lapply(as.list(elements), as.list)
+}
+
+# The least and the largest number of arguments that a function takes, as far as that can be seen
+argument_count <- function(func) {
+  formals <- formals(if (is.primitive(func)) args(func) else func)
+  if (is.primitive(func) || "..." %in% names(formals)) {
+    return(c(0, Inf))
+  }
+  c(sum(vapply(formals, function(f) is.name(f) && !nzchar(as.character(f)), TRUE)), length(formals))
 }
 
 # What lapply() would iterate over, with the names that it would give its result
@@ -108,13 +141,19 @@ job_outcome <- function(job, taken) {
   }
   if (!is.null(job$names)) names(values) <- job$names # this copies the list
   if (length(failed)) {
+    wrong <- failed[vapply(taken$failures[failed], function(failure) isTRUE(failure$unfit), TRUE)]
+    for (i in wrong) taken$failures[[i]]$message <- unfit(taken$failures[[i]]$message, template)
     if (job$options$on_error == "stop") {
       return(list(error = first_failure(taken$failures, failed)))
     }
     values[failed] <- taken$failures[failed]
     return(list(value = values))
   }
-  if (!is.null(template)) values <- in_our_class(vapply(values, identity, template, USE.NAMES = !is.null(job$names)))
+  if (!is.null(template)) {
+    values <- tryCatch(vapply(values, identity, template, USE.NAMES = !is.null(job$names)), error = function(e) {
+      abort("ValueError", unfit(conditionMessage(e), template))
+    })
+  }
   list(value = values)
 }
 
@@ -143,5 +182,5 @@ outcome_value <- function(outcome) {
 # of ours, and no error.
 stop_failure <- function(failure) {
   if (inherits(failure, "interrupted")) Sys.sleep(0) # R looks for one here
-  stop(failure)
+  raise(failure)
 }

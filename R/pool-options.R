@@ -1,71 +1,101 @@
 # The options of the methods of a pool: checked, and the pool's own where a call has none.
 
+option_names <- c("template", "progress", "seed", "retries", "task_timeout", "on_error")
+option_is_missing <- lapply(option_names, function(name) call("missing", as.name(name)))
+
 # The options of one call, the pool's own where it has none
-map_options <- function(private, method, ...) {
+map_options <- function(private, call, frame) {
   options <- private$settings$options
-  if (...length() == 0L) {
+  if (is.null(names(call)) && !has_dots(call)) {
     return(options)
   }
-  given <- list(...)
-  unknown <- setdiff(if (is.null(names(given))) "" else names(given), names(options))
-  if (length(unknown)) unknown_option(unknown[1L], method)
-  options[names(given)] <- given
-  options$retries <- check_retries(options$retries)
+  given <- option_names[!vapply(option_is_missing, eval, TRUE, frame)]
+  if (!length(given)) {
+    return(options)
+  }
+  own <- options
+  options[given] <- mget(given, frame)
+  options$retries <- if (is.null(options$retries)) own$retries else check_retries(options$retries)
   options["task_timeout"] <- list(check_seconds(options$task_timeout))
   options["seed"] <- list(check_seed(options$seed))
   check_truth(options$progress, "progress")
+  check_template(options$template)
   if (!identical(options$on_error, "stop") && !identical(options$on_error, "return")) {
     abort("ValueError", sprintf("`on_error` must be \"stop\" or \"return\", not %s", describe_value(options$on_error)))
   }
   options
 }
 
-option_names <- c("template", "progress", "seed", "retries", "task_timeout", "on_error")
+has_dots <- function(call) {
+  for (argument in as.list(call)) if (identical(argument, quote(...))) {
+    return(TRUE)
+  }
+  FALSE
+}
+
+# The name of a type is no value of it
+check_template <- function(template) {
+  types <- c("numeric", "double", "integer", "character", "logical", "complex", "raw")
+  if (!is.character(template) || length(template) != 1L || is.na(template) || !template %in% c(types, "list")) {
+    return(invisible())
+  }
+  abort("ValueError", sprintf("`template` must be a value like the results, not the name of their type: %s", if (template == "list") {
+    "leave it out, and the result is a list"
+  } else {
+    sprintf("write `template = %s(1)`", template)
+  }))
+}
+
 method_names <- list(
   map = c("func", "iterable", "chunksize", "args", option_names),
+  map_async = c("func", "iterable", "chunksize", "args", option_names, "callback", "error_callback"),
   starmap = c("func", "iterable", "chunksize", option_names),
-  imap = c("func", "iterable", "chunksize")
+  starmap_async = c("func", "iterable", "chunksize", option_names, "callback", "error_callback"),
+  apply = c("func", "args"),
+  apply_async = c("func", "args", "callback", "error_callback"),
+  imap = c("func", "iterable", "chunksize"),
+  imap_unordered = c("func", "iterable", "chunksize")
 )
 
 # R would match a part of a name to our own arguments: `i = 10` must not become `iterable`
-check_names <- function(call, allowed, method) {
+check_names <- function(call, method, caller) {
   given <- names(call)
+  if (has_dots(call)) given <- c(given, names(eval(quote(substitute(list(...))), caller)))
   if (is.null(given)) {
     return(invisible())
   }
-  unknown <- given[nzchar(given) & !given %in% allowed]
+  unknown <- given[nzchar(given) & !given %in% method_names[[method]]]
   if (length(unknown)) unknown_option(unknown[1L], method)
 }
 
 unknown_option <- function(name, method) {
+  known <- method_names[[method]]
   abort("ValueError", sprintf(
-    "unknown argument %s of $%s(): %s; it takes, by their full names, %s",
-    if (nzchar(name)) paste0("`", name, "`") else "without a name", method, further_arguments(method),
-    paste0("`", method_names[[method]], "`", collapse = ", ")
+    "unknown argument %s of $%s(): %s; %s", name_of_argument(name), method, further_arguments(method, name),
+    did_you_mean(name, known, paste0("it takes, by their full names, ", paste0("`", known, "`", collapse = ", ")))
   ))
 }
 
 # Where a user finds a place for them
-further_arguments <- function(method) {
-  switch(method,
-    map = "further arguments of the function go into `args = list(...)`",
+further_arguments <- function(method, name = "") {
+  switch(sub("_async|_unordered", "", method),
+    map = ,
+    apply = if (nzchar(name) && method == "apply") {
+      sprintf("arguments of the function go into `args = list(...)`, such as `args = list(%s = ...)`", name)
+    } else {
+      "further arguments of the function go into `args = list(...)`"
+    },
     starmap = "all arguments of the function are in the elements, such as list(1, b = 2)",
     imap = "further arguments go into the function, such as function(x) f(x, b = 2)"
   )
 }
 
+unused_argument <- function(method, ...) unknown_option(first_name(...), method)
+
 check_chunksize <- function(chunksize, method) {
   tryCatch(check_count(chunksize, "chunksize", 1), ValueError = function(e) {
     abort("ValueError", paste0(conditionMessage(e), "; ", further_arguments(method)))
   })
-}
-
-unused_argument <- function(...) {
-  name <- names(substitute(list(...)))[2L]
-  abort("ValueError", sprintf(
-    "unknown argument %s: further arguments of the function go into `args = list(...)`",
-    if (length(name) && !is.na(name) && nzchar(name)) paste0("`", name, "`") else "without a name"
-  ))
 }
 
 check_retries <- function(retries, name = "retries") as.integer(check_count(retries, name))

@@ -40,5 +40,13 @@ template_failure <- function(index, value, type, width) {
   } else {
     sprintf("values must be type '%s',\n but FUN(X[[%d]]) result is type '%s'", wanted, index, typeof(value))
   }
-  new_condition(c("ValueError", "multiprocessing_error", "error"), problem, index = index)
+  new_condition(c("ValueError", "multiprocessing_error", "error"), problem, index = index, unfit = TRUE)
+}
+
+# The same for those who gave a `template`
+unfit <- function(problem, template) {
+  if (!is.vector(template)) {
+    return(sprintf("`template` must be a vector such as numeric(1), not %s", describe_value(template)))
+  }
+  sprintf("a result does not fit `template`, which is %s of length %d: %s", typeof(template), length(template), problem)
 }

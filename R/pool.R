@@ -75,9 +75,10 @@
 #' with(Pool(2), NULL)
 #' @export
 Pool <- function(processes = NULL, initializer = NULL, initargs = list(), maxtasksperchild = NULL, context = NULL,
-                 retries = 0L, task_timeout = NULL, seed = NULL) {
+                 retries = 0L, task_timeout = NULL, seed = NULL, ...) {
+  if (...length()) refuse_arguments("Pool", names(formals()), ...)
   if (is.null(processes)) processes <- cpu_count()
-  check_count(processes, "processes", 1)
+  check_count(processes, "processes", 1, "; leave it out for one worker per core, cpu_count()")
   if (processes > 1000) {
     abort("ValueError", sprintf("`processes` is %s: a session has room for 1,000 workers", format(processes)))
   }
@@ -127,35 +128,40 @@ PoolHandle <- R6::R6Class("Pool",
       private$pending <- new.env(parent = emptyenv())
       private$attached <- attached_packages()
     },
-    map = function(func = required("func"), iterable = required("iterable"), chunksize = NULL, args = list(), ...) {
-      job_value(pool_map(private, sys.call(), FALSE, func, iterable, chunksize, args, ...))
+    map = function(func, iterable, chunksize = NULL, args = list(), ..., template = NULL, progress = FALSE,
+                   seed = NULL, retries = NULL, task_timeout = NULL, on_error = c("stop", "return")) {
+      job_value(pool_map(private, "map", sys.call(), environment(), parent.frame(), ...))
     },
-    map_async = function(func = required("func"), iterable = required("iterable"), chunksize = NULL, args = list(), ...,
-                         callback = NULL, error_callback = NULL) {
-      async_result(
-        self, private, pool_map(private, sys.call(), FALSE, func, iterable, chunksize, args, ...),
-        callback, error_callback
-      )
+    map_async = function(func, iterable, chunksize = NULL, args = list(), ..., callback = NULL, error_callback = NULL,
+                         template = NULL, progress = FALSE, seed = NULL, retries = NULL, task_timeout = NULL,
+                         on_error = c("stop", "return")) {
+      job <- pool_map(private, "map_async", sys.call(), environment(), parent.frame(), ...)
+      async_result(self, private, job, callback, error_callback)
     },
-    starmap = function(func = required("func"), iterable = required("iterable"), chunksize = NULL, ...) {
-      job_value(pool_map(private, sys.call(), TRUE, func, iterable, chunksize, list(), ...))
+    starmap = function(func, iterable, chunksize = NULL, ..., template = NULL, progress = FALSE, seed = NULL,
+                       retries = NULL, task_timeout = NULL, on_error = c("stop", "return")) {
+      job_value(pool_map(private, "starmap", sys.call(), environment(), parent.frame(), ...))
     },
-    starmap_async = function(func = required("func"), iterable = required("iterable"), chunksize = NULL, ...,
-                             callback = NULL, error_callback = NULL) {
-      async_result(
-        self, private, pool_map(private, sys.call(), TRUE, func, iterable, chunksize, list(), ...),
-        callback, error_callback
-      )
+    starmap_async = function(func, iterable, chunksize = NULL, ..., callback = NULL, error_callback = NULL,
+                             template = NULL, progress = FALSE, seed = NULL, retries = NULL, task_timeout = NULL,
+                             on_error = c("stop", "return")) {
+      job <- pool_map(private, "starmap_async", sys.call(), environment(), parent.frame(), ...)
+      async_result(self, private, job, callback, error_callback)
     },
-    apply = function(func = required("func"), args = list()) pool_apply(private, func, args),
+    apply = function(func = required("func"), args = list(), ...) {
+      if (...length()) unused_argument("apply", ...)
+      func # an error in it names the user's call
+      pool_apply(private, func, args)
+    },
     apply_async = function(func = required("func"), args = list(), callback = NULL, error_callback = NULL, ...) {
-      async_result(self, private, pool_single(private, func, args, ...), callback, error_callback)
+      if (...length()) unused_argument("apply_async", ...)
+      async_result(self, private, pool_single(private, func, args), callback, error_callback)
     },
-    imap = function(func = required("func"), iterable = required("iterable"), chunksize = 1L, ...) {
-      pool_imap(self, private, sys.call(), TRUE, func, iterable, chunksize, ...)
+    imap = function(func, iterable, chunksize = 1L, ...) {
+      pool_imap(self, private, "imap", sys.call(), environment(), parent.frame(), ...)
     },
-    imap_unordered = function(func = required("func"), iterable = required("iterable"), chunksize = 1L, ...) {
-      pool_imap(self, private, sys.call(), FALSE, func, iterable, chunksize, ...)
+    imap_unordered = function(func, iterable, chunksize = 1L, ...) {
+      pool_imap(self, private, "imap_unordered", sys.call(), environment(), parent.frame(), ...)
     },
     close = function() pool_shut(private),
     terminate = function() pool_end(private),
@@ -230,9 +236,10 @@ pool_format <- function(private) {
   if (is.null(state)) {
     return("<Pool of another process>")
   }
+  left <- all(is.na(state$pids))
+  how <- if (state$terminated) "terminated" else if (state$closed && left) "closed, its workers have left" else if (state$closed) "closed" else "running"
   sprintf(
-    "<Pool of %d %s (%s, %s%s)>", length(state$pids), if (length(state$pids) == 1L) "worker" else "workers",
-    private$settings$method, if (state$closed) "closed" else "running",
-    if (state$unfinished > 0) sprintf(", %d unfinished", state$unfinished) else ""
+    "<Pool of %s (%s, %s%s)>", counted(length(state$pids), "worker"), private$settings$method, how,
+    if (state$unfinished > 0 && !state$terminated) sprintf(", %s unfinished", counted(state$unfinished, "job")) else ""
   )
 }

@@ -74,10 +74,11 @@ queue_create <- function(maxsize, simple) .Call(C_queue_create, maxsize, simple)
 queue_is_simple <- function(queue) .Call(C_queue_is_simple, queue)
 queue_shut <- function(queue) .Call(C_queue_shut, queue)
 queue_is_full <- function(queue) .Call(C_queue_is_full, queue)
+queue_maxsize <- function(queue) .Call(C_queue_maxsize, queue)
 queue_size <- function(queue) .Call(C_queue_size, queue)
 pipe_create <- function(duplex) .Call(C_pipe_create, duplex)
 connection_poll <- function(connection, timeout) .Call(C_connection_poll, connection, timeout)
-connection_directions <- function(connection) .Call(C_connection_directions, connection)
+connection_state <- function(connection) .Call(C_connection_state, connection)
 
 # semaphores, events, conditions, barriers
 semaphore_create <- function(value, bounded) .Call(C_semaphore_create, value, bounded)

@@ -2,14 +2,14 @@
 #'
 #' `share()` puts the large vectors of a value into the session's shared memory, once. What it returns is an ordinary
 #' vector or list, for all that R does with it: computing with it, changing it, saving it. But when it is sent to
-#' another process, as an argument of a pool's function, through a queue or a pipe, as what a process returns, or
+#' another process, as an argument of a pool's function, through a queue or a pipe, as the value of a process, or
 #' within the variables of a function, its vectors travel as references, without being copied, however large they are.
 #'
 #' Large vectors that are sent (from 256 kB on) go through shared memory anyway, and what is received travels on as
 #' a reference. `share()` is for values that are sent several times.
 #'
-#' A process that writes into a shared vector changes only its own copy, page by page as it writes; nobody else sees
-#' it. Such a vector is no longer shared, and travels as it is now. The memory is given back when no process has the
+#' A process that modifies a shared vector gets its own copy of the pages that it touches; no other process sees the
+#' change. Such a vector is no longer shared, and travels as it is now. The memory is given back when no process has the
 #' vector any more and no message or job refers to it.
 #'
 #' @param x A value. For `share()`: numbers, logicals, complex numbers and raw bytes, on their own or in lists and data
@@ -20,7 +20,8 @@
 #'   or a list in which all vectors of at least 4 kB are. `memory_usage()`: a data frame with a row for each block of
 #'   the session's shared memory: its number `id`; `kind`, `"data"` for values, otherwise the kind of object; `bytes`;
 #'   `holders`, a list of the processes (pids) that have it; `references`, how many messages, jobs and other objects
-#'   refer to it; `creator`, the pid of the process that made it, `NA` if it has ended.
+#'   refer to it; `creator`, the pid of the process that created it, `NA` if it has ended. It prints sizes in units, who the
+#'   holders are, and totals.
 #' @section Errors: `ValueError` (a value that cannot be shared), `HeapFullError` (no memory), `TimeoutError` (a process is
 #'   stopped, see [multiprocessing-package]).
 #' @section Python: `multiprocessing.shared_memory.SharedMemory`, without names, sizes in bytes and unlinking.
@@ -31,6 +32,7 @@
 #' y <- x
 #' y[1] <- 0 # a change of y alone
 #' c(is_shared(x), is_shared(y))
+#' memory_usage() # what is in shared memory, how large, held by whom
 #' sum(memory_usage()$bytes)
 #' @export
 share <- function(x) {
@@ -52,11 +54,3 @@ is_shared <- function(x) {
   is_shared_value(x)
 }
 
-#' @rdname share
-#' @export
-memory_usage <- function() {
-  blocks <- memory_blocks()
-  blocks$creator[blocks$creator == 0L] <- NA
-  blocks$holders <- I(blocks$holders)
-  as.data.frame(blocks, stringsAsFactors = FALSE)
-}

@@ -1,23 +1,23 @@
 #' Locks between processes
 #'
-#' `Lock()` makes a lock that one process at a time can hold; `RLock()` one that its owner may acquire again. A lock may be
+#' `Lock()` creates a lock that one process at a time can hold; `RLock()` one that its owner may acquire again. A lock may be
 #' captured by, given to, or sent to any process of the session.
 #'
-#' A lock whose owner has died, killed at whatever moment, goes to the next one that acquires it, with a warning of class
+#' When the owner of a lock dies, at any moment, the lock goes to the next process that acquires it, with a warning of class
 #' `OwnerDiedWarning`: what the lock protects may be half changed.
 #'
 #' @section Methods:
-#' - `$acquire(block = TRUE, timeout = NULL)`: `TRUE` once it is ours, `FALSE` if it was not to be had within `timeout`
-#'   seconds (`NULL`: waits for ever; 0, or `block = FALSE`: does not wait).
-#' - `$release()`: an error of class `ValueError` if nobody holds it. A `Lock` may be released by any process, an `RLock`
-#'   by its owner alone, once for each `$acquire()`.
-#' - `$locked()`: whether somebody holds it.
+#' - `$acquire(block = TRUE, timeout = NULL)`: `TRUE` once the lock is acquired, `FALSE` if that took longer than `timeout`
+#'   seconds (`NULL`: no limit; 0, or `block = FALSE`: does not wait).
+#' - `$release()`: an error of class `ValueError` if the lock is not held. Any process may release a `Lock`; only its owner may
+#'   release an `RLock`, once for each `$acquire()`.
+#' - `$locked()`: whether a process holds the lock.
 #'
-#' `with(lock, expr)` acquires, evaluates `expr` where it was written, and always releases. Waiting for a `Lock` for ever
-#' that this very process holds is an error of class `DeadlockError`.
+#' `with(lock, expr)` acquires, evaluates `expr` where it was written, and always releases. Waiting without a timeout for a
+#' `Lock` that this process already holds is an error of class `DeadlockError`. Printing a lock shows which process holds it.
 #'
 #' @section Errors: `ValueError` (bad arguments, `$release()` of a lock that is not held, or by another than an `RLock`'s owner),
-#'   `DeadlockError`, `HeapFullError` (no memory for another lock), `TimeoutError` (it cannot be made while a process is stopped,
+#'   `DeadlockError`, `HeapFullError` (no memory for another lock), `TimeoutError` (a process is stopped,
 #'   see [multiprocessing-package]).
 #' @return A handle (an R6 object).
 #' @section Python: `multiprocessing.Lock()`, `multiprocessing.RLock()`; `with lock:`.
@@ -26,7 +26,7 @@
 #' lock$acquire()
 #' lock$locked()
 #' lock$release()
-#' with(lock, cat("nobody else prints now\n"))
+#' with(lock, cat("no other process prints now\n"))
 #' @export
 Lock <- function() LockHandle$new(lock_create(FALSE))
 
@@ -37,14 +37,27 @@ RLock <- function() LockHandle$new(lock_create(TRUE))
 LockHandle <- handle_class("Lock", list(
   acquire = function(block = TRUE, timeout = NULL) .Call(C_lock_acquire, private$ptr, block, timeout),
   release = function() invisible(.Call(C_lock_release, private$ptr)),
-  locked = function() lock_holder(private$ptr) != 0L
+  locked = function() lock_holder(private$ptr) != 0L,
+  format = function(...) handle_format(self, private, lock_state)
 ))
+
+lock_state <- function(ptr) {
+  holder <- lock_holder(ptr)
+  if (holder == 0L) {
+    "free"
+  } else if (holder == Sys.getpid()) {
+    sprintf("held by this process, pid %d", holder)
+  } else {
+    sprintf("held by process %d %s", holder, process_role(holder))
+  }
+}
 
 # Called by the binding
 warn_owner_died <- function() {
   warning(new_condition(
     c("OwnerDiedWarning", "warning"),
-    "the process that held this lock died while it held it; what the lock protects may be half changed"
+    "the process that held this lock died while it held it; what the lock protects may be half changed",
+    call = user_call()
   ))
 }
 

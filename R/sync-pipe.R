@@ -1,13 +1,13 @@
 #' A pipe between two processes
 #'
 #' Two connected ends. What is sent at one end is received at the other, in order. An end may be given to another process;
-#' when every process that has it has closed it, or ended, or died, the other end reads end-of-file. A forked child has
+#' when every process that has it has closed it, or has ended, the other end reads end-of-file. A forked child has
 #' both ends until it closes the one that it does not use, as in Python.
 #'
 #' @param duplex `FALSE`: the first end can only receive, the second only send.
 #' @section Methods of a connection:
-#' - `$send(obj)`: returns when the message is in shared memory; error `BrokenPipeError` if nobody can receive it.
-#' - `$recv()`: waits for a message; error `EOFError` if there is none and nobody can send one.
+#' - `$send(obj)`: returns when the message is in shared memory; error `BrokenPipeError` if no process can receive it.
+#' - `$recv()`: waits for a message; error `EOFError` if there is none and no process can send one.
 #' - `$poll(timeout = 0)`: whether `$recv()` would return (or fail) at once, after waiting for at most `timeout` seconds.
 #' - `$send_bytes(raw)`, `$recv_bytes()`: the same for raw vectors.
 #' - `$close()`, and the fields `$closed`, `$readable`, `$writable`.
@@ -15,7 +15,8 @@
 #' @section Errors: `EOFError`, `BrokenPipeError`, `ValueError` (bad arguments, a closed end, or one that can only send or
 #'   receive), `EncodingError` (a value that cannot travel), `HeapFullError` (no memory), `TimeoutError` (a process is stopped,
 #'   see [multiprocessing-package]).
-#' @return `Pipe()` a list of two handles of class `Connection`.
+#' @return A list (of class `Pipe`) of two handles of class `Connection`: `ends[[1]]` and `ends[[2]]`. Printing an end shows
+#'   what it can do, how many messages wait, and whether the other end is closed.
 #' @section Python: `multiprocessing.Pipe(duplex)`.
 #' @examples
 #' ends <- Pipe()
@@ -25,7 +26,32 @@
 #' ends[[1]]$recv()
 #' p$join()
 #' @export
-Pipe <- function(duplex = TRUE) lapply(pipe_create(check_flag(duplex, "duplex")), ConnectionHandle$new)
+Pipe <- function(duplex = TRUE) {
+  structure(lapply(pipe_create(check_flag(duplex, "duplex")), ConnectionHandle$new), class = "Pipe")
+}
+
+# A list of two, with a word for those who take one bracket for the end itself
+#' @export
+`[.Pipe` <- function(x, i) {
+  ends <- unclass(x)[i]
+  if (length(ends) == 2L) x else structure(ends, class = "Pipe")
+}
+
+#' @export
+`$.Pipe` <- function(x, name) {
+  abort("ValueError", sprintf(
+    "`%s` of a list of %s: an end is taken by two brackets, such as ends[[1]]$%s", name, counted(length(x), "end"), name
+  ))
+}
+
+#' @export
+as.list.Pipe <- function(x, ...) unclass(x)
+
+#' @export
+print.Pipe <- function(x, ...) {
+  for (i in seq_along(x)) cat("[[", i, "]] ", x[[i]]$format(), "\n", sep = "")
+  invisible(x)
+}
 
 ConnectionHandle <- handle_class("Connection", list(
   send = function(obj = required("obj")) invisible(.Call(C_connection_send, private$ptr, obj)),
@@ -33,12 +59,22 @@ ConnectionHandle <- handle_class("Connection", list(
   poll = function(timeout = 0) connection_poll(private$ptr, timeout),
   send_bytes = function(raw = required("raw")) pipe_send_bytes(private$ptr, raw),
   recv_bytes = function() pipe_receive_bytes(private$ptr),
-  close = function() invisible(handle_close(private$ptr))
+  close = function() invisible(handle_close(private$ptr)),
+  format = function(...) handle_format(self, private, describe_connection)
 ), active = list(
   closed = function() !handle_is_open(private$ptr),
-  readable = function() connection_directions(private$ptr)[["readable"]],
-  writable = function() connection_directions(private$ptr)[["writable"]]
+  readable = function() connection_state(private$ptr)$readable,
+  writable = function() connection_state(private$ptr)$writable
 ))
+
+describe_connection <- function(ptr) {
+  state <- connection_state(ptr)
+  paste(c(
+    if (state$readable && state$writable) "sends and receives" else if (state$readable) "receives" else "sends",
+    if (state$readable) sprintf("%s waiting", counted(state$waiting, "message")),
+    if (state$cut) "the other end is closed"
+  ), collapse = ", ")
+}
 
 pipe_send_bytes <- function(ptr, raw) {
   if (!is.raw(raw)) {

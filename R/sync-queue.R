@@ -3,14 +3,15 @@
 #' First in, first out, any number of producers and consumers. `$put()` returns when the message is in shared memory: it
 #' outlives its sender, however that ends. A producer that is killed in the middle of a put leaves nothing.
 #'
-#' @param maxsize the number of messages it holds at most; 0 (the default): as many as memory allows.
+#' @param maxsize The most messages that the queue holds; 0 (the default): as many as memory allows.
+#' @param ... Not used: an error that names the argument.
 #' @section Methods:
-#' - `$put(obj, block = TRUE, timeout = NULL)`: error `Full` if there was no place within `timeout` seconds.
+#' - `$put(obj, block = TRUE, timeout = NULL)`: error `Full` if the queue had no room within `timeout` seconds.
 #' - `$get(block = TRUE, timeout = NULL)`: error `Empty` if no message came within `timeout` seconds.
 #' - `$put_nowait(obj)`, `$get_nowait()`: the same without waiting.
-#' - `$qsize()`, `$empty()`, `$full()`: true when they were asked; another process may change it at once.
-#' - `$close()`: this handle will neither put nor get any more (`ValueError`); other processes go on, and what was put stays
-#'   there for them.
+#' - `$qsize()`, `$empty()`, `$full()`: the state at the time of the call; another process may change it at once.
+#' - `$close()`: this process can neither put nor get any more (`ValueError`). Other processes keep using the queue, with the
+#'   messages that it holds.
 #' - `$join_thread()`: returns at once, there is no feeder thread.
 #'
 #' A `SimpleQueue()` has `$put(obj)`, `$get()`, `$empty()` and `$close()` only.
@@ -25,9 +26,12 @@
 #' q$put(list(1, iris))
 #' q$full()
 #' q$get()
-#' tryCatch(Queue()$get_nowait(), Empty = function(e) "nothing there")
+#' tryCatch(Queue()$get_nowait(), Empty = function(e) "the queue is empty")
 #' @export
-Queue <- function(maxsize = 0L) QueueHandle$new(queue_create(queue_limit(maxsize), FALSE))
+Queue <- function(maxsize = 0L, ...) {
+  if (...length()) refuse_arguments("Queue", "maxsize", ...)
+  QueueHandle$new(queue_create(queue_limit(maxsize), FALSE))
+}
 
 #' @rdname Queue
 #' @export
@@ -51,12 +55,20 @@ QueueHandle <- handle_class("Queue", list(
   empty = function() queue_size(private$ptr) == 0,
   full = function() queue_is_full(private$ptr),
   close = function() invisible(queue_shut(private$ptr)),
-  join_thread = function() invisible(NULL)
+  join_thread = function() invisible(NULL),
+  format = function(...) handle_format(self, private, queue_state)
 ))
 
 SimpleQueueHandle <- handle_class("SimpleQueue", list(
   put = function(obj = required("obj")) invisible(.Call(C_queue_put, private$ptr, obj, TRUE, NULL)),
   get = function() .Call(C_queue_get, private$ptr, TRUE, NULL),
   empty = function() queue_size(private$ptr) == 0,
-  close = function() invisible(queue_shut(private$ptr))
+  close = function() invisible(queue_shut(private$ptr)),
+  format = function(...) handle_format(self, private, queue_state)
 ))
+
+queue_state <- function(ptr) {
+  size <- queue_size(ptr)
+  limit <- queue_maxsize(ptr)
+  if (limit == 0) counted(size, "message") else sprintf("%s of at most %.0f", counted(size, "message"), limit)
+}

@@ -57,7 +57,7 @@ compile_fun <- function(code) {
   writeLines(enclose_code(code, name), file.path(folder, "fun.cpp"), useBytes = TRUE)
   library_file <- file.path(folder, paste0(basename(folder), .Platform$dynlib.ext))
   output <- run_compiler(folder, basename(library_file))
-  if (!file.exists(library_file)) abort("CompileError", compile_message(output), output = output, code = code)
+  if (!file.exists(library_file)) abort("CompileError", compile_message(output, name), output = output, code = code)
   library <- dyn.load(library_file)
   fun <- .Call(C_made_kernel, getNativeSymbolInfo("multiprocessing_make_fun", library)$address)
   structure(fun, class = "cpp_fun", code = code)
@@ -115,7 +115,14 @@ run_compiler <- function(folder, target) {
 }
 
 # The compiler's own lines from the first error on, without those of make.
-compile_message <- function(output) {
+compile_message <- function(output, name) {
+  if (any(grepl("the function must be one of", output, fixed = TRUE))) { # kernel.h says so
+    return(sprintf(paste0(
+      "`%s`, the last function in `code`, has arguments or a value of other types than these:\n",
+      "double f(double x), int f(int x), double f(double a, double b),\n",
+      "double f(const double* x, size_t n), void f(const double* x, double* out, size_t n)"
+    ), name))
+  }
   errors <- grep("error:|not found|cannot", output)
   shown <- if (length(errors)) output[errors[1L]:length(output)] else output
   shown <- utils::head(shown[!grepl("^make|^g\\+\\+|^clang", shown)], 20L)

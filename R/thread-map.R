@@ -85,6 +85,6 @@ join_init <- function(fun, init, value) {
     prod = init * value,
     min = pmin(value, init),
     max = pmax(value, init),
-    abort("ValueError", "a mean has no beginning: leave `init` out")
+    abort("ValueError", "`init` cannot be used with \"mean\"")
   )
 }

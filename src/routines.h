@@ -85,12 +85,13 @@ void queue_put(SEXP queue, SEXP value, SEXP block, SEXP timeout);
 SEXP queue_get(SEXP queue, SEXP block, SEXP timeout);
 void queue_shut(SEXP queue);
 bool queue_is_full(SEXP queue);
+double queue_maxsize(SEXP queue);
 double queue_size(SEXP queue);
 SEXP pipe_create(bool duplex);
 void connection_send(SEXP connection, SEXP value);
 SEXP connection_recv(SEXP connection);
 bool connection_poll(SEXP connection, SEXP timeout);
-SEXP connection_directions(SEXP connection);
+SEXP connection_state(SEXP connection);
 
 // semaphores, events, conditions, barriers
 SEXP semaphore_create(double value, bool bounded);

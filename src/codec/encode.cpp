@@ -88,7 +88,8 @@ private:
       break;
     case INTSXP:
       if (connections_refused && Rf_isObject(x) && Rf_inherits(x, "connection"))
-        throw EncodeError(path_of(step), "a connection belongs to the process that opened it");
+        throw EncodeError(path_of(step),
+                          "a connection belongs to the process that opened it; open it in the function");
       fixed(x, Type::integer);
       break;
     case REALSXP:

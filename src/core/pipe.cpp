@@ -61,10 +61,14 @@ Status receive_message(uint64_t c, Incoming& message, const Wait& wait) {
                      watch_other_end, c);
 }
 
-bool is_readable(uint64_t c) {
-  return queue_length(inbox(c)) > 0 ||
-         pipe_of(c).closed[1 - end_at(c).side].load(std::memory_order_acquire);
+uint64_t messages_waiting(uint64_t c) { return queue_length(inbox(c)); }
+
+bool other_end_is_closed(uint64_t c) {
+  // acquire: pairs with the release in end_freed()
+  return pipe_of(c).closed[1 - end_at(c).side].load(std::memory_order_acquire);
 }
+
+bool is_readable(uint64_t c) { return messages_waiting(c) > 0 || other_end_is_closed(c); }
 
 bool can_send(uint64_t c) { return end_at(c).can_write; }
 bool can_receive(uint64_t c) { return end_at(c).can_read; }

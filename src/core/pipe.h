@@ -15,6 +15,8 @@ Status send_message(uint64_t connection, const Outgoing& message, const Wait& wa
 Status receive_message(uint64_t connection, Incoming& message, const Wait& wait);
 // A message is there, or the end is reached: receive_message() will not wait.
 bool is_readable(uint64_t connection);
+uint64_t messages_waiting(uint64_t connection);
+bool other_end_is_closed(uint64_t connection);
 bool can_send(uint64_t connection);
 bool can_receive(uint64_t connection);
 WaiterMask& connection_waiters(uint64_t connection);

@@ -44,7 +44,7 @@ void redirect(int from, int to) {
 [[noreturn]] void cannot_start(Child& child, int e) {
   close_child(child);
   child.refused = e;
-  throw Error{"ProcessError", std::string("the system refuses another process: ") +
+  throw Error{"ProcessError", std::string("the operating system could not start another process: ") +
                                   std::strerror(e) +
                                   "; start fewer, or raise the limits (`ulimit -u`, memory)"};
 }

@@ -58,9 +58,9 @@ PoolOwner::~PoolOwner() {
 }
 
 int PoolOwner::submit(std::unique_ptr<PoolJob> job) {
-  if (terminated_) throw Error{"ValueError", "this pool is terminated; make another Pool()"};
+  if (terminated_) throw Error{"ValueError", "the pool is terminated; create a new one with Pool()"};
   if (closing_)
-    throw Error{"ValueError", "this pool is closed: it takes no more jobs; make another Pool()"};
+    throw Error{"ValueError", "the pool is closed and accepts no more jobs; create a new one with Pool()"};
   if (!job->done() && !job->inherited) start_all();
   int id = next_id_++;
   PoolJob& j = *job;

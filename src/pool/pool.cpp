@@ -27,15 +27,15 @@ static PoolOwner& any_pool_of(SEXP pointer) {
       TYPEOF(pointer) == EXTPTRSXP ? static_cast<PoolOwner*>(R_ExternalPtrAddr(pointer)) : nullptr;
   if (!p || p->depth() != fork_depth())
     throw Error{"ProcessError",
-                "a pool can be used only by the process that made it; make a Pool() here"};
+                "a pool can be used only by the process that created it; create a Pool() here"};
   return *p;
 }
 
 PoolOwner& pool_of(SEXP pointer) {
   PoolOwner& p = any_pool_of(pointer);
   if (p.busy())
-    throw Error{"ProcessError", "this pool starts workers or takes results: a finalizer that R's "
-                                "collector runs meanwhile cannot use it"};
+    throw Error{"ProcessError", "the pool is busy: it cannot be used from a finalizer "
+                                "that runs meanwhile"};
   return p;
 }
 
@@ -114,7 +114,7 @@ SEXP pool_state(SEXP pool) {
       pids.push_back(s.child ? int(s.child->child.pid) : NA_INTEGER);
       chunks.push_back(double(lane_at(owner.block(), uint32_t(lane)).chunks_done.load()));
     }
-    return with_names(list_of(pids, chunks, double(owner.unfinished()), owner.closing()),
-                      {"pids", "chunks", "unfinished", "closed"});
+    return with_names(list_of(pids, chunks, double(owner.unfinished()), owner.closing(), owner.terminated()),
+                      {"pids", "chunks", "unfinished", "closed", "terminated"});
   });
 }

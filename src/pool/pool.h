@@ -82,6 +82,7 @@ public:
   void meet_all(); // waits until the pids of all workers are known
   bool joined();   // all workers have left
   bool closing() const { return closing_; }
+  bool terminated() const { return terminated_; }
   bool busy() const { return busy_; } // nobody else may change its jobs and workers now
   uint64_t block() const { return block_; }
   uint32_t depth() const { return depth_; }

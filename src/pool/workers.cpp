@@ -67,7 +67,7 @@ void PoolOwner::bury(size_t lane) {
       return;
     } catch (const Error&) {
       terminate();
-      throw Error{"ProcessError", std::string("the system refuses another process: ") +
+      throw Error{"ProcessError", std::string("the operating system could not start another process: ") +
                                       std::strerror(e) + "; the pool is terminated"};
     }
   }
@@ -86,7 +86,7 @@ void PoolOwner::bury(size_t lane) {
     Busy busy(busy_); // if R throws here, the burial begins again
     Protected condition(call_r(
         "death_of_worker", j.element(suspect.position), int(child->child.pid), exit_status(*child),
-        child->expired ? double(j.timeout_ns) / 1e9 : 0.0, double(child->child.peak_bytes)));
+        child->expired ? double(j.timeout_ns) / 1e9 : 0.0, double(child->child.peak_bytes), j.retries));
     if (!j.owner.settle(suspect.position)) continue;
     fail(j, j.element(suspect.position), condition);
     j.arrived.push_back(j.element(suspect.position));

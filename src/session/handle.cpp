@@ -114,7 +114,7 @@ bool is_open(SEXP pointer) {
 Handle& handle_of(SEXP pointer, Kind kind) {
   if (!is_open(pointer))
     throw Error{"ValueError",
-                "this handle is closed, or comes from another session: no handle can be saved"};
+                "this handle is closed or was restored from another session; handles cannot be saved"};
   auto* h = static_cast<Handle*>(R_ExternalPtrAddr(pointer));
   if (h->kind != kind) throw Error{"ValueError", "this handle is of another kind"};
   return *h;

@@ -74,7 +74,7 @@ private:
 
 // `state` of the queue, or the `obstacle` (a stopped process) to `what` was wanted; and after how
 // long, if there was a limit
-Error not_in_time(const char* type, const std::string& state, const char* what,
+Error not_in_time(const char* type, const std::string& state, const char* remedy, const char* what,
                   const std::string& obstacle, const Wait& w, SEXP timeout) {
   std::ostringstream s;
   s << (obstacle.empty() ? state : what);
@@ -84,6 +84,8 @@ Error not_in_time(const char* type, const std::string& state, const char* what,
     else s << " after " << seconds;
     s << (left <= 0 && seconds == 1 ? " second" : " seconds");
     if (obstacle.empty()) s << "; raise `timeout` to wait longer";
+  } else if (obstacle.empty()) {
+    s << remedy;
   }
   if (!obstacle.empty()) s << ": " << obstacle;
   return {type, s.str()};
@@ -108,7 +110,7 @@ static bool enter_lock(SEXP lock, const Wait& wait, bool* got) {
   check(s);
   if (s == Status::Closed)
     throw Error{"DeadlockError",
-                "this process holds this lock already and would wait for itself for ever; "
+                "this process holds this lock already and would wait for itself without an end; "
                 "release it first, give a `timeout`, or use an RLock()"};
   *got = s == Status::Ok || s == Status::OwnerDied;
   return s == Status::OwnerDied;
@@ -141,9 +143,10 @@ void lock_release(SEXP lock) {
     case Released::Ok:
       return;
     case Released::NotLocked:
-      throw Error{"ValueError", "release of a lock that nobody holds"};
+      throw Error{"ValueError",
+                  "$release() of a lock that is not held; call $acquire() first, or use with(lock, ...)"};
     case Released::NotOwner:
-      throw Error{"ValueError", "an RLock can be released only by the process that acquired it"};
+      throw Error{"ValueError", "only the process that acquired an RLock() can release it"};
     }
   });
 }
@@ -188,6 +191,7 @@ void queue_put(SEXP queue, SEXP value, SEXP block, SEXP timeout) {
     throw not_in_time("Full",
                       "the queue holds its maximum of " + std::to_string(most) +
                           (most == 1 ? " message" : " messages"),
+                      "; $put() waits until there is room, for at most `timeout` seconds",
                       "nothing could be put", why, wait, timeout);
   });
 }
@@ -201,7 +205,8 @@ SEXP queue_get(SEXP queue, SEXP block, SEXP timeout) {
     check(s);
     if (s == Status::Ok) return inbox.value();
     std::string why = queue_length(q) ? queue_obstacle(q) : "";
-    throw not_in_time("Empty", "the queue is empty", "nothing could be got", why, wait, timeout);
+    throw not_in_time("Empty", "the queue is empty",
+                      "; $get() waits for a message, for at most `timeout` seconds", "nothing could be got", why, wait, timeout);
   });
 }
 
@@ -212,6 +217,11 @@ void queue_shut(SEXP queue) {
 
 bool queue_is_full(SEXP queue) {
   return entry([&] { return queue_full(block_of(queue, Kind::Queue)); });
+}
+
+// 0: no limit.
+double queue_maxsize(SEXP queue) {
+  return entry([&] { return double(queue_capacity(block_of(queue, Kind::Queue))); });
 }
 
 double queue_size(SEXP queue) {
@@ -231,7 +241,7 @@ SEXP pipe_create(bool duplex) {
 void connection_send(SEXP connection, SEXP value) {
   entry([&] {
     uint64_t block = block_of(connection, Kind::Connection);
-    if (!can_send(block)) throw Error{"ValueError", "this end of the pipe can only receive"};
+    if (!can_send(block)) throw Error{"ValueError", "this end of the pipe can only receive; send at the other end, or use Pipe(duplex = TRUE)"};
     Wait wait = bind::wait_for(R_NilValue);
     Status s =
         send_value(value, [&](const Outgoing& out) { return send_message(block, out, wait); });
@@ -239,14 +249,14 @@ void connection_send(SEXP connection, SEXP value) {
     if (s != Status::Ok)
       throw Error{"BrokenPipeError",
                   "the other end of this pipe is closed, or its processes have ended: "
-                  "nobody can receive this"};
+                  "nothing can be sent to it"};
   });
 }
 
 SEXP connection_recv(SEXP connection) {
   return entry([&] {
     uint64_t block = block_of(connection, Kind::Connection);
-    if (!can_receive(block)) throw Error{"ValueError", "this end of the pipe can only send"};
+    if (!can_receive(block)) throw Error{"ValueError", "this end of the pipe can only send; receive at the other end, or use Pipe(duplex = TRUE)"};
     Wait wait = bind::wait_for(R_NilValue);
     Inbox inbox;
     Status s = receive_message(block, inbox.message, wait);
@@ -261,7 +271,7 @@ SEXP connection_recv(SEXP connection) {
 bool connection_poll(SEXP connection, SEXP timeout) {
   return entry([&] {
     uint64_t block = block_of(connection, Kind::Connection);
-    if (!can_receive(block)) throw Error{"ValueError", "this end of the pipe can only send"};
+    if (!can_receive(block)) throw Error{"ValueError", "this end of the pipe can only send; receive at the other end, or use Pipe(duplex = TRUE)"};
     if (is_readable(block)) return true;
     Wait wait = bind::wait_for(timeout);
     if (wait.deadline <= 0) return false;
@@ -277,11 +287,13 @@ bool connection_poll(SEXP connection, SEXP timeout) {
   });
 }
 
-SEXP connection_directions(SEXP connection) {
+// What it can do, how many messages wait for it, and whether the other end is closed or dead.
+SEXP connection_state(SEXP connection) {
   return entry([&] {
+    reap(); // a dead process has its ends no more
     uint64_t block = block_of(connection, Kind::Connection);
-    std::vector<bool> ways{can_receive(block), can_send(block)};
-    Protected r(codec::protect([&] { return to_r(ways); }));
-    return with_names(r, {"readable", "writable"});
+    return with_names(list_of(can_receive(block), can_send(block), double(messages_waiting(block)),
+                              other_end_is_closed(block)),
+                      {"readable", "writable", "waiting", "cut"});
   });
 }

@@ -21,7 +21,7 @@ Wait wait_for(SEXP timeout) {
   double seconds =
       (Rf_isNumeric(timeout) && Rf_length(timeout) == 1) ? Rf_asReal(timeout) : NA_REAL;
   if (std::isnan(seconds))
-    throw Error{"ValueError", "`timeout` must be NULL (wait for ever) or one number of seconds"};
+    throw Error{"ValueError", "`timeout` must be NULL (no limit) or one number of seconds"};
   if (seconds <= 0) w.deadline = 0;
   else if (seconds < 9e9) w.deadline = platform::now_ns() + int64_t(seconds * 1e9);
   return w;

@@ -215,7 +215,7 @@ int acquire(multiprocessing_object* o, double timeout) {
 int release(multiprocessing_object* o) {
   return guarded([&]() -> int {
     if (native::release(o->block) != Released::Ok)
-      throw Error{"ValueError", "release of a lock that nobody holds"};
+      throw Error{"ValueError", "release of a lock that is not held"};
     return MULTIPROCESSING_OK;
   });
 }

@@ -1,0 +1,151 @@
+# What a name that we do not know was meant to be: a typing error, or the word of another package or of Python.
+
+# Words of others, each with ours; the first that the function has is meant
+other_words <- list(
+  processes = c(
+    "workers", "worker", "n_workers", "num_workers", "max_workers", "nworkers", "jobs", "n_jobs", "njobs", "cores",
+    "ncores", "n_cores", "num_cores", "mc.cores", "cpus", "ncpus", "num_cpus", "nproc", "n_process", "num_processes",
+    "nodes", "size", "threads", "n"
+  ),
+  args = c("kwargs", "kwds", "kwd", "kw", "MoreArgs", "arguments", "params", ".args", "dots", "fun.args"),
+  task_timeout = c("timeout", "time_limit", "limit", "timelimit"),
+  template = c("simplify", "SIMPLIFY", "FUN.VALUE", "fun.value", "ptype", ".ptype", "type"),
+  func = c("f", "FUN", "fn", "fun", ".f", "function"),
+  target = c("func", "f", "FUN", "fn", "fun", ".f", "function"),
+  fun = c("func", "f", "FUN", "fn", ".f", "function"),
+  iterable = c("X", "x", "xs", ".x", "data", "iter", "items", "elements", "values"),
+  chunksize = c("chunk_size", "chunk.size", "chunk", "chunks", "batch_size", "grain"),
+  retries = c("retry", "mc.retry", "max_retries", "attempts"),
+  on_error = c("error", "onerror", "errors", ".errorhandling", "stop.on.error", "mc.stop.on.error"),
+  progress = c(".progress", "mc.progress", "bar", "progressbar", "verbose"),
+  seed = c("mc.seed", "future.seed", ".seed", "random_state"),
+  maxtasksperchild = c("max_tasks_per_child", "maxtasks", "max_tasks"),
+  context = c("method", "start_method", "mp_context", "type", "ctx"),
+  initializer = c("init", "setup", "initialiser"),
+  initargs = c("init_args", "initargs_list"),
+  callback = c("on_done", "then"),
+  maxsize = c("size", "max_size", "capacity", "limit", "n"),
+  timeout = c("time", "seconds", "wait"),
+  # methods
+  apply_async = c("submit", "async", "future", "spawn", "call_async"),
+  map = c("lapply", "sapply", "vapply", "mapply", "map_list", "parLapply", "clusterMap"),
+  apply = c("run", "call", "eval", "exec", "do.call", "evaluate"),
+  imap_unordered = c("imap_async"),
+  terminate = c("stop", "shutdown", "kill", "end", "quit", "stopCluster", "interrupt"),
+  close = c("done", "finish"),
+  get = c("result", "value", "collect", "fetch", "await"),
+  ready = c("done", "finished", "is_done", "is_ready", "resolved", "completed"),
+  next_value = c("next", "nextElem", "next_elem", "get"),
+  start = c("run", "begin", "launch"),
+  exitcode = c("exit_code", "status", "returncode"),
+  is_alive = c("alive", "running", "is_running"),
+  value = c("get", "result", "get_result", "output"),
+  join = c("wait", "waitfor", "await")
+)
+
+other_words$mc.cores <- other_words$threads <- other_words$processes
+other_words$mc.retry <- c("retries", "retry")
+other_words$mc.progress <- c("progress", ".progress")
+other_words$mc.seed <- "seed"
+
+# NULL if nothing is near enough
+closest <- function(name, known) {
+  name <- sub("^\\.+$", "", name)
+  if (!nzchar(name) || !length(known)) {
+    return(NULL)
+  }
+  for (ours in names(other_words)) if (ours %in% known && name %in% other_words[[ours]]) {
+    return(ours)
+  }
+  distance <- drop(utils::adist(tolower(name), tolower(known)))
+  near <- which.min(distance)
+  if (distance[near] <= max(1L, nchar(name) %/% 3L) && distance[near] < nchar(name)) {
+    return(known[near])
+  }
+  begins <- known[startsWith(known, name) & nchar(name) > 2L]
+  if (length(begins)) begins[1L]
+}
+
+# "did you mean ...?", or, if nothing is near, `otherwise`
+did_you_mean <- function(name, known, otherwise, quote = "`%s`") {
+  meant <- closest(name, known)
+  if (is.null(meant)) otherwise else sprintf("did you mean %s?", sprintf(quote, meant))
+}
+
+# For functions that end in `...` only to say what was wrong: `if (...length()) refuse_arguments("Pool", ...)`
+refuse_arguments <- function(what, known, ...) {
+  name <- first_name(...)
+  known <- setdiff(known, "...")
+  abort("ValueError", sprintf(
+    "unknown argument %s of %s(): %s", name_of_argument(name), what,
+    did_you_mean(name, known, paste("it takes", paste0("`", known, "`", collapse = ", ")))
+  ))
+}
+
+first_name <- function(...) {
+  names <- names(substitute(list(...)))[-1L]
+  if (length(names)) names[1L] else ""
+}
+
+name_of_argument <- function(name) if (nzchar(name)) paste0("`", name, "`") else "without a name"
+
+# The mclapply() family gives its `...` to FUN. What FUN cannot take, and looks like one of our arguments, would fail in
+# every element.
+refuse_other_words <- function(what, known, FUN, ...) {
+  names <- if (...length()) names(substitute(list(...)))[-1L]
+  names <- names[nzchar(names)]
+  if (!length(names) || is.null(args(FUN))) {
+    return(invisible())
+  }
+  taken <- names(formals(args(FUN)))
+  if ("..." %in% taken) {
+    return(invisible())
+  }
+  for (name in names[!vapply(names, function(name) any(startsWith(taken, name)), TRUE)]) {
+    meant <- closest(name, setdiff(known, "..."))
+    if (!is.null(meant)) {
+      abort("ValueError", sprintf(
+        "unknown argument `%s` of %s(): did you mean `%s`? The function has no argument `%s`", name, what, meant, name
+      ))
+    }
+  }
+}
+
+# --- methods and fields of handles ---
+
+# What users see of an object; R6 keeps its own names and ours there, too
+public_names <- function(x) {
+  names <- ls(x, sorted = TRUE)
+  setdiff(names, c("initialize", "finalize", "clone", "format", "print"))
+}
+
+# `$` of the classes below: a call of NULL would say "attempt to apply non-function". Locks, queues and connections go
+# without: a method of `$` takes a third of the time of `lock$acquire()`.
+#' @rawNamespace S3method("$", Pool, get_member)
+#' @rawNamespace S3method("$", Process, get_member)
+#' @rawNamespace S3method("$", AsyncResult, get_member)
+#' @rawNamespace S3method("$", PoolIterator, get_member)
+get_member <- function(x, name) {
+  member <- .subset2(x, name)
+  if (is.null(member) && !exists(name, envir = x, inherits = FALSE)) no_such_member(x, name)
+  member
+}
+
+no_such_member <- function(x, name) {
+  known <- public_names(x)
+  functions <- known[vapply(known, function(k) !bindingIsActive(k, x) && is.function(.subset2(x, k)), TRUE)]
+  shown <- ifelse(known %in% functions, sprintf("$%s()", known), sprintf("$%s", known))
+  abort("ValueError", sprintf(
+    "%s has no method or field `%s`: %s", class(x)[1L], name,
+    did_you_mean(name, known, paste("it has", paste0(shown, collapse = ", ")), "`$%s`")
+  ))
+}
+
+# Completion by Tab
+#' @importFrom utils .DollarNames
+#' @rawNamespace S3method(.DollarNames, Pool, complete_member)
+#' @rawNamespace S3method(.DollarNames, Process, complete_member)
+#' @rawNamespace S3method(.DollarNames, AsyncResult, complete_member)
+#' @rawNamespace S3method(.DollarNames, PoolIterator, complete_member)
+#' @rawNamespace S3method(.DollarNames, multiprocessing_handle, complete_member)
+complete_member <- function(x, pattern = "") grep(pattern, public_names(x), value = TRUE)

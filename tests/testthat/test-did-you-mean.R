@@ -1,0 +1,68 @@
+# Names that do not exist are answered with the one that was meant.
+said <- function(expr) conditionMessage(expect_classed_error(expr, "ValueError"))
+
+test_that("an unknown argument is answered with ours, for typing errors and for the words of others", {
+  for (name in c("workers", "processess", "n_jobs", "cores", "ncpus", "max_workers")) {
+    text <- said(eval(as.call(c(quote(Pool), structure(list(2), names = name)))))
+    expect_match(text, sprintf("unknown argument `%s` of Pool\\(\\): did you mean `processes`\\?", name))
+  }
+  expect_match(said(Pool(1, init = print)), "`seed`|`initializer`", perl = TRUE)
+  expect_match(said(Process(func = sum)), "did you mean `target`")
+  expect_match(said(Process(sum, kwargs = list())), "did you mean `args`")
+  expect_match(said(Queue(capacity = 3)), "did you mean `maxsize`")
+  pool <- local_pool(1)
+  expect_match(said(pool$map(sqrt, 1, kwargs = list())), "did you mean `args`")
+  expect_match(said(pool$map(sqrt, 1, timeout = 3)), "did you mean `task_timeout`")
+  expect_match(said(pool$map(sqrt, 1, simplify = TRUE)), "did you mean `template`")
+  expect_match(said(pool$map(sqrt, X = 1)), "did you mean `iterable`")
+  expect_match(said(pool$apply(sqrt, x = 5)), "`x` of \\$apply\\(\\): .*`args = list\\(x = \\.\\.\\.\\)`")
+  expect_match(said(pool$map(sqrt, 1, NULL, list(), 5)), "without a name.*by their full names")
+})
+
+test_that("an argument that no function of the mclapply family has is told before anything is forked", {
+  one <- function(x) x
+  expect_match(said(mclapply(1:3, one, cores = 2)), "unknown argument `cores` of mclapply\\(\\): did you mean `mc.cores`")
+  expect_match(said(mclapply(1:3, one, mc.core = 2)), "did you mean `mc.cores`")
+  expect_match(said(mcvapply(1:3, one, 1L, n_jobs = 2)), "did you mean `mc.cores`")
+  expect_match(said(mcmapply(one, 1:3, workers = 2)), "did you mean `mc.cores`")
+  expect_match(said(pvec(1:3, one, cores = 2)), "did you mean `mc.cores`")
+  takes <- function(x, cores) x + cores
+  expect_identical(mclapply(1:2, takes, cores = 2, mc.cores = 2), list(3, 4))
+  expect_identical(mclapply(1:2, function(x, ...) list(...)$cores, cores = 2, mc.cores = 2), list(2, 2))
+  expect_identical(mclapply(1:2, round, digits = 0, mc.cores = 2), list(1, 2))
+})
+
+test_that("a part of a name binds nothing, also through the dots of a wrapper", {
+  pool <- local_pool(1)
+  wrapper <- function(...) pool$map(function(x, i) x, 1:3, ...)
+  expect_match(said(wrapper(i = 10)), "`i` of \\$map")
+  expect_identical(wrapper(template = 1L), 1:3)
+})
+
+test_that("an unknown method is answered with the one that was meant", {
+  pool <- local_pool(1)
+  expect_match(said(pool$mapp(sqrt, 1)), "Pool has no method or field `mapp`: did you mean `\\$map`")
+  expect_match(said(pool$submit(sqrt)), "did you mean `\\$apply_async`")
+  expect_match(said(pool$lapply(1, sqrt)), "did you mean `\\$map`")
+  expect_match(said(pool$shutdown()), "did you mean `\\$terminate`")
+  expect_match(said(pool$zzzzzz), "it has \\$apply\\(\\), .*\\$map\\(\\)")
+  expect_match(said(Process(sum)$exit_code), "did you mean `\\$exitcode`")
+  expect_match(said(pool$apply_async(sum)$result()), "did you mean `\\$get`")
+  expect_match(said(pool$imap(sqrt, 1)$nxt), "it has")
+  expect_null(Process(sum)$pid) # a field without a value
+})
+
+test_that("methods show their options as arguments, and completion shows what is for users", {
+  pool <- local_pool(1)
+  options <- c("template", "progress", "seed", "retries", "task_timeout", "on_error")
+  expect_true(all(options %in% names(formals(pool$map))))
+  expect_true(all(options %in% names(formals(pool$starmap_async))))
+  complete <- getFromNamespace(".DollarNames", "utils")
+  expect_identical(complete(pool, "^m"), c("map", "map_async"))
+  hidden <- c(".__enclos_env__", "initialize", "format", "print", "clone")
+  for (handle in list(pool, Lock(), Queue(), Pipe()[[1]], Process(sum), pool$apply_async(sum), pool$imap(sqrt, 1))) {
+    shown <- complete(handle, "")
+    expect_gt(length(shown), 2L)
+    expect_identical(intersect(shown, hidden), character())
+  }
+})
