@@ -70,9 +70,8 @@
 #'    allowed on each CPU, then the others in their own order; which of these follows which depends,
 #'    in both, on the times that they take. The master's affinity is put back if `FUN` fails.
 #' 8. *Wrong arguments* give errors of class `ValueError` with parallel's text. `mc.cleanup` is checked
-#'    before anything is computed, not after. So is
-#'    an argument that `FUN` does not have and that looks like one of `mclapply()`'s, such as `cores = 2`;
-#'    in parallel it is a `try-error` in every element.
+#'    before anything is computed, not after. An argument that `FUN` does not have and that looks like one of
+#'    `mclapply()`'s, such as `cores = 2`, is such an error; in parallel every element is a `try-error`.
 #' 9. *A `try-error` that `FUN` returns is a result.* With `mc.preschedule = FALSE` and no more
 #'    elements than cores, parallel warns that it was an error, although the task had caught it.
 #' 10. *A name or call that `FUN` returns is returned as it is.* In the same situation parallel

@@ -135,8 +135,10 @@ PoolHandle <- R6::R6Class("Pool",
     map_async = function(func, iterable, chunksize = NULL, args = list(), ..., callback = NULL, error_callback = NULL,
                          template = NULL, progress = FALSE, seed = NULL, retries = NULL, task_timeout = NULL,
                          on_error = c("stop", "return")) {
-      job <- pool_map(private, "map_async", sys.call(), environment(), parent.frame(), ...)
-      async_result(self, private, job, callback, error_callback)
+      async_result(
+        self, private, pool_map(private, "map_async", sys.call(), environment(), parent.frame(), ...),
+        callback, error_callback
+      )
     },
     starmap = function(func, iterable, chunksize = NULL, ..., template = NULL, progress = FALSE, seed = NULL,
                        retries = NULL, task_timeout = NULL, on_error = c("stop", "return")) {
@@ -145,8 +147,10 @@ PoolHandle <- R6::R6Class("Pool",
     starmap_async = function(func, iterable, chunksize = NULL, ..., callback = NULL, error_callback = NULL,
                              template = NULL, progress = FALSE, seed = NULL, retries = NULL, task_timeout = NULL,
                              on_error = c("stop", "return")) {
-      job <- pool_map(private, "starmap_async", sys.call(), environment(), parent.frame(), ...)
-      async_result(self, private, job, callback, error_callback)
+      async_result(
+        self, private, pool_map(private, "starmap_async", sys.call(), environment(), parent.frame(), ...),
+        callback, error_callback
+      )
     },
     apply = function(func = required("func"), args = list(), ...) {
       if (...length()) unused_argument("apply", ...)

@@ -6,7 +6,7 @@ test_that("an unknown argument is answered with ours, for typing errors and for 
     text <- said(eval(as.call(c(quote(Pool), structure(list(2), names = name)))))
     expect_match(text, sprintf("unknown argument `%s` of Pool\\(\\): did you mean `processes`\\?", name))
   }
-  expect_match(said(Pool(1, init = print)), "`seed`|`initializer`", perl = TRUE)
+  expect_match(said(Pool(1, setup = print)), "did you mean `initializer`")
   expect_match(said(Process(func = sum)), "did you mean `target`")
   expect_match(said(Process(sum, kwargs = list())), "did you mean `args`")
   expect_match(said(Queue(capacity = 3)), "did you mean `maxsize`")
