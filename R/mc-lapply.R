@@ -17,6 +17,11 @@
 #' long to take down a worker's copy of a large session as it needed to make it; meanwhile, and until
 #' the session's next use of this package, `ps` shows that worker as ending or defunct.
 #'
+#' @section Which `mclapply()` is called:
+#' The package that was attached last comes first: after `library(multiprocessing); library(parallel)` the name `mclapply` is
+#' parallel's again, and R says so when it attaches parallel. Attach this package last, or leave `library(parallel)` out: its
+#' other functions are exported here, too. Packages that call `parallel::mclapply()`, or import it, keep parallel's.
+#'
 #' @section Random numbers:
 #' As in parallel. With `RNGkind("L'Ecuyer-CMRG")` and `mc.set.seed = TRUE` every core (with
 #' `mc.preschedule = FALSE` every element) draws from a stream of its own, counted from the
