@@ -28,7 +28,8 @@ revive_handle <- function(kind, ptr) {
     "9" = BarrierHandle,
     "11" = SemaphoreHandle,
     "12" = EventHandle,
-    "13" = ConditionHandle
+    "13" = ConditionHandle,
+    "14" = if (cells_are_single(ptr)) ValueHandle else ArrayHandle
   )
   if (is.null(class)) ptr else class$new(ptr)
 }

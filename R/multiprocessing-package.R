@@ -2,6 +2,7 @@
 #' - [Pool()], [AsyncResult]: workers that compute many elements. [Process()]: one function in a process of its own.
 #' - [Lock()], [Semaphore()], [Event()], [Condition()], [Barrier()]: who may go on, and when.
 #' - [Queue()], [Pipe()], [wait()]: what processes tell each other.
+#' - [Value()], [Array()]: numbers that every process may change in place.
 #' - [share()]: large data, and who keeps them.
 #' - [mclapply()], [mcmapply()], [pvec()], [mcparallel()]: in place of package parallel's.
 #' - [thread_map()], [cpp_fun()]: compiled functions in threads.
@@ -11,7 +12,8 @@
 #'
 #' @section Errors:
 #' Every error has the class `multiprocessing_error`, and before it the one that says more:
-#' - `ValueError`: an argument is wrong, or the object is closed.
+#' - `ValueError`: an argument is wrong, or the object is closed. `IndexError`, `KeyError`: there is no such element.
+#' - `BrokenBarrierError`: see [Barrier()].
 #' - `TaskError`: the function failed. Fields `parent` (its own condition, whose classes the error has as well), `index`
 #'   (of the element), `pid`, `traceback`.
 #' - `WorkerDiedError`: a process died before it had a result. Fields `index`, `pid`, `signal` or `exitcode` (the other one is

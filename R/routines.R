@@ -102,6 +102,17 @@ barrier_abort <- function(barrier) .Call(C_barrier_abort, barrier)
 barrier_reset <- function(barrier) .Call(C_barrier_reset, barrier)
 barrier_state <- function(barrier) .Call(C_barrier_state, barrier)
 
+# values and arrays
+cells_create <- function(typecode, length, initial, dim, lock, single) {
+  .Call(C_cells_create, typecode, length, initial, dim, lock, single)
+}
+cells_are_single <- function(array) .Call(C_cells_are_single, array)
+cells_length <- function(array) .Call(C_cells_length, array)
+cells_dim <- function(array) .Call(C_cells_dim, array)
+cells_type <- function(array) .Call(C_cells_type, array)
+cells_lock_pointer <- function(array) .Call(C_cells_lock_pointer, array)
+cells_get <- function(array, index) .Call(C_cells_get, array, index)
+
 # waiting
 wait_any <- function(items, kinds, timeout) .Call(C_wait_any, items, kinds, timeout)
 

@@ -120,6 +120,15 @@ static const R_CallMethodDef routines[] = {
     ROUTINE(barrier_abort),
     ROUTINE(barrier_reset),
     ROUTINE(barrier_state),
+    ROUTINE(cells_create),
+    ROUTINE(cells_are_single),
+    ROUTINE(cells_length),
+    ROUTINE(cells_dim),
+    ROUTINE(cells_type),
+    ROUTINE(cells_lock_pointer),
+    ROUTINE(cells_get),
+    ROUTINE(cells_set),
+    ROUTINE(cells_window),
     ROUTINE(share_value),
     ROUTINE(is_shared_value),
     ROUTINE(memory_blocks),
@@ -136,5 +145,6 @@ extern "C" void R_init_multiprocessing(DllInfo* dll) {
   R_useDynamicSymbols(dll, FALSE);
   R_forceSymbols(dll, TRUE);
   mp::codec::register_views(dll);
+  mp::bind::register_windows(dll);
   register_thread_api();
 }

@@ -120,6 +120,20 @@ void barrier_abort(SEXP barrier);
 void barrier_reset(SEXP barrier);
 SEXP barrier_state(SEXP barrier);
 
+// values and arrays
+SEXP cells_create(std::string typecode, double length, SEXP initial, SEXP dim, SEXP lock, bool single);
+bool cells_are_single(SEXP array);
+double cells_length(SEXP array);
+SEXP cells_dim(SEXP array);
+std::string cells_type(SEXP array);
+SEXP cells_lock_pointer(SEXP array);
+SEXP cells_get(SEXP array, SEXP index);
+void cells_set(SEXP array, SEXP index, SEXP values);
+SEXP cells_window(SEXP array);
+namespace mp::bind {
+void register_windows(DllInfo* dll); // when the package is loaded
+}
+
 // shared values
 SEXP share_value(SEXP x);
 bool is_shared_value(SEXP x);

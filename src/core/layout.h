@@ -97,6 +97,7 @@ enum class Kind : uint8_t {
   Semaphore,
   Event,
   Condition,
+  Cells, // of a Value or an Array
   kCount
 };
 
@@ -226,6 +227,20 @@ struct ConditionShared {
   Reference lock; // by the creator, sealed
   std::atomic<uint64_t> tickets; // fetch_add by who begins to wait
   std::atomic<uint64_t> place[kSlots];
+};
+
+// Numbers of one type, which any process may write at any time: what a death leaves is what it wrote.
+// With a lock they change as one for those who take it.
+constexpr uint32_t kMostDims = 8;
+struct CellsShared { // all by the creator
+  Reference lock;    // sealed; page 0: none
+  uint64_t length;   // cells
+  uint64_t data;     // offset in this block
+  uint32_t type;     // the binding's
+  uint32_t single;   // users see a Value
+  uint32_t dims;
+  uint32_t dim[kMostDims];
+  uint32_t pad;
 };
 
 // A queue is a list of segments. Small messages lie one after the other in a common segment; a

@@ -35,6 +35,8 @@ const char* name_of(Kind kind) {
     return "event";
   case Kind::Condition:
     return "condition";
+  case Kind::Cells:
+    return "array";
   default:
     return "other";
   }

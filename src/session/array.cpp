@@ -1,0 +1,298 @@
+// Value and Array: cells of shared memory, written in place; and windows, R vectors that are such
+// memory itself. A window shows what others write later. R never writes into it: it counts as
+// shared from the beginning, so R copies it first.
+#include "routines.h"
+#include "session/cell_types.h"
+#include "session/handle.h"
+#include "session/output.h"
+#include "session/session.h"
+#include "session/waits.h"
+
+#include "core/cells.h"
+#include "core/lock.h"
+
+#include <R_ext/Altrep.h>
+#include <cstring>
+
+using namespace mp;
+using namespace mp::bind;
+
+namespace {
+
+uint64_t cells_of(SEXP x) { return block_of(x, Kind::Cells); }
+const CellType& type_of(uint64_t block) { return cell_type(cells_shared(block).type); }
+
+// The lock of the cells for the length of a scope, unless this process holds it already.
+class Locked {
+public:
+  explicit Locked(uint64_t block) : lock_(cells_lock(block)) {
+    if (!lock_ || mp::lock_depth(lock_)) lock_ = 0;
+    if (!lock_) return;
+    Status s = acquire_lock(lock_, wait_for(R_NilValue));
+    check(s);
+    owner_died = s == Status::OwnerDied;
+  }
+  Locked(const Locked&) = delete;
+  Locked& operator=(const Locked&) = delete;
+  ~Locked() {
+    if (lock_) release_lock(lock_);
+  }
+  bool owner_died = false;
+
+private:
+  uint64_t lock_;
+};
+
+// With the lock held while `body` runs; R is called afterwards.
+template <class F> void with_cells(uint64_t block, F body) {
+  bool owner_died;
+  {
+    Locked locked(block);
+    owner_died = locked.owner_died;
+    body();
+  }
+  if (owner_died) call_r("warn_owner_died");
+}
+
+// Which cells: doubles or integers from 1 on.
+class Positions {
+public:
+  Positions(SEXP index, uint64_t length) : index_(index), length_(length) {}
+  R_xlen_t count() const { return Rf_xlength(index_); }
+  uint64_t operator[](R_xlen_t i) const {
+    double at = TYPEOF(index_) == INTSXP
+                    ? (INTEGER_RO(index_)[i] == NA_INTEGER ? NA_REAL : INTEGER_RO(index_)[i])
+                    : REAL_RO(index_)[i];
+    if (!(at >= 1 && at < double(length_) + 1))
+      throw Error{"IndexError", "there is no such element: the array has " +
+                                    std::to_string(length_)};
+    return uint64_t(at) - 1;
+  }
+  // They follow each other: `first` is the first.
+  bool are_run(uint64_t* first) const {
+    R_xlen_t n = count();
+    if (n == 0) return false;
+    *first = (*this)[0];
+    if (n == 1) return true;
+    if (*first + uint64_t(n) > length_ || (*this)[n - 1] != *first + uint64_t(n) - 1) return false;
+    for (R_xlen_t i = 1; i < n; ++i)
+      if ((*this)[i] != *first + uint64_t(i)) return false;
+    return true;
+  }
+
+private:
+  SEXP index_;
+  uint64_t length_;
+};
+
+// --- windows -------------------------------------------------------------------------------------
+
+R_altrep_class_t logical_window, integer_window, real_window, complex_window, raw_window;
+
+uint64_t window_block(SEXP x) {
+  return static_cast<Handle*>(R_ExternalPtrAddr(R_altrep_data1(x)))->block;
+}
+R_xlen_t window_length(SEXP x) { return R_xlen_t(cells_shared(window_block(x)).length); }
+void* window_pointer(SEXP x, Rboolean) { return cells_data(window_block(x)); }
+const void* window_pointer_or_null(SEXP x) { return cells_data(window_block(x)); }
+template <class T> T window_element(SEXP x, R_xlen_t i) {
+  return reinterpret_cast<const T*>(cells_data(window_block(x)))[i];
+}
+template <class T> R_xlen_t window_region(SEXP x, R_xlen_t first, R_xlen_t n, T* to) {
+  n = std::min(n, window_length(x) - first);
+  if (n > 0)
+    std::memcpy(to, reinterpret_cast<const T*>(cells_data(window_block(x))) + first,
+                size_t(n) * sizeof(T));
+  return n;
+}
+
+void window_methods(R_altrep_class_t c) {
+  R_set_altrep_Length_method(c, window_length);
+  R_set_altvec_Dataptr_method(c, window_pointer);
+  R_set_altvec_Dataptr_or_null_method(c, window_pointer_or_null);
+}
+
+R_altrep_class_t window_class(SEXPTYPE type) {
+  switch (type) {
+  case LGLSXP:
+    return logical_window;
+  case INTSXP:
+    return integer_window;
+  case REALSXP:
+    return real_window;
+  case CPLXSXP:
+    return complex_window;
+  default:
+    return raw_window;
+  }
+}
+
+SEXP dim_of(const CellsShared& c) { // may jump
+  SEXP dim = Rf_allocVector(INTSXP, R_xlen_t(c.dims));
+  for (uint32_t k = 0; k < c.dims; ++k) INTEGER(dim)[k] = int(c.dim[k]);
+  return dim;
+}
+
+void set_dim(SEXP x, const CellsShared& c) { // may jump
+  if (!c.dims) return;
+  SEXP dim = PROTECT(dim_of(c));
+  Rf_setAttrib(x, R_DimSymbol, dim);
+  UNPROTECT(1);
+}
+
+} // namespace
+
+namespace mp::bind {
+
+void register_windows(DllInfo* dll) {
+  const char* package = "multiprocessing";
+  window_methods(logical_window = R_make_altlogical_class("cells_logical", package, dll));
+  R_set_altlogical_Elt_method(logical_window, window_element<int>);
+  R_set_altlogical_Get_region_method(logical_window, window_region<int>);
+  window_methods(integer_window = R_make_altinteger_class("cells_integer", package, dll));
+  R_set_altinteger_Elt_method(integer_window, window_element<int>);
+  R_set_altinteger_Get_region_method(integer_window, window_region<int>);
+  window_methods(real_window = R_make_altreal_class("cells_real", package, dll));
+  R_set_altreal_Elt_method(real_window, window_element<double>);
+  R_set_altreal_Get_region_method(real_window, window_region<double>);
+  window_methods(complex_window = R_make_altcomplex_class("cells_complex", package, dll));
+  R_set_altcomplex_Elt_method(complex_window, window_element<Rcomplex>);
+  R_set_altcomplex_Get_region_method(complex_window, window_region<Rcomplex>);
+  window_methods(raw_window = R_make_altraw_class("cells_raw", package, dll));
+  R_set_altraw_Elt_method(raw_window, window_element<Rbyte>);
+  R_set_altraw_Get_region_method(raw_window, window_region<Rbyte>);
+}
+
+} // namespace mp::bind
+
+// `initial`: NULL (zeros), or what the cells are to hold. `dim`: NULL, or integers. `lock`: NULL, or of a
+// Lock.
+SEXP cells_create(std::string typecode, double length, SEXP initial, SEXP dim, SEXP lock,
+                  bool single) {
+  return entry([&] {
+    CellsPlan plan{};
+    plan.type = cell_type_of(typecode);
+    const CellType& type = cell_type(plan.type);
+    plan.bytes = type.bytes;
+    plan.length = uint64_t(length);
+    plan.single = single;
+    for (int d : integers_of(dim)) plan.dim.push_back(uint32_t(d));
+    plan.lock = Rf_isNull(lock) ? 0 : block_of(lock, Kind::Lock);
+    std::vector<uint8_t> cells;
+    if (!Rf_isNull(initial)) cells = make_cells(type, initial);
+    NewBlock block(create_cells(plan));
+    if (!cells.empty()) std::memcpy(cells_data(block.get()), cells.data(), cells.size());
+    SEXP handle = protect([&] { return make_handle(block.get(), Kind::Cells); });
+    block.release();
+    return handle;
+  });
+}
+
+bool cells_are_single(SEXP array) {
+  return entry([&] { return cells_shared(cells_of(array)).single != 0; });
+}
+
+double cells_length(SEXP array) {
+  return entry([&] { return double(cells_shared(cells_of(array)).length); });
+}
+
+SEXP cells_dim(SEXP array) {
+  return entry([&]() -> SEXP {
+    const CellsShared& c = cells_shared(cells_of(array));
+    return c.dims ? protect([&] { return dim_of(c); }) : R_NilValue;
+  });
+}
+
+std::string cells_type(SEXP array) {
+  return entry([&] { return std::string(type_of(cells_of(array)).name); });
+}
+
+// A handle of its lock, or NULL.
+SEXP cells_lock_pointer(SEXP array) {
+  return entry([&]() -> SEXP {
+    uint64_t lock = cells_lock(cells_of(array));
+    if (!lock) return R_NilValue;
+    heap().hold(lock);
+    return make_handle(lock, Kind::Lock);
+  });
+}
+
+// The cells at these positions, without dimensions.
+SEXP cells_get(SEXP array, SEXP index) {
+  return entry([&] {
+    uint64_t block = cells_of(array);
+    const CellType& type = type_of(block);
+    Positions at(index, cells_shared(block).length);
+    R_xlen_t n = at.count();
+    Protected values(protect([&] { return Rf_allocVector(type.r, n); }));
+    const uint8_t* data = cells_data(block);
+    uint64_t first = 0;
+    bool run = at.are_run(&first);
+    if (n == 1 && !cells_lock(block)) read_cells(type, data + first * type.bytes, values, 0, 1);
+    else
+      with_cells(block, [&] {
+        if (run) return read_cells(type, data + first * type.bytes, values, 0, n);
+        for (R_xlen_t i = 0; i < n; ++i)
+          read_cells(type, data + at[i] * type.bytes, values, i, 1);
+      });
+    return SEXP(values);
+  });
+}
+
+// Writes `values`, again and again if there are fewer of them. All of them, or an error and none.
+void cells_set(SEXP array, SEXP index, SEXP values) {
+  entry([&] {
+    uint64_t block = cells_of(array);
+    const CellType& type = type_of(block);
+    Positions at(index, cells_shared(block).length);
+    R_xlen_t n = at.count(), given = Rf_xlength(values);
+    if (n == 0) return;
+    if (given == 0 || n % given)
+      throw Error{"ValueError", std::to_string(n) + " elements cannot be replaced by " +
+                                    std::to_string(given) + ": not a multiple"};
+    uint64_t first = 0;
+    bool run = at.are_run(&first);
+    if (!run)
+      for (R_xlen_t i = 0; i < n; ++i) at[i]; // refuses before anything is written
+    std::vector<uint8_t> cells = make_cells(type, values);
+    uint8_t* data = cells_data(block);
+    mark_output();
+    with_cells(block, [&] {
+      if (run && given == n) {
+        std::memcpy(data + first * type.bytes, cells.data(), cells.size());
+        return;
+      }
+      for (R_xlen_t i = 0; i < n; ++i)
+        std::memcpy(data + at[i] * type.bytes, cells.data() + size_t(i % given) * type.bytes,
+                    type.bytes);
+    });
+  });
+}
+
+// All cells: a window where R's layout is theirs, otherwise converted.
+SEXP cells_window(SEXP array) {
+  return entry([&] {
+    uint64_t block = cells_of(array);
+    const CellsShared& c = cells_shared(block);
+    const CellType& type = type_of(block);
+    if (!type.same) {
+      Protected values(protect([&] { return Rf_allocVector(type.r, R_xlen_t(c.length)); }));
+      with_cells(block,
+                 [&] { read_cells(type, cells_data(block), values, 0, R_xlen_t(c.length)); });
+      protect([&] {
+        set_dim(values, c);
+        return R_NilValue;
+      });
+      return SEXP(values);
+    }
+    heap().hold(block);
+    Protected kept(protect([&] { return make_handle(block, Kind::Cells); }));
+    return protect([&] {
+      SEXP window = PROTECT(R_new_altrep(window_class(type.r), kept, R_NilValue));
+      set_dim(window, c);
+      MARK_NOT_MUTABLE(window);
+      UNPROTECT(1);
+      return window;
+    });
+  });
+}

@@ -1,0 +1,191 @@
+#include "session/cell_types.h"
+
+#include "core/error.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace mp::bind {
+namespace {
+
+constexpr double kNone = 0;
+// Whole numbers of 64 bits are doubles in R: exact up to 2^53.
+const CellType types[] = {
+    {"double", "d", REALSXP, 8, true, kNone, kNone, false},
+    {"integer", "i", INTSXP, 4, true, -2147483647.0, 2147483647.0, true},
+    {"logical", "", LGLSXP, 4, true, kNone, kNone, false},
+    {"raw", "c", RAWSXP, 1, true, 0, 255, true},
+    {"complex", "", CPLXSXP, 16, true, kNone, kNone, false},
+    {"int8", "b", INTSXP, 1, false, -128, 127, true},
+    {"uint8", "B", INTSXP, 1, false, 0, 255, true},
+    {"int16", "h", INTSXP, 2, false, -32768, 32767, true},
+    {"uint16", "H", INTSXP, 2, false, 0, 65535, true},
+    {"uint32", "I", REALSXP, 4, false, 0, 4294967295.0, true},
+    {"int64", "q", REALSXP, 8, false, -9223372036854775808.0, 9223372036854774784.0, true},
+    {"uint64", "Q", REALSXP, 8, false, 0, 18446744073709549568.0, true},
+    {"int64", "l", REALSXP, 8, false, -9223372036854775808.0, 9223372036854774784.0, true},
+    {"uint64", "L", REALSXP, 8, false, 0, 18446744073709549568.0, true},
+    {"float", "f", REALSXP, 4, false, kNone, kNone, false},
+};
+
+template <class C, class R> void convert_out(const uint8_t* from, R* to, R_xlen_t count) {
+  for (R_xlen_t i = 0; i < count; ++i) {
+    C cell;
+    std::memcpy(&cell, from + size_t(i) * sizeof(C), sizeof(C));
+    to[i] = R(cell);
+  }
+}
+
+uint8_t* element_at(SEXP x, R_xlen_t i) {
+  switch (TYPEOF(x)) {
+  case REALSXP:
+    return reinterpret_cast<uint8_t*>(REAL(x) + i);
+  case INTSXP:
+    return reinterpret_cast<uint8_t*>(INTEGER(x) + i);
+  case LGLSXP:
+    return reinterpret_cast<uint8_t*>(LOGICAL(x) + i);
+  case CPLXSXP:
+    return reinterpret_cast<uint8_t*>(COMPLEX(x) + i);
+  default:
+    return RAW(x) + i;
+  }
+}
+
+double number_at(SEXP x, R_xlen_t i) {
+  switch (TYPEOF(x)) {
+  case REALSXP:
+    return REAL(x)[i];
+  case INTSXP:
+    return INTEGER(x)[i] == NA_INTEGER ? NA_REAL : INTEGER(x)[i];
+  case LGLSXP:
+    return LOGICAL(x)[i] == NA_LOGICAL ? NA_REAL : LOGICAL(x)[i];
+  default:
+    return RAW(x)[i];
+  }
+}
+
+[[noreturn]] void refuse(const CellType& type, double value, R_xlen_t i) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.15g", value);
+  std::string what = std::isnan(value) ? "NA or NaN" : text;
+  std::string range;
+  if (type.whole) {
+    char limits[80];
+    std::snprintf(limits, sizeof limits, "whole numbers from %.0f to %.0f", type.least, type.most);
+    range = limits;
+  }
+  throw Error{"ValueError", "element " + std::to_string(i + 1) + " is " + what + ", but cells of type \"" +
+                                type.name + "\" hold " + range};
+}
+
+template <class C> void put(uint8_t* to, double v) {
+  C cell = C(v);
+  std::memcpy(to, &cell, sizeof cell);
+}
+
+void put_number(const CellType& type, uint8_t* to, double v, R_xlen_t i) {
+  if (type.whole) {
+    if (std::isnan(v) && type.r == INTSXP && type.same) return put<int>(to, NA_INTEGER);
+    if (!(v >= type.least && v <= type.most) || v != std::trunc(v)) refuse(type, v, i);
+  }
+  switch (type.code[0]) {
+  case 'd':
+    return put<double>(to, v);
+  case 'f':
+    return put<float>(to, v);
+  case 'i':
+    return put<int32_t>(to, v);
+  case 'b':
+    return put<int8_t>(to, v);
+  case 'h':
+    return put<int16_t>(to, v);
+  case 'H':
+    return put<uint16_t>(to, v);
+  case 'I':
+    return put<uint32_t>(to, v);
+  case 'l':
+  case 'q':
+    return put<int64_t>(to, v);
+  case 'L':
+  case 'Q':
+    return put<uint64_t>(to, v);
+  default: // c, B
+    return put<uint8_t>(to, v);
+  }
+}
+
+} // namespace
+
+const CellType& cell_type(uint32_t number) { return types[number]; }
+
+uint32_t cell_type_of(const std::string& typecode) {
+  std::string known;
+  for (uint32_t t = 0; t < sizeof types / sizeof *types; ++t) {
+    if (typecode == types[t].name || (*types[t].code && typecode == types[t].code)) return t;
+    if (types[t].same) known += std::string(t ? ", \"" : "\"") + types[t].name + "\"";
+  }
+  throw Error{"ValueError", "`typecode` must be one of " + known +
+                                ", or one of Python's codes d f i b B h H I l L q Q c, not \"" +
+                                typecode + "\""};
+}
+
+void read_cells(const CellType& type, const uint8_t* from, SEXP to, R_xlen_t at, R_xlen_t count) {
+  if (count == 0) return;
+  if (type.same) {
+    std::memcpy(element_at(to, at), from, size_t(count) * type.bytes);
+    return;
+  }
+  int* integers = type.r == INTSXP ? INTEGER(to) + at : nullptr;
+  double* doubles = type.r == REALSXP ? REAL(to) + at : nullptr;
+  switch (type.code[0]) {
+  case 'b':
+    return convert_out<int8_t>(from, integers, count);
+  case 'B':
+    return convert_out<uint8_t>(from, integers, count);
+  case 'h':
+    return convert_out<int16_t>(from, integers, count);
+  case 'H':
+    return convert_out<uint16_t>(from, integers, count);
+  case 'I':
+    return convert_out<uint32_t>(from, doubles, count);
+  case 'l':
+  case 'q':
+    return convert_out<int64_t>(from, doubles, count);
+  case 'L':
+  case 'Q':
+    return convert_out<uint64_t>(from, doubles, count);
+  default:
+    return convert_out<float>(from, doubles, count);
+  }
+}
+
+std::vector<uint8_t> make_cells(const CellType& type, SEXP from) {
+  SEXPTYPE given = SEXPTYPE(TYPEOF(from));
+  if (given != LGLSXP && given != INTSXP && given != REALSXP && given != RAWSXP && given != CPLXSXP)
+    throw Error{"ValueError", std::string("cells of type \"") + type.name +
+                                  "\" hold numbers, not a value of type \"" +
+                                  Rf_type2char(given) + "\""};
+  R_xlen_t n = Rf_xlength(from);
+  std::vector<uint8_t> cells(size_t(n) * type.bytes);
+  if (type.same && type.r == given) {
+    if (n) std::memcpy(cells.data(), element_at(from, 0), cells.size());
+    return cells;
+  }
+  if (given == CPLXSXP)
+    throw Error{"ValueError", std::string("cells of type \"") + type.name +
+                                  "\" do not hold complex numbers"};
+  for (R_xlen_t i = 0; i < n; ++i) {
+    uint8_t* to = cells.data() + size_t(i) * type.bytes;
+    double v = number_at(from, i);
+    if (type.r == LGLSXP) put<int>(to, std::isnan(v) ? NA_LOGICAL : v != 0);
+    else if (type.r == CPLXSXP) {
+      Rcomplex c;
+      c.r = v;
+      c.i = 0;
+      std::memcpy(to, &c, sizeof c);
+    } else put_number(type, to, v, i);
+  }
+  return cells;
+}
+
+} // namespace mp::bind
