@@ -48,8 +48,9 @@ mcmapply <- function(FUN, ..., MoreArgs = NULL, SIMPLIFY = TRUE, USE.NAMES = TRU
   if (any(sizes != n)) args <- lapply(args, rep, length.out = n)
 
   # `[` first and `.mapply()` after, so that classes whose `[[` differs from their `[` arrive as they do in mapply()
-  evaluate <- function(i) {
-    value <- .mapply(FUN, lapply(args, function(arg) arg[i]), MoreArgs)
+  # (with parallel's names, which stand in the errors of classes without a `[`)
+  evaluate <- function(indices) {
+    value <- .mapply(FUN, lapply(args, function(x) x[indices]), MoreArgs)
     single <- value[[1L]] # if it is a single number it travels as such; of lists there is only this one
     if (is.atomic(single) && length(single) == 1L && is.null(attributes(single))) single else value
   }
