@@ -140,6 +140,8 @@ void Carver::data(const uint8_t* from, uint64_t n) {
 
 // The block where the data are: one that is known to have them, or a new one.
 HandleId Carver::place() {
+  HandleId shown;
+  if (blocks.adopted && blocks.adopted(start_, bytes_, &shown)) return shown;
   if (const HandleId* id = out_.find_known(start_, bytes_)) return *id;
   // Twice in one value. What R made to write it (a function's bytecode) may be gone, and something
   // else be at its address.

@@ -69,6 +69,11 @@ struct BlockHooks {
   void (*read)(const HandleId& id, uint64_t first, uint64_t bytes, void* to);
   // Was nothing written into what map() gave? False when in doubt.
   bool (*untouched)(const uint8_t* at, uint64_t bytes);
+  // Makes the memory of an ordinary vector, just allocated, show the block's bytes, copy-on-write. False:
+  // it cannot; nothing was changed. nullptr: it never can. May jump.
+  bool (*adopt)(const HandleId& id, void* data, uint64_t bytes);
+  // Does this vector show a whole block into which nothing was written? Neither allocates nor jumps.
+  bool (*adopted)(const void* data, uint64_t bytes, HandleId* id);
   // Somebody got a pointer that he may write to; once for each mapping.
   void (*may_write)(Mapping* mapping);
   // Both never jump nor throw; unmap() is called by R's collector.
@@ -163,6 +168,8 @@ private:
 
 constexpr uint64_t kBlockBytes = 256 * 1024; // see README.md
 constexpr uint64_t kNoBlocks = UINT64_MAX;
+// Up to here a copy is cheaper than what R's functions lose on a view, which they read element by element.
+constexpr uint64_t kCopyBytes = 64 << 20;
 
 // Vectors of numbers of at least `block_bytes` go into blocks of their own; those that were decoded
 // from a block and not changed since are referred to, and so are those that are bit by bit what one
@@ -181,8 +188,9 @@ uint64_t encode_small(SEXP x, uint8_t* dst, uint64_t room);
 
 // Any bytes give a value or an exception (DecodeError, Unwind), with one exception: what R's
 // serializer wrote is trusted. Reads nothing outside [p, p + n); n may be larger than the frame.
-// The result is not protected.
-SEXP decode(const uint8_t* p, uint64_t n);
+// The result is not protected. Vectors in blocks become ordinary ones, which show the block's bytes or are a
+// copy; views are what is too large to copy. `share`: what is in a block stays there, whatever its size.
+SEXP decode(const uint8_t* p, uint64_t n, bool share = false);
 
 // `x` without the source references of functions, as it travels; `x` itself if there are none.
 // Allocates, so may jump.
@@ -201,11 +209,11 @@ uint64_t length_of(const uint8_t* p, uint64_t n);
 // through R's serializer, or is a handle): decode() it and slice in R.
 SEXP decode_slice(const uint8_t* p, uint64_t n, uint64_t first, uint64_t count, bool* whole);
 
-// A vector over the bytes of a block that holds nothing else; nullptr: there is no such block, or
-// it is too short. May jump.
+// A vector of the bytes of a block that holds nothing else, as decode() makes them; nullptr: there is no
+// such block, or it is too short. May jump.
 SEXP view_of(SEXPTYPE type, R_xlen_t length, const HandleId& id);
 
-// Is the vector a view of a whole block, into which nothing was written?
+// Does the vector lie in a whole block, into which nothing was written?
 bool is_untouched_view(SEXP x);
 
 // Of logical, integer, real, complex and raw vectors.

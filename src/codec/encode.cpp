@@ -124,7 +124,8 @@ private:
     uint64_t bytes = static_cast<uint64_t>(length) * element_size(type);
     const void* data = length == 0 ? nullptr : ALTREP(x) ? DATAPTR_OR_NULL(x) : DATAPTR_RO(x);
     HandleId id;
-    if (length && data && ALTREP(x) && block_bytes_ != kNoBlocks && find_block(x, &id)) {
+    bool may_be = ALTREP(x) || bytes >= block_bytes_;
+    if (length && data && may_be && block_bytes_ != kNoBlocks && find_block(x, &id)) {
       out_->stored_.push_back({x, data, bytes, id, Encoding::Stored::Referred});
       bytes_ += sizeof(HandleRecord);
       return;

@@ -35,12 +35,12 @@ public:
   static SEXP decode(const uint8_t* bytes, uint64_t n, bool carved);
 };
 
-// Elements [first, first + count) of the `length` that a block holds: a view, or a copy where that
-// is cheaper. nullptr: no such block. May jump.
+// Elements [first, first + count) of the `length` that a block holds, see decode(). nullptr: no such
+// block. May jump.
 SEXP vector_in_block(SEXPTYPE type, uint64_t length, const HandleId& id, uint64_t first,
-                     uint64_t count);
-// The same for strings; always a view, if there is room for one more. May jump.
-SEXP strings_in_block(uint64_t length, const HandleId& id, uint64_t first, uint64_t count);
+                     uint64_t count, bool share);
+SEXP strings_in_block(uint64_t length, const HandleId& id, uint64_t first, uint64_t count,
+                      bool share);
 void write_string_block(const SEXP* element, R_xlen_t n, uint8_t* block);
 // Where it lies, if `x` is an untouched view of a whole block.
 bool find_block(SEXP x, HandleId* id);

@@ -111,7 +111,7 @@ SEXP Reader::fixed(const NodeHeader& node, uint64_t first, uint64_t count) {
     HandleId id;
     if (length == 0 || length > (UINT64_MAX >> 1) / size || !block_id(&id))
       return fail("a block that cannot be one");
-    SEXP x = vector_in_block(r_type(type), length, id, first, count);
+    SEXP x = vector_in_block(r_type(type), length, id, first, count, share_);
     return x ? x : fail("a block that is not there");
   }
   if (length > left() / size) return fail("a vector runs past the end");
@@ -127,7 +127,7 @@ SEXP Reader::strings(const NodeHeader& node, uint64_t first, uint64_t count) {
   if (node.flags & kFlagBlock) {
     HandleId id;
     if (length == 0 || !block_id(&id)) return fail("a block that cannot be one");
-    SEXP x = strings_in_block(length, id, first, count);
+    SEXP x = strings_in_block(length, id, first, count, share_);
     return x ? x : fail("a block that is not there");
   }
   if (length > left() / kStringEntry) return fail("a string vector runs past the end");

@@ -9,7 +9,8 @@ namespace mp::codec {
 
 class Reader {
 public:
-  Reader(const uint8_t* frame, uint64_t size, uint64_t at) : frame_(frame), size_(size), at_(at) {}
+  Reader(const uint8_t* frame, uint64_t size, uint64_t at, bool share = false)
+      : frame_(frame), size_(size), at_(at), share_(share) {}
 
   const char* failure() const { return failure_; }
   bool at_end() const { return at_ == size_; }
@@ -42,6 +43,7 @@ private:
   const uint8_t* frame_;
   uint64_t size_;
   uint64_t at_; // never beyond size_
+  bool share_;
   const char* failure_ = nullptr;
 };
 

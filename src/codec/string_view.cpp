@@ -109,7 +109,7 @@ SEXP unserialize_method(SEXP, SEXP state) {
   HandleId id;
   R_xlen_t length = read_state(state, &id);
   uint64_t n = static_cast<uint64_t>(length);
-  SEXP x = length > 0 ? strings_in_block(n, id, 0, n) : nullptr;
+  SEXP x = length > 0 ? strings_in_block(n, id, 0, n, false) : nullptr;
   if (!x) Rf_error("the serialized value refers to memory that is not there");
   return x;
 }
@@ -142,20 +142,34 @@ const void* string_view_address(SEXP x) {
   return at;
 }
 
-SEXP strings_in_block(uint64_t length, const HandleId& id, uint64_t first, uint64_t count) {
+SEXP strings_in_block(uint64_t length, const HandleId& id, uint64_t first, uint64_t count,
+                      bool share) {
   uint64_t bytes = blocks.size ? blocks.size(id) : 0;
   if (length > bytes / sizeof(StringOffset) || bytes < string_block_bytes(length)) return nullptr;
   uint64_t written; // a frame that lies about the length would make other strings of the bytes
   blocks.read(id, 0, sizeof written, &written);
   if (written != length) return nullptr;
   if (count == 0) return Rf_allocVector(STRSXP, 0);
-  SEXP x = new_view(string_class, id, 0, bytes, static_cast<R_xlen_t>(count), first, length);
-  if (x) return x;
-  SEXP copy = PROTECT(Rf_allocVector(RAWSXP, static_cast<R_xlen_t>(bytes)));
-  blocks.read(id, 0, bytes, RAW(copy));
-  x = PROTECT(Rf_allocVector(STRSXP, static_cast<R_xlen_t>(count)));
-  for (uint64_t i = 0; i < count; i++)
-    SET_STRING_ELT(x, static_cast<R_xlen_t>(i), read_string(RAW(copy), bytes, length, first + i));
+  SEXP x = PROTECT(Rf_allocVector(STRSXP, static_cast<R_xlen_t>(count)));
+  auto fill = [&](const uint8_t* block) {
+    for (uint64_t i = 0; i < count; i++)
+      SET_STRING_ELT(x, static_cast<R_xlen_t>(i), read_string(block, bytes, length, first + i));
+  };
+  SEXP view =
+      new_view(string_class, id, 0, bytes, static_cast<R_xlen_t>(count), first, length);
+  if (view && (share || bytes / length * count > kCopyBytes)) {
+    UNPROTECT(1);
+    return view;
+  }
+  if (view) {
+    PROTECT(view);
+    fill(view_in(view).memory.at);
+    end_view(view);
+  } else {
+    SEXP copy = PROTECT(Rf_allocVector(RAWSXP, static_cast<R_xlen_t>(bytes)));
+    blocks.read(id, 0, bytes, RAW(copy));
+    fill(RAW(copy));
+  }
   UNPROTECT(2);
   return x;
 }

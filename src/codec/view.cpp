@@ -51,7 +51,8 @@ R_altrep_class_t class_of(SEXPTYPE type) {
   }
 }
 
-void finalize(SEXP pointer) { // within a collection: calls nothing of R that allocates
+// Within a collection: calls nothing of R that allocates.
+void finalize(SEXP pointer) {
   auto* view = static_cast<View*>(R_ExternalPtrAddr(pointer));
   if (!view) return;
   R_ClearExternalPtr(pointer);
@@ -191,6 +192,8 @@ SEXP new_view(R_altrep_class_t type, const HandleId& id, uint64_t from, uint64_t
 
 R_xlen_t view_length(SEXP x) { return view_in(x).length; }
 
+void end_view(SEXP x) { finalize(R_altrep_data1(x)); }
+
 void mark_written(View& view) {
   if (view.written) return;
   view.written = true;
@@ -222,35 +225,46 @@ R_xlen_t read_state(SEXP state, HandleId* id) {
 }
 
 SEXP vector_in_block(SEXPTYPE type, uint64_t length, const HandleId& id, uint64_t first,
-                     uint64_t count) {
+                     uint64_t count, bool share) {
   uint64_t size = bytes_per_element(type);
   if (!blocks.size || blocks.size(id) < length * size) return nullptr;
   R_xlen_t n = static_cast<R_xlen_t>(count);
-  if (count && (count == length || count * size >= kBlockBytes))
-    if (SEXP x = view_of_numbers(type, id, first, n, length)) return x;
-  SEXP copy = Rf_allocVector(type, n);
-  if (count) blocks.read(id, first * size, count * size, data_of(copy));
-  return copy;
+  uint64_t bytes = count * size;
+  bool whole = count == length && count > 0;
+  SEXP x = PROTECT(Rf_allocVector(type, n));
+  bool ready = whole && blocks.adopt && blocks.adopt(id, data_of(x), bytes);
+  if (!ready && count && (share || bytes > kCopyBytes)) {
+    if (SEXP view = view_of_numbers(type, id, first, n, length)) {
+      UNPROTECT(1);
+      return view;
+    }
+  }
+  if (!ready && count) blocks.read(id, first * size, bytes, data_of(x));
+  UNPROTECT(1);
+  return x;
 }
 
 SEXP view_of(SEXPTYPE type, R_xlen_t length, const HandleId& id) {
   if (length < 1) return nullptr;
   uint64_t n = static_cast<uint64_t>(length);
-  return vector_in_block(type, n, id, 0, n);
+  return vector_in_block(type, n, id, 0, n, false);
 }
 
 bool find_block(SEXP x, HandleId* id) {
-  if (!ALTREP(x) || table.empty()) return false;
-  const void* data = TYPEOF(x) == STRSXP ? string_view_address(x) : DATAPTR_OR_NULL(x);
-  auto found = data ? table.find(data) : table.end();
+  bool is_text = TYPEOF(x) == STRSXP;
+  if (!ALTREP(x) && (is_text || !blocks.adopted)) return false;
+  if (ALTREP(x) && table.empty() && !blocks.adopted) return false;
+  const void* data = is_text ? string_view_address(x) : ALTREP(x) ? DATAPTR_OR_NULL(x) : DATAPTR_RO(x);
+  if (!data) return false;
+  uint64_t bytes = is_text ? 0 : bytes_per_element(TYPEOF(x)) * static_cast<uint64_t>(Rf_xlength(x));
+  if (!is_text && blocks.adopted && blocks.adopted(data, bytes, id)) return true;
+  auto found = table.find(data);
   if (found == table.end()) return false;
   const View& view = *found->second;
   if (!view.whole() || Rf_xlength(x) != view.length) return false;
-  if (TYPEOF(x) == STRSXP) {
+  if (is_text) {
     if (view.written) return false; // the memory itself is never written
-  } else if (bytes_per_element(TYPEOF(x)) * static_cast<uint64_t>(view.length) !=
-                 view.memory.bytes ||
-             !is_untouched(view)) {
+  } else if (bytes != view.memory.bytes || !is_untouched(view)) {
     return false;
   }
   *id = view.id;

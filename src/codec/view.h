@@ -25,6 +25,9 @@ View& view_in(SEXP x);
 SEXP new_view(R_altrep_class_t type, const HandleId& id, uint64_t from, uint64_t bytes,
               R_xlen_t length, uint64_t first, uint64_t total);
 
+// Unmaps it: the object must not be used any more.
+void end_view(SEXP x);
+
 R_xlen_t view_length(SEXP x);
 SEXP view_state(SEXP x); // for R's serializer
 // The element number of such a state, -1 if it is none.

@@ -53,7 +53,8 @@ public:
   // Error("HeapFullError") with the numbers.
   uint64_t allocate(uint64_t bytes, Kind kind, bool zero = true);
   // A block with a copy of the `bytes` (> 0) at `from`, held by the caller.
-  uint64_t allocate_copy(const void* from, uint64_t bytes);
+  // `lead` bytes of the block come before the copy.
+  uint64_t allocate_copy(const void* from, uint64_t bytes, uint64_t lead = 0);
   // What is asked to free memory of this process before an allocation fails; then it is tried
   // again. Called without a guard, by whoever allocates; may not throw.
   void set_reclaim(void (*reclaim)()) { reclaim_ = reclaim; }
@@ -107,8 +108,9 @@ private:
   void drop_postponed(); // under the guard
   void map(int fd, uint64_t bytes);
   void rebuild(); // derives everything again from run[] and the records; after a takeover
-  uint64_t find_room(uint64_t bytes, Kind kind, const void* from);
-  uint64_t try_allocate(uint64_t bytes, Kind kind, const void* from, std::string* why);
+  uint64_t find_room(uint64_t bytes, Kind kind, const void* from, uint64_t lead);
+  uint64_t try_allocate(uint64_t bytes, Kind kind, const void* from, uint64_t lead,
+                        std::string* why);
   uint64_t take_run(uint64_t pages, bool* backed);
   void give_run(uint64_t page, uint64_t pages, bool backed, uint64_t warm);
   void list_add(uint64_t page, uint64_t pages, bool backed, uint64_t warm);

@@ -108,24 +108,24 @@ void Heap::map(int fd, uint64_t bytes) {
 }
 
 uint64_t Heap::allocate(uint64_t bytes, Kind kind, bool zero) {
-  uint64_t block = find_room(bytes, kind, nullptr);
+  uint64_t block = find_room(bytes, kind, nullptr, 0);
   if (zero) std::memset(at(block), 0, bytes);
   return block;
 }
 
-uint64_t Heap::allocate_copy(const void* from, uint64_t bytes) {
-  return find_room(bytes, Kind::Bytes, from);
+uint64_t Heap::allocate_copy(const void* from, uint64_t bytes, uint64_t lead) {
+  return find_room(lead + bytes, Kind::Bytes, from, lead);
 }
 
 // What is short may be kept by garbage, of this process or of others: they are asked, and have
 // until their next tick and a little longer.
-uint64_t Heap::find_room(uint64_t bytes, Kind kind, const void* from) {
+uint64_t Heap::find_room(uint64_t bytes, Kind kind, const void* from, uint64_t lead) {
   std::string why;
-  uint64_t block = try_allocate(bytes, kind, from, &why);
+  uint64_t block = try_allocate(bytes, kind, from, lead, &why);
   if (!block && reclaim_ && bytes < header().bytes) {
     reclaim_();
     trim(0); // free pages elsewhere are memory, too
-    block = try_allocate(bytes, kind, from, &why);
+    block = try_allocate(bytes, kind, from, lead, &why);
     if (!block) {
       // release: pairs with the load in shortages()
       header().shortages.fetch_add(1, std::memory_order_release);
@@ -136,7 +136,7 @@ uint64_t Heap::find_room(uint64_t bytes, Kind kind, const void* from) {
       std::atomic<uint32_t> nobody{0};
       platform::Watch nap{&nobody, 0};
       platform::sleep_on(&nap, 1, platform::now_ns() + kRetryNs);
-      block = try_allocate(bytes, kind, from, &why);
+      block = try_allocate(bytes, kind, from, lead, &why);
     }
   }
   if (!block)
@@ -146,8 +146,9 @@ uint64_t Heap::find_room(uint64_t bytes, Kind kind, const void* from) {
   return block;
 }
 
-// 0, and why, if there is no room. `from`: what to fill it with, nullptr: nothing.
-uint64_t Heap::try_allocate(uint64_t bytes, Kind kind, const void* from, std::string* why) {
+// 0, and why, if there is no room. `from`: what to fill it with behind `lead` bytes, nullptr: nothing.
+uint64_t Heap::try_allocate(uint64_t bytes, Kind kind, const void* from, uint64_t lead,
+                            std::string* why) {
   uint64_t pages = pages_for(bytes), page = 0;
   bool backed = false;
   {
@@ -174,7 +175,7 @@ uint64_t Heap::try_allocate(uint64_t bytes, Kind kind, const void* from, std::st
   }
   uint64_t offset = page * kPageBytes;
   if (backed) {
-    if (from) std::memcpy(at(offset), from, bytes);
+    if (from) std::memcpy(at(offset + lead), from, bytes - lead);
     return offset;
   }
   why->clear(); // outside the guard: the system may take its time
@@ -183,7 +184,7 @@ uint64_t Heap::try_allocate(uint64_t bytes, Kind kind, const void* from, std::st
     if (room < bytes + kMemoryMargin) *why = "only " + human(room) + " of memory are available";
   }
   if (why->empty()) {
-    int e = from ? platform::write_memory(fd_, offset, from, bytes)
+    int e = from ? platform::write_memory(fd_, offset + lead, from, bytes - lead)
                  : platform::back_memory(fd_, offset, pages * kPageBytes);
     if (e) *why = std::strerror(e);
   }

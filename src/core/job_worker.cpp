@@ -1,6 +1,8 @@
 // The worker's side of the job board: claims chunks, writes results, publishes them.
 #include "job_internal.h"
 
+#include "platform/pages.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -175,7 +177,7 @@ uint8_t* Worker::place(const Claim& claim, uint64_t position) {
   const JobShared& j = job_at(claim.job);
   if (!j.places) return nullptr;
   uint64_t at = j.elements ? heap().at<uint32_t>(claim.job + j.elements)[position] : position;
-  return heap().at(j.places + at * j.place_bytes);
+  return heap().at(j.places + platform::kVectorLead + at * j.place_bytes);
 }
 
 void Worker::finish(const Claim& claim) {

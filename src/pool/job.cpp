@@ -6,6 +6,8 @@
 #include "pool/sent_functions.h"
 #include "pool/places.h"
 
+#include "core/platform/pages.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -61,7 +63,7 @@ SEXP placed_values(const PoolJob& j, uint64_t count) {
     return codec::protect([&] { return codec::view_of(j.type, R_xlen_t(length), id); });
   }
   Protected x(codec::protect([&] { return Rf_allocVector(j.type, R_xlen_t(length)); }));
-  if (bytes) std::memcpy(codec::data_of(x), heap().at(j.places), bytes);
+  if (bytes) std::memcpy(codec::data_of(x), heap().at(j.places + platform::kVectorLead), bytes);
   return x;
 }
 
@@ -157,7 +159,7 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
       plan.place_type = t;
       plan.place_bytes = uint64_t(Rf_xlength(type)) * element_bytes(t);
       uint64_t bytes = std::max<uint64_t>(1, plan.count * plan.place_bytes);
-      values = NewBlock(heap().allocate(bytes, Kind::Bytes, false));
+      values = NewBlock(heap().allocate(platform::kVectorLead + bytes, Kind::Bytes, false));
       plan.places = values.get();
       for (int e : elements) plan.elements.push_back(uint32_t(e - 1));
       refs.push_back({Heap::page_of(plan.places), heap().serial_of(plan.places)});

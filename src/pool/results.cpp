@@ -2,6 +2,8 @@
 #include "pool/pool.h"
 #include "pool/places.h"
 
+#include "core/platform/pages.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -61,7 +63,7 @@ void PoolOwner::collect(PoolJob& job) {
           if (e == 1) job.first = Kept(v);
           if (fits(v, job.type, job.width)) {
             uint64_t bytes = job.width * element_bytes(job.type);
-            put_in_place(v, job.type, job.width, heap().at(job.places + uint64_t(e - 1) * bytes));
+            put_in_place(v, job.type, job.width, heap().at(job.places + platform::kVectorLead + uint64_t(e - 1) * bytes));
           } else {
             Protected condition(
                 call_r("template_failure", e, SEXP(v), int(job.type), double(job.width)));

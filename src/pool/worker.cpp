@@ -9,6 +9,8 @@
 #include "core/guard.h"
 #include "core/job_board.h"
 #include "pool/places.h"
+
+#include "core/platform/pages.h"
 #include "r/compat.h"
 #include "pool/random_streams.h"
 
@@ -168,7 +170,7 @@ bool placed(SEXP value) {
   SEXPTYPE type = SEXPTYPE(j.place_type);
   uint64_t width = j.place_bytes / element_bytes(type);
   uint8_t* place = run.worker->place(run.claim, run.position);
-  bool first = place == heap().at(j.places);
+  bool first = place == heap().at(j.places + platform::kVectorLead);
   // The first element's several numbers come whole if they may have names for the rows.
   if ((width != 1 && first && r::has_attributes(value)) || !fits(value, type, width))
     return false;

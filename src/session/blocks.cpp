@@ -1,8 +1,11 @@
 // How the codec's blocks lie in the heap. R's collector knows nothing of what views keep alive, so
 // it is counted here, and collected before it is too much.
 #include "session/blocks.h"
+#include "session/adopted.h"
 
 #include "session/handle.h"
+
+#include "core/platform/pages.h"
 
 #include <algorithm>
 #include <cstring>
@@ -12,6 +15,7 @@ namespace mp::bind {
 namespace {
 
 constexpr uint64_t kMebi = uint64_t(1) << 20;
+constexpr uint64_t kLead = platform::kVectorLead; // data begin so many bytes into their block
 
 // What views may keep in memory. Process-local; a fork copies it with the views that it counts.
 struct Pressure {
@@ -77,21 +81,22 @@ void charge(uint64_t bytes) {
 }
 
 codec::HandleId store(const void* from, uint64_t bytes) {
-  uint64_t block = heap().allocate_copy(from, bytes);
+  uint64_t block = heap().allocate_copy(from, bytes, kLead);
   keep_block(block);
   return {uint32_t(Kind::Bytes), block, heap().serial_of(block)};
 }
 
 codec::HandleId reserve(uint64_t bytes, uint8_t** at) {
-  uint64_t block = heap().allocate(bytes, Kind::Bytes, false);
+  uint64_t block = heap().allocate(kLead + bytes, Kind::Bytes, false);
   keep_block(block);
-  *at = heap().at(block);
+  *at = heap().at(block + kLead);
   return {uint32_t(Kind::Bytes), block, heap().serial_of(block)};
 }
 
 uint64_t size(const codec::HandleId& id) {
   if (id.kind != uint32_t(Kind::Bytes)) return 0;
-  return or_jump([&] { return heap().bytes_of(id.block, id.serial); });
+  uint64_t bytes = or_jump([&] { return heap().bytes_of(id.block, id.serial); });
+  return bytes > kLead ? bytes - kLead : 0;
 }
 
 // At nullptr: there are enough mappings, or the system gives no more.
@@ -104,7 +109,7 @@ codec::Mapping try_map(const codec::HandleId& id, uint64_t first, uint64_t bytes
       gone.reserve(2 * (gone.size() + pressure.mappings + 1));
     kept = keep_block(id.block, id.serial);
     Viewed& block = viewed[id.block];
-    if (kept) m.at = platform::map_private(heap().fd(), id.block + first, bytes);
+    if (kept) m.at = platform::map_private(heap().fd(), id.block + kLead + first, bytes);
     if (m.at) {
       if (++block.views == 1) charge(block.bytes = heap().bytes_of(id.block));
       ++pressure.mappings;
@@ -131,7 +136,16 @@ codec::Mapping map(const codec::HandleId& id, uint64_t first, uint64_t bytes) {
 }
 
 void read(const codec::HandleId& id, uint64_t first, uint64_t bytes, void* to) {
-  std::memcpy(to, heap().at(id.block + first), bytes);
+  std::memcpy(to, heap().at(id.block + kLead + first), bytes);
+}
+
+bool adopt(const codec::HandleId& id, void* data, uint64_t bytes) {
+  // A vector's pages become two or three mappings.
+  if (pressure.mappings + 3 * adopted_count() >= mapping_limit()) {
+    if (adopted_count()) collect_all();
+    if (pressure.mappings + 3 * adopted_count() >= mapping_limit()) return false;
+  }
+  return adopt_pages(id, data, bytes);
 }
 
 void may_write(codec::Mapping* m) { // but most only read through such a pointer
@@ -171,6 +185,7 @@ void release_views() {
     gone.pop_back();
     let_go(block);
   }
+  release_adopted();
 }
 
 void collect_if_heavy() {
@@ -191,7 +206,7 @@ void at_shortage(void (*give_up)()) { spare.push_back(give_up); }
 
 void prepare_blocks() {
   codec::set_block_hooks(
-      {store, reserve, size, map, read, platform::pages_untouched, may_write, unmap, release});
+      {store, reserve, size, map, read, platform::pages_untouched, adopt, adopted_block, may_write, unmap, release});
   heap().set_reclaim(reclaim);
 }
 

@@ -2,6 +2,8 @@
 #include "session/blocks.h"
 #include "session/handle.h"
 
+#include "core/platform/pages.h"
+
 #include <algorithm>
 
 namespace mp::bind {
@@ -45,7 +47,7 @@ codec::Encoding Exports::Job::encode(SEXP x) {
   std::vector<codec::Known>& known = exports_.known_;
   codec::Encoding e = codec::encode(x, codec::kBlockBytes, &known);
   for (codec::Known k : e.made()) {
-    k.data = heap().at(k.id.block);
+    k.data = heap().at(k.id.block + platform::kVectorLead);
     known.push_back(k);
     keep_block(k.id.block);
   }

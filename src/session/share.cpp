@@ -79,7 +79,7 @@ SEXP share_value(SEXP x) {
     std::vector<uint64_t> frame(e.size() / 8);
     auto* at = reinterpret_cast<uint8_t*>(frame.data());
     e.write(at);
-    return codec::decode(at, e.size());
+    return codec::decode(at, e.size(), true);
   });
 }
 
