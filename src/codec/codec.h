@@ -74,6 +74,9 @@ struct BlockHooks {
   bool (*adopt)(const HandleId& id, void* data, uint64_t bytes);
   // Does this vector show a whole block into which nothing was written? Neither allocates nor jumps.
   bool (*adopted)(const void* data, uint64_t bytes, HandleId* id);
+  // Up to how many bytes a copy is better than a view, which R's functions read element by element; at most
+  // kCopyBytes. nullptr: kCopyBytes.
+  uint64_t (*copy_limit)();
   // Somebody got a pointer that he may write to; once for each mapping.
   void (*may_write)(Mapping* mapping);
   // Both never jump nor throw; unmap() is called by R's collector.
@@ -168,7 +171,6 @@ private:
 
 constexpr uint64_t kBlockBytes = 256 * 1024; // see README.md
 constexpr uint64_t kNoBlocks = UINT64_MAX;
-// Up to here a copy is cheaper than what R's functions lose on a view, which they read element by element.
 constexpr uint64_t kCopyBytes = 64 << 20;
 
 // Vectors of numbers of at least `block_bytes` go into blocks of their own; those that were decoded

@@ -9,6 +9,7 @@ namespace mp::codec {
 
 extern HandleHooks hooks;
 extern BlockHooks blocks;
+uint64_t copy_limit(); // in bytes, see BlockHooks
 
 // Would R itself have accepted this attribute, and stored the same? Compiled code in R trusts
 // names, dim, dimnames and class, so a frame that lies about them must not become a value. Asked

@@ -157,7 +157,7 @@ SEXP strings_in_block(uint64_t length, const HandleId& id, uint64_t first, uint6
   };
   SEXP view =
       new_view(string_class, id, 0, bytes, static_cast<R_xlen_t>(count), first, length);
-  if (view && (share || bytes / length * count > kCopyBytes)) {
+  if (view && (share || bytes / length * count > copy_limit())) {
     UNPROTECT(1);
     return view;
   }

@@ -166,6 +166,11 @@ void register_views(DllInfo* dll) {
   register_string_views(dll);
 }
 
+uint64_t copy_limit() {
+  uint64_t wanted = blocks.copy_limit ? blocks.copy_limit() : kCopyBytes;
+  return wanted < kCopyBytes ? wanted : kCopyBytes;
+}
+
 View& view_in(SEXP x) { return *static_cast<View*>(R_ExternalPtrAddr(R_altrep_data1(x))); }
 
 SEXP new_view(R_altrep_class_t type, const HandleId& id, uint64_t from, uint64_t bytes,
@@ -233,7 +238,7 @@ SEXP vector_in_block(SEXPTYPE type, uint64_t length, const HandleId& id, uint64_
   bool whole = count == length && count > 0;
   SEXP x = PROTECT(Rf_allocVector(type, n));
   bool ready = whole && blocks.adopt && blocks.adopt(id, data_of(x), bytes);
-  if (!ready && count && (share || bytes > kCopyBytes)) {
+  if (!ready && count && (share || bytes > copy_limit())) {
     if (SEXP view = view_of_numbers(type, id, first, n, length)) {
       UNPROTECT(1);
       return view;

@@ -20,6 +20,7 @@ struct Adopted {
 std::unordered_map<const void*, Adopted>& table = *new std::unordered_map<const void*, Adopted>;
 bool collected = false; // R may have freed some since release_adopted() looked
 bool armed = false;
+uint64_t total = 0; // bytes of all
 
 void note_collection(SEXP) {
   collected = true;
@@ -35,7 +36,13 @@ void arm() {
   UNPROTECT(1);
 }
 
-// The vector at `data`, which the block's own first page precedes by its lead.
+// The hold on its block waits for the next entry, as this may run within a finalizer.
+void release_one(const Adopted& a) {
+  total -= a.bytes;
+  at_next_entry([](void* block) { let_go(reinterpret_cast<uint64_t>(block)); },
+                reinterpret_cast<void*>(a.block));
+}
+
 const uint8_t* block_data(const Adopted& a) { return heap().at(a.block + platform::kVectorLead); }
 
 bool still_shown(const std::vector<platform::FilePages>& mappings, const void* data, const Adopted& a) {
@@ -58,16 +65,19 @@ bool adopt_pages(const codec::HandleId& id, void* data, uint64_t bytes) {
     try {
       auto place = table.try_emplace(data);
       entered = true;
-      // One that R freed stood at this address before.
-      if (!place.second) drop_at_next_entry(place.first->second.block);
+      if (!place.second) release_one(place.first->second); // R freed the vector that stood here before
       place.first->second = {id.block, id.serial, bytes};
+      total += bytes;
       if (platform::replace_pages(data, bytes, heap().fd(), id.block)) {
         std::memcpy(data, block_data(place.first->second), first_part(data, bytes));
         return true;
       }
     } catch (const std::bad_alloc&) { // the caller copies
     }
-    if (entered) table.erase(data);
+    if (entered) {
+      total -= bytes;
+      table.erase(data);
+    }
     let_go(id.block);
     return false;
   });
@@ -97,6 +107,7 @@ void release_adopted() {
       continue;
     }
     uint64_t block = entry->second.block;
+    total -= entry->second.bytes;
     entry = table.erase(entry);
     let_go(block);
   }
@@ -104,6 +115,7 @@ void release_adopted() {
 }
 
 uint64_t adopted_count() { return table.size(); }
+uint64_t adopted_bytes() { return total; }
 
 void own_adopted() {
   std::vector<platform::FilePages> mappings;
@@ -112,6 +124,7 @@ void own_adopted() {
     if (still_shown(mappings, entry.first, entry.second))
       platform::touch_pages(const_cast<void*>(entry.first), entry.second.bytes);
   table.clear();
+  total = 0;
 }
 
 } // namespace mp::bind

@@ -18,6 +18,7 @@ bool adopted_block(const void* data, uint64_t bytes, codec::HandleId* id);
 // Lets go of the blocks of vectors that R has freed: at every entry, does nothing if R has not collected since.
 void release_adopted();
 uint64_t adopted_count();
+uint64_t adopted_bytes();
 // In a fork that holds nothing: copies what it still shows.
 void own_adopted();
 

@@ -15,6 +15,7 @@ namespace mp::bind {
 namespace {
 
 constexpr uint64_t kMebi = uint64_t(1) << 20;
+constexpr uint64_t kCopiedShare = 64;
 constexpr uint64_t kLead = platform::kVectorLead; // data begin so many bytes into their block
 
 // What views may keep in memory. Process-local; a fork copies it with the views that it counts.
@@ -70,7 +71,7 @@ void collect_young() {
 void collect_all() {
   R_gc();
   release_views();
-  pressure.left = pressure.bytes;
+  pressure.left = pressure.bytes + adopted_bytes();
   pressure.left_mappings = pressure.mappings;
   pressure.fresh = 0;
 }
@@ -145,7 +146,15 @@ bool adopt(const codec::HandleId& id, void* data, uint64_t bytes) {
     if (adopted_count()) collect_all();
     if (pressure.mappings + 3 * adopted_count() >= mapping_limit()) return false;
   }
-  return adopt_pages(id, data, bytes);
+  if (!adopt_pages(id, data, bytes)) return false;
+  pressure.fresh += bytes; // R counts such a vector itself; an idle worker looks here
+  return true;
+}
+
+// What one process may copy of a block: memory must not fill up because all of them do so.
+uint64_t copy_limit() {
+  uint64_t processes = heap().header().top_slot.load(std::memory_order_relaxed);
+  return platform::total_memory() / kCopiedShare / (processes + 1);
 }
 
 void may_write(codec::Mapping* m) { // but most only read through such a pointer
@@ -189,7 +198,7 @@ void release_views() {
 }
 
 void collect_if_heavy() {
-  if (pressure.bytes > pressure.left + young_limit()) collect_all();
+  if (pressure.bytes + adopted_bytes() > pressure.left + young_limit()) collect_all();
   else if (pressure.fresh > kMebi) R_ToplevelExec([](void*) { collect_young(); }, nullptr);
 }
 
@@ -199,14 +208,14 @@ void collect_if_asked() {
   if (now == seen) return;
   seen = now;
   for (auto give_up : spare) give_up();
-  if (pressure.mappings > 0) collect_all();
+  if (pressure.mappings > 0 || adopted_count() > 0) collect_all();
 }
 
 void at_shortage(void (*give_up)()) { spare.push_back(give_up); }
 
 void prepare_blocks() {
   codec::set_block_hooks(
-      {store, reserve, size, map, read, platform::pages_untouched, adopt, adopted_block, may_write, unmap, release});
+      {store, reserve, size, map, read, platform::pages_untouched, adopt, adopted_block, copy_limit, may_write, unmap, release});
   heap().set_reclaim(reclaim);
 }
 
