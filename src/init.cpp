@@ -17,6 +17,7 @@ static const R_CallMethodDef routines[] = {
     ROUTINE(heap_check),
     ROUTINE(heap_holder),
     ROUTINE(guard_limit),
+    ROUTINE(block_copy_limit),
     ROUTINE(forget_interrupt),
     ROUTINE(forget_random_state),
     ROUTINE(is_compiled),

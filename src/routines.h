@@ -13,6 +13,7 @@ std::string handle_id(SEXP pointer);
 SEXP heap_check();
 int heap_holder();
 double guard_limit(double seconds);
+double block_copy_limit(double bytes);
 void forget_interrupt();
 void forget_random_state();
 bool is_compiled(SEXP fun);

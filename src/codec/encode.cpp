@@ -133,7 +133,7 @@ private:
     bool in_block = bytes >= block_bytes_ && length > 0;
     bytes_ += in_block ? sizeof(HandleRecord) : round_up(bytes);
     if (length && !data) {
-      if (length > kMaxCopied) {
+      if (length > kMaxCopied && block_bytes_ >= kBlockBytes) { // share() wants the numbers themselves
         plain_ = false;
         return;
       }

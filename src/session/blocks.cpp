@@ -10,9 +10,12 @@
 #include <algorithm>
 #include <cstring>
 #include <unordered_map>
+#include <utility>
 
 namespace mp::bind {
 namespace {
+
+double wanted_limit = -1; // see block_copy_limit()
 
 constexpr uint64_t kMebi = uint64_t(1) << 20;
 constexpr uint64_t kCopiedShare = 64;
@@ -141,6 +144,7 @@ void read(const codec::HandleId& id, uint64_t first, uint64_t bytes, void* to) {
 }
 
 bool adopt(const codec::HandleId& id, void* data, uint64_t bytes) {
+  if (wanted_limit >= 0) return false;
   // A vector's pages become two or three mappings.
   if (pressure.mappings + 3 * adopted_count() >= mapping_limit()) {
     if (adopted_count()) collect_all();
@@ -153,6 +157,7 @@ bool adopt(const codec::HandleId& id, void* data, uint64_t bytes) {
 
 // What one process may copy of a block: memory must not fill up because all of them do so.
 uint64_t copy_limit() {
+  if (wanted_limit >= 0) return uint64_t(wanted_limit);
   uint64_t processes = heap().header().top_slot.load(std::memory_order_relaxed);
   return platform::total_memory() / kCopiedShare / (processes + 1);
 }
@@ -220,3 +225,9 @@ void prepare_blocks() {
 }
 
 } // namespace mp::bind
+
+// For tests: up to how many bytes vectors in blocks are copied, and none shows a block's pages as an ordinary
+// vector, so that all larger ones are views; negative: as usual. Returns what it was.
+double block_copy_limit(double bytes) {
+  return std::exchange(mp::bind::wanted_limit, bytes);
+}

@@ -176,3 +176,11 @@ failing_case <- function(n, seed, holds, holds_for_all = NULL, batch = 500L) {
   }
   NULL
 }
+
+# Until the calling function ends, what arrives in blocks are views, in this process and in those that are forked from now
+# on, as it is where data are too large to be copied and R's memory cannot show them.
+local_views <- function(envir = parent.frame()) {
+  before <- multiprocessing:::block_copy_limit(0)
+  end <- as.call(list(function() multiprocessing:::block_copy_limit(before)))
+  do.call(base::on.exit, list(end, add = TRUE), envir = envir)
+}

@@ -37,6 +37,7 @@ test_that("names come from the first element, whichever is computed first", {
 })
 
 test_that("many results arrive as one shared vector", {
+  local_views()
   pool <- local_pool(2)
   x <- pool$map(function(i) i / 2, 1:100000, template = numeric(1))
   expect_true(is_shared(x))

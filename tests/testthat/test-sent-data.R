@@ -36,6 +36,7 @@ test_that("a second job with the same 50 MB in a closure copies nothing", {
 })
 
 test_that("workers have it as a view, wherever it lies", {
+  local_views()
   pool <- local_pool(1)
   large <- list(
     double = runif(1e5), integer = sample.int(1e5), logical = rep_len(c(TRUE, NA, FALSE), 1e5),

@@ -28,12 +28,22 @@ test_that("is_shared() is TRUE for what share() made, and FALSE for everything e
   expect_false(is_shared(share(runif(1e5)) + 1))
 })
 
+test_that("a sequence that R keeps as three numbers is shared as a vector", {
+  x <- share(1:2000000)
+  expect_true(is_shared(x))
+  expect_identical(x[c(1, 2e6)], c(1L, 2000000L))
+  y <- share(list(as.numeric(1:2000000), "a"))
+  expect_true(is_shared(y))
+  expect_identical(y[[1]][2e6], 2e6)
+})
+
 test_that("what cannot be shared is an error that says why", {
   expect_classed_error(share(list(1, function(x) x)), "ValueError", "plain values")
   expect_classed_error(share(globalenv()), "ValueError", "plain values")
 })
 
 test_that("a shared value travels as a reference to everywhere, also within functions", {
+  local_views()
   x <- share(runif(1e6))
   blocks <- nrow(data_blocks())
   p <- local_pool(2)

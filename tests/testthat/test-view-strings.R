@@ -13,6 +13,7 @@ odd_text <- function(n = 30000L) {
 }
 
 test_that("strings of every encoding come back the same", {
+  local_views()
   x <- odd_text()
   y <- through_queue(x)
   expect_true(is_shared(y))
@@ -26,6 +27,7 @@ test_that("strings of every encoding come back the same", {
 })
 
 test_that("writing into strings changes one reading alone, and what is sent on is changed", {
+  local_views()
   x <- share(odd_text())
   q <- Queue()
   q$put(x)
@@ -72,6 +74,7 @@ test_that("base R computes with string views as with ordinary vectors", {
 })
 
 test_that("workers read their own strings alone", {
+  local_views()
   p <- local_pool(2)
   x <- sprintf("value %06d of a long vector", 1:50000)
   expect_identical(p$map(nchar, x[1:20000], chunksize = 5000L)[c(1, 20000)], list(29L, 29L))
@@ -82,6 +85,7 @@ test_that("workers read their own strings alone", {
 })
 
 test_that("strings with attributes of their own travel on by reference until one is changed", {
+  local_views()
   x <- share(sprintf("text %d", 1:1e5))
   ids <- function() { # of blocks that are larger than the parts of a queue
     usage <- memory_usage()
@@ -124,4 +128,19 @@ test_that("a data frame with strings is shared and saved", {
   on.exit(unlink(file))
   saveRDS(s, file)
   expect_identical(readRDS(file), d)
+})
+
+test_that("strings that arrive are ordinary, whatever their encoding, whole and in parts", {
+  x <- odd_text()
+  y <- through_queue(x)
+  expect_false(is_shared(y))
+  expect_true(identical(y, x))
+  expect_identical(Encoding(y[1:9]), Encoding(x[1:9]))
+  y[[3]] <- "changed"
+  expect_true(identical(through_queue(y), y))
+  p <- local_pool(2)
+  expect_true(identical(unlist(p$map(identity, x[!is.na(x)], chunksize = 12500L)), x[!is.na(x)]))
+  s <- share(x)
+  expect_true(is_shared(s))
+  expect_true(identical(p$apply(function(s) rev(s), list(s)), rev(x)))
 })

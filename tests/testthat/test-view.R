@@ -24,6 +24,7 @@ through_queue <- function(x) {
 ordinary <- function(x) unserialize(serialize(x, NULL))
 
 test_that("a large vector of every type arrives as a view with the same elements", {
+  local_views()
   for (type in types) {
     x <- big(type)
     y <- through_queue(x)
@@ -35,6 +36,7 @@ test_that("a large vector of every type arrives as a view with the same elements
 })
 
 test_that("two readings of one message are independent of each other and of the sender", {
+  local_views()
   for (type in types) {
     x <- share(big(type))
     q <- Queue()
@@ -54,6 +56,7 @@ test_that("two readings of one message are independent of each other and of the 
 })
 
 test_that("a worker that writes into a view changes nobody else's data, while four do it at once", {
+  local_views()
   p <- local_pool(4)
   x <- lapply(types, function(type) share(big(type)))
   overwrite <- function(k, x, values) {
@@ -69,6 +72,7 @@ test_that("a worker that writes into a view changes nobody else's data, while fo
 })
 
 test_that("a view that was changed in place and is sent on arrives changed", {
+  local_views()
   for (type in types) {
     x <- through_queue(big(type))
     expected <- big(type)
@@ -82,6 +86,7 @@ test_that("a view that was changed in place and is sent on arrives changed", {
 })
 
 test_that("dim, names, class and other attributes keep it a view", {
+  local_views()
   x <- through_queue(as.numeric(1:1e5))
   dim(x) <- c(100, 1000)
   expect_true(is_shared(x))
@@ -107,6 +112,7 @@ test_that("dim, names, class and other attributes keep it a view", {
 })
 
 test_that("a view that compiled code changed in place is sent on changed", {
+  local_views()
   skip_if_not_installed("data.table")
   d <- data.table::data.table(a = as.numeric(1:1e5), b = rep_len(c("x", "y"), 1e5))
   x <- through_queue(d)
@@ -124,6 +130,7 @@ test_that("a view that compiled code changed in place is sent on changed", {
 })
 
 test_that("views hold while R collects at every allocation", {
+  local_views()
   step <- rounds(3L, 100L)
   values <- c(lapply(types, big), list(sprintf("t%d", 1:30000)))
   q <- Queue()
@@ -150,4 +157,120 @@ test_that("views hold while R collects at every allocation", {
     gctorture(FALSE)
     expect_identical(good, rep(TRUE, 5))
   }
+})
+
+# Unless they are views, large vectors are ordinary ones: R's memory shows the block's pages, or has a copy.
+
+test_that("a large vector of every type arrives as an ordinary one with the same elements", {
+  for (type in types) {
+    for (n in c(1e5, 3e6)) {
+      x <- big(type, n)
+      y <- through_queue(x)
+      expect_true(identical(y, x), label = type)
+      # R's serializer writes what an ordinary vector has
+      expect_true(identical(serialize(y[1:1000], NULL), serialize(x[1:1000], NULL)))
+      y[c(1, length(y))] <- other_value[[type]]
+      expect_identical(y[length(y)], other_value[[type]])
+      expect_true(identical(x, big(type, n)))
+      expect_true(identical(through_queue(y), y))
+    }
+  }
+})
+
+test_that("readings of one message are independent, whichever pages they show", {
+  for (type in types) {
+    x <- share(big(type, 3e6))
+    q <- Queue()
+    readings <- lapply(1:3, function(i) {
+      q$put(x)
+      q$get()
+    })
+    n <- length(x)
+    for (i in c(1L, 600L, n %/% 2L, n)) readings[[1]][i] <- other_value[[type]]
+    expect_identical(readings[[1]][n], other_value[[type]])
+    for (r in readings[-1]) expect_true(identical(r, big(type, 3e6)))
+    expect_true(identical(x, big(type, 3e6)))
+  }
+})
+
+test_that("data of more than 64 MB are in shared memory once, and stay there when they are sent on", {
+  skip_if_not(file.exists("/proc/self/pagemap"), "the system does not tell which pages were written")
+  x <- share(as.numeric(1:9e6)) # 72 MB
+  expect_true(is_shared(x))
+  count <- function() sum(memory_usage()$bytes > 6e7)
+  before <- count()
+  p <- local_pool(2)
+  q <- Queue()
+  got <- p$map(function(i, x) {
+    q$put(x)
+    c(is_shared(x), sum(x[1:10]))
+  }, 1:2, args = list(x))
+  expect_identical(got, list(c(1, 55), c(1, 55)))
+  for (i in 1:2) {
+    y <- q$get()
+    expect_true(is_shared(y))
+    expect_identical(y[c(1, 9e6)], c(1, 9e6))
+  }
+  expect_identical(count(), before)
+  y[2] <- 0
+  expect_false(is_shared(y))
+  expect_identical(x[2], 2)
+})
+
+test_that("vectors that show pages hold while R collects at every allocation, and give them back", {
+  before <- heap_state()$blocks
+  q <- Queue()
+  values <- lapply(types, big)
+  on.exit(gctorture(FALSE))
+  for (x in values) {
+    gctorture2(rounds(3L, 200L))
+    q$put(list(x, x))
+    y <- q$get()
+    y[[1]][2] <- x[1]
+    q$put(y)
+    z <- q$get()
+    good <- identical(z[[1]][1:5], y[[1]][1:5]) && identical(z[[2]], x)
+    gctorture(FALSE)
+    expect_true(good)
+  }
+  rm(x, y, z, q)
+  gc()
+  expect_true(wait_until(function() heap_state()$blocks <= before))
+})
+
+test_that("an address that R uses again is not taken for the vector that was there", {
+  q <- Queue()
+  for (i in seq_len(rounds(2000, 50))) {
+    q$put(numeric(5e6) + i)
+    y <- q$get()
+    stopifnot(y[5e6] == i)
+    rm(y)
+    if (i %% 3 == 0) gc(full = FALSE)
+    other <- numeric(5e6) # zeros, maybe where `y` was
+    q$put(other)
+    z <- q$get()
+    if (any(z[c(1, 600, 5e6)] != 0)) break
+  }
+  expect_identical(z[c(1, 600, 5e6)], c(0, 0, 0))
+  expect_identical(i, as.integer(rounds(2000, 50)))
+})
+
+test_that("a fork keeps what it shows when its parent frees it", {
+  q <- Queue()
+  q$put(rep(3, 5e6))
+  x <- q$get()
+  go <- Queue()
+  process <- Process(function() {
+    go$get()
+    x[5] <- 4
+    sum(x)
+  })
+  process$start()
+  rm(x)
+  gc()
+  q$put(rep(9, 5e6)) # would lie where x lay
+  y <- q$get()
+  go$put(TRUE)
+  expect_identical(process$value(timeout = 60), 3 * 5e6 + 1)
+  expect_identical(sum(y), 9 * 5e6)
 })
