@@ -5,8 +5,9 @@
 #' another process, as an argument of a pool's function, through a queue or a pipe, as the value of a process, or
 #' within the variables of a function, its vectors travel as references, without being copied, however large they are.
 #'
-#' Large vectors that are sent (from 256 kB on) go through shared memory anyway, and what is received travels on as
-#' a reference. `share()` is for values that are sent several times.
+#' Large vectors that are sent (from 256 kB on) go through shared memory anyway. `share()` is for values that are sent
+#' several times. What a process receives is an ordinary vector: where R's memory allows it over the pages in shared memory, up to
+#' 64 MB possibly a copy (less on machines with many processes for their memory), and beyond that never a copy.
 #'
 #' A process that modifies a shared vector gets its own copy of the pages that it touches; no other process sees the
 #' change. Such a vector is no longer shared, and travels as it is now. The memory is given back when no process has the
