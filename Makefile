@@ -7,6 +7,8 @@
 #
 #   make soak    the tests again, many more rounds        make core-test   the core's tests only
 #   make install the package into the user's library      make clean       forget what was built
+#   make exports what R calls: RcppExports.cpp and RcppExports.R, after a change of an exported function
+#   make layers  do all arrows between files point down?
 #   make fuzz    10 million damaged frames for the decoder; RUNS and SEED choose others
 #
 # R packages that are missing are installed first, into the first library of .libPaths() that is
@@ -22,7 +24,7 @@ FILES := DESCRIPTION NAMESPACE $(shell find R src inst -type f ! -name '*.o' ! -
 # The package under test comes first, in every R that the tests or the programs start.
 with_library = R_LIBS="$(LIBRARY)$${R_LIBS:+:$$R_LIBS}"
 
-.PHONY: help demo test soak install core-test fuzz deps-demo deps-test need-r clean
+.PHONY: help demo test soak install exports layers core-test fuzz deps-demo deps-test need-r clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -34,6 +36,12 @@ test: deps-test $(INSTALLED)
 	@$(MAKE) --no-print-directory core-test; core=$$?; \
 	$(MAKE) --no-print-directory fuzz RUNS=200000; fuzz=$$?; \
 	$(with_library) NOT_CRAN=true $(RSCRIPT) .ci/test.R && [ $$core -eq 0 ] && [ $$fuzz -eq 0 ]
+
+exports: need-r
+	@$(RSCRIPT) -e 'Rcpp::compileAttributes(".")'
+
+layers: need-r
+	@$(RSCRIPT) .ci/layers.R
 
 soak: export MULTIPROCESSING_SOAK = 1
 soak: test

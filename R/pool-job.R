@@ -1,7 +1,7 @@
 # Jobs of a pool: made of the arguments of its methods, awaited, and what came of them.
 
 pool_apply <- function(private, func, args) {
-  taken <- .Call(C_pool_call, private$ptr, func, args)
+  taken <- .Call(`_multiprocessing_pool_call`, private$ptr, func, args)
   if (is.null(taken)) {
     return(job_value(pool_single(private, func, args)))
   }

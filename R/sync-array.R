@@ -92,9 +92,9 @@ ValueHandle <- handle_class("Value", list(
 ), active = list(
   value = function(value) {
     if (missing(value)) {
-      return(.Call(C_cells_get, private$ptr, 1L))
+      return(.Call(`_multiprocessing_cells_get`, private$ptr, 1L))
     }
-    .Call(C_cells_set, private$ptr, 1L, value)
+    .Call(`_multiprocessing_cells_set`, private$ptr, 1L, value)
   }
 ))
 
@@ -149,10 +149,10 @@ as.vector.Array <- function(x, mode = "any") {
   ptr <- private_of(x)$ptr
   indices <- nargs() - 1L - !missing(drop)
   if (indices <= 1L && missing(i)) {
-    return(.Call(C_cells_window, ptr))
+    return(.Call(`_multiprocessing_cells_window`, ptr))
   }
   if (indices <= 1L) {
-    return(.Call(C_cells_get, ptr, cells_positions(ptr, i)))
+    return(.Call(`_multiprocessing_cells_get`, ptr, cells_positions(ptr, i)))
   }
   at <- cells_positions_of(ptr, sys.call(), parent.frame())
   values <- cells_get(ptr, at$positions)
@@ -171,7 +171,7 @@ as.vector.Array <- function(x, mode = "any") {
   } else {
     cells_positions(ptr, i)
   }
-  .Call(C_cells_set, ptr, at, value)
+  .Call(`_multiprocessing_cells_set`, ptr, at, value)
   x
 }
 
@@ -180,7 +180,7 @@ as.vector.Array <- function(x, mode = "any") {
   ptr <- private_of(x)$ptr
   at <- if (nargs() > 2L) cells_positions_of(ptr, sys.call(), parent.frame())$positions else cells_positions(ptr, i)
   if (length(at) != 1L) abort("IndexError", "`[[` needs the index of one element")
-  .Call(C_cells_get, ptr, at)
+  .Call(`_multiprocessing_cells_get`, ptr, at)
 }
 
 #' @export
@@ -188,7 +188,7 @@ as.vector.Array <- function(x, mode = "any") {
   ptr <- private_of(x)$ptr
   at <- if (nargs() > 3L) cells_positions_of(ptr, sys.call(), parent.frame())$positions else cells_positions(ptr, i)
   if (length(at) != 1L || length(value) != 1L) abort("IndexError", "`[[<-` replaces one element by one number")
-  .Call(C_cells_set, ptr, at, value)
+  .Call(`_multiprocessing_cells_set`, ptr, at, value)
   x
 }
 

@@ -49,8 +49,8 @@ ConditionHandle <- handle_class("Condition", list(
     private$ptr <- ptr
     private$lock <- condition_lock_pointer(ptr)
   },
-  acquire = function(block = TRUE, timeout = NULL) .Call(C_lock_acquire, private$lock, block, timeout),
-  release = function() invisible(.Call(C_lock_release, private$lock)),
+  acquire = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_lock_acquire`, private$lock, block, timeout),
+  release = function() invisible(.Call(`_multiprocessing_lock_release`, private$lock)),
   wait = function(timeout = NULL) condition_wait(private$ptr, timeout),
   wait_for = function(predicate, timeout = NULL) condition_wait_for(private$ptr, predicate, timeout),
   notify = function(n = 1L) invisible(condition_notify(private$ptr, check_count(n, "n"))),

@@ -24,10 +24,10 @@
 Event <- function() EventHandle$new(event_create())
 
 EventHandle <- handle_class("Event", list(
-  set = function() invisible(.Call(C_event_set, private$ptr)),
-  clear = function() invisible(.Call(C_event_clear, private$ptr)),
-  is_set = function() .Call(C_event_state, private$ptr),
-  wait = function(timeout = NULL) .Call(C_event_wait, private$ptr, timeout),
+  set = function() invisible(.Call(`_multiprocessing_event_set`, private$ptr)),
+  clear = function() invisible(.Call(`_multiprocessing_event_clear`, private$ptr)),
+  is_set = function() .Call(`_multiprocessing_event_state`, private$ptr),
+  wait = function(timeout = NULL) .Call(`_multiprocessing_event_wait`, private$ptr, timeout),
   format = function(...) {
     sprintf("<Event #%s, %s>", handle_id(private$ptr), if (event_state(private$ptr)) "set" else "not set")
   }

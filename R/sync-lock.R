@@ -35,8 +35,8 @@ Lock <- function() LockHandle$new(lock_create(FALSE))
 RLock <- function() LockHandle$new(lock_create(TRUE))
 
 LockHandle <- handle_class("Lock", list(
-  acquire = function(block = TRUE, timeout = NULL) .Call(C_lock_acquire, private$ptr, block, timeout),
-  release = function() invisible(.Call(C_lock_release, private$ptr)),
+  acquire = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_lock_acquire`, private$ptr, block, timeout),
+  release = function() invisible(.Call(`_multiprocessing_lock_release`, private$ptr)),
   locked = function() lock_holder(private$ptr) != 0L,
   format = function(...) handle_format(self, private, lock_state)
 ))
@@ -74,7 +74,7 @@ with.Lock <- function(data, expr, ...) {
 # Ctrl-C comes in only while we wait for the lock or evaluate: never between having it and being sure to release it.
 with_lock <- function(ptr, expr) {
   held <- lock_depth(ptr)
-  on.exit(if (lock_depth(ptr) > held) .Call(C_lock_release, ptr))
+  on.exit(if (lock_depth(ptr) > held) .Call(`_multiprocessing_lock_release`, ptr))
   allowInterrupts({
     if (lock_enter(ptr)) warn_owner_died()
     expr

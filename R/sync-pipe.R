@@ -54,8 +54,8 @@ print.Pipe <- function(x, ...) {
 }
 
 ConnectionHandle <- handle_class("Connection", list(
-  send = function(obj = required("obj")) invisible(.Call(C_connection_send, private$ptr, obj)),
-  recv = function() .Call(C_connection_recv, private$ptr),
+  send = function(obj = required("obj")) invisible(.Call(`_multiprocessing_connection_send`, private$ptr, obj)),
+  recv = function() .Call(`_multiprocessing_connection_recv`, private$ptr),
   poll = function(timeout = 0) connection_poll(private$ptr, timeout),
   send_bytes = function(raw = required("raw")) pipe_send_bytes(private$ptr, raw),
   recv_bytes = function() pipe_receive_bytes(private$ptr),
@@ -80,11 +80,11 @@ pipe_send_bytes <- function(ptr, raw) {
   if (!is.raw(raw)) {
     abort("ValueError", sprintf("`raw` must be a raw vector, not %s; use $send() for R objects", describe_value(raw)))
   }
-  invisible(.Call(C_connection_send, ptr, raw))
+  invisible(.Call(`_multiprocessing_connection_send`, ptr, raw))
 }
 
 pipe_receive_bytes <- function(ptr) {
-  value <- .Call(C_connection_recv, ptr)
+  value <- .Call(`_multiprocessing_connection_recv`, ptr)
   if (!is.raw(value)) {
     abort("ValueError", sprintf(
       "the message is not a raw vector but %s: it was sent with $send() and would have come with $recv(); it is in the condition's `value`",

@@ -46,11 +46,11 @@ queue_limit <- function(maxsize) {
 
 QueueHandle <- handle_class("Queue", list(
   put = function(obj = required("obj"), block = TRUE, timeout = NULL) {
-    invisible(.Call(C_queue_put, private$ptr, obj, block, timeout))
+    invisible(.Call(`_multiprocessing_queue_put`, private$ptr, obj, block, timeout))
   },
-  get = function(block = TRUE, timeout = NULL) .Call(C_queue_get, private$ptr, block, timeout),
-  put_nowait = function(obj = required("obj")) invisible(.Call(C_queue_put, private$ptr, obj, FALSE, NULL)),
-  get_nowait = function() .Call(C_queue_get, private$ptr, FALSE, NULL),
+  get = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_queue_get`, private$ptr, block, timeout),
+  put_nowait = function(obj = required("obj")) invisible(.Call(`_multiprocessing_queue_put`, private$ptr, obj, FALSE, NULL)),
+  get_nowait = function() .Call(`_multiprocessing_queue_get`, private$ptr, FALSE, NULL),
   qsize = function() queue_size(private$ptr),
   empty = function() queue_size(private$ptr) == 0,
   full = function() queue_is_full(private$ptr),
@@ -60,8 +60,8 @@ QueueHandle <- handle_class("Queue", list(
 ))
 
 SimpleQueueHandle <- handle_class("SimpleQueue", list(
-  put = function(obj = required("obj")) invisible(.Call(C_queue_put, private$ptr, obj, TRUE, NULL)),
-  get = function() .Call(C_queue_get, private$ptr, TRUE, NULL),
+  put = function(obj = required("obj")) invisible(.Call(`_multiprocessing_queue_put`, private$ptr, obj, TRUE, NULL)),
+  get = function() .Call(`_multiprocessing_queue_get`, private$ptr, TRUE, NULL),
   empty = function() queue_size(private$ptr) == 0,
   close = function() invisible(queue_shut(private$ptr)),
   format = function(...) handle_format(self, private, queue_state)

@@ -43,8 +43,8 @@ new_semaphore <- function(value, bounded) {
 }
 
 SemaphoreHandle <- handle_class("Semaphore", list(
-  acquire = function(block = TRUE, timeout = NULL) .Call(C_semaphore_acquire, private$ptr, block, timeout),
-  release = function() invisible(.Call(C_semaphore_release, private$ptr)),
+  acquire = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_semaphore_acquire`, private$ptr, block, timeout),
+  release = function() invisible(.Call(`_multiprocessing_semaphore_release`, private$ptr)),
   get_value = function() semaphore_permits(private$ptr),
   format = function(...) {
     class <- if (semaphore_is_bounded(private$ptr)) "BoundedSemaphore" else "Semaphore"

@@ -59,7 +59,7 @@ compile_fun <- function(code) {
   output <- run_compiler(folder, basename(library_file))
   if (!file.exists(library_file)) abort("CompileError", compile_message(output, name), output = output, code = code)
   library <- dyn.load(library_file)
-  fun <- .Call(C_made_kernel, getNativeSymbolInfo("multiprocessing_make_fun", library)$address)
+  fun <- .Call(`_multiprocessing_made_kernel`, getNativeSymbolInfo("multiprocessing_make_fun", library)$address)
   structure(fun, class = "cpp_fun", code = code)
 }
 

@@ -41,7 +41,7 @@
 thread_map <- function(x, fun, threads = NULL, margin = NULL) {
   if (missing(x)) missing_argument("x")
   if (missing(fun)) missing_argument("fun")
-  .Call(C_thread_map_run, x, fun, threads, margin)
+  .Call(`_multiprocessing_thread_map_run`, x, fun, threads, margin)
 }
 
 #' @rdname thread_map
@@ -50,13 +50,13 @@ thread_reduce <- function(x, fun, init = NULL, threads = NULL, margin = NULL) {
   if (missing(x)) missing_argument("x")
   if (missing(fun)) missing_argument("fun")
   if (!is.character(fun)) {
-    return(.Call(C_thread_reduce_run, x, fun, init, threads, margin))
+    return(.Call(`_multiprocessing_thread_reduce_run`, x, fun, init, threads, margin))
   }
   if (length(x) == 0L && is.null(margin)) {
-    .Call(C_thread_reduce_run, 1, fun, init, threads, NULL) # checks the arguments
+    .Call(`_multiprocessing_thread_reduce_run`, 1, fun, init, threads, NULL) # checks the arguments
     return(do.call(fun, c(list(x), if (!is.null(init)) init), envir = baseenv()))
   }
-  value <- .Call(C_thread_reduce_run, x, fun, NULL, threads, margin)
+  value <- .Call(`_multiprocessing_thread_reduce_run`, x, fun, NULL, threads, margin)
   if (is.null(init)) value else join_init(fun, init, value)
 }
 

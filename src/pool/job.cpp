@@ -1,5 +1,5 @@
 // Jobs of a pool, from the owner's side: submitted, awaited, taken.
-#include "pool/pool.h"
+#include "pool/job.h"
 #include "session/handle.h"
 #include "session/output.h"
 #include "session/session.h"
@@ -11,9 +11,7 @@
 #include <algorithm>
 #include <cstring>
 
-using namespace mp;
-using namespace mp::bind;
-
+namespace mp::bind {
 namespace {
 
 // The bytes of what a call of a function needs besides its arguments, see pool_job(): nothing.
@@ -67,16 +65,6 @@ SEXP placed_values(const PoolJob& j, uint64_t count) {
   return x;
 }
 
-SEXP take_job(PoolOwner& owner, int id) {
-  PoolJob& j = owner.job(id);
-  uint64_t count = uint64_t(Rf_xlength(j.failures));
-  Protected values(j.places ? placed_values(j, count) : values_of(j));
-  Protected r(with_names(list_of(SEXP(values), SEXP(j.failures), j.failed > 0, SEXP(j.first)),
-                         {"values", "failures", "failed", "first"}));
-  owner.forget(id);
-  return r;
-}
-
 // What cannot travel is named as its user knows it: body is list(args, variables, ...).
 codec::Encoding encode_body(Exports::Job& exports, SEXP body) {
   try {
@@ -108,18 +96,28 @@ private:
   int id_;
 };
 
+} // namespace
+
+SEXP take_job(PoolOwner& owner, int id) {
+  PoolJob& j = owner.job(id);
+  uint64_t count = uint64_t(Rf_xlength(j.failures));
+  Protected values(j.places ? placed_values(j, count) : values_of(j));
+  Protected r(with_names(list_of(SEXP(values), SEXP(j.failures), j.failed > 0, SEXP(j.first)),
+                         {"values", "failures", "failed", "first"}));
+  owner.forget(id);
+  return r;
+}
+
 void await_job(PoolOwner& owner, int id) {
   owner.wait(wait_for(R_NilValue), [&] { return owner.job(id).done(); });
   show_output();
 }
 
-} // namespace
-
 // A job. `fun` NULL: the workers inherited it (fork_map). `body`: see pool_job(). `iterable`: the
 // elements. `chunks`: see chunk_starts(). `places`: which element each position is, from 1; empty:
 // in order. `type`: NULL, or a vector of the type and length of all results, or a name: they may
 // become one vector, of whatever type. Returns its id.
-int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks,
+int submit_map(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks,
                 SEXP places, int retries, double task_timeout, bool each, SEXP type) {
   return entry([&] {
     PoolOwner& owner = pool_of(pool);
@@ -192,7 +190,7 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
 
 // One call of a function, waited for: list(value) or list(NULL, failure). NULL: it is not a simple
 // one (options, variables or packages that have to be sent), take the long way.
-SEXP pool_call(SEXP pool, SEXP fun, SEXP args) {
+SEXP call_in_pool(SEXP pool, SEXP fun, SEXP args) {
   return entry([&]() -> SEXP {
     PoolOwner& owner = pool_of(pool);
     if (!owner.simple() || !Rf_isFunction(fun) || TYPEOF(args) != VECSXP || Rf_isObject(args))
@@ -230,113 +228,4 @@ SEXP pool_call(SEXP pool, SEXP fun, SEXP args) {
   });
 }
 
-// Nobody will ask for this job's results any more. Called by R's collector: only takes note.
-void pool_abandon(SEXP pool, int id) {
-  if (TYPEOF(pool) == EXTPTRSXP && R_ExternalPtrAddr(pool))
-    static_cast<PoolOwner*>(R_ExternalPtrAddr(pool))->abandon(id);
-}
-
-// What is there of a job so far: list(values, failures).
-SEXP pool_peek(SEXP pool, int id) {
-  return entry([&] {
-    PoolJob& j = pool_of(pool).job(id);
-    return with_names(list_of(values_of(j), SEXP(j.failures)), {"values", "failures"});
-  });
-}
-
-// TRUE if the job is done within the time.
-bool pool_wait(SEXP pool, int id, SEXP timeout) {
-  return entry([&] {
-    PoolOwner& owner = pool_of(pool);
-    owner.job(id);
-    bool done = owner.wait(wait_for(timeout), [&] { return owner.job(id).done(); });
-    show_output();
-    return done;
-  });
-}
-
-// TRUE as soon as one of the elements failed or all are done.
-bool pool_wait_failure(SEXP pool, int id) {
-  return entry([&] {
-    PoolOwner& owner = pool_of(pool);
-    return owner.wait(wait_for(R_NilValue), [&] {
-      PoolJob& j = owner.job(id);
-      if (j.done()) return true;
-      for (int e : j.arrived)
-        if (!Rf_isNull(VECTOR_ELT(j.failures, e - 1))) return true;
-      j.arrived.clear();
-      return false;
-    });
-  });
-}
-
-// list(values, failures, failed), and the job is forgotten.
-SEXP pool_take(SEXP pool, int id) {
-  return entry([&] { return take_job(pool_of(pool), id); });
-}
-
-// The same after waiting for it.
-SEXP pool_result(SEXP pool, int id) {
-  return entry([&] {
-    PoolOwner& owner = pool_of(pool);
-    owner.job(id);
-    await_job(owner, id);
-    return take_job(owner, id);
-  });
-}
-
-// An iterator's next element: list(value, failure); NULL if none came in time. `given` is how many
-// it had before, in order or as they were done. Asking again after a Ctrl-C gives the same one.
-SEXP pool_next(SEXP pool, int id, bool ordered, int given, SEXP timeout) {
-  return entry([&]() -> SEXP {
-    PoolOwner& owner = pool_of(pool);
-    owner.job(id);
-    bool got = owner.wait(wait_for(timeout), [&] {
-      PoolJob& j = owner.job(id);
-      return ordered ? j.owner.has(uint64_t(given)) : j.arrived.size() > size_t(given);
-    });
-    show_output();
-    if (!got) return R_NilValue;
-    PoolJob& j = owner.job(id);
-    auto place = [&](int k) { return ordered ? k : j.arrived[size_t(k)] - 1; };
-    if (given > 0) SET_VECTOR_ELT(j.values, place(given - 1), R_NilValue); // not kept twice
-    int e = place(given);
-    return list_of(VECTOR_ELT(j.values, e), VECTOR_ELT(j.failures, e));
-  });
-}
-
-// How many elements of the job are done.
-double pool_progress(SEXP pool, int id) {
-  return entry([&] {
-    PoolOwner& owner = pool_of(pool);
-    owner.attend();
-    PoolJob& j = owner.job(id);
-    return j.submitted && !j.done() ? double(j.owner.computed()) : double(j.owner.settled_count());
-  });
-}
-
-// TRUE if no worker had begun the job, which has one chunk: then it is forgotten and never computed.
-bool pool_withdraw(SEXP pool, int id) {
-  return entry([&] { return pool_of(pool).withdraw(id); });
-}
-
-// Does a worker compute the job now, or has it done so?
-bool pool_claimed(SEXP pool, int id) {
-  return entry([&] {
-    PoolJob& j = pool_of(pool).job(id);
-    return j.done() || j.owner.claimed();
-  });
-}
-
-// The jobs that no worker has begun, oldest first.
-std::vector<int> pool_unclaimed(SEXP pool) {
-  return entry([&] { return pool_of(pool).unclaimed(); });
-}
-
-void pool_cancel(SEXP pool, int id) {
-  entry([&] { pool_of(pool).cancel(id); });
-}
-
-void pool_forget(SEXP pool, int id) {
-  entry([&] { pool_of(pool).forget(id); });
-}
+} // namespace mp::bind

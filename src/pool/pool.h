@@ -136,6 +136,9 @@ private:
 // A list of the job's results, or a vector if they are to be and all could be put into one.
 SEXP values_of(PoolJob& job);
 
+// The pool is its R pointer's. May jump.
+SEXP make_pool(int workers, SEXP start, bool plain);
 PoolOwner& pool_of(SEXP pointer);
+PoolOwner& any_pool_of(SEXP pointer); // also while it is busy
 
 } // namespace mp::bind

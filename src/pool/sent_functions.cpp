@@ -97,15 +97,6 @@ void add_symbols(SEXP x, std::unordered_set<SEXP>& found) {
     for (R_xlen_t i = 0; i < Rf_xlength(x); ++i) add_symbols(VECTOR_ELT(x, i), found);
 }
 
-std::vector<SEXP> symbols_of(SEXP fun) {
-  std::unordered_set<SEXP> found;
-  if (TYPEOF(fun) == CLOSXP) {
-    add_symbols(r::closure_formals(fun), found);
-    add_symbols(R_ClosureExpr(fun), found);
-  }
-  return std::vector<SEXP>(found.begin(), found.end());
-}
-
 bool any_is_global(const std::vector<SEXP>& symbols) {
   return std::any_of(symbols.begin(), symbols.end(),
                      [](SEXP s) { return R_existsVarInFrame(R_GlobalEnv, s); });
@@ -160,6 +151,15 @@ SentFunction* sent_function(SEXP fun, bool compile) {
   return known;
 }
 
+std::vector<SEXP> symbols_of(SEXP fun) {
+  std::unordered_set<SEXP> found;
+  if (TYPEOF(fun) == CLOSXP) {
+    add_symbols(r::closure_formals(fun), found);
+    add_symbols(R_ClosureExpr(fun), found);
+  }
+  return std::vector<SEXP>(found.begin(), found.end());
+}
+
 bool needs_variables(SentFunction& sent) {
   // First all names in its code; most functions contain none of a variable, and are not analysed.
   if (!sent.symbols) sent.symbols = symbols_of(sent.function);
@@ -175,20 +175,3 @@ bool needs_variables(SentFunction& sent) {
 }
 
 } // namespace mp::bind
-
-// Nothing is left to compile in it.
-bool is_compiled(SEXP fun) {
-  return TYPEOF(fun) != CLOSXP || TYPEOF(mp::r::closure_body(fun)) == BCODESXP;
-}
-
-// All names in a function's code.
-SEXP code_symbols(SEXP fun) {
-  return mp::bind::entry([&]() -> SEXP {
-    std::vector<SEXP> symbols = mp::bind::symbols_of(fun);
-    mp::bind::Protected names(
-        mp::codec::protect([&] { return Rf_allocVector(STRSXP, R_xlen_t(symbols.size())); }));
-    for (size_t i = 0; i < symbols.size(); ++i)
-      SET_STRING_ELT(names, R_xlen_t(i), PRINTNAME(symbols[i]));
-    return names;
-  });
-}

@@ -46,4 +46,7 @@ SEXP prepared_function(SEXP fun, bool compile);
 // Does it use variables of the global environment that exist now, and so travel with it?
 bool needs_variables(SentFunction& sent);
 
+// All names in its code.
+std::vector<SEXP> symbols_of(SEXP fun);
+
 } // namespace mp::bind

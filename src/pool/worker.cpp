@@ -1,5 +1,7 @@
 // A worker's loop: claims chunks, evaluates, publishes. R code runs between; a jump out of it ends
 // in the R function worker_main(), which reports it and comes back here.
+#include "pool/worker.h"
+
 #include "session/blocks.h"
 #include "session/children.h"
 #include "session/handle.h"
@@ -18,9 +20,7 @@
 #include <cstring>
 #include <unistd.h>
 
-using namespace mp;
-using namespace mp::bind;
-
+namespace mp::bind {
 namespace {
 
 // Process-local, static: nothing of it is lost when R jumps out of the loop.
@@ -293,7 +293,7 @@ SEXP evaluate_chunk() {
 
 } // namespace
 
-void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited) {
+void begin_worker(SEXP pool, int lane, int maxtasks, SEXP inherited) {
   entry([&] {
     run.worker = std::make_unique<Worker>(block_of(pool, Kind::Pool), uint32_t(lane));
     run.chunks_left = maxtasks;
@@ -307,7 +307,7 @@ void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited) {
 
 // TRUE when the pool has no more work for this worker; FALSE after a job that was cancelled. An R
 // error comes out as it is.
-bool worker_run() {
+bool run_worker() {
   return entry([&] {
     Wait idle;
     idle.tick = [](void*) {
@@ -339,7 +339,7 @@ bool worker_run() {
 
 // The element that was being computed failed: its error is its result, and the loop goes on after
 // it.
-void worker_fail(SEXP failure) {
+void fail_element(SEXP failure) {
   entry([&] {
     if (!run.active) return;
     if (run.worker->cancelled(run.claim)) {
@@ -357,3 +357,5 @@ void worker_fail(SEXP failure) {
     if (run.position >= run.claim.end) end_chunk();
   });
 }
+
+} // namespace mp::bind

@@ -119,28 +119,4 @@ template <class T> T from_r(SEXP x) {
   else return CHAR(Rf_asChar(x)); // std::string
 }
 
-// A C++ function as a routine for .Call().
-template <auto F> struct Routine;
-template <class R, class... A, R (*F)(A...)> struct Routine<F> {
-  template <class> using Argument = SEXP;
-  static constexpr int kArguments = sizeof...(A);
-  static SEXP call(Argument<A>... arguments) {
-    Failure failure;
-    try {
-      if constexpr (std::is_void_v<R>) {
-        F(from_r<A>(arguments)...);
-        return R_NilValue;
-      } else if constexpr (std::is_same_v<R, SEXP>) {
-        return F(from_r<A>(arguments)...);
-      } else {
-        R value = F(from_r<A>(arguments)...);
-        return protect([&] { return to_r(value); });
-      }
-    } catch (...) {
-      failure = current_failure();
-    }
-    failure.leave();
-  }
-};
-
 } // namespace mp::bind

@@ -15,7 +15,7 @@
 namespace mp::bind {
 namespace {
 
-double wanted_limit = -1; // see block_copy_limit()
+double wanted_limit = -1; // see set_copy_limit()
 
 constexpr uint64_t kMebi = uint64_t(1) << 20;
 constexpr uint64_t kCopiedShare = 64;
@@ -224,10 +224,6 @@ void prepare_blocks() {
   heap().set_reclaim(reclaim);
 }
 
-} // namespace mp::bind
+double set_copy_limit(double bytes) { return std::exchange(wanted_limit, bytes); }
 
-// For tests: up to how many bytes vectors in blocks are copied, and none shows a block's pages as an ordinary
-// vector, so that all larger ones are views; negative: as usual. Returns what it was.
-double block_copy_limit(double bytes) {
-  return std::exchange(mp::bind::wanted_limit, bytes);
-}
+} // namespace mp::bind

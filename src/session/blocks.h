@@ -18,4 +18,8 @@ void collect_if_asked();
 // R.
 void at_shortage(void (*give_up)());
 
+// For tests: up to how many bytes vectors in blocks are copied, and none shows a block's pages as an ordinary vector, so
+// that all larger ones are views; negative: as usual. Returns what it was.
+double set_copy_limit(double bytes);
+
 } // namespace mp::bind

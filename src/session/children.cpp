@@ -101,8 +101,8 @@ void tell_parallel() {
     UNPROTECT(1);
     return before;
   };
-  replace("C_mc_is_child", "C_in_child");
-  SEXP exit = replace("C_mc_exit", "C_parallel_exit");
+  replace("C_mc_is_child", "_multiprocessing_in_child");
+  SEXP exit = replace("C_mc_exit", "_multiprocessing_parallel_exit");
   if (!parallels_exit) parallels_exit = exit; // else it is the one that our own parent put there
   UNPROTECT(2);
 }
@@ -305,10 +305,8 @@ int exit_status(RChild& c) {
   return left && c.child.status >= 0 ? int(left) - 1 : c.child.status;
 }
 
-} // namespace mp::bind
-
 // `spawn`: a list for a fresh R; otherwise `what` is a call that a fork evaluates.
-SEXP process_start(SEXP what, bool spawn, bool silent) {
+SEXP start_process(SEXP what, bool spawn, bool silent) {
   return entry([&] {
     Protected p(
         codec::protect([] { return new_pointer(R_NilValue, R_NilValue, finalize_child, FALSE); }));
@@ -323,78 +321,11 @@ SEXP process_start(SEXP what, bool spawn, bool silent) {
   });
 }
 
-int process_pid(SEXP process) {
-  return entry([&] { return int(process_child(process).child.pid); });
-}
-
-// NULL while it runs, else its exit code, or -signal.
-SEXP process_status(SEXP process) {
-  return entry([&] {
-    RChild& c = process_child(process);
-    return is_over(c) ? Rf_ScalarInteger(exit_status(c)) : R_NilValue;
-  });
-}
-
-// Waits for processes, for the last or the first: which of them are over. With `results` one that has
-// published what it returns counts as over.
-static std::vector<bool> wait_for_processes(SEXP processes, SEXP timeout, bool all_of_them,
-                                            bool results) {
-  return entry([&] {
-    Wait wait = wait_for(timeout);
-    std::vector<RChild*> cs;
-    for (R_xlen_t i = 0; i < Rf_xlength(processes); ++i)
-      cs.push_back(&process_child(VECTOR_ELT(processes, i)));
-    auto answered = [&](RChild* c) { // acquire: pairs with process_publish()
-      return results && shared(c->process).result.load(std::memory_order_acquire);
-    };
-    ChildWait step(wait);
-    for (RChild* c : cs) step.children.push_back(c->child.token);
-    Waiter waiter(step.wait);
-    for (;;) {
-      size_t over = 0;
-      for (RChild* c : cs) over += answered(c) || is_over(*c);
-      if (over == cs.size() || (over && !all_of_them) || platform::now_ns() >= wait.deadline) break;
-      Status s = waiter.until([&] {
-        size_t known = 0; // a tick may have reaped one since we counted
-        for (RChild* c : cs) known += answered(c) || c->child.over;
-        bool changed = known > over;
-        for (RChild* c : cs) {
-          if (c->child.over) continue;
-          if (is_alive(c->child.token)) waiter.watch(c->child.token);
-          else if (!is_expected(c->child.token)) changed = true;
-        }
-        return changed;
-      });
-      check(s);
-      for (RChild* c : cs) // its life is over; the system may need a moment more
-        if (!answered(c) && !is_expected(c->child.token) && !await_child(c->child, 20) &&
-            step.tick())
-          interrupt();
-    }
-    show_output();
-    std::vector<bool> r;
-    for (RChild* c : cs) r.push_back(answered(c) || c->child.over);
-    return r;
-  });
-}
-
-std::vector<bool> process_join(SEXP processes, SEXP timeout, bool all_of_them) {
-  return wait_for_processes(processes, timeout, all_of_them, false);
-}
-
-std::vector<bool> process_ready(SEXP processes, SEXP timeout) {
-  return wait_for_processes(processes, timeout, false, true);
-}
-
-void process_signal(SEXP process, int signal) {
-  entry([&] { signal_child(process_child(process).child, signal); });
-}
-
 // What it returned: list(status, value), or NULL if it has left nothing.
-SEXP process_result(SEXP process) {
+SEXP result_of_process(SEXP process) {
   return entry([&]() -> SEXP {
     ProcessShared& p = shared(process_child(process).process);
-    uint64_t block = p.result.load(std::memory_order_acquire); // pairs with process_publish()
+    uint64_t block = p.result.load(std::memory_order_acquire); // pairs with publish_result()
     if (!block) return R_NilValue;
     Protected value(codec::decode(heap().at(block), heap().bytes_of(block)));
     return list_of(int(p.result_status.load(std::memory_order_relaxed)), SEXP(value));
@@ -402,20 +333,20 @@ SEXP process_result(SEXP process) {
 }
 
 // In a child: what it returns, or its error.
-void process_publish(SEXP value, int status) {
+void publish_result(SEXP value, int status) {
   entry([&] {
     mark_output();
     EndlessPatience patience; // nobody would ask for it again
     uint64_t block = store_child_value(value, own_process());
     ProcessShared& p = shared(own_process());
     p.result_status.store(uint32_t(status), std::memory_order_relaxed);
-    p.result.store(block, std::memory_order_release); // pairs with process_result()
+    p.result.store(block, std::memory_order_release); // pairs with result_of_process()
     ring_parent();                                    // it may wait in process_ready()
   });
 }
 
 // In a spawned R: joins the session of its parent; returns what to run.
-SEXP process_spawned(std::string variable) {
+SEXP enter_spawned(const std::string& variable) {
   prepare_kinds();
   set_own_process(join_spawned(variable));
   std::atexit(end_participant); // it leaves as any R does, not by leave_process()
@@ -427,18 +358,13 @@ SEXP process_spawned(std::string variable) {
   });
 }
 
-void process_leave(int status) { leave(status); }
+void leave_child(int status) { leave(status); }
 
 // What parallel's mcexit() calls in a child. It may be a child that parallel forked in one of ours.
-SEXP parallel_exit(SEXP status) {
+SEXP leave_for_parallel(SEXP status) {
   if (my_depth == fork_depth()) leave(Rf_asInteger(status));
   Protected call(codec::protect([&] { return Rf_lang3(Rf_install(".Call"), parallels_exit, status); }));
   return evaluate(call, R_BaseEnv);
 }
 
-// Whether this process is a child of the package's.
-bool in_child() { return own_process() != 0; }
-
-void output_show() {
-  entry([&] { show_output(); });
-}
+} // namespace mp::bind

@@ -1,7 +1,6 @@
 #include "session/handle.h"
 
 #include "session/defer.h"
-#include "session/session.h"
 #include "r/compat.h"
 
 #include <cstring>
@@ -148,20 +147,3 @@ uint64_t store_encoded(const codec::Encoding& e) {
 }
 
 } // namespace mp::bind
-
-using namespace mp;
-using namespace mp::bind;
-
-bool handle_is_open(SEXP pointer) {
-  return is_open(pointer) && !static_cast<Handle*>(R_ExternalPtrAddr(pointer))->shut;
-}
-
-void handle_close(SEXP pointer) {
-  entry([&] { close_handle(pointer); });
-}
-
-std::string handle_id(SEXP pointer) {
-  if (!is_open(pointer)) return "closed";
-  auto* h = static_cast<Handle*>(R_ExternalPtrAddr(pointer));
-  return std::to_string(h->serial);
-}

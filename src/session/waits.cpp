@@ -69,8 +69,6 @@ bool ChildWait::tick() {
   return false;
 }
 
+void take_interrupt() { R_ToplevelExec(check_interrupt, nullptr); }
+
 } // namespace mp::bind
-
-// Takes a Ctrl-C that came for something that is over, before it hits something else.
-void forget_interrupt() { R_ToplevelExec(mp::bind::check_interrupt, nullptr); }
-

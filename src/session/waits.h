@@ -13,6 +13,7 @@ Wait wait_for(SEXP block, SEXP timeout); // `block` FALSE: does not wait
 bool interruptible_tick(void*);
 bool stopping_tick(void*); // the same for callers who take a status: no handler of R's is called
 [[noreturn]] void interrupt();
+void take_interrupt(); // one that is pending, if any: it was for something that is over
 inline void check(Status s) {
   if (s == Status::Interrupted) interrupt();
 }

@@ -322,10 +322,11 @@ const multiprocessing_api_v1 table = {
 const multiprocessing_api_v1* get_api() { return &table; }
 
 } // namespace
-} // namespace mp::bind
 
 void register_thread_api() {
-  mp::bind::prepare_threads();
+  prepare_threads();
   R_RegisterCCallable("multiprocessing", "multiprocessing_get_api_v1",
-                      reinterpret_cast<DL_FUNC>(mp::bind::get_api));
+                      reinterpret_cast<DL_FUNC>(get_api));
 }
+
+} // namespace mp::bind

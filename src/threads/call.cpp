@@ -116,9 +116,3 @@ SEXP fold_slices(SEXP x, const Source& source, int margin, Matrix shape, Functio
 }
 
 } // namespace mp::bind
-
-// What the function at that address, compiled by cpp_fun(), makes: a pointer to its kernel.
-SEXP made_kernel(SEXP maker) {
-  auto make = reinterpret_cast<SEXP (*)()>(R_ExternalPtrAddrFn(maker));
-  return mp::bind::protect([&] { return make(); });
-}

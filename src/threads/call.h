@@ -91,4 +91,8 @@ bool each_slice(const Source& x, int margin, Matrix shape, unsigned threads, Sli
 SEXP fold_slices(SEXP x, const Source& source, int margin, Matrix shape, Function f, Fold fold,
                  unsigned threads);
 
+// The entries from R, see src/threads.cpp.
+SEXP map_in_threads(SEXP x, SEXP fun, SEXP threads, SEXP margin);
+SEXP reduce_in_threads(SEXP x, SEXP fun, SEXP init, SEXP threads, SEXP margin);
+
 } // namespace mp::bind

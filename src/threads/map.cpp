@@ -1,9 +1,7 @@
 // thread_map().
 #include "threads/call.h"
 
-using namespace mp;
-using namespace mp::bind;
-
+namespace mp::bind {
 namespace {
 
 void keep_shape(SEXP from, SEXP to) {
@@ -97,7 +95,7 @@ SEXP map_slices(SEXP x, const Source& source, int margin, Matrix shape,
 
 } // namespace
 
-SEXP thread_map_run(SEXP x, SEXP fun, SEXP threads, SEXP margin) {
+SEXP map_in_threads(SEXP x, SEXP fun, SEXP threads, SEXP margin) {
   Source source = source_of(x);
   Matrix shape;
   int m = margin_of(margin, x, &shape);
@@ -122,3 +120,5 @@ SEXP thread_map_run(SEXP x, SEXP fun, SEXP threads, SEXP margin) {
   if (f.kernel->value_of_slice) return fold_slices(x, source, m, shape, f, Fold::Sum, n);
   return map_slices(x, source, m, shape, *f.kernel, n);
 }
+
+} // namespace mp::bind

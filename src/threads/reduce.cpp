@@ -4,9 +4,7 @@
 
 #include <climits>
 
-using namespace mp;
-using namespace mp::bind;
-
+namespace mp::bind {
 namespace {
 
 uint64_t parts_of(uint64_t length) { return (length + kBlock - 1) / kBlock; }
@@ -126,7 +124,7 @@ void check_init(SEXP init) {
 } // namespace
 
 // `init` NULL: none. Empty vectors are base R's matter when `fun` is a name.
-SEXP thread_reduce_run(SEXP x, SEXP fun, SEXP init, SEXP threads, SEXP margin) {
+SEXP reduce_in_threads(SEXP x, SEXP fun, SEXP init, SEXP threads, SEXP margin) {
   Source source = source_of(x);
   Matrix shape;
   int m = margin_of(margin, x, &shape);
@@ -151,3 +149,5 @@ SEXP thread_reduce_run(SEXP x, SEXP fun, SEXP init, SEXP threads, SEXP margin) {
   if (m) return fold_slices_with(x, source, m, shape, *f.kernel, init, n);
   return fold_with_kernel(source, *f.kernel, init, n);
 }
+
+} // namespace mp::bind

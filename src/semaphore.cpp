@@ -1,5 +1,4 @@
 // Semaphores and events.
-#include "routines.h"
 #include "session/handle.h"
 #include "session/output.h"
 #include "session/session.h"
@@ -16,12 +15,14 @@ uint64_t semaphore_of(SEXP x) { return block_of(x, Kind::Semaphore); }
 uint64_t event_of(SEXP x) { return block_of(x, Kind::Event); }
 } // namespace
 
+// [[Rcpp::export(rng = false)]]
 SEXP semaphore_create(double value, bool bounded) {
   return entry(
       [&] { return make_handle(create_semaphore(uint32_t(value), bounded), Kind::Semaphore); });
 }
 
 // TRUE: acquired, FALSE: not in time.
+// [[Rcpp::export(rng = false)]]
 bool semaphore_acquire(SEXP semaphore, SEXP block, SEXP timeout) {
   return entry([&] {
     Status s = acquire_semaphore(semaphore_of(semaphore), wait_for(block, timeout), false);
@@ -30,6 +31,7 @@ bool semaphore_acquire(SEXP semaphore, SEXP block, SEXP timeout) {
   });
 }
 
+// [[Rcpp::export(rng = false)]]
 void semaphore_release(SEXP semaphore) {
   entry([&] {
     mark_output();
@@ -44,12 +46,14 @@ void semaphore_release(SEXP semaphore) {
 }
 
 // Waits for ever for a permit that comes back when this process dies.
+// [[Rcpp::export(rng = false)]]
 void semaphore_enter(SEXP semaphore) {
   entry([&] {
     check(acquire_semaphore(semaphore_of(semaphore), bind::wait_for(R_NilValue), true));
   });
 }
 
+// [[Rcpp::export(rng = false)]]
 void semaphore_leave(SEXP semaphore) {
   entry([&] {
     mark_output();
@@ -58,22 +62,27 @@ void semaphore_leave(SEXP semaphore) {
 }
 
 // How many of those this process has.
+// [[Rcpp::export(rng = false)]]
 int semaphore_owned(SEXP semaphore) {
   return entry([&] { return int(owned_permits(semaphore_of(semaphore))); });
 }
 
+// [[Rcpp::export(rng = false)]]
 double semaphore_permits(SEXP semaphore) {
   return entry([&] { return double(semaphore_value(semaphore_of(semaphore))); });
 }
 
+// [[Rcpp::export(rng = false)]]
 bool semaphore_is_bounded(SEXP semaphore) {
   return entry([&] { return semaphore_bounded(semaphore_of(semaphore)); });
 }
 
+// [[Rcpp::export(rng = false)]]
 SEXP event_create() {
   return entry([&] { return make_handle(create_event(), Kind::Event); });
 }
 
+// [[Rcpp::export(rng = false)]]
 void event_set(SEXP event) {
   entry([&] {
     mark_output();
@@ -81,14 +90,17 @@ void event_set(SEXP event) {
   });
 }
 
+// [[Rcpp::export(rng = false)]]
 void event_clear(SEXP event) {
   entry([&] { clear_event(event_of(event)); });
 }
 
+// [[Rcpp::export(rng = false)]]
 bool event_state(SEXP event) {
   return entry([&] { return event_is_set(event_of(event)); });
 }
 
+// [[Rcpp::export(rng = false)]]
 bool event_wait(SEXP event, SEXP timeout) {
   return entry([&] {
     Status s = wait_for_event(event_of(event), wait_for(timeout));

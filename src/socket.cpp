@@ -152,6 +152,7 @@ SEXP new_socket(int fd, const std::string& what) {
 } // namespace
 
 // A listener at a path (`port` < 0), or at a host's port (0: any that is free).
+// [[Rcpp::export(rng = false)]]
 SEXP socket_listen(std::string address, int port, int backlog) {
   return entry([&] {
     int fd = port < 0 ? platform::listen_unix(address, backlog)
@@ -160,10 +161,12 @@ SEXP socket_listen(std::string address, int port, int backlog) {
   });
 }
 
+// [[Rcpp::export(rng = false)]]
 int socket_port(SEXP socket) {
   return entry([&] { return platform::socket_port(open_socket(socket)); });
 }
 
+// [[Rcpp::export(rng = false)]]
 SEXP socket_accept(SEXP listener, SEXP timeout) {
   return entry([&]() -> SEXP {
     Wait wait = wait_for(timeout);
@@ -180,6 +183,7 @@ SEXP socket_accept(SEXP listener, SEXP timeout) {
   });
 }
 
+// [[Rcpp::export(rng = false)]]
 SEXP socket_connect(std::string address, int port, SEXP timeout) {
   return entry([&]() -> SEXP {
     std::string what = "cannot connect to " + address + (port < 0 ? "" : ":" + std::to_string(port));
@@ -199,6 +203,7 @@ SEXP socket_connect(std::string address, int port, SEXP timeout) {
   });
 }
 
+// [[Rcpp::export(rng = false)]]
 void socket_send_frame(SEXP socket, SEXP bytes, SEXP timeout) {
   entry([&] {
     if (TYPEOF(bytes) != RAWSXP) throw Error{"ValueError", "a frame must be a raw vector"};
@@ -224,6 +229,7 @@ void socket_send_frame(SEXP socket, SEXP bytes, SEXP timeout) {
 }
 
 // The next frame, of at most `limit` bytes: a longer one is refused before there is memory for it.
+// [[Rcpp::export(rng = false)]]
 SEXP socket_receive_frame(SEXP socket, double limit, SEXP timeout) {
   return entry([&] {
     Wait wait = wait_for(timeout);
@@ -253,16 +259,20 @@ SEXP socket_receive_frame(SEXP socket, double limit, SEXP timeout) {
 }
 
 // TRUE as soon as something can be received (or accepted), or the peer has closed.
+// [[Rcpp::export(rng = false)]]
 bool socket_poll(SEXP socket, SEXP timeout) {
   return entry([&] { return await(open_socket(socket), false, wait_for(timeout)); });
 }
 
+// [[Rcpp::export(rng = false)]]
 void socket_close(SEXP socket) {
   if (socket_or_null(socket)) finalize_socket(socket);
 }
 
+// [[Rcpp::export(rng = false)]]
 bool socket_is_open(SEXP socket) { return socket_or_null(socket) != nullptr; }
 
+// [[Rcpp::export(rng = false)]]
 SEXP random_raw(int bytes) {
   return entry([&] {
     std::vector<uint8_t> key(size_t(std::max(bytes, 0)));

@@ -72,6 +72,7 @@ constexpr uint64_t kSharedBytes = 4096; // parts of a list that are smaller stay
 } // namespace
 
 // NULL if it cannot be shared.
+// [[Rcpp::export(rng = false)]]
 SEXP share_value(SEXP x) {
   return entry([&]() -> SEXP {
     codec::Encoding e = codec::encode(x, has_data(x) ? 1 : kSharedBytes);
@@ -83,6 +84,7 @@ SEXP share_value(SEXP x) {
   });
 }
 
+// [[Rcpp::export(rng = false)]]
 bool is_shared_value(SEXP x) {
   R_xlen_t views = 0, others = 0;
   count_views(x, kSharedBytes, &views, &others);
@@ -90,6 +92,7 @@ bool is_shared_value(SEXP x) {
 }
 
 // Columns of a data frame, see memory_usage().
+// [[Rcpp::export(rng = false)]]
 SEXP memory_blocks() {
   return entry([&] {
     reap();

@@ -1,5 +1,4 @@
 // Conditions.
-#include "routines.h"
 #include "session/handle.h"
 #include "session/output.h"
 #include "session/session.h"
@@ -26,6 +25,7 @@ uint64_t condition_held(SEXP x, const char* what) {
 } // namespace
 
 // `lock`: of a Lock, or NULL for an RLock of its own.
+// [[Rcpp::export(rng = false)]]
 SEXP condition_create(SEXP lock) {
   return entry([&] {
     NewBlock own(Rf_isNull(lock) ? create_lock(true) : 0);
@@ -35,6 +35,7 @@ SEXP condition_create(SEXP lock) {
 }
 
 // A handle of its lock.
+// [[Rcpp::export(rng = false)]]
 SEXP condition_lock_pointer(SEXP condition) {
   return entry([&] {
     uint64_t lock = condition_lock(condition_of(condition));
@@ -44,6 +45,7 @@ SEXP condition_lock_pointer(SEXP condition) {
 }
 
 // TRUE: notified, FALSE: not in time. A warning if the lock's last owner died while it held it.
+// [[Rcpp::export(rng = false)]]
 bool condition_wait(SEXP condition, SEXP timeout) {
   return entry([&] {
     uint64_t block = condition_held(condition, "$wait()");
@@ -59,6 +61,7 @@ bool condition_wait(SEXP condition, SEXP timeout) {
 }
 
 // How many it woke.
+// [[Rcpp::export(rng = false)]]
 int condition_notify(SEXP condition, double n) {
   return entry([&] {
     uint64_t block = condition_held(condition, "$notify()");
@@ -67,6 +70,7 @@ int condition_notify(SEXP condition, double n) {
   });
 }
 
+// [[Rcpp::export(rng = false)]]
 int condition_waiters(SEXP condition) {
   return entry([&] { return int(condition_waiting(condition_of(condition))); });
 }

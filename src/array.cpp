@@ -1,7 +1,6 @@
 // Value and Array: cells of shared memory, written in place; and windows, R vectors that are such
 // memory itself. A window shows what others write later. R never writes into it: it counts as
 // shared from the beginning, so R copies it first.
-#include "routines.h"
 #include "session/cell_types.h"
 #include "session/handle.h"
 #include "session/output.h"
@@ -167,6 +166,7 @@ void register_windows(DllInfo* dll) {
 
 // `initial`: NULL (zeros), or what the cells are to hold. `dim`: NULL, or integers. `lock`: NULL, or of a
 // Lock.
+// [[Rcpp::export(rng = false)]]
 SEXP cells_create(std::string typecode, double length, SEXP initial, SEXP dim, SEXP lock,
                   bool single) {
   return entry([&] {
@@ -188,14 +188,17 @@ SEXP cells_create(std::string typecode, double length, SEXP initial, SEXP dim, S
   });
 }
 
+// [[Rcpp::export(rng = false)]]
 bool cells_are_single(SEXP array) {
   return entry([&] { return cells_shared(cells_of(array)).single != 0; });
 }
 
+// [[Rcpp::export(rng = false)]]
 double cells_length(SEXP array) {
   return entry([&] { return double(cells_shared(cells_of(array)).length); });
 }
 
+// [[Rcpp::export(rng = false)]]
 SEXP cells_dim(SEXP array) {
   return entry([&]() -> SEXP {
     const CellsShared& c = cells_shared(cells_of(array));
@@ -203,11 +206,13 @@ SEXP cells_dim(SEXP array) {
   });
 }
 
+// [[Rcpp::export(rng = false)]]
 std::string cells_type(SEXP array) {
   return entry([&] { return std::string(type_of(cells_of(array)).name); });
 }
 
 // A handle of its lock, or NULL.
+// [[Rcpp::export(rng = false)]]
 SEXP cells_lock_pointer(SEXP array) {
   return entry([&]() -> SEXP {
     uint64_t lock = cells_lock(cells_of(array));
@@ -218,6 +223,7 @@ SEXP cells_lock_pointer(SEXP array) {
 }
 
 // The cells at these positions, without dimensions.
+// [[Rcpp::export(rng = false)]]
 SEXP cells_get(SEXP array, SEXP index) {
   return entry([&] {
     uint64_t block = cells_of(array);
@@ -240,6 +246,7 @@ SEXP cells_get(SEXP array, SEXP index) {
 }
 
 // Writes `values`, again and again if there are fewer of them. All of them, or an error and none.
+// [[Rcpp::export(rng = false)]]
 void cells_set(SEXP array, SEXP index, SEXP values) {
   entry([&] {
     uint64_t block = cells_of(array);
@@ -270,6 +277,7 @@ void cells_set(SEXP array, SEXP index, SEXP values) {
 }
 
 // All cells: a window where R's layout is theirs, otherwise converted.
+// [[Rcpp::export(rng = false)]]
 SEXP cells_window(SEXP array) {
   return entry([&] {
     uint64_t block = cells_of(array);

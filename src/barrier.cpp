@@ -1,5 +1,4 @@
 // Barriers.
-#include "routines.h"
 #include "session/handle.h"
 #include "session/output.h"
 #include "session/session.h"
@@ -27,6 +26,7 @@ uint64_t barrier_of(SEXP x) { return block_of(x, Kind::Barrier); }
 } // namespace
 
 // `action`: NULL, or what barrier_action() is to return.
+// [[Rcpp::export(rng = false)]]
 SEXP barrier_create(double parties, SEXP action, SEXP timeout) {
   return entry([&] {
     Wait limit = wait_for(timeout);
@@ -39,6 +39,7 @@ SEXP barrier_create(double parties, SEXP action, SEXP timeout) {
   });
 }
 
+// [[Rcpp::export(rng = false)]]
 SEXP barrier_action(SEXP barrier) {
   return entry([&]() -> SEXP {
     uint64_t block = barrier_plan(barrier_of(barrier)).action;
@@ -47,6 +48,7 @@ SEXP barrier_action(SEXP barrier) {
 }
 
 // c(index, round): the round is over; -1 for the round if this party is to act and then to pass it.
+// [[Rcpp::export(rng = false)]]
 SEXP barrier_wait(SEXP barrier, SEXP timeout) {
   return entry([&] {
     uint64_t block = barrier_of(barrier);
@@ -65,6 +67,7 @@ SEXP barrier_wait(SEXP barrier, SEXP timeout) {
   });
 }
 
+// [[Rcpp::export(rng = false)]]
 void barrier_pass(SEXP barrier, double number) {
   entry([&] {
     uint64_t block = barrier_of(barrier);
@@ -75,6 +78,7 @@ void barrier_pass(SEXP barrier, double number) {
   });
 }
 
+// [[Rcpp::export(rng = false)]]
 void barrier_abort(SEXP barrier) {
   entry([&] {
     mark_output();
@@ -82,6 +86,7 @@ void barrier_abort(SEXP barrier) {
   });
 }
 
+// [[Rcpp::export(rng = false)]]
 void barrier_reset(SEXP barrier) {
   entry([&] {
     mark_output();
@@ -90,6 +95,7 @@ void barrier_reset(SEXP barrier) {
 }
 
 // list(parties, n_waiting, broken)
+// [[Rcpp::export(rng = false)]]
 SEXP barrier_state(SEXP barrier) {
   return entry([&] {
     uint64_t block = barrier_of(barrier);

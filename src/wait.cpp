@@ -15,6 +15,7 @@ using namespace mp::bind;
 
 // Waits for any of several things; which of them are ready. `kinds` names each item: a
 // "connection", "queue", "event", "process" pointer, or a "result": list(pool, job id).
+// [[Rcpp::export(rng = false)]]
 std::vector<bool> wait_any(SEXP items, SEXP kinds, SEXP timeout) {
   return entry([&] {
     Wait limit = wait_for(timeout);

@@ -1,0 +1,93 @@
+// What R calls of pools: R/pool.R.
+#include "pool/pool.h"
+
+#include "session/handle.h"
+#include "session/output.h"
+#include "session/session.h"
+#include "session/waits.h"
+
+using namespace mp;
+using namespace mp::bind;
+
+// [[Rcpp::export(rng = false)]]
+SEXP pool_create(int workers, SEXP start, bool plain) {
+  return entry([&] { return make_pool(workers, start, plain); });
+}
+
+// The pool's block as a handle, for the workers.
+// [[Rcpp::export(rng = false)]]
+SEXP pool_handle(SEXP pool) {
+  return entry([&] {
+    uint64_t block = any_pool_of(pool).block();
+    heap().hold(block);
+    return make_handle(block, Kind::Pool);
+  });
+}
+
+// Starts the workers.
+// [[Rcpp::export(rng = false)]]
+void pool_start(SEXP pool) {
+  entry([&] { pool_of(pool).start_all(); });
+}
+
+// [[Rcpp::export(rng = false)]]
+void pool_attend(SEXP pool) {
+  entry([&] {
+    pool_of(pool).attend();
+    show_output();
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+void pool_close(SEXP pool) {
+  entry([&] { pool_of(pool).close(); });
+}
+
+// Sends a signal to all workers.
+// [[Rcpp::export(rng = false)]]
+void pool_signal(SEXP pool, int signal) {
+  entry([&] {
+    PoolOwner& owner = pool_of(pool);
+    owner.meet_all();
+    for (const Seat& s : owner.seats())
+      if (s.child) signal_child(s.child->child, signal);
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+void pool_terminate(SEXP pool) {
+  entry([&] { pool_of(pool).terminate(); });
+}
+
+// [[Rcpp::export(rng = false)]]
+void pool_dismiss(SEXP pool) {
+  entry([&] { pool_of(pool).dismiss(); });
+}
+
+// [[Rcpp::export(rng = false)]]
+bool pool_join(SEXP pool, SEXP timeout) {
+  return entry([&] {
+    PoolOwner& owner = pool_of(pool);
+    bool r = owner.wait(wait_for(timeout), [&] { return owner.joined(); });
+    show_output();
+    return r;
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+SEXP pool_state(SEXP pool) {
+  return entry([&] {
+    PoolOwner& owner = pool_of(pool);
+    owner.attend();
+    owner.meet_all();
+    std::vector<int> pids;
+    std::vector<double> chunks;
+    for (size_t lane = 0; lane < owner.seats().size(); ++lane) {
+      const Seat& s = owner.seats()[lane];
+      pids.push_back(s.child ? int(s.child->child.pid) : NA_INTEGER);
+      chunks.push_back(double(lane_at(owner.block(), uint32_t(lane)).chunks_done.load()));
+    }
+    return with_names(list_of(pids, chunks, double(owner.unfinished()), owner.closing(), owner.terminated()),
+                      {"pids", "chunks", "unfinished", "closed", "terminated"});
+  });
+}

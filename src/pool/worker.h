@@ -1,0 +1,12 @@
+// The entries of a worker from R, see src/worker.cpp.
+#pragma once
+
+#include <Rinternals.h>
+
+namespace mp::bind {
+
+void begin_worker(SEXP pool, int lane, int maxtasks, SEXP inherited);
+bool run_worker();
+void fail_element(SEXP failure);
+
+} // namespace mp::bind

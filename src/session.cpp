@@ -1,0 +1,43 @@
+// What R calls of the session: R/session.R, R/preload.R.
+#include "session/session.h"
+
+#include "session/children.h"
+#include "session/output.h"
+#include "session/waits.h"
+
+#include "core/heap.h"
+
+using namespace mp;
+using namespace mp::bind;
+
+// [[Rcpp::export(rng = false)]]
+bool session_exists() { return heap_exists(); }
+
+// Of the clock that every deadline is a value of.
+// [[Rcpp::export(rng = false)]]
+double monotonic_seconds() { return double(platform::now_ns()) / 1e9; }
+
+// A fork copies the random state: without this all children draw the same numbers.
+// [[Rcpp::export(rng = false)]]
+void forget_random_state() { R_removeVarFromFrame(Rf_install(".Random.seed"), R_GlobalEnv); }
+
+// Takes a Ctrl-C that came for something that is over, before it hits something else.
+// [[Rcpp::export(rng = false)]]
+void forget_interrupt() { take_interrupt(); }
+
+// Whether this process is a child of the package's.
+// [[Rcpp::export(rng = false)]]
+bool in_child() { return own_process() != 0; }
+
+// [[Rcpp::export(rng = false)]]
+void output_show() {
+  entry([&] { show_output(); });
+}
+
+// The end of a child.
+// [[Rcpp::export(rng = false)]]
+void process_leave(int status) { leave_child(status); }
+
+// What parallel's mcexit() calls in a child.
+// [[Rcpp::export(rng = false)]]
+SEXP parallel_exit(SEXP status) { return leave_for_parallel(status); }

@@ -1,0 +1,17 @@
+// What R calls in a worker: R/child-worker.R, R/mc-fork.R.
+#include "pool/worker.h"
+
+// `inherited`: NULL, or the frame of fork_map(), which has the function and the elements.
+// [[Rcpp::export(rng = false)]]
+void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited) {
+  mp::bind::begin_worker(pool, lane, maxtasks, inherited);
+}
+
+// TRUE when the pool has no more work for this worker; FALSE after a job that was cancelled. An R
+// error comes out as it is.
+// [[Rcpp::export(rng = false)]]
+bool worker_run() { return mp::bind::run_worker(); }
+
+// The element that was being computed failed: its error is its result.
+// [[Rcpp::export(rng = false)]]
+void worker_fail(SEXP failure) { mp::bind::fail_element(failure); }
