@@ -43,42 +43,65 @@ task_failure <- function(index, sent) {
 }
 
 # A worker that is gone: `status` is its exit code, or -signal. `limit`: we killed it after so many seconds, its
-# task_timeout.
-death_of_worker <- function(index, pid, status, limit, peak = NA_real_, retries = 0L) {
-  tried <- if (retries > 0L) sprintf(", the last of %d tries", retries + 1L) else ""
+# task_timeout. `tries`: how often the element was given to a worker. `reading`: it died as it read what all elements of
+# the job need: the function and its arguments, and elements that travel in one piece.
+death_of_worker <- function(index, pid, status, limit, peak = NA_real_, tries = 1L, reading = FALSE) {
+  tried <- if (tries > 1L) sprintf(", the last of %d tries", tries) else ""
   if (limit > 0) {
-    return(new_condition(
-      c("TimeoutError", "WorkerDiedError", "multiprocessing_error", "error"),
-      sprintf(
-        paste0(
-          "element %d took longer than %s %s%s; its worker (pid %d) was replaced; raise `task_timeout` or ",
-          "make the element smaller"
-        ),
-        index, format(limit), if (limit == 1) "second" else "seconds", tried, pid
-      ),
-      index = index, pid = pid, signal = NA_integer_, exitcode = NA_integer_, peak_memory = peak
-    ))
+    return(died(index, pid, status, limit, peak, sprintf(
+      "element %d took longer than %s%s%s; its worker (pid %d) was replaced; raise `task_timeout` or make the element smaller",
+      index, in_seconds(limit), if (reading) " before its function was read" else "", tried, pid
+    )))
   }
-  signal <- if (status < 0L) -status else NA_integer_
-  how <- if (status < 0L) {
-    sprintf("was killed by signal %d (%s)", -status, signal_name(signal))
+  died(index, pid, status, limit, peak, sprintf(
+    "the worker of element %d (pid %d%s) %s%s%s%s; %s", index, pid, peak_memory(peak), way_to_die(status),
+    if (reading) " while it read the function" else "", tried, memory_hint(status), if (tries > 1L) {
+      sprintf("`retries = %d` did not help: the element itself seems to end its worker", tries - 1L)
+    } else {
+      "set `retries` (`mc.retry` in mclapply()) to recompute such elements"
+    }
+  ))
+}
+
+# The same for the elements of a job whose function (or what else all of them need) no worker could read: `workers` in a
+# row died of it.
+deaths_of_readers <- function(indices, pid, status, limit, peak, workers) {
+  how <- if (limit > 0) {
+    sprintf("took longer than %s and was replaced", in_seconds(limit))
+  } else {
+    paste0(way_to_die(status), memory_hint(status))
+  }
+  messages <- sprintf(
+    "element %d was not computed: %d workers in a row died while they read the function; the last one (pid %d%s) %s",
+    indices, workers, pid, peak_memory(peak), how
+  )
+  .mapply(function(index, message) died(index, pid, status, limit, peak, message), list(indices, messages), NULL)
+}
+
+died <- function(index, pid, status, limit, peak, message) {
+  known <- limit == 0
+  new_condition(
+    c(if (!known) "TimeoutError", "WorkerDiedError", "multiprocessing_error", "error"), message,
+    index = index, pid = pid, signal = if (known && status < 0L) -status else NA_integer_,
+    exitcode = if (known && status >= 0L) status else NA_integer_, peak_memory = peak
+  )
+}
+
+way_to_die <- function(status) {
+  if (status < 0L) {
+    sprintf("was killed by signal %d (%s)", -status, signal_name(-status))
   } else {
     sprintf("ended with exit code %d before it had a result", status)
   }
-  memory <- if (is.na(peak)) "" else sprintf(", peak memory %.0f MB", peak / 1024^2)
-  new_condition(
-    c("WorkerDiedError", "multiprocessing_error", "error"),
-    sprintf("the worker of element %d (pid %d%s) %s%s; %s", index, pid, memory, how, tried, paste(c(
-      if (signal %in% 9L) "if nobody sent the signal, the system probably ran out of memory",
-      if (retries > 0L) {
-        sprintf("`retries = %d` did not help: the element itself seems to end its worker", retries)
-      } else {
-        "set `retries` (`mc.retry` in mclapply()) to recompute such elements"
-      }
-    ), collapse = "; ")),
-    index = index, pid = pid, signal = signal, exitcode = if (status < 0L) NA_integer_ else status, peak_memory = peak
-  )
 }
+
+memory_hint <- function(status) {
+  if (status == -9L) "; if nobody sent the signal, the system probably ran out of memory" else ""
+}
+
+peak_memory <- function(peak) if (is.na(peak)) "" else sprintf(", peak memory %.0f MB", peak / 1024^2)
+
+in_seconds <- function(seconds) sprintf("%s %s", format(seconds), if (seconds == 1) "second" else "seconds")
 
 # What an error says of the limit that a wait had
 waited <- function(timeout) {

@@ -211,7 +211,12 @@ JobOwner::Suspect JobOwner::recover(Token worker, const std::function<bool(uint6
     if (w.worker == worker && w.state != ChunkState::Free)
       small(starts_of(job_)[c], starts_of(job_)[c + 1]);
   }
-  bool reopen = false;
+  bool reopen = false, in_slice = false;
+  for (uint32_t i = 0; i < j.lanes; ++i) {
+    LaneShared& l = lane_at(pool_, i);
+    if (l.worker.load(std::memory_order_acquire) == worker)
+      in_slice = l.in_slice.load(std::memory_order_relaxed) != 0;
+  }
   for (uint32_t c = 0; c < j.chunks; ++c) {
     std::atomic<uint64_t>& word = claim_at(j, job_, c);
     ClaimWord w = ClaimWord::unpack(word.load(std::memory_order_acquire));
@@ -224,14 +229,15 @@ JobOwner::Suspect JobOwner::recover(Token worker, const std::function<bool(uint6
     uint32_t cursor = w.cursor;
     // What it put into places before this element; what it published was drained before.
     if (j.places) settle_range(first, first + std::min<uint64_t>(cursor, size));
-    if (w.state == ChunkState::Running) {
-      uint64_t position = first + cursor;
-      if (!settled_[position]) {
-        suspect = {true, position};
-        if (!again(position)) ++cursor;
-      } else {
-        ++cursor; // it had published, and died before it went on
-      }
+    bool reading = w.state == ChunkState::Claimed;
+    if (reading && in_slice) {
+      // One of several, and nobody knows which. Who claims them again (acquire) sees this.
+      j.one_by_one.store(1, std::memory_order_relaxed);
+    } else if (!settled_[first + cursor]) {
+      suspect = {true, reading, first + cursor};
+      if (!again(suspect.position)) ++cursor;
+    } else {
+      ++cursor; // it had published, and died before it went on
     }
     if (cursor >= size) {
       word.store(ClaimWord{worker, uint32_t(size), ChunkState::Done}.pack(),
@@ -270,11 +276,41 @@ bool JobOwner::running(Token worker, uint64_t* position) const {
   JobShared& j = job_at(job_);
   for (uint32_t c = 0; c < j.chunks; ++c) {
     ClaimWord w = ClaimWord::unpack(claim_at(j, job_, c).load(std::memory_order_acquire));
-    if (w.worker != worker || w.state != ChunkState::Running) continue;
+    if (w.worker != worker || (w.state != ChunkState::Running && w.state != ChunkState::Claimed))
+      continue;
     *position = starts_of(job_)[c] + w.cursor;
     return true;
   }
   return false;
+}
+
+uint32_t JobOwner::readers() const { return job_at(job_).readers.load(std::memory_order_acquire); }
+
+bool JobOwner::is_computed() const {
+  JobShared& j = job_at(job_);
+  for (uint32_t c = 0; c < j.chunks; ++c) {
+    ClaimWord w = ClaimWord::unpack(claim_at(j, job_, c).load(std::memory_order_acquire));
+    if (w.state == ChunkState::Running && is_alive(w.worker)) return true;
+  }
+  return false;
+}
+
+uint64_t JobOwner::give_up(uint64_t position, uint64_t* first) {
+  JobShared& j = job_at(job_);
+  if (!j.pinned) {
+    cancel();
+    *first = 0;
+    return j.count;
+  }
+  const uint64_t* starts = starts_of(job_);
+  uint32_t c = uint32_t(std::upper_bound(starts, starts + j.chunks, position) - starts) - 1;
+  uint64_t size = starts[c + 1] - starts[c];
+  std::atomic<uint64_t>& word = claim_at(j, job_, c); // its lane has no worker now
+  if (ClaimWord::unpack(word.load(std::memory_order_acquire)).state != ChunkState::Done)
+    j.done_chunks.fetch_add(1, std::memory_order_relaxed);
+  word.store(ClaimWord{0, uint32_t(size), ChunkState::Done}.pack(), std::memory_order_release);
+  *first = starts[c];
+  return size;
 }
 
 void JobOwner::cancel() { job_at(job_).cancelled.store(1, std::memory_order_release); }

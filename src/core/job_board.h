@@ -76,18 +76,25 @@ public:
     return true;
   }
 
-  struct Suspect {        // what a dead worker leaves
-    bool running = false; // it died in this element
+  struct Suspect {         // what a dead worker leaves
+    bool exists = false;   // it died in this element
+    bool reading = false;  // more exactly, as it read what all elements of the job need
     uint64_t position = 0;
   };
   // After `worker` died and drain() ran: puts back what it had not started. A suspect is put back
-  // too if `again(position)` says so, otherwise it must be settled by the caller.
+  // too if `again(position)` says so, otherwise it must be settled by the caller. A worker that died
+  // as it read several elements leaves no suspect: from then on all read one by one.
   Suspect recover(Token worker, const std::function<bool(uint64_t)>& again,
                   const Small& small = nullptr);
   // Is there a chunk that nobody has claimed and that this lane may?
   bool offers_chunk(uint32_t lane) const;
-  // Which element the worker computes now; false: none.
+  // Which element the worker reads or computes now; false: none.
   bool running(Token worker, uint64_t* position) const;
+  uint32_t readers() const; // how many workers could read the function so far
+  bool is_computed() const; // a living worker computes an element now
+  // No worker can read this element's function: no other one will claim what is left of the job, or
+  // of the chunk if that is its lane's alone. Returns how many elements, from `*first` on.
+  uint64_t give_up(uint64_t position, uint64_t* first);
   void cancel();
   // Claims the chunk of a job that has only one, so that no worker ever computes it. False: a worker
   // was faster. One CAS; if the owner dies after it, its pool and this job end with it.
@@ -150,6 +157,15 @@ public:
     claim.marks[position].store(mark, std::memory_order_release);
   }
   void finish(const Claim& claim);
+  // What all elements of the job need could be read.
+  void note_read(const Claim& claim) {
+    claim.shared->readers.fetch_add(1, std::memory_order_relaxed); // begin() releases it
+  }
+  // Several elements of the claim are read, before one of them begins.
+  void read_slice() {
+    // After our death the kernel's release of our life shows it, as it does all that we did.
+    lane_at(pool_, lane_).in_slice.store(1, std::memory_order_relaxed);
+  }
   bool cancelled(const Claim& claim) const {
     return claim.shared->cancelled.load(std::memory_order_acquire) != 0;
   }

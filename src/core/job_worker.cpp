@@ -46,6 +46,8 @@ void Worker::detach() {
 bool Worker::claim_chunk(Claim& claim) {
   JobShared& j = job_at(attached_);
   if (j.cancelled.load(std::memory_order_relaxed)) return false;
+  lane_at(pool_, lane_).in_slice.store(0, std::memory_order_relaxed);
+  if (j.timed) note_time(); // before the claim, which tells the owner that the reading has begun
   auto take = [&](uint32_t c) {
     std::atomic<uint64_t>& word = claim_at(j, attached_, c);
     uint64_t v = word.load(std::memory_order_relaxed);
@@ -96,16 +98,17 @@ Status Worker::next(Claim& claim, const Wait& wait) {
     }
     return false;
   };
-  auto over = [&] { return p.closing.load(std::memory_order_acquire) != 0; };
   if (find()) return Status::Ok;
-  bool found = false;
+  bool found = false, over = false;
   Waiter waiter(wait);
   waiter.add(p.idle);
   detach(); // idle workers keep no job alive
   Status s = waiter.until([&] {
+    // First: a job that was submitted before the pool was closed is found after this.
+    over = p.closing.load(std::memory_order_acquire) != 0; // pairs with close_pool()
     found = find();
     if (!found) detach();
-    return found || over();
+    return found || over;
   });
   if (s != Status::Ok) return s;
   return found ? Status::Ok : Status::Ended;

@@ -291,13 +291,14 @@ struct ConnectionShared { // by the creator
 
 // --- the job board ------------------------------------------------------------------------------
 
-// A chunk of a job, one word: who computes it and how far he is. Free -> Claimed by a worker's CAS;
+// A chunk of a job, one word: who computes it and how far it is. Free -> Claimed by a worker's CAS;
 // then stored by that worker alone (Running before an element, Done at the end); after its death by
-// the owner of the pool alone.
+// the owner of the pool alone. While it is Claimed the worker reads the job's function and elements.
 enum class ChunkState : uint32_t { Free = 0, Claimed = 1, Running = 2, Done = 3 };
 struct ClaimWord {
   Token worker;
-  uint32_t cursor; // elements of the chunk that are over; Running: this one is being computed
+  uint32_t cursor; // elements of the chunk that are over; Running: this one is being computed;
+                   // Claimed: this one is the first of those that are being read
   ChunkState state;
   static constexpr uint32_t kMaxCursor = (1u << 30) - 1;
   constexpr uint64_t pack() const { return uint64_t(worker) << 32 | cursor << 2 | uint32_t(state); }
@@ -337,7 +338,7 @@ struct JobShared {
   uint32_t lanes;
   Token owner;
   uint32_t notify_each; // ring the owner after every element
-  uint32_t timed;       // workers note when an element began
+  uint32_t timed;       // workers note when an element, or the reading of a chunk, began
   uint32_t pinned;      // chunk c is lane c's alone
   Reference function;   // block with the encoded function; page 0: the workers inherited it
   Span body;            // the encoded rest of the job, in this block
@@ -361,13 +362,18 @@ struct JobShared {
   std::atomic<uint32_t> reopened;    // by the owner: chunks may be free anywhere, look at all
   std::atomic<uint32_t> done_chunks; // fetch_add by all, for ringing; the claims are the truth
   std::atomic<uint32_t> cancelled;   // by the owner
+  std::atomic<uint32_t> one_by_one;  // by the owner, when a worker died as it read several elements
+  std::atomic<uint32_t> readers;     // fetch_add by each worker that could read the function
 };
 
 struct alignas(64) LaneShared {
   std::atomic<Token> worker;         // by the worker when it starts
   std::atomic<uint64_t> job;         // by the worker: the job block that it looks at, which stays
-  std::atomic<int64_t> began_ns;     // when the running element of a timed job began; by the worker
+  std::atomic<int64_t> began_ns;     // when a timed job's element began, or the
+                                     // reading of its chunk; by the worker
   std::atomic<uint64_t> chunks_done; // by the worker
+  std::atomic<uint32_t> in_slice;    // by the worker, with a Claimed chunk: 1 if it reads several of
+                                     // its elements, 0 if it reads what they all need
 };
 
 constexpr uint32_t kRing = 16384; // submitted jobs that are not over

@@ -9,6 +9,7 @@
 #include "core/platform/pages.h"
 
 #include <algorithm>
+#include <climits>
 #include <cstring>
 
 namespace mp::bind {
@@ -122,6 +123,9 @@ int submit_map(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP
   return entry([&] {
     PoolOwner& owner = pool_of(pool);
     JobPlan plan;
+    if (count > INT_MAX)
+      throw Error{"ValueError", "a job has at most 2,147,483,647 elements: give each task a range "
+                                "of them, or use several jobs"};
     plan.count = uint64_t(count);
     plan.starts = chunk_starts(doubles_of(chunks), plan.count, uint32_t(owner.seats().size()));
     plan.notify_each = each;

@@ -74,8 +74,9 @@ int PoolOwner::submit(std::unique_ptr<PoolJob> job) {
 
 PoolJob& PoolOwner::job(int id) {
   auto it = jobs_.find(id);
-  if (it == jobs_.end()) throw Error{"ValueError", "this result was already taken or cancelled"};
-  return *it->second;
+  if (it != jobs_.end()) return *it->second;
+  if (std::count(ended_.begin(), ended_.end(), id)) throw Error{"ProcessError", why_};
+  throw Error{"ValueError", "this result was already taken or cancelled"};
 }
 
 void PoolOwner::forget(int id) {
@@ -86,7 +87,7 @@ void PoolOwner::forget(int id) {
   waiting_.erase(std::remove(waiting_.begin(), waiting_.end(), id), waiting_.end());
   if (!j.submitted) heap().drop(j.owner.block());
   else if (!free_job(block_, j.owner.block()))
-    ghosts_.push_back({j.owner.block(), j.done() ? INT64_MAX : platform::now_ns() + kGraceNs});
+    ghosts_.push_back({j.owner.block(), j.done() && !j.given_up ? INT64_MAX : platform::now_ns() + kGraceNs});
   if (j.places) heap().drop(j.places);
   jobs_.erase(it);
 }
@@ -98,9 +99,12 @@ void PoolOwner::expire(PoolJob& job) {
     if (!s.child) continue;
     LaneShared& l = lane_at(block_, uint32_t(lane));
     uint64_t position;
-    if (l.job.load(std::memory_order_acquire) != job.owner.block()) continue;
-    if (now - l.began_ns.load(std::memory_order_relaxed) < job.timeout_ns) continue;
-    if (!job.owner.running(s.child->child.token, &position)) continue;
+    auto in_time = [&] {
+      return now - l.began_ns.load(std::memory_order_relaxed) < job.timeout_ns;
+    };
+    if (l.job.load(std::memory_order_acquire) != job.owner.block() || in_time()) continue;
+    // Again after the acquire in running(): it may have begun another element between the two.
+    if (!job.owner.running(s.child->child.token, &position) || in_time()) continue;
     s.child->expired = true;
     signal_child(s.child->child, SIGKILL);
   }
@@ -155,6 +159,7 @@ void PoolOwner::attend() {
     PoolJob& j = *entry.second;
     if (!j.submitted || j.done()) continue;
     collect(j);
+    mourn(j);
     if (j.timeout_ns && !j.done()) expire(j);
   }
   for (auto& entry : jobs_) { // what is complete leaves the ring

@@ -17,6 +17,15 @@ struct Seat { // a worker's place in the pool; the lane number is its index
   ChildRef child;
 };
 
+struct Death { // of a worker
+  int pid = 0;
+  int status = 0;       // its exit code, or -signal
+  double limit = 0;     // it was killed as its element took longer than so many seconds
+  double peak = 0;      // memory, in bytes
+  int tries = 1;        // of the element
+  bool reading = false; // it had not begun to compute
+};
+
 struct PoolJob {
   JobOwner owner;
   uint64_t index = 0; // on the ring
@@ -28,6 +37,13 @@ struct PoolJob {
   int retries = 0;
   int failed = 0; // elements with a failure
   std::map<uint64_t, int> tried;
+  std::map<uint64_t, Death> died;    // elements that are lost, and of which no failure was made yet
+  bool given_up = false;             // no worker can read its function
+  uint64_t lost_first = 0, lost = 0; // what that leaves, and has no failure yet: so many elements
+  Death lost_with;                   // the last of these workers
+  int unread = 0;                    // workers in a row that died as they read
+  uint64_t evidence = 0;             // that it can be read, when the last of them died
+  uint64_t buried = 0;               // elements that were settled without a result
   std::vector<int> elements; // position -> 1-based element; empty: position + 1
   Kept values, failures;     // lists by element; a failure is a condition
   Kept vector; // NULL, or a list with the vector of small results; its type is the first one's
@@ -99,6 +115,9 @@ public:
 private:
   void start(const std::vector<size_t>& lanes);
   void bury(size_t lane); // a worker is gone
+  [[noreturn]] void end_with(const std::string& why); // terminates; unfinished jobs fail with it
+  void take_back(PoolJob& job, const RChild& dead, const Death& death); // what it had claimed
+  void mourn(PoolJob& job); // makes the failures of lost elements
   bool has_left(size_t lane);
   bool kill_all(int ms);
   bool offers_chunk(size_t lane);
@@ -128,7 +147,9 @@ private:
   std::vector<Ghost> ghosts_;
   std::vector<int> abandoned_;
   int next_id_ = 1;
-  int failed_starts_ = 0;
+  int failed_starts_ = 0, killed_starts_ = 0; // workers in a row that ended before they could work
+  std::string why_;                           // the pool ended by itself
+  std::vector<int> ended_;                    // the jobs that it had then
   bool inherited_ = false; // its only job is, see PoolJob
   bool closing_ = false, terminated_ = false, busy_ = false;
 };

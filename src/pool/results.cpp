@@ -51,6 +51,42 @@ void PoolOwner::fail(PoolJob& job, int element, SEXP condition) {
   ++job.failed;
 }
 
+// R may be interrupted, or out of memory, here: what has no failure yet gets one the next time.
+void PoolOwner::mourn(PoolJob& job) {
+  if (job.died.empty() && job.lost == 0) return;
+  Busy busy(busy_);
+  while (!job.died.empty()) {
+    auto [position, d] = *job.died.begin();
+    int e = job.element(position);
+    if (!job.owner.has(position)) {
+      Protected condition(call_r("death_of_worker", e, d.pid, d.status, d.limit, d.peak, d.tries,
+                                 d.reading));
+      job.owner.settle(position);
+      ++job.buried;
+      fail(job, e, condition);
+      if (job.each) job.arrived.push_back(e);
+    }
+    job.died.erase(position);
+  }
+  if (job.lost == 0) return;
+  std::vector<uint64_t> positions;
+  std::vector<int> elements;
+  for (uint64_t p = job.lost_first; p < job.lost_first + job.lost; ++p)
+    if (!job.owner.has(p)) {
+      positions.push_back(p);
+      elements.push_back(job.element(p));
+    }
+  const Death& d = job.lost_with;
+  Protected conditions(call_r("deaths_of_readers", elements, d.pid, d.status, d.limit, d.peak, job.unread));
+  for (size_t i = 0; i < positions.size(); ++i) {
+    job.owner.settle(positions[i]);
+    ++job.buried;
+    fail(job, elements[i], VECTOR_ELT(conditions, R_xlen_t(i)));
+    if (job.each) job.arrived.push_back(elements[i]);
+  }
+  job.lost = 0;
+}
+
 void PoolOwner::collect(PoolJob& job) {
   Busy busy(busy_);
   job.owner.drain(

@@ -30,7 +30,9 @@ struct Run {
   bool active = false;     // a chunk is claimed; `position` is the element that comes next
   bool evaluating = false; // `position` has begun
   uint64_t position = 0;
-  uint64_t loaded = 0; // serial of the job whose frame is ready
+  uint64_t slice_first = 0, slice_end = 0; // the elements that X in the frame has
+  uint64_t loaded = 0;                     // serial of the job whose frame is ready
+  uint64_t noted = 0;                      // and of the one whose function is known to be readable
   // Preserved:
   SEXP frame = nullptr;     // environment with FUN, X, i and `...`
   SEXP inherited = nullptr; // the frame of fork_map(): function and elements are here already
@@ -138,29 +140,57 @@ void load_job() {
   run.loaded = serial;
 }
 
-// The elements of the chunk, as X in the frame, numbered from 1; and the chunk's own preparations.
-void load_chunk() {
+void define(SEXP name, SEXP value) {
+  codec::protect([&] {
+    Rf_defineVar(name, value, run.frame);
+    return R_NilValue;
+  });
+}
+
+// What every element of the job needs could be read.
+void note_read() {
+  uint64_t serial = heap().serial_of(run.claim.job);
+  if (run.noted != serial) run.worker->note_read(run.claim);
+  run.noted = serial;
+}
+
+void begin() {
+  run.worker->begin(run.claim, run.position);
+  run.evaluating = true;
+}
+
+// The elements that come next, as X in the frame; and a chunk's own preparations. If a worker dies
+// as it reads several, none of them is known to be the cause: from then on they are read one by one,
+// each as a part of its own computation.
+void load_slice() {
   JobShared& j = job_at(run.claim.job);
-  uint64_t n = run.claim.end - run.claim.first;
+  run.slice_first = run.position;
+  run.slice_end = run.claim.end;
   if (!j.function.page) {
     Protected call(call_to("begin_chunk", int(run.claim.chunk) + 1,
-                           double(run.claim.first - starts_of(run.claim.job)[run.claim.chunk])));
+                           double(run.position - run.claim.origin)));
     evaluate(call, run.frame);
+    note_read();
     return;
   }
   bool whole = false;
-  Protected x(decode_slice(j.input, run.claim.first, n, &whole));
-  if (whole) {
+  decode_slice(j.input, run.position, 0, &whole);
+  if (whole) { // elements that share environments travel in one piece, and are read in one
     Protected all(decode(span_at(j.input), j.input.bytes));
-    Protected call(Rf_lang4(symbol("worker_slice"), all, R_NilValue, R_NilValue));
-    SETCADDR(call, Rf_ScalarReal(double(run.claim.first)));
-    SETCADDDR(call, Rf_ScalarReal(double(n)));
-    Protected part(evaluate(call, package_namespace()));
-    Rf_defineVar(symbol("X"), part, run.frame);
+    Protected part(call_r("worker_slice", SEXP(all), double(run.position),
+                          double(run.slice_end - run.position)));
+    define(symbol("X"), part);
+    note_read();
   } else {
-    Rf_defineVar(symbol("X"), x, run.frame);
+    note_read();
+    if (j.one_by_one.load(std::memory_order_relaxed)) // the claim has acquired it
+      run.slice_end = run.position + 1;
+    if (run.slice_end == run.position + 1) begin();
+    else run.worker->read_slice();
+    Protected x(decode_slice(j.input, run.position, run.slice_end - run.position, &whole));
+    define(symbol("X"), x);
   }
-  if (run.seeded) run.stream.seek(run.claim.first);
+  if (run.seeded) run.stream.seek(run.position);
 }
 
 // The value went to its place in the shared vector of the job's results.
@@ -246,37 +276,33 @@ SEXP star_call(SEXP args, SEXP fun) {
   return call;
 }
 
-// Evaluates the rest of the chunk. May longjmp: its frames own nothing.
-SEXP evaluate_chunk() {
+// Evaluates the elements that were read. May longjmp: its frames own nothing.
+SEXP evaluate_slice() {
   SEXP fun = PROTECT(symbol("FUN"));
   SEXP each = PROTECT(Rf_eval(symbol("each_call"), package_namespace()));
   SEXP number; // one index for all elements, as lapply() has, unless somebody kept it
   PROTECT_INDEX at_number;
   PROTECT_WITH_INDEX(number = Rf_ScalarInteger(0), &at_number);
-  Rf_defineVar(symbol("i"), number, run.frame);
   bool inherited = !job_at(run.claim.job).function.page;
-  while (run.position < run.claim.end) {
+  SEXP x = PROTECT(run.star ? r::frame_variable(run.frame, symbol("X")) : R_NilValue);
+  while (run.position < run.slice_end) {
     if (run.worker->cancelled(run.claim)) break;
-    uint64_t k = run.position - run.claim.first;
-    run.worker->begin(run.claim, run.position);
-    run.evaluating = true;
+    uint64_t k = run.position - run.slice_first;
+    begin();
     if (run.seeded) run.stream.next_into_r();
     SEXP value;
     if (run.star) {
-      SEXP x = r::frame_variable(run.frame, symbol("X"));
       SEXP args = PROTECT(VECTOR_ELT(x, R_xlen_t(k)));
       Rf_defineVar(symbol("args"), args, run.frame);
       SEXP call = PROTECT(star_call(args, fun));
-      value = PROTECT(Rf_eval(call, run.frame));
+      // Forced: the function may assign to `args` of its caller before it looks at an argument.
+      value = PROTECT(R_forceAndCall(call, int(Rf_xlength(args)), run.frame));
       UNPROTECT(3);
     } else {
-      int index = inherited ? int(run.position - starts_of(run.claim.job)[run.claim.chunk]) + 1
-                            : int(k) + 1;
-      if (MAYBE_SHARED(number)) {
-        REPROTECT(number = Rf_ScalarInteger(0), at_number);
-        Rf_defineVar(symbol("i"), number, run.frame);
-      }
+      int index = inherited ? int(run.position - run.claim.origin) + 1 : int(k) + 1;
+      if (MAYBE_SHARED(number)) REPROTECT(number = Rf_ScalarInteger(0), at_number);
       INTEGER(number)[0] = index;
+      Rf_defineVar(symbol("i"), number, run.frame); // whatever the function made of it
       value = PROTECT(R_forceAndCall(each, 1, run.frame));
       UNPROTECT(1);
     }
@@ -287,7 +313,7 @@ SEXP evaluate_chunk() {
     UNPROTECT(1);
     if (!published) break;
   }
-  UNPROTECT(3);
+  UNPROTECT(4);
   return R_NilValue;
 }
 
@@ -321,15 +347,17 @@ bool run_worker() {
         if (run.chunks_left == 0) return true;
         if (run.worker->next(run.claim, idle) == Status::Ended) return true;
         run.active = true;
-        run.position = run.claim.first;
+        run.position = run.slice_end = run.claim.first;
         load_job();
-        load_chunk();
       }
-      codec::protect([] { return evaluate_chunk(); });
-      if (publish_problem) {
-        std::exception_ptr problem;
-        std::swap(problem, publish_problem);
-        std::rethrow_exception(problem);
+      while (run.position < run.claim.end && !run.worker->cancelled(run.claim)) {
+        if (run.position >= run.slice_end) load_slice();
+        codec::protect([] { return evaluate_slice(); });
+        if (publish_problem) {
+          std::exception_ptr problem;
+          std::swap(problem, publish_problem);
+          std::rethrow_exception(problem);
+        }
       }
       end_chunk();
       if (run.worker->cancelled(run.claim)) return false;
@@ -346,7 +374,7 @@ void fail_element(SEXP failure) {
       run.active = false;
       return;
     }
-    // Nothing was begun if loading failed: then every element of the chunk fails with it.
+    // Nothing was begun if reading failed: then every element of the chunk fails with it.
     if (!run.evaluating) run.worker->begin(run.claim, run.position);
     bool loaded = run.loaded == heap().serial_of(run.claim.job) && run.evaluating;
     publish_value(failure, ResultStatus::Error);

@@ -50,12 +50,42 @@ void PoolOwner::start_all() {
   start(empty);
 }
 
+// The chunks that a dead worker had claimed are offered again, without the element that it died in.
+void PoolOwner::take_back(PoolJob& j, const RChild& dead, const Death& death) {
+  collect(j);
+  j.fragile = true;
+  JobOwner::Suspect suspect = j.owner.recover(
+      dead.child.token, [&](uint64_t position) { return j.tried[position]++ < j.retries; },
+      [&](uint64_t first, uint64_t end) { take_small(j, first, end); });
+  if (!suspect.exists) return;
+  Death& d = j.died[suspect.position] = death;
+  d.limit = dead.expired ? double(j.timeout_ns) / 1e9 : 0;
+  d.tries = j.tried[suspect.position];
+  d.reading = suspect.reading;
+  if (suspect.reading) {
+    uint64_t evidence = j.owner.readers() + j.owner.settled_count() - j.buried;
+    if (evidence != j.evidence) j.unread = 0;
+    j.evidence = evidence;
+    ++j.unread;
+    // Each of the pool's workers has tried, and some more: those to come would die as well.
+    if (size_t(j.unread) >= seats_.size() + 2 + size_t(j.retries) && !j.owner.is_computed()) {
+      j.given_up = true;
+      j.lost_with = d;
+      j.lost = j.owner.give_up(suspect.position, &j.lost_first);
+    }
+  }
+  if (d.tries <= j.retries) j.died.erase(suspect.position); // it will be computed again
+}
+
+// Workers that end by themselves before they can work will always do so; those that are killed are
+// replaced, as this may be anybody's doing, but not without an end.
+constexpr size_t kKilledStarts = 50;
+
 void PoolOwner::bury(size_t lane) {
   Seat& s = seats_[lane];
   ChildRef child = s.child;
   Token token = child->child.token;
   bool began = lane_at(block_, uint32_t(lane)).worker.load(std::memory_order_acquire) == token;
-  bool clean = exit_status(*child) == 0 && child->child.status == 0;
   // Not forked, or in vain, as the one that was to fork it, or did, was killed.
   bool never_ran =
       child->child.pid == 0 || (child->child.status == kNoPlace &&
@@ -66,41 +96,38 @@ void PoolOwner::bury(size_t lane) {
       if (!closing_ || offers_chunk(lane)) start({lane});
       return;
     } catch (const Error&) {
-      terminate();
-      throw Error{"ProcessError", std::string("the operating system could not start another process: ") +
-                                      std::strerror(e) + "; the pool is terminated"};
+      end_with(std::string("the operating system could not start another process: ") + std::strerror(e));
     }
   }
-  bool was_computing = false;
-  for (auto& entry : jobs_) {
-    PoolJob& j = *entry.second;
-    if (!j.submitted || j.done()) continue;
-    collect(j);
-    j.fragile = true;
-    JobOwner::Suspect suspect = j.owner.recover(
-        token, [&](uint64_t position) { return j.tried[position]++ < j.retries; },
-        [&](uint64_t first, uint64_t end) { take_small(j, first, end); });
-    if (!suspect.running) continue;
-    was_computing = true;
-    if (j.tried[suspect.position] <= j.retries) continue; // it will be computed again
-    Busy busy(busy_); // if R throws here, the burial begins again
-    Protected condition(call_r(
-        "death_of_worker", j.element(suspect.position), int(child->child.pid), exit_status(*child),
-        child->expired ? double(j.timeout_ns) / 1e9 : 0.0, double(child->child.peak_bytes), j.retries));
-    if (!j.owner.settle(suspect.position)) continue;
-    fail(j, j.element(suspect.position), condition);
-    j.arrived.push_back(j.element(suspect.position));
-  }
+  Death death;
+  death.pid = int(child->child.pid);
+  death.status = exit_status(*child);
+  death.peak = double(child->child.peak_bytes);
+  for (auto& entry : jobs_)
+    if (entry.second->submitted && !entry.second->done()) take_back(*entry.second, *child, death);
   s.child.reset();
-  if (began || was_computing) failed_starts_ = 0;
-  else if (!clean && !never_ran && ++failed_starts_ >= kFailedStarts) {
-    terminate();
-    throw Error{"ProcessError",
-                "the pool's workers end before they can work (the last one with exit code " +
-                    std::to_string(exit_status(*child)) +
-                    "): see what they printed above; is `initializer` at fault?"};
+  std::string last = std::to_string(death.pid);
+  if (began) {
+    failed_starts_ = killed_starts_ = 0;
+  } else if (!never_ran && death.status < 0) {
+    if (size_t(++killed_starts_) >= kKilledStarts + seats_.size())
+      end_with(std::to_string(killed_starts_) +
+               " workers in a row were killed before they could work, the last one (pid " + last +
+               ") by signal " + std::to_string(-death.status));
+  } else if (!never_ran && ++failed_starts_ >= kFailedStarts) {
+    end_with("the pool's workers end before they can work, the last one (pid " + last +
+             ") with exit code " + std::to_string(death.status) +
+             ": see what they printed above, and look at what runs first (`initializer`, packages)");
   }
   if (!terminated_ && (!closing_ || offers_chunk(lane))) start({lane});
+}
+
+void PoolOwner::end_with(const std::string& why) {
+  for (auto& entry : jobs_)
+    if (!entry.second->done()) ended_.push_back(entry.first);
+  why_ = why + "; the pool is terminated";
+  terminate();
+  throw Error{"ProcessError", why_};
 }
 
 // Is there a chunk that nobody has claimed and that this lane may? Workers leave a closed pool when

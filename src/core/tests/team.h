@@ -32,7 +32,7 @@ struct AnyJob {
     take();
     JobOwner::Suspect s = owner.recover(
         dead, [&](uint64_t) { return again; }, small());
-    if (!s.running || again || !owner.settle(s.position)) return;
+    if (!s.exists || again || !owner.settle(s.position)) return;
     ++lost;
     ++taken[s.position];
   }
