@@ -165,6 +165,10 @@ pool_attend <- function(pool) {
     invisible(.Call(`_multiprocessing_pool_attend`, pool))
 }
 
+pool_close_later <- function(pool) {
+    invisible(.Call(`_multiprocessing_pool_close_later`, pool))
+}
+
 pool_close <- function(pool) {
     invisible(.Call(`_multiprocessing_pool_close`, pool))
 }

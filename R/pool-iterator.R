@@ -80,6 +80,7 @@ EagerIterator <- R6::R6Class("EagerIterator",
     initialize = function(pool, pool_private, func, elements, chunksize, ordered) {
       private$pool <- pool
       private$ordered <- ordered
+      refuse_if_shut(pool_private)
       options <- pool_private$settings$options
       private$job <- pool_job(pool_private, func, elements, chunksize, list(), FALSE, options, TRUE)
     }
@@ -107,77 +108,117 @@ LazyIterator <- R6::R6Class("LazyIterator",
   public = list(
     initialize = function(pool, pool_private, func, source, chunksize, ordered) {
       private$pool <- pool
-      private$pool_private <- pool_private
-      private$func <- func
-      private$source <- source
-      private$chunksize <- chunksize
       private$ordered <- ordered
+      private$feed <- new_feed(pool_private, func, source, chunksize)
       private$window <- 2L * pool_private$settings$processes
     }
   ),
   private = list(
-    pool_private = NULL, func = NULL, source = NULL, chunksize = 1L, window = 2L, ended = FALSE, pulled = 0L,
-    given = 0L,
+    feed = NULL, window = 2L, given = 0L,
     progress = function() {
-      sprintf("%d given, %d pulled%s", private$given, private$pulled, if (private$ended) " until the end of the source" else "")
+      sprintf("%d given, %d pulled%s", private$given, private$feed$pulled, if (private$feed$ended) " until the end of the source" else "")
     },
-    jobs = list(), # running, oldest first
     ready = list(), # elements that came and were not given yet
-    elements = list(), # pulled and not submitted yet
-    refill = function() {
-      while (!private$ended && length(private$jobs) < private$window) {
-        while (!private$ended && length(private$elements) < private$chunksize) {
-          pulled <- private$source()
-          if (is.null(pulled)) private$ended <- TRUE else private$elements <- c(private$elements, pulled)
-        }
-        if (length(private$elements)) suspendInterrupts(private$submit())
-      }
-    },
-    submit = function() {
-      count <- length(private$elements)
-      options <- private$pool_private$settings$options
-      job <- pool_job(private$pool_private, private$func, private$elements, count, list(), FALSE, options, FALSE)
-      job$first <- private$pulled
-      private$pulled <- private$pulled + count
-      private$elements <- list()
-      private$jobs <- c(private$jobs, list(job))
-    },
     more = function() {
       if (length(private$ready)) {
         return(TRUE)
       }
-      private$refill()
-      length(private$jobs) > 0L
+      feed_refill(private$feed, private$window)
+      length(private$feed$jobs) > 0L || !is.null(private$feed$failure)
     },
     take = function(timeout) {
+      feed <- private$feed
       if (!length(private$ready)) {
-        private$refill()
-        items <- lapply(private$jobs, function(job) list(job$ptr, job$id))
+        feed_refill(feed, private$window)
+        if (!length(feed$jobs)) { # all before it were given: the source's error, once
+          failure <- feed$failure
+          feed$failure <- NULL
+          return(list(failure = failure))
+        }
+        items <- lapply(feed$jobs, function(job) list(job$ptr, job$id))
         which <- if (private$ordered) 1L else seq_along(items)
         done <- wait_any(items[which], rep("result", length(which)), timeout)
         if (!any(done)) {
           return(NULL)
         }
-        suspendInterrupts(private$accept(which[done][1L]))
+        suspendInterrupts(private$ready <- feed_take(feed, which[done][1L]))
       }
       first <- private$ready[[1L]]
       private$ready <- private$ready[-1L]
       private$given <- private$given + 1L
       first
     },
-    accept = function(at) {
-      job <- private$jobs[[at]]
-      taken <- pool_take(job$ptr, job$id)
-      private$jobs <- private$jobs[-at]
-      private$ready <- lapply(seq_len(job$count), function(i) {
-        failure <- taken$failures[[i]]
-        if (!is.null(failure)) failure$index <- job$first + i
-        list(value = taken$values[[i]], failure = failure)
-      })
-    },
-    finalize = function() for (job in private$jobs) pool_abandon(job$ptr, job$id)
+    finalize = function() if (!is.null(private$feed)) feed_drop(private$feed)
   )
 )
+
+# --- what a lazy iterator and its pool share: the source, and the jobs that are made of it ---
+
+# The pool knows its feeds until their sources end: they submit jobs after $close(), too, and $join() pulls the rest.
+new_feed <- function(pool_private, func, source, chunksize) {
+  refuse_if_shut(pool_private)
+  feed <- list2env(list(
+    pool_private = pool_private, func = func, source = source, chunksize = chunksize, pulled = 0L,
+    ended = FALSE, failure = NULL, # its own error ends a source
+    jobs = list(), # running, oldest first
+    elements = list() # pulled and not submitted yet
+  ), parent = emptyenv())
+  pool_private$feeds <- c(pool_private$feeds, list(feed))
+  feed
+}
+
+feed_refill <- function(feed, window) {
+  while (!feed$ended && length(feed$jobs) < window) {
+    while (!feed$ended && length(feed$elements) < feed$chunksize) {
+      pulled <- tryCatch(feed$source(), error = function(e) {
+        feed$failure <- e
+        NULL
+      })
+      if (is.null(pulled)) feed$ended <- TRUE else feed$elements <- c(feed$elements, pulled)
+    }
+    if (length(feed$elements)) suspendInterrupts(feed_submit(feed))
+  }
+  if (feed$ended) feed_leave(feed)
+}
+
+feed_submit <- function(feed) {
+  count <- length(feed$elements)
+  options <- feed$pool_private$settings$options
+  job <- pool_job(feed$pool_private, feed$func, feed$elements, count, list(), FALSE, options, FALSE)
+  job$first <- feed$pulled
+  feed$pulled <- feed$pulled + count
+  feed$elements <- list()
+  feed$jobs <- c(feed$jobs, list(job))
+}
+
+feed_take <- function(feed, at) {
+  job <- feed$jobs[[at]]
+  taken <- pool_take(job$ptr, job$id)
+  feed$jobs <- feed$jobs[-at]
+  lapply(seq_len(job$count), function(i) {
+    failure <- taken$failures[[i]]
+    if (!is.null(failure)) failure$index <- job$first + i
+    list(value = taken$values[[i]], failure = failure)
+  })
+}
+
+# Its pool has to wait for it no more; a closed one that waits for no other has had its last job.
+feed_leave <- function(feed) {
+  pool_private <- feed$pool_private
+  mine <- vapply(pool_private$feeds, identical, TRUE, feed)
+  if (!any(mine)) {
+    return(invisible())
+  }
+  pool_private$feeds <- pool_private$feeds[!mine]
+  if (pool_private$shut && !length(pool_private$feeds)) pool_close(pool_private$ptr)
+}
+
+# Nobody asks for more of it. Called by R's collector.
+feed_drop <- function(feed) {
+  for (job in feed$jobs) pool_abandon(job$ptr, job$id)
+  feed$ended <- TRUE
+  feed$pool_private$feeds <- Filter(function(other) !identical(other, feed), feed$pool_private$feeds)
+}
 
 #' @export
 as.list.PoolIterator <- function(x, ...) {

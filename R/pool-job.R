@@ -1,6 +1,7 @@
 # Jobs of a pool: made of the arguments of its methods, awaited, and what came of them.
 
 pool_apply <- function(private, func, args) {
+  refuse_if_shut(private)
   taken <- .Call(`_multiprocessing_pool_call`, private$ptr, func, args)
   if (is.null(taken)) {
     return(job_value(pool_single(private, func, args)))
@@ -11,6 +12,7 @@ pool_apply <- function(private, func, args) {
 }
 
 pool_single <- function(.private, func, args) {
+  refuse_if_shut(.private)
   check_function(func, "func")
   check_list(args, "args")
   options <- .private$settings$options
@@ -23,6 +25,7 @@ pool_single <- function(.private, func, args) {
 pool_map <- function(.private, .method, .call, .frame, .caller, ...) {
   star <- startsWith(.method, "starmap")
   check_names(.call, .method, .caller)
+  refuse_if_shut(.private)
   if (...length()) unknown_option(first_name(...), .method)
   options <- map_options(.private, .call, .frame)
   func <- function_argument(.frame, "func", .caller)

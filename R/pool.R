@@ -174,7 +174,7 @@ PoolHandle <- R6::R6Class("Pool",
     format = function(...) pool_format(private),
     print = function(...) print_formatted(self)
   ),
-  private = list(ptr = NULL, settings = NULL, pending = NULL, attached = NULL, delivering = FALSE, attended = NULL)
+  private = list(ptr = NULL, settings = NULL, pending = NULL, attached = NULL, delivering = FALSE, attended = NULL, shut = FALSE, feeds = list())
 )
 
 pool_open <- function(settings) {
@@ -210,11 +210,19 @@ with_lane <- function(what, lane) {
 # --- the pool's end ---
 
 pool_shut <- function(private) {
-  pool_close(private$ptr)
+  private$shut <- TRUE
+  # lazy iterators that began before have their jobs still to come
+  if (length(private$feeds)) pool_close_later(private$ptr) else pool_close(private$ptr)
   invisible(NULL)
 }
 
+refuse_if_shut <- function(private) {
+  if (private$shut) abort("ValueError", "the pool is closed and accepts no more jobs; create a new one with Pool()")
+}
+
 pool_end <- function(private) {
+  private$feeds <- list()
+  private$shut <- FALSE # the pool itself refuses jobs now
   pool_terminate(private$ptr)
   if (!is.null(private$attended)) private$attended$pool <- NULL
   output_show()
@@ -225,6 +233,8 @@ pool_await_end <- function(private, timeout) {
   if (!pool_state(private$ptr)$closed) {
     abort("ValueError", "the pool still takes jobs: $close() or $terminate() it before $join()")
   }
+  for (feed in private$feeds) feed_refill(feed, Inf)
+  if (private$shut) pool_close(private$ptr)
   over <- pool_join(private$ptr, timeout)
   deliver_callbacks(private)
   invisible(over)

@@ -432,6 +432,15 @@ BEGIN_RCPP
     return R_NilValue;
 END_RCPP
 }
+// pool_close_later
+void pool_close_later(SEXP pool);
+RcppExport SEXP _multiprocessing_pool_close_later(SEXP poolSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
+    pool_close_later(pool);
+    return R_NilValue;
+END_RCPP
+}
 // pool_close
 void pool_close(SEXP pool);
 RcppExport SEXP _multiprocessing_pool_close(SEXP poolSEXP) {
@@ -1359,6 +1368,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_pool_handle", (DL_FUNC) &_multiprocessing_pool_handle, 1},
     {"_multiprocessing_pool_start", (DL_FUNC) &_multiprocessing_pool_start, 1},
     {"_multiprocessing_pool_attend", (DL_FUNC) &_multiprocessing_pool_attend, 1},
+    {"_multiprocessing_pool_close_later", (DL_FUNC) &_multiprocessing_pool_close_later, 1},
     {"_multiprocessing_pool_close", (DL_FUNC) &_multiprocessing_pool_close, 1},
     {"_multiprocessing_pool_signal", (DL_FUNC) &_multiprocessing_pool_signal, 2},
     {"_multiprocessing_pool_terminate", (DL_FUNC) &_multiprocessing_pool_terminate, 1},

@@ -54,6 +54,11 @@ bool room_for_small(const JobPlan& plan) {
   return !plan.notify_each && plan.count >= 4 * (plan.starts.size() - 1);
 }
 
+bool is_heavy(const JobPlan& plan) {
+  constexpr uint64_t kHeavy = 64 * 1024;
+  return plan.references > 0 || plan.body_bytes + plan.input_bytes > kHeavy;
+}
+
 // The results that lie in their places, as one vector.
 SEXP placed_values(const PoolJob& j, uint64_t count) {
   uint64_t length = count * j.width, bytes = length * element_bytes(j.type);
@@ -173,6 +178,7 @@ int submit_map(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP
     seal_job(unsent.get(), refs);
     auto job = make_job(owner, unsent.get(), plan);
     job->inherited = Rf_isNull(fun);
+    job->heavy = is_heavy(plan);
     job->retries = retries;
     job->timeout_ns = int64_t(task_timeout * 1e9);
     job->elements = std::move(elements);
@@ -220,7 +226,9 @@ SEXP call_in_pool(SEXP pool, SEXP fun, SEXP args) {
               heap().at(unsent.get() + job_at(unsent.get()).body.offset));
     input.write(heap().at(unsent.get() + job_at(unsent.get()).input.offset));
     seal_job(unsent.get(), refs);
-    int id = owner.submit(make_job(owner, unsent.get(), plan));
+    auto job = make_job(owner, unsent.get(), plan);
+    job->heavy = is_heavy(plan);
+    int id = owner.submit(std::move(job));
     unsent.release();
     Awaited guard(owner, id);
     await_job(owner, id);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <poll.h>
 #include <unistd.h>
 
 namespace mp::bind {
@@ -22,6 +23,17 @@ bool has_results(uint64_t job) {
   for (uint32_t i = 0; i < j.lanes; ++i)
     if (lanes[i].head.load(std::memory_order_acquire)) return true;
   return false;
+}
+
+// The worker that was the last to compute looks at the job a moment longer; our next call may come
+// much later, and until then the job would keep what it refers to.
+bool free_soon(uint64_t pool, uint64_t job, bool heavy) {
+  constexpr int kLooks = 20;
+  for (int look = 0; !free_job(pool, job); ++look) {
+    if (!heavy || look == kLooks) return false;
+    poll(nullptr, 0, 1);
+  }
+  return true;
 }
 
 } // namespace
@@ -86,7 +98,7 @@ void PoolOwner::forget(int id) {
   if (j.submitted && !j.retired) retire_job(block_, j.index);
   waiting_.erase(std::remove(waiting_.begin(), waiting_.end(), id), waiting_.end());
   if (!j.submitted) heap().drop(j.owner.block());
-  else if (!free_job(block_, j.owner.block()))
+  else if (!free_soon(block_, j.owner.block(), j.done() && j.heavy))
     ghosts_.push_back({j.owner.block(), j.done() && !j.given_up ? INT64_MAX : platform::now_ns() + kGraceNs});
   if (j.places) heap().drop(j.places);
   jobs_.erase(it);

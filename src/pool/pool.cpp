@@ -12,7 +12,9 @@ void finalize_pool(SEXP pointer) {
   auto* p = static_cast<PoolOwner*>(R_ExternalPtrAddr(pointer));
   if (!p) return;
   R_ClearExternalPtr(pointer);
-  if (p->depth() == fork_depth()) at_next_entry(release_pool, p);
+  if (p->depth() != fork_depth()) return;
+  p->dismiss_workers(); // nobody may call this package again
+  at_next_entry(release_pool, p);
 }
 
 } // namespace

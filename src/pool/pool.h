@@ -33,6 +33,7 @@ struct PoolJob {
   bool fragile = false;   // a worker died in it: the hint `done_chunks` may lag
   bool inherited = false; // workers are forked for it, with its function: by close()
   bool each = false;      // every element is awaited (imap)
+  bool heavy = false;     // its arguments take much memory, or keep other blocks
   int64_t timeout_ns = 0; // for one element
   int retries = 0;
   int failed = 0; // elements with a failure
@@ -92,12 +93,14 @@ public:
   bool withdraw(int id); // and forgets it; false: a worker has begun it, or it is over
   std::vector<int> unclaimed() const;
   void close();
+  void close_later() { expecting_ = true; } // close() will come: R refuses other jobs until then
+  void dismiss_workers() noexcept; // they end without us; allocates nothing, takes no guard
   void terminate();
   // terminate() after the last job, without waiting until the system has taken down a large memory.
   void dismiss();
   void meet_all(); // waits until the pids of all workers are known
   bool joined();   // all workers have left
-  bool closing() const { return closing_; }
+  bool closing() const { return closing_ || expecting_; }
   bool terminated() const { return terminated_; }
   bool busy() const { return busy_; } // nobody else may change its jobs and workers now
   uint64_t block() const { return block_; }
@@ -152,6 +155,7 @@ private:
   std::vector<int> ended_;                    // the jobs that it had then
   bool inherited_ = false; // its only job is, see PoolJob
   bool closing_ = false, terminated_ = false, busy_ = false;
+  bool expecting_ = false; // jobs will come, although users see the pool as closed
 };
 
 // A list of the job's results, or a vector if they are to be and all could be put into one.

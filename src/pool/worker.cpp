@@ -3,8 +3,9 @@
 #include "pool/worker.h"
 
 #include "session/blocks.h"
-#include "session/children.h"
+#include "session/defer.h"
 #include "session/handle.h"
+#include "session/children.h"
 #include "session/output.h"
 #include "session/session.h"
 
@@ -40,6 +41,7 @@ struct Run {
   bool seeded = false;
   Stream stream;
   int chunks_left = -1; // maxtasksperchild
+  uint64_t handles = 0; // handles_made() when those that tasks had dropped were last released
   uint32_t depth = 0;
 };
 // Never destroyed, as the vector below: the process leaves from inside the loop.
@@ -100,6 +102,25 @@ void give_up_functions() {
   keep(run.frame, nullptr);
 }
 
+SEXP symbol(const char* name) { return Rf_install(name); }
+
+// What a task dropped is released soon, though no later task may call this package: others may wait
+// for the end of a pipe. A young collection: a full one would write to all that the session has.
+void release_dropped() {
+  if (run.handles != handles_made()) {
+    run.handles = handles_made();
+    give_up_functions();
+    R_ToplevelExec(
+        [](void*) {
+          Rf_eval(PROTECT(Rf_lang1(symbol("collect_young"))), package_namespace());
+          UNPROTECT(1);
+        },
+        nullptr);
+  }
+  release_views();
+  do_deferred();
+}
+
 const uint8_t* span_at(const Span& s) { return heap().at(run.claim.job + s.offset); }
 
 SEXP decode_slice(const Span& s, uint64_t first, uint64_t n, bool* whole) {
@@ -107,7 +128,6 @@ SEXP decode_slice(const Span& s, uint64_t first, uint64_t n, bool* whole) {
   return codec::decode_slice(span_at(s), s.bytes, first, n, whole);
 }
 
-SEXP symbol(const char* name) { return Rf_install(name); }
 
 // A job that this worker has not seen before: its function, arguments, variables.
 void load_job() {
@@ -325,6 +345,7 @@ void begin_worker(SEXP pool, int lane, int maxtasks, SEXP inherited) {
     run.chunks_left = maxtasks;
     run.depth = fork_depth();
     run.active = false;
+    run.handles = handles_made();
     if (!Rf_isNull(inherited)) keep(run.inherited, inherited);
     interrupt_wanted = cancelled;
     at_shortage(give_up_functions);
@@ -340,6 +361,7 @@ bool run_worker() {
       collect_if_heavy();
       collect_if_asked();
       show_output(); // of this worker's own children
+      release_dropped();
       return false;
     };
     for (;;) {

@@ -149,6 +149,12 @@ bool PoolOwner::has_left(size_t lane) {
          !offers_chunk(lane);
 }
 
+void PoolOwner::dismiss_workers() noexcept {
+  close_pool(block_); // those that are still to be forked leave by themselves
+  for (Seat& s : seats_)
+    if (s.child) signal_child(s.child->child, SIGKILL);
+}
+
 // Waits for `ms` at most for each worker. True when all are gone; false also when one that is gone
 // was to fork others, of whom we learn now.
 bool PoolOwner::kill_all(int ms) {

@@ -98,7 +98,12 @@ SEXP new_pointer(SEXP tag, SEXP kept, R_CFinalizer_t finalize, Rboolean at_exit)
   return p;
 }
 
+static uint64_t made = 0; // process-local, only compared
+
+uint64_t handles_made() { return made; }
+
 SEXP make_handle(uint64_t block, Kind kind) {
+  ++made;
   SEXP p = new_pointer(handle_tag(), R_NilValue, finalize_handle, FALSE);
   keep_block(block);
   R_SetExternalPtrAddr(p, new Handle{kind, block, heap().serial_of(block)});

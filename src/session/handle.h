@@ -17,6 +17,7 @@ struct Handle {
 // An external pointer to nothing yet: what is to own something is made before it. May jump.
 SEXP new_pointer(SEXP tag, SEXP kept, R_CFinalizer_t finalize, Rboolean at_exit);
 // The caller's hold on `block` passes to the new pointer. May jump.
+uint64_t handles_made(); // by this process so far
 SEXP make_handle(uint64_t block, Kind kind);
 // The same for an owner that is no pointer of R's: a block is dropped with the last of both.
 void keep_block(uint64_t block);

@@ -141,3 +141,52 @@ test_that("iterators that are given up leave nothing behind", {
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
+
+count_to <- function(n, then = function() stop("StopIteration")) {
+  k <- 0
+  function() if (k < n) (k <<- k + 1) else then()
+}
+
+test_that("what came before a source failed is given first, then its error, then the end", {
+  pool <- local_pool(2)
+  for (chunksize in 1:2) {
+    it <- pool$imap(function(x) x * 10, count_to(3, function() stop("no element 4")), chunksize = chunksize)
+    for (k in 1:3) {
+      expect_true(it$has_next())
+      expect_identical(it$next_value(), k * 10)
+    }
+    expect_true(it$has_next())
+    expect_error(it$next_value(), "no element 4", fixed = TRUE)
+    expect_false(it$has_next())
+    expect_classed_error(it$next_value(), "StopIteration")
+  }
+  it <- pool$imap(identity, function() stop("at once"))
+  expect_error(it$next_value(), "at once")
+  expect_false(it$has_next())
+})
+
+test_that("a lazy iterator that began before $close() gives all of its values", {
+  for (join in c(FALSE, TRUE)) {
+    pool <- local_pool(2)
+    it <- pool$imap(function(x) x * 10, count_to(50))
+    other <- pool$imap_unordered(function(x) x, count_to(20))
+    expect_identical(other$has_next(), TRUE)
+    pool$close()
+    expect_classed_error(pool$map(identity, 1:2), "ValueError", "closed")
+    expect_classed_error(pool$apply(identity, list(1)), "ValueError", "closed")
+    expect_classed_error(pool$imap(identity, 1:2), "ValueError", "closed")
+    expect_classed_error(pool$imap(identity, count_to(2)), "ValueError", "closed")
+    if (join) expect_true(pool$join(timeout = 60))
+    expect_identical(as.list(it), as.list(1:50 * 10))
+    expect_setequal(unlist(as.list(other)), 1:20)
+    expect_true(pool$join(timeout = 60))
+  }
+})
+
+test_that("a lazy iterator that is dropped keeps no closed pool from its end", {
+  pool <- local_pool(1)
+  pool$imap(identity, count_to(100))$next_value()
+  pool$close()
+  gc()
+  expect_true(pool$join(timeout = 60))
+})

@@ -415,3 +415,29 @@ test_that("a progress bar changes no result", {
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
+
+test_that("workers of a pool that was dropped end without another call", {
+  pool <- Pool(2)
+  pids <- pool$status()$pid
+  rm(pool)
+  gc()
+  expect_true(wait_until(function() all_gone(pids)))
+})
+
+test_that("what a task dropped is released, though no later task calls this package", {
+  pool <- local_pool(1)
+  ends <- Pipe()
+  pool$apply(function(end) NULL, list(ends[[2]]))
+  ends[[2]]$close()
+  expect_true(ends[[1]]$poll(timeout = 60))
+  expect_classed_error(ends[[1]]$recv(), "EOFError")
+})
+
+test_that("what a call was given is released when it has returned", {
+  pool <- local_pool(2)
+  before <- heap_blocks()
+  for (round in seq_len(rounds(500, 30))) {
+    pool$map(function(i, x) i, 1:4, args = list(as.numeric(1:1e5) + round))
+    expect_lte(heap_blocks(), before + 3) # the pool keeps what its latest job had
+  }
+})
