@@ -200,6 +200,35 @@ test_that("a pool whose workers are all killed while they start ends, and says s
   }
 })
 
+test_that("workers that are killed at any moment, also while they start and read, cost no answer", {
+  wanted <- rounds(10000, 60)
+  kills <- 0
+  data <- list(letters, as.list(1:2000), sd = stats::sd)
+  slow <- function(i, data) {
+    x <- 0
+    for (k in 1:2000) x <- x + k
+    i
+  }
+  for (retries in c(1000L, 0L)) {
+    pool <- local_pool(2, retries = retries)
+    while (kills < wanted * (if (retries) 0.5 else 1)) {
+      result <- pool$map_async(slow, 1:20, sample(8, 1), args = list(data), on_error = "return")
+      for (k in 1:5) {
+        random_moment(0.02)
+        pids <- pool$status()$pid
+        kills <- kills + kill_9(pids[sample.int(length(pids), 1)])
+      }
+      got <- in_time(result$get(timeout = 60))
+      died <- vapply(got, inherits, TRUE, "WorkerDiedError")
+      expect_identical(got[!died], as.list((1:20)[!died]))
+      expect_lte(sum(died), if (retries) 0 else 5)
+      expect_identical(vapply(got[died], function(e) e$index, 1L), which(died))
+      expect_true(all(vapply(got[died], function(e) e$signal, 1L) == 9L))
+    }
+    pool$terminate()
+  }
+})
+
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
