@@ -133,6 +133,8 @@ uint64_t Heap::find_room(uint64_t bytes, Kind kind, const void* from, uint64_t l
     }
     int64_t end = platform::now_ns() + kReclaimNs;
     while (!block && platform::now_ns() < end) {
+      bool (*interrupted)() = guard_patience().interrupted;
+      if (interrupted && interrupted()) throw Interrupted{};
       std::atomic<uint32_t> nobody{0};
       platform::Watch nap{&nobody, 0};
       platform::sleep_on(&nap, 1, platform::now_ns() + kRetryNs);

@@ -59,8 +59,9 @@ bool PoolOwner::simple() const {
 
 PoolOwner::~PoolOwner() {
   if (depth_ != fork_depth()) return; // a copy in a fork: the parent's
-  for (int round = 0; round < kKillRounds && !kill_all(1000); ++round) {
-  }
+  bool gone = false; // a call of anything else waits for this, and sees no Ctrl-C meanwhile
+  for (int round = 0; round < kKillRounds && !gone; ++round) gone = kill_all(20);
+  if (!gone) return; // another thread of a dead worker may still write: the blocks stay ours
   for (auto& j : jobs_) {
     drop_at_next_entry(j.second->owner.block());
     if (j.second->places) drop_at_next_entry(j.second->places);

@@ -34,7 +34,12 @@ void put_in_place(SEXP value, SEXPTYPE type, uint64_t width, uint8_t* place) {
   Protected same(SEXPTYPE(TYPEOF(value)) == type ? value : codec::protect([&] {
     return Rf_coerceVector(value, type);
   }));
-  std::memcpy(place, codec::data_of(same), width * element_bytes(type));
+  auto copy = [&] { std::memcpy(place, codec::data_of(same), width * element_bytes(type)); };
+  if (!ALTREP(same)) return copy();
+  codec::protect([&] { // a vector of another package's may run R code to be all there, and fail
+    copy();
+    return R_NilValue;
+  });
 }
 
 namespace {

@@ -141,7 +141,10 @@ SentFunction* sent_function(SEXP fun, bool compile) {
       forget(*oldest);
       sent_functions.erase(oldest);
     }
-    R_PreserveObject(fun);
+    codec::protect([&] {
+      R_PreserveObject(fun);
+      return R_NilValue;
+    });
     sent_functions.emplace_back();
     known = &sent_functions.back();
     known->function = fun;

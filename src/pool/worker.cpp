@@ -74,6 +74,13 @@ SEXP decode(const uint8_t* from, uint64_t bytes) {
   return codec::decode(from, bytes);
 }
 
+void preserve(SEXP x) { // R_PreserveObject() jumps where R is out of memory
+  codec::protect([&] {
+    R_PreserveObject(x);
+    return R_NilValue;
+  });
+}
+
 SEXP function_of(const Reference& ref) {
   for (CachedFunction& f : functions)
     if (f.serial == ref.serial) return f.function;
@@ -82,13 +89,13 @@ SEXP function_of(const Reference& ref) {
   SEXP env = TYPEOF(f) == CLOSXP ? r::closure_environment(f) : R_BaseEnv;
   bool once = env != R_GlobalEnv && env != R_BaseEnv && !R_IsNamespaceEnv(env);
   make_place(once);
-  R_PreserveObject(f);
+  preserve(f);
   functions.push_back({ref.serial, f, once});
   return f;
 }
 
 void keep(SEXP& place, SEXP value) {
-  if (value) R_PreserveObject(value);
+  if (value) preserve(value);
   if (place) R_ReleaseObject(place);
   place = value;
 }

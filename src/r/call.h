@@ -3,6 +3,7 @@
 
 #include "r/unwind.h"
 
+#include <climits>
 #include <string>
 #include <vector>
 
@@ -111,10 +112,17 @@ template <class F> auto or_jump(F body) -> decltype(body()) {
   failure.leave();
 }
 
+// NA for what is none; without R's warning, which may be an error and jump.
+inline int integer_of(SEXP x) {
+  if (TYPEOF(x) != REALSXP) return Rf_asInteger(x);
+  double n = Rf_xlength(x) > 0 ? REAL_RO(x)[0] : NA_REAL;
+  return n > INT_MIN && n <= INT_MAX ? int(n) : NA_INTEGER;
+}
+
 template <class T> T from_r(SEXP x) {
   if constexpr (std::is_same_v<T, SEXP>) return x;
   else if constexpr (std::is_same_v<T, bool>) return Rf_asLogical(x) == TRUE;
-  else if constexpr (std::is_same_v<T, int>) return Rf_asInteger(x);
+  else if constexpr (std::is_same_v<T, int>) return integer_of(x);
   else if constexpr (std::is_same_v<T, double>) return Rf_asReal(x);
   else return CHAR(Rf_asChar(x)); // std::string
 }
