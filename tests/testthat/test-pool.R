@@ -435,9 +435,12 @@ test_that("what a task dropped is released, though no later task calls this pack
 
 test_that("what a call was given is released when it has returned", {
   pool <- local_pool(2)
+  pool$map(length, list(1, 2))
   before <- heap_blocks()
   for (round in seq_len(rounds(500, 30))) {
-    pool$map(function(i, x) i, 1:4, args = list(as.numeric(1:1e5) + round))
-    expect_lte(heap_blocks(), before + 3) # the pool keeps what its latest job had
+    pool$map(length, list(as.numeric(1:2e4) + round, as.numeric(1:2e4) - round))
+    expect_lte(heap_blocks(), before)
+    pool$apply(length, list(as.numeric(1:2e4) + round))
+    expect_lte(heap_blocks(), before)
   }
 })
