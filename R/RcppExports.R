@@ -85,6 +85,58 @@ condition_waiters <- function(condition) {
     .Call(`_multiprocessing_condition_waiters`, condition)
 }
 
+dict_create <- function(face) {
+    .Call(`_multiprocessing_dict_create`, face)
+}
+
+dict_kind <- function(dict) {
+    .Call(`_multiprocessing_dict_kind`, dict)
+}
+
+dict_lock_pointer <- function(dict) {
+    .Call(`_multiprocessing_dict_lock_pointer`, dict)
+}
+
+dict_item <- function(dict, key) {
+    .Call(`_multiprocessing_dict_item`, dict, key)
+}
+
+dict_lookup <- function(dict, key, missing) {
+    .Call(`_multiprocessing_dict_lookup`, dict, key, missing)
+}
+
+dict_fetch <- function(dict, key) {
+    .Call(`_multiprocessing_dict_fetch`, dict, key)
+}
+
+dict_assign <- function(dict, key, value, stamp) {
+    .Call(`_multiprocessing_dict_assign`, dict, key, value, stamp)
+}
+
+dict_take <- function(dict, key) {
+    .Call(`_multiprocessing_dict_take`, dict, key)
+}
+
+dict_empty <- function(dict) {
+    invisible(.Call(`_multiprocessing_dict_empty`, dict))
+}
+
+dict_has <- function(dict, key) {
+    .Call(`_multiprocessing_dict_has`, dict, key)
+}
+
+dict_size <- function(dict) {
+    .Call(`_multiprocessing_dict_size`, dict)
+}
+
+dict_names <- function(dict) {
+    .Call(`_multiprocessing_dict_names`, dict)
+}
+
+dict_values <- function(dict) {
+    .Call(`_multiprocessing_dict_values`, dict)
+}
+
 is_compiled <- function(fun) {
     .Call(`_multiprocessing_is_compiled`, fun)
 }
@@ -103,6 +155,26 @@ handle_close <- function(pointer) {
 
 handle_id <- function(pointer) {
     .Call(`_multiprocessing_handle_id`, pointer)
+}
+
+queue_create_joinable <- function(maxsize) {
+    .Call(`_multiprocessing_queue_create_joinable`, maxsize)
+}
+
+queue_is_joinable <- function(queue) {
+    .Call(`_multiprocessing_queue_is_joinable`, queue)
+}
+
+queue_task_done <- function(queue) {
+    invisible(.Call(`_multiprocessing_queue_task_done`, queue))
+}
+
+queue_join <- function(queue) {
+    .Call(`_multiprocessing_queue_join`, queue)
+}
+
+queue_unfinished <- function(queue) {
+    .Call(`_multiprocessing_queue_unfinished`, queue)
 }
 
 lock_create <- function(recursive) {

@@ -12,7 +12,7 @@ get_context <- function(method = NULL) {
     list(
       method = method, Process = with_method(Process), Pool = with_method(Pool), Lock = Lock, RLock = RLock,
       Semaphore = Semaphore, BoundedSemaphore = BoundedSemaphore, Event = Event, Condition = Condition, Barrier = Barrier,
-      Value = Value, Array = Array,
+      Value = Value, Array = Array, JoinableQueue = JoinableQueue, Manager = Manager,
       Queue = Queue, SimpleQueue = SimpleQueue, Pipe = Pipe, cpu_count = cpu_count, current_process = current_process,
       parent_process = parent_process, active_children = active_children, get_start_method = function() method
     ),

@@ -23,13 +23,14 @@ handle_format <- function(self, private, state = NULL) {
 revive_handle <- function(kind, ptr) {
   class <- switch(as.character(kind),
     "2" = LockHandle,
-    "3" = if (queue_is_simple(ptr)) SimpleQueueHandle else QueueHandle,
+    "3" = if (queue_is_joinable(ptr)) JoinableQueueHandle else if (queue_is_simple(ptr)) SimpleQueueHandle else QueueHandle,
     "5" = ConnectionHandle,
     "9" = BarrierHandle,
     "11" = SemaphoreHandle,
     "12" = EventHandle,
     "13" = ConditionHandle,
-    "14" = if (cells_are_single(ptr)) ValueHandle else ArrayHandle
+    "14" = if (cells_are_single(ptr)) ValueHandle else ArrayHandle,
+    "15" = switch(dict_kind(ptr), DictHandle, ListHandle, NamespaceHandle)
   )
   if (is.null(class)) ptr else class$new(ptr)
 }

@@ -2,7 +2,8 @@
 #' - [Pool()], [AsyncResult]: workers that compute many elements. [Process()]: one function in a process of its own.
 #' - [Lock()], [Semaphore()], [Event()], [Condition()], [Barrier()]: who may go on, and when.
 #' - [Queue()], [Pipe()], [wait()]: what processes tell each other.
-#' - [Value()], [Array()]: numbers that every process may change in place.
+#' - [Value()], [Array()], [Manager()]: numbers, dictionaries and lists that every process may change.
+#' - [python-names]: Python's names, and ours beside them.
 #' - [share()]: large data, and who keeps them.
 #' - [mclapply()], [mcmapply()], [pvec()], [mcparallel()]: in place of package parallel's.
 #' - [thread_map()], [cpp_fun()]: compiled functions in threads.
@@ -21,7 +22,7 @@
 #' - `TimeoutError`: more than `timeout` or `task_timeout` seconds; or a process is stopped, see below.
 #' - `Empty`, `Full`: a queue was, until the `timeout`. `EOFError`, `BrokenPipeError`: nobody is at the other end of a pipe.
 #' - `StopIteration`: an iterator is at its end. `CancelledError`: the job was cancelled.
-#' - `DeadlockError`: a process would wait for itself for ever.
+#' - `DeadlockError`: a process would wait for itself for ever, or processes wait for each other, see [Lock()].
 #' - `ProcessError`: a process cannot be started, was not started, or may not do this.
 #' - `EncodingError`: a value that cannot be sent to another process, such as a connection; the message says where it is.
 #' - `HeapFullError`, `MemoryError`: shared memory, or that of this process, is full.

@@ -16,11 +16,18 @@
 #' `with(lock, expr)` acquires, evaluates `expr` where it was written, and always releases. Waiting without a timeout for a
 #' `Lock` that this process already holds is an error of class `DeadlockError`. Printing a lock shows which process holds it.
 #'
+#' @section Processes that wait for each other:
+#' If each of several processes waits without a timeout for a lock that the next of them holds, or for the end (`$join()`) of the next,
+#' none would ever go on. Within two seconds one of them, the one that began to wait last, has an error of class `DeadlockError` that names
+#' the processes, the locks (by the numbers that printing them shows), and for how long. A `with()` around it then releases what that
+#' process holds, and the others go on.
+#'
 #' @section Errors: `ValueError` (bad arguments, `$release()` of a lock that is not held, or by another than an `RLock`'s owner),
 #'   `DeadlockError`, `HeapFullError` (no memory for another lock), `TimeoutError` (a process is stopped,
 #'   see [multiprocessing-package]).
 #' @return A handle (an R6 object).
 #' @section Python: `multiprocessing.Lock()`, `multiprocessing.RLock()`; `with lock:`.
+#' @seealso [Semaphore()], [Condition()], [Event()], [Barrier()], [Value()], whose numbers have a lock.
 #' @examples
 #' lock <- Lock()
 #' lock$acquire()

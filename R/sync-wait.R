@@ -63,7 +63,7 @@ waitable <- function(x) {
   if (inherits(x, "Connection")) {
     return(list(kind = "connection", of = private_of(x)$ptr))
   }
-  if (inherits(x, c("Queue", "SimpleQueue"))) {
+  if (inherits(x, c("Queue", "SimpleQueue", "JoinableQueue"))) {
     return(list(kind = "queue", of = private_of(x)$ptr))
   }
   if (inherits(x, "Event")) {

@@ -231,6 +231,144 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// dict_create
+SEXP dict_create(int face);
+RcppExport SEXP _multiprocessing_dict_create(SEXP faceSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< int >::type face(faceSEXP);
+    rcpp_result_gen = Rcpp::wrap(dict_create(face));
+    return rcpp_result_gen;
+END_RCPP
+}
+// dict_kind
+int dict_kind(SEXP dict);
+RcppExport SEXP _multiprocessing_dict_kind(SEXP dictSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type dict(dictSEXP);
+    rcpp_result_gen = Rcpp::wrap(dict_kind(dict));
+    return rcpp_result_gen;
+END_RCPP
+}
+// dict_lock_pointer
+SEXP dict_lock_pointer(SEXP dict);
+RcppExport SEXP _multiprocessing_dict_lock_pointer(SEXP dictSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type dict(dictSEXP);
+    rcpp_result_gen = Rcpp::wrap(dict_lock_pointer(dict));
+    return rcpp_result_gen;
+END_RCPP
+}
+// dict_item
+SEXP dict_item(SEXP dict, SEXP key);
+RcppExport SEXP _multiprocessing_dict_item(SEXP dictSEXP, SEXP keySEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type dict(dictSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type key(keySEXP);
+    rcpp_result_gen = Rcpp::wrap(dict_item(dict, key));
+    return rcpp_result_gen;
+END_RCPP
+}
+// dict_lookup
+SEXP dict_lookup(SEXP dict, SEXP key, SEXP missing);
+RcppExport SEXP _multiprocessing_dict_lookup(SEXP dictSEXP, SEXP keySEXP, SEXP missingSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type dict(dictSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type key(keySEXP);
+    Rcpp::traits::input_parameter< SEXP >::type missing(missingSEXP);
+    rcpp_result_gen = Rcpp::wrap(dict_lookup(dict, key, missing));
+    return rcpp_result_gen;
+END_RCPP
+}
+// dict_fetch
+SEXP dict_fetch(SEXP dict, SEXP key);
+RcppExport SEXP _multiprocessing_dict_fetch(SEXP dictSEXP, SEXP keySEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type dict(dictSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type key(keySEXP);
+    rcpp_result_gen = Rcpp::wrap(dict_fetch(dict, key));
+    return rcpp_result_gen;
+END_RCPP
+}
+// dict_assign
+bool dict_assign(SEXP dict, SEXP key, SEXP value, SEXP stamp);
+RcppExport SEXP _multiprocessing_dict_assign(SEXP dictSEXP, SEXP keySEXP, SEXP valueSEXP, SEXP stampSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type dict(dictSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type key(keySEXP);
+    Rcpp::traits::input_parameter< SEXP >::type value(valueSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type stamp(stampSEXP);
+    rcpp_result_gen = Rcpp::wrap(dict_assign(dict, key, value, stamp));
+    return rcpp_result_gen;
+END_RCPP
+}
+// dict_take
+SEXP dict_take(SEXP dict, SEXP key);
+RcppExport SEXP _multiprocessing_dict_take(SEXP dictSEXP, SEXP keySEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type dict(dictSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type key(keySEXP);
+    rcpp_result_gen = Rcpp::wrap(dict_take(dict, key));
+    return rcpp_result_gen;
+END_RCPP
+}
+// dict_empty
+void dict_empty(SEXP dict);
+RcppExport SEXP _multiprocessing_dict_empty(SEXP dictSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type dict(dictSEXP);
+    dict_empty(dict);
+    return R_NilValue;
+END_RCPP
+}
+// dict_has
+bool dict_has(SEXP dict, SEXP key);
+RcppExport SEXP _multiprocessing_dict_has(SEXP dictSEXP, SEXP keySEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type dict(dictSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type key(keySEXP);
+    rcpp_result_gen = Rcpp::wrap(dict_has(dict, key));
+    return rcpp_result_gen;
+END_RCPP
+}
+// dict_size
+double dict_size(SEXP dict);
+RcppExport SEXP _multiprocessing_dict_size(SEXP dictSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type dict(dictSEXP);
+    rcpp_result_gen = Rcpp::wrap(dict_size(dict));
+    return rcpp_result_gen;
+END_RCPP
+}
+// dict_names
+SEXP dict_names(SEXP dict);
+RcppExport SEXP _multiprocessing_dict_names(SEXP dictSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type dict(dictSEXP);
+    rcpp_result_gen = Rcpp::wrap(dict_names(dict));
+    return rcpp_result_gen;
+END_RCPP
+}
+// dict_values
+SEXP dict_values(SEXP dict);
+RcppExport SEXP _multiprocessing_dict_values(SEXP dictSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type dict(dictSEXP);
+    rcpp_result_gen = Rcpp::wrap(dict_values(dict));
+    return rcpp_result_gen;
+END_RCPP
+}
 // is_compiled
 bool is_compiled(SEXP fun);
 RcppExport SEXP _multiprocessing_is_compiled(SEXP funSEXP) {
@@ -277,6 +415,55 @@ BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type pointer(pointerSEXP);
     rcpp_result_gen = Rcpp::wrap(handle_id(pointer));
+    return rcpp_result_gen;
+END_RCPP
+}
+// queue_create_joinable
+SEXP queue_create_joinable(double maxsize);
+RcppExport SEXP _multiprocessing_queue_create_joinable(SEXP maxsizeSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< double >::type maxsize(maxsizeSEXP);
+    rcpp_result_gen = Rcpp::wrap(queue_create_joinable(maxsize));
+    return rcpp_result_gen;
+END_RCPP
+}
+// queue_is_joinable
+bool queue_is_joinable(SEXP queue);
+RcppExport SEXP _multiprocessing_queue_is_joinable(SEXP queueSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type queue(queueSEXP);
+    rcpp_result_gen = Rcpp::wrap(queue_is_joinable(queue));
+    return rcpp_result_gen;
+END_RCPP
+}
+// queue_task_done
+void queue_task_done(SEXP queue);
+RcppExport SEXP _multiprocessing_queue_task_done(SEXP queueSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type queue(queueSEXP);
+    queue_task_done(queue);
+    return R_NilValue;
+END_RCPP
+}
+// queue_join
+SEXP queue_join(SEXP queue);
+RcppExport SEXP _multiprocessing_queue_join(SEXP queueSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type queue(queueSEXP);
+    rcpp_result_gen = Rcpp::wrap(queue_join(queue));
+    return rcpp_result_gen;
+END_RCPP
+}
+// queue_unfinished
+double queue_unfinished(SEXP queue);
+RcppExport SEXP _multiprocessing_queue_unfinished(SEXP queueSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type queue(queueSEXP);
+    rcpp_result_gen = Rcpp::wrap(queue_unfinished(queue));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -1348,11 +1535,29 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_condition_wait", (DL_FUNC) &_multiprocessing_condition_wait, 2},
     {"_multiprocessing_condition_notify", (DL_FUNC) &_multiprocessing_condition_notify, 2},
     {"_multiprocessing_condition_waiters", (DL_FUNC) &_multiprocessing_condition_waiters, 1},
+    {"_multiprocessing_dict_create", (DL_FUNC) &_multiprocessing_dict_create, 1},
+    {"_multiprocessing_dict_kind", (DL_FUNC) &_multiprocessing_dict_kind, 1},
+    {"_multiprocessing_dict_lock_pointer", (DL_FUNC) &_multiprocessing_dict_lock_pointer, 1},
+    {"_multiprocessing_dict_item", (DL_FUNC) &_multiprocessing_dict_item, 2},
+    {"_multiprocessing_dict_lookup", (DL_FUNC) &_multiprocessing_dict_lookup, 3},
+    {"_multiprocessing_dict_fetch", (DL_FUNC) &_multiprocessing_dict_fetch, 2},
+    {"_multiprocessing_dict_assign", (DL_FUNC) &_multiprocessing_dict_assign, 4},
+    {"_multiprocessing_dict_take", (DL_FUNC) &_multiprocessing_dict_take, 2},
+    {"_multiprocessing_dict_empty", (DL_FUNC) &_multiprocessing_dict_empty, 1},
+    {"_multiprocessing_dict_has", (DL_FUNC) &_multiprocessing_dict_has, 2},
+    {"_multiprocessing_dict_size", (DL_FUNC) &_multiprocessing_dict_size, 1},
+    {"_multiprocessing_dict_names", (DL_FUNC) &_multiprocessing_dict_names, 1},
+    {"_multiprocessing_dict_values", (DL_FUNC) &_multiprocessing_dict_values, 1},
     {"_multiprocessing_is_compiled", (DL_FUNC) &_multiprocessing_is_compiled, 1},
     {"_multiprocessing_code_symbols", (DL_FUNC) &_multiprocessing_code_symbols, 1},
     {"_multiprocessing_handle_is_open", (DL_FUNC) &_multiprocessing_handle_is_open, 1},
     {"_multiprocessing_handle_close", (DL_FUNC) &_multiprocessing_handle_close, 1},
     {"_multiprocessing_handle_id", (DL_FUNC) &_multiprocessing_handle_id, 1},
+    {"_multiprocessing_queue_create_joinable", (DL_FUNC) &_multiprocessing_queue_create_joinable, 1},
+    {"_multiprocessing_queue_is_joinable", (DL_FUNC) &_multiprocessing_queue_is_joinable, 1},
+    {"_multiprocessing_queue_task_done", (DL_FUNC) &_multiprocessing_queue_task_done, 1},
+    {"_multiprocessing_queue_join", (DL_FUNC) &_multiprocessing_queue_join, 1},
+    {"_multiprocessing_queue_unfinished", (DL_FUNC) &_multiprocessing_queue_unfinished, 1},
     {"_multiprocessing_lock_create", (DL_FUNC) &_multiprocessing_lock_create, 1},
     {"_multiprocessing_lock_enter", (DL_FUNC) &_multiprocessing_lock_enter, 1},
     {"_multiprocessing_lock_acquire", (DL_FUNC) &_multiprocessing_lock_acquire, 3},

@@ -5,9 +5,12 @@
 #include "session/session.h"
 #include "session/waits.h"
 
+#include "core/deadlock.h"
 #include "core/doorbell.h"
 #include "core/heap.h"
 #include "core/participant.h"
+
+#include <optional>
 
 using namespace mp;
 using namespace mp::bind;
@@ -44,12 +47,16 @@ static std::vector<bool> wait_for_processes(SEXP processes, SEXP timeout, bool a
     };
     ChildWait step(wait);
     for (RChild* c : cs) step.children.push_back(c->child.token);
+    std::optional<Blocked> blocked; // by one process, for others to see; a limit would end it
+    if (cs.size() == 1 && wait.deadline == platform::kForever)
+      blocked.emplace(Blocked::kEnd, cs[0]->child.token);
     Waiter waiter(step.wait);
     for (;;) {
       size_t over = 0;
       for (RChild* c : cs) over += answered(c) || is_over(*c);
       if (over == cs.size() || (over && !all_of_them) || platform::now_ns() >= wait.deadline) break;
       Status s = waiter.until([&] {
+        if (blocked) blocked->look();
         size_t known = 0; // a tick may have reaped one since we counted
         for (RChild* c : cs) known += answered(c) || c->child.over;
         bool changed = known > over;

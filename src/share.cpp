@@ -35,6 +35,8 @@ const char* name_of(Kind kind) {
     return "event";
   case Kind::Condition:
     return "condition";
+  case Kind::Dict:
+    return "dict";
   case Kind::Cells:
     return "array";
   default:

@@ -68,6 +68,9 @@ struct alignas(128) Participant {
   std::atomic<uint32_t> cpu; // 1 + where it ran when it last waited, a hint; by the participant
   uint32_t life_made;        // `life` was initialised; by the slot's first participant
   std::atomic<uint32_t> ended; // it has left by itself, was not killed; by the participant
+  std::atomic<uint64_t> waits_for; // without a limit: block of a lock, or 2 * token + 1 of a
+                                   // participant that is to end, 0: nothing; by the participant
+  std::atomic<int64_t> waits_since; // by the participant, before `waits_for`
 
   SlotState look() const { // acquire: pairs with the CAS, or sweep()'s store, that published it
     return SlotState::unpack(state.load(std::memory_order_acquire));
@@ -98,6 +101,7 @@ enum class Kind : uint8_t {
   Event,
   Condition,
   Cells, // of a Value or an Array
+  Dict,
   kCount
 };
 
@@ -243,6 +247,40 @@ struct CellsShared { // all by the creator
   uint32_t pad;
 };
 
+// Values by name. Everything but `items` and the guard is written under the guard. A death under it
+// leaves `arriving`, `leaving` or `leaving_table`: blocks that are, or were, children of the dict; the
+// next owner's repair finds out which of them the table leads to.
+struct DictShared {
+  GuardWord guard;
+  uint64_t table;         // block of the table, 0: it is empty; its store commits a new one
+  uint64_t arriving;      // a block that becomes a child
+  uint64_t leaving;       // a value's block that is replaced or removed
+  uint64_t leaving_table; // a table that is replaced
+  uint64_t changes;       // ever made: the next one's stamp
+  std::atomic<uint64_t> items; // stored under the guard, read by anybody as a hint
+  Reference lock;              // by the creator, sealed
+  uint64_t face;               // by the creator: the binding's, what users see
+};
+struct TableShared { // under the dict's guard
+  uint64_t slots;    // by the creator: a power of two
+  uint64_t capacity; // by the creator: bytes for records
+  uint64_t used;     // of these; a death leaves some that nothing leads to
+  uint64_t occupied; // words of the index that are not empty
+  // uint64_t index[slots]: 0 empty, 1 removed, otherwise offset of a record; its store is the commit
+  // records follow
+};
+struct RecordShared { // written before a word leads to it, never changed
+  uint64_t hash;
+  uint64_t order; // the stamp with which the key came
+  uint64_t stamp; // of this value
+  uint64_t value_bytes;
+  uint64_t block; // of a large value, 0: it follows the key
+  uint32_t key_bytes;
+  uint32_t pad;
+  // the key, padded, and the value
+};
+static_assert(sizeof(RecordShared) % 8 == 0, "encoded values are aligned to 8");
+
 // A queue is a list of segments. Small messages lie one after the other in a common segment; a
 // large one, or one that refers to other blocks, has a segment of its own, filled before anybody
 // sees it.
@@ -260,6 +298,8 @@ struct SegmentShared {
 constexpr uint64_t kSegmentHeaderBytes = 64;
 static_assert(sizeof(SegmentShared) <= kSegmentHeaderBytes);
 
+constexpr uint64_t kPlainQueue = 0, kSimpleQueue = 1, kJoinableQueue = 2;
+
 // Everything but the counters and masks is written under the guard. A death under the guard leaves
 // at most one step undone: `arriving` or `leaving` name its segment, repair_queue() finishes or
 // forgets it.
@@ -270,10 +310,25 @@ struct QueueShared {
   uint64_t arriving;           // a segment being linked
   uint64_t leaving;            // a segment being unlinked
   uint64_t max_items;          // 0: unbounded; by the creator
-  uint64_t simple;             // users see a SimpleQueue; by the creator
+  uint64_t simple;             // what users see: kPlainQueue ...; by the creator
   std::atomic<uint64_t> items; // stored under the guard, read by anybody as a hint
   WaiterMask getters;
   WaiterMask putters;
+};
+
+// A queue and who has taken messages that are not done. `taking` and what belongs to it are written under
+// the queue's guard; a death leaves them, and repair_taking() finds out whether the message was
+// taken. `taken` changes under the guard, and is set to 0 by the sweep.
+struct JoinableShared {
+  QueueShared queue;
+  WaiterMask joiners;
+  uint64_t taking;            // 1 + slot that takes a message just now, 0: none
+  uint64_t taking_head;       // the queue's head, its segment's window and the slot's count before
+  uint64_t taking_window;
+  uint64_t taking_count;
+  std::atomic<uint64_t> lost; // {messages:32 | pid:32} that were not done when their taker ended; by
+                              // the sweep, to 0 by who is told
+  std::atomic<uint32_t> taken[kSlots];
 };
 
 // Two one-way queues. Each end is a Connection block that refers to the pipe; when nobody holds it

@@ -1,5 +1,8 @@
 #include "lock.h"
+#include "deadlock.h"
 #include "heap.h"
+
+#include <optional>
 
 namespace mp {
 namespace {
@@ -52,10 +55,13 @@ Status acquire_lock(uint64_t block, const Wait& wait) {
   if (try_acquire_lock(block, me, &how, &holder)) return how;
   if (wait.deadline <= 0) return Status::Timeout;
   if (holder == me && wait.deadline == platform::kForever) return Status::Closed;
+  std::optional<Blocked> blocked; // a wait with a limit ends by itself
+  if (wait.deadline == platform::kForever) blocked.emplace(Blocked::kLock, block);
   Waiter waiter(wait);
   waiter.add(lock_waiters(block));
   Status s = waiter.until([&] {
     if (try_acquire_lock(block, me, &how, &holder)) return true;
+    if (blocked) blocked->look();
     waiter.watch(holder);
     return false;
   });

@@ -87,6 +87,7 @@ bool claim(Token t) {
   p.claimed_at = platform::boot_ns();
   p.doorbell.store(0, std::memory_order_relaxed);
   p.ended.store(0, std::memory_order_relaxed);
+  p.waits_for.store(0, std::memory_order_relaxed);
   if (!advance(p, {pid, g, Life::Claiming}, {pid, g, Life::Live})) return false;
   my_token = t;
   ring_parent(); // it may watch our life from now on

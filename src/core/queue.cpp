@@ -1,6 +1,6 @@
 #include "queue.h"
-#include "guard.h"
 #include "heap_internal.h"
+#include "queue_internal.h"
 
 #include <cstring>
 #include <optional>
@@ -41,6 +41,7 @@ void repair_queue(uint64_t block, QueueShared& q) {
     if (!reachable(s) && heap().has_parent(s, block)) heap().clear_parent(s);
     q.arriving = 0;
   }
+  repair_taking(q);
   q.tail = 0;
   uint64_t items = 0;
   for (uint64_t s = q.head; s; s = segment_at(s).next) {
@@ -66,18 +67,6 @@ void repair_queue(uint64_t block, QueueShared& q) {
 Status refused(Status s, const GuardWord& g, const Wait& wait) {
   if (s == Status::Timeout && wait.deadline == platform::kForever) refuse_guard(s, g);
   return s;
-}
-
-Status lock_queue(uint64_t block, QueueShared& q, const Wait& wait) {
-  Status s = lock_guard(q.guard, wait.deadline);
-  if (s != Status::OwnerDied) return s == Status::Ok ? s : refused(s, q.guard, wait);
-  HeapSection section(heap(), wait.deadline);
-  if (!section.held()) {
-    unlock_torn_guard(q.guard);
-    return refused(section.status(), heap().header().guard, wait);
-  }
-  repair_queue(block, q);
-  return Status::Ok;
 }
 
 // Links a segment of ours at the tail. Under the guard, in a section of the heap.
@@ -120,11 +109,6 @@ uint64_t tail_with_room(QueueShared& q, uint64_t bytes) {
   return t.capacity - write_of(w) >= bytes ? q.tail : 0;
 }
 
-// Somebody died at work: the count of items is not to be believed before the next one repairs it.
-bool is_torn(const QueueShared& q) {
-  Token owner = q.guard.owner.load(std::memory_order_relaxed);
-  return owner != 0 && !is_alive(owner);
-}
 bool has_work(const QueueShared& q) {
   return q.items.load(std::memory_order_acquire) > 0 || is_torn(q);
 }
@@ -145,12 +129,8 @@ void forget(uint64_t block, Token gone) {
   forget_waiter(q.guard.waiters, slot_of(gone));
   forget_waiter(q.getters, slot_of(gone));
   forget_waiter(q.putters, slot_of(gone));
+  forget_taker(q, gone);
 }
-
-struct GuardScope {
-  GuardWord& guard;
-  ~GuardScope() { unlock_guard(guard); }
-};
 
 // Who was woken and goes without having taken what he was woken for wakes the next.
 struct WakeUp {
@@ -163,6 +143,24 @@ struct WakeUp {
 
 } // namespace
 
+Status lock_queue(uint64_t block, QueueShared& q, const Wait& wait) {
+  Status s = lock_guard(q.guard, wait.deadline);
+  if (s != Status::OwnerDied) return s == Status::Ok ? s : refused(s, q.guard, wait);
+  HeapSection section(heap(), wait.deadline);
+  if (!section.held()) {
+    unlock_torn_guard(q.guard);
+    return refused(section.status(), heap().header().guard, wait);
+  }
+  repair_queue(block, q);
+  return Status::Ok;
+}
+
+// Somebody died at work: the count of items is not to be believed before the next one repairs it.
+bool is_torn(const QueueShared& q) {
+  Token owner = q.guard.owner.load(std::memory_order_relaxed);
+  return owner != 0 && !is_alive(owner);
+}
+
 QueueShared& queue_shared(uint64_t queue) { return *heap().at<QueueShared>(queue); }
 void register_queue_kind() { heap().set_actions(Kind::Queue, {nullptr, forget}); }
 
@@ -170,7 +168,7 @@ uint64_t create_queue(uint64_t max_items, bool simple) {
   register_queue_kind();
   uint64_t block = heap().allocate(sizeof(QueueShared), Kind::Queue);
   queue_shared(block).max_items = max_items;
-  queue_shared(block).simple = simple;
+  queue_shared(block).simple = simple ? kSimpleQueue : kPlainQueue;
   return block;
 }
 
@@ -184,7 +182,8 @@ uint64_t queue_length(uint64_t queue) {
   return queue_shared(queue).items.load(std::memory_order_acquire);
 }
 uint64_t queue_capacity(uint64_t queue) { return queue_shared(queue).max_items; }
-bool queue_simple(uint64_t queue) { return queue_shared(queue).simple != 0; }
+bool queue_simple(uint64_t queue) { return queue_shared(queue).simple == kSimpleQueue; }
+bool queue_joinable(uint64_t queue) { return queue_shared(queue).simple == kJoinableQueue; }
 bool queue_full(uint64_t queue) {
   QueueShared& q = queue_shared(queue);
   return q.max_items && q.items.load(std::memory_order_acquire) >= q.max_items;
@@ -274,6 +273,7 @@ bool Incoming::take(uint64_t block, const Wait& wait, Status* status) {
   if (!q.head || is_empty(segment_at(q.head))) return false;
   uint64_t head = q.head;
   SegmentShared& s = segment_at(head);
+  begin_taking(q, head, s.window.load(std::memory_order_relaxed));
   if (s.single) {
     heap().hold(head); // ours before it leaves the queue
     unlink_head(q);
@@ -293,6 +293,7 @@ bool Incoming::take(uint64_t block, const Wait& wait, Status* status) {
         window(read_of(w) + uint32_t(sizeof(MessageHeader) + padded(bytes)), write_of(w)),
         std::memory_order_release);
   }
+  end_taking(q);
   q.items.store(q.items.load(std::memory_order_relaxed) - 1, std::memory_order_release);
   return true;
 }

@@ -68,6 +68,7 @@ uint64_t queue_length(uint64_t queue);
 bool queue_full(uint64_t queue);
 uint64_t queue_capacity(uint64_t queue);
 bool queue_simple(uint64_t queue);
+bool queue_joinable(uint64_t queue);
 // After a Timeout: which stopped process keeps us from what is there, or "".
 std::string queue_obstacle(uint64_t queue);
 QueueShared& queue_shared(uint64_t queue);

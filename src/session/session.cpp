@@ -6,6 +6,7 @@
 
 #include "core/barrier.h"
 #include "core/condition.h"
+#include "core/dict.h"
 #include "core/event.h"
 #include "core/guard.h"
 #include "core/job_board.h"
@@ -33,6 +34,7 @@ void prepare_kinds() {
   register_semaphore_kind();
   register_event_kind();
   register_condition_kind();
+  register_dict_kind();
   prepare_handles();
   guard_patience().interrupted = interrupt_is_pending;
   prepare_blocks();

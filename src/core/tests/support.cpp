@@ -1,6 +1,7 @@
 #include "support.h"
 
 #include "condition.h"
+#include "dict.h"
 #include "event.h"
 #include "semaphore.h"
 
@@ -39,6 +40,7 @@ void session() {
   register_semaphore_kind();
   register_event_kind();
   register_condition_kind();
+  register_dict_kind();
   join_session();
 }
 

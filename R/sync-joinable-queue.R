@@ -1,0 +1,66 @@
+#' A queue whose messages are tasks to be done
+#'
+#' A [Queue()] that knows which messages are not done yet: those that lie in it, and those that a process has taken and not marked
+#' with `$task_done()`. `$join()` waits until there are none.
+#'
+#' @param maxsize the number of messages it holds at most; 0 (the default): as many as memory allows.
+#' @section Methods: those of a [Queue()], and
+#' - `$task_done()`: a message that this process has taken is done. (If it has taken none: one that another process has taken.) One call
+#'   more than messages were taken is an error of class `ValueError`.
+#' - `$join()`: waits until every message that was put has been taken and marked as done.
+#'
+#' @section Deaths: If a process ends, or is killed, between `$get()` and `$task_done()`, its tasks would never be done. Then `$join()` does not
+#'   wait for them: it signals an error of class `WorkerDiedError`, once, with fields `pid` and `tasks` (how many). Another `$join()`
+#'   waits for the others. If the tasks must be done, put them again.
+#' @section Errors: those of a [Queue()]; `ValueError` (too many `$task_done()`), `WorkerDiedError`.
+#' @return A handle (an R6 object) of class `JoinableQueue`.
+#' @section Python: `multiprocessing.JoinableQueue(maxsize)`.
+#' @seealso [Queue()], [Pool()], which does all this for you.
+#' @examples
+#' tasks <- JoinableQueue()
+#' done <- Queue()
+#' worker <- Process(function() {
+#'   repeat {
+#'     done$put(sqrt(tasks$get()))
+#'     tasks$task_done()
+#'   }
+#' }, daemon = TRUE)
+#' worker$start()
+#' for (x in 1:3) tasks$put(x)
+#' tasks$join()
+#' done$qsize()
+#' worker$terminate()
+#' worker$join()
+#' @export
+JoinableQueue <- function(maxsize = 0L) JoinableQueueHandle$new(queue_create_joinable(queue_limit(maxsize)))
+
+JoinableQueueHandle <- R6::R6Class("JoinableQueue",
+  inherit = QueueHandle, cloneable = FALSE,
+  public = list(
+    task_done = function() invisible(queue_task_done(private$ptr)),
+    join = function() invisible(joinable_queue_join(private$ptr)),
+    format = function(...) {
+      if (!handle_is_open(private$ptr)) {
+        return("<JoinableQueue (closed)>")
+      }
+      sprintf(
+        "<JoinableQueue #%s, %.0f messages, %.0f not done>", handle_id(private$ptr), queue_size(private$ptr),
+        queue_unfinished(private$ptr)
+      )
+    }
+  )
+)
+
+joinable_queue_join <- function(ptr) {
+  lost <- queue_join(ptr)
+  if (lost[1L] > 0) {
+    stop(new_condition(
+      c("WorkerDiedError", "ProcessError", "multiprocessing_error", "error"),
+      sprintf(
+        "process %.0f ended before it had marked what it took as done: %.0f %s of the queue will not be done; put them again, or $join() once more to wait for the others",
+        lost[2L], lost[1L], if (lost[1L] == 1) "task" else "tasks"
+      ),
+      pid = as.integer(lost[2L]), tasks = as.integer(lost[1L])
+    ))
+  }
+}

@@ -1,0 +1,286 @@
+#' Dictionaries, lists and name spaces that processes share
+#'
+#' A manager makes objects that several processes read and change: `$dict()`, `$list()`, `$Namespace()`, and the objects that this package
+#' makes by functions of their own. In Python a server process keeps them. Here they lie in shared memory, there is no server:
+#' what a process puts is there for all at once, and reading takes microseconds.
+#'
+#' What is put is encoded and what is read is a copy: `d[["k"]]$x <- 1` reads the value, changes it, and puts it again, and another
+#' process may have put another one meanwhile. `d$modify("k", f)` makes that one step.
+#'
+#' @section Dict: `m$dict(...)` has named arguments as its first entries. Keys are strings, values any R values that can travel.
+#' - `d[["k"]]`: the value; an error of class `KeyError` if there is none. `d[["k"]] <- v` puts a value (`NULL`, too).
+#' - `$get(key, default = NULL)`; `$pop(key, default)` removes and returns; `$setdefault(key, default = NULL)` puts it if there is none,
+#'   and returns what is there; `$update(...)` puts named arguments, or the elements of one named list; `$contains(key)`; `$clear()`.
+#' - `$keys()`, `$values()`, `$items()` (a named list), in the order in which the keys came; `length(d)`, `names(d)`, `as.list(d)`.
+#' - `$modify(key, f, default = NULL)`: puts `f(old)` in the place of `old` and returns it. Nothing comes between: other processes' `$modify()`
+#'   wait; if the value is put otherwise meanwhile, `f` is called again.
+#' @section List: `m$list(...)` has the arguments as its first elements; one unnamed list or vector gives its elements.
+#' - `l[[i]]`, `l[[i]] <- v`: an error of class `IndexError` if there is no such element.
+#' - `$append(x)`, `$extend(xs)`, `$insert(i, x)` (before element `i`), `$pop(i)` (the last by default), `$remove(x)` (the first that is
+#'   identical), `$sort(decreasing = FALSE)`, `$reverse()`, `$clear()`, `length(l)`, `as.list(l)`.
+#' - It is one value: each operation takes time in proportion to its length. For many elements use a dict or a [Queue()].
+#' @section Namespace: `ns <- m$Namespace(...)`; `ns$x` reads, `ns$x <- v` puts, `ns$x <- NULL` removes; `names(ns)`, `as.list(ns)`.
+#' @section The rest: `m$Value()`, `m$Array()`, `m$Lock()`, `m$RLock()`, `m$Semaphore()`, `m$BoundedSemaphore()`, `m$Event()`,
+#'   `m$Condition()`, `m$Barrier()`, `m$Queue()`, `m$JoinableQueue()` are the functions of these names. `m$shutdown()` and `m$start()` do nothing.
+#' @section Deaths: A process that is killed in any operation leaves the dict whole: the operation is done, or not begun.
+#' @section Errors: `KeyError`, `IndexError`, `ValueError` (bad arguments), `EncodingError` (a value that cannot travel), `HeapFullError`
+#'   (no memory), `TimeoutError` (a process is stopped, see [multiprocessing-package]).
+#' @return `Manager()` a list of functions, of class `Manager`; they return handles of class `Dict`, `List` and `Namespace`.
+#' @section Python: `multiprocessing.Manager()`; `$modify()` is ours. There is nothing to connect to, and no `register()`.
+#' @seealso [Value()] and [Array()] for numbers, [share()] for large data, [Queue()].
+#' @examples
+#' m <- Manager()
+#' d <- m$dict(apples = 1)
+#' ps <- lapply(1:2, function(i) {
+#'   p <- Process(function() d$modify("apples", function(n) n + 1))
+#'   p$start()
+#' })
+#' for (p in ps) p$join()
+#' d[["apples"]]
+#' d[["pears"]] <- list(5, "ripe")
+#' names(d)
+#' l <- m$list(3, 1)
+#' l$append(2)
+#' l$sort()
+#' unlist(as.list(l))
+#' ns <- m$Namespace(x = 1)
+#' ns$x <- ns$x + 1
+#' ns$x
+#' @export
+Manager <- function() {
+  structure(
+    list(
+      dict = function(...) new_dict(DictHandle, 1L, list(...)), list = function(...) new_managed_list(list(...)),
+      Namespace = function(...) new_dict(NamespaceHandle, 3L, list(...)),
+      Value = Value, Array = Array, Lock = Lock, RLock = RLock, Semaphore = Semaphore, BoundedSemaphore = BoundedSemaphore,
+      Event = Event, Condition = Condition, Barrier = Barrier, Queue = Queue, JoinableQueue = JoinableQueue,
+      start = function() invisible(NULL), shutdown = function() invisible(NULL)
+    ),
+    class = "Manager"
+  )
+}
+
+#' @export
+print.Manager <- function(x, ...) {
+  cat("<Manager: makes ", paste(setdiff(names(x), c("start", "shutdown")), collapse = ", "), ">\n", sep = "")
+  invisible(x)
+}
+
+#' @export
+with.Manager <- function(data, expr, ...) expr
+
+new_dict <- function(class, face, values) {
+  if (length(values) == 1L && is.null(names(values)) && is.list(values[[1L]])) values <- values[[1L]]
+  check_named(values)
+  ptr <- dict_create(face)
+  for (key in names(values)) .Call(`_multiprocessing_dict_assign`, ptr, key, values[[key]], NULL)
+  class$new(ptr)
+}
+
+check_named <- function(values) {
+  keys <- names(values)
+  if (length(values) && (is.null(keys) || anyNA(keys) || !all(nzchar(keys)) || anyDuplicated(keys))) {
+    abort("ValueError", "the values must be named arguments, or one named list, each name once")
+  }
+}
+
+DictHandle <- handle_class("Dict", list(
+  get = function(key, default = NULL) .Call(`_multiprocessing_dict_lookup`, private$ptr, key, default),
+  set = function(key, value) invisible(.Call(`_multiprocessing_dict_assign`, private$ptr, key, value, NULL)),
+  pop = function(key, default) dict_pop(private$ptr, key, default),
+  setdefault = function(key, default = NULL) dict_setdefault(private$ptr, key, default),
+  update = function(...) dict_update(private$ptr, list(...)),
+  contains = function(key) .Call(`_multiprocessing_dict_has`, private$ptr, key),
+  keys = function() .Call(`_multiprocessing_dict_names`, private$ptr),
+  values = function() unname(.Call(`_multiprocessing_dict_values`, private$ptr)),
+  items = function() .Call(`_multiprocessing_dict_values`, private$ptr),
+  modify = function(key, f, default = NULL) dict_modify(private$ptr, key, f, default),
+  clear = function() invisible(.Call(`_multiprocessing_dict_empty`, private$ptr)),
+  format = function(...) {
+    keys <- .Call(`_multiprocessing_dict_names`, private$ptr)
+    shown <- paste(c(utils::head(keys, 5L), if (length(keys) > 5L) "..."), collapse = ", ")
+    sprintf("<Dict #%s, %d %s%s%s>", handle_id(private$ptr), length(keys), if (length(keys) == 1L) "key" else "keys", if (length(keys)) ": " else "", shown)
+  }
+))
+
+dict_pop <- function(ptr, key, default) {
+  found <- .Call(`_multiprocessing_dict_take`, ptr, key)
+  if (length(found)) {
+    return(found[[1L]])
+  }
+  if (missing(default)) abort("KeyError", sprintf("there is no key \"%s\"", key))
+  default
+}
+
+dict_setdefault <- function(ptr, key, default) {
+  repeat {
+    found <- .Call(`_multiprocessing_dict_fetch`, ptr, key)
+    if (found[[1L]] > 0) {
+      return(found[[2L]])
+    }
+    if (.Call(`_multiprocessing_dict_assign`, ptr, key, default, 0)) {
+      return(default)
+    }
+  }
+}
+
+dict_update <- function(ptr, values) {
+  if (length(values) == 1L && is.null(names(values))) {
+    values <- values[[1L]]
+    if (inherits(values, c("Dict", "Namespace"))) values <- as.list(values)
+    values <- as.list(values)
+  }
+  check_named(values)
+  for (key in names(values)) .Call(`_multiprocessing_dict_assign`, ptr, key, values[[key]], NULL)
+  invisible(NULL)
+}
+
+# The lock keeps other calls of modify() out, also while `f` runs; the stamp tells of puts without it.
+dict_modify <- function(ptr, key, f, default) {
+  check_function(f, "f")
+  suspendInterrupts(with_lock_quietly(dict_lock_pointer(ptr), repeat {
+    found <- .Call(`_multiprocessing_dict_fetch`, ptr, key)
+    new <- f(if (found[[1L]] > 0) found[[2L]] else default)
+    if (.Call(`_multiprocessing_dict_assign`, ptr, key, new, found[[1L]])) break
+  }))
+  invisible(new)
+}
+
+# An owner that died has left nothing half changed
+with_lock_quietly <- function(ptr, expr) {
+  held <- lock_depth(ptr)
+  on.exit(if (lock_depth(ptr) > held) .Call(`_multiprocessing_lock_release`, ptr))
+  allowInterrupts({
+    lock_enter(ptr)
+    expr
+  })
+}
+
+#' @export
+`[[.Dict` <- function(x, i) .Call(`_multiprocessing_dict_item`, x, i)
+#' @export
+`[[<-.Dict` <- function(x, i, value) {
+  .Call(`_multiprocessing_dict_assign`, x, i, value, NULL)
+  x
+}
+#' @export
+length.Dict <- function(x) as.integer(.Call(`_multiprocessing_dict_size`, private_of(x)$ptr))
+#' @export
+names.Dict <- function(x) .Call(`_multiprocessing_dict_names`, private_of(x)$ptr)
+#' @export
+as.list.Dict <- function(x, ...) .Call(`_multiprocessing_dict_values`, private_of(x)$ptr)
+
+# --- lists: one value of a dict, changed by modify() ---
+
+new_managed_list <- function(values) {
+  if (length(values) == 1L && is.null(names(values)) && (is.list(values[[1L]]) || length(values[[1L]]) > 1L)) values <- as.list(values[[1L]])
+  ptr <- dict_create(2L)
+  .Call(`_multiprocessing_dict_assign`, ptr, "list", unname(values), NULL)
+  ListHandle$new(ptr)
+}
+
+ListHandle <- handle_class("List", list(
+  append = function(x) list_change(private$ptr, function(l) c(l, list(x))),
+  extend = function(xs) {
+    xs <- unname(as.list(xs))
+    list_change(private$ptr, function(l) c(l, xs))
+  },
+  insert = function(i, x) {
+    check_count(i, "i", min = 1)
+    list_change(private$ptr, function(l) append(l, list(x), min(i - 1, length(l))))
+  },
+  pop = function(i = NULL) list_pop(private$ptr, i),
+  remove = function(x) list_remove(private$ptr, x),
+  sort = function(decreasing = FALSE) list_change(private$ptr, function(l) l[order(unlist(l), decreasing = decreasing)]),
+  reverse = function() list_change(private$ptr, rev),
+  clear = function() list_change(private$ptr, function(l) list()),
+  format = function(...) {
+    n <- length(list_all(private$ptr))
+    sprintf("<List #%s, %d %s>", handle_id(private$ptr), n, if (n == 1L) "element" else "elements")
+  }
+))
+
+list_all <- function(ptr) .Call(`_multiprocessing_dict_lookup`, ptr, "list", NULL)
+
+list_change <- function(ptr, f) {
+  dict_modify(ptr, "list", f, NULL)
+  invisible(NULL)
+}
+
+check_element <- function(i, n) {
+  if (!is.numeric(i) || length(i) != 1L || is.na(i) || i < 1 || i > n || i != trunc(i)) {
+    abort("IndexError", sprintf("there is no element %s: the list has %d", describe_value(i), n))
+  }
+}
+
+list_pop <- function(ptr, i) {
+  taken <- NULL
+  dict_modify(ptr, "list", function(l) {
+    at <- if (is.null(i)) length(l) else i
+    check_element(at, length(l))
+    taken <<- l[[at]]
+    l[-at]
+  }, NULL)
+  taken
+}
+
+list_remove <- function(ptr, x) {
+  list_change(ptr, function(l) {
+    at <- Position(function(y) identical(x, y), l)
+    if (is.na(at)) abort("ValueError", "no element of the list is identical to this value")
+    l[-at]
+  })
+}
+
+#' @export
+`[[.List` <- function(x, i) {
+  l <- list_all(private_of(x)$ptr)
+  check_element(i, length(l))
+  l[[i]]
+}
+#' @export
+`[[<-.List` <- function(x, i, value) {
+  list_change(private_of(x)$ptr, function(l) {
+    check_element(i, length(l))
+    l[i] <- list(value)
+    l
+  })
+  x
+}
+#' @export
+length.List <- function(x) length(list_all(private_of(x)$ptr))
+#' @export
+as.list.List <- function(x, ...) list_all(private_of(x)$ptr)
+
+# --- name spaces: what `$` means is the user's ---
+
+NamespaceHandle <- handle_class("Namespace", list())
+
+namespace_ptr <- function(x) .subset2(x, ".__enclos_env__")$private$ptr
+
+#' @export
+`$.Namespace` <- function(x, name) .Call(`_multiprocessing_dict_item`, x, name)
+#' @export
+`[[.Namespace` <- `$.Namespace`
+#' @export
+`$<-.Namespace` <- function(x, name, value) {
+  if (is.null(value)) .Call(`_multiprocessing_dict_take`, namespace_ptr(x), name) else .Call(`_multiprocessing_dict_assign`, namespace_ptr(x), name, value, NULL)
+  x
+}
+#' @export
+`[[<-.Namespace` <- `$<-.Namespace`
+#' @export
+names.Namespace <- function(x) .Call(`_multiprocessing_dict_names`, namespace_ptr(x))
+#' @export
+length.Namespace <- function(x) as.integer(.Call(`_multiprocessing_dict_size`, namespace_ptr(x)))
+#' @export
+as.list.Namespace <- function(x, ...) .Call(`_multiprocessing_dict_values`, namespace_ptr(x))
+#' @export
+format.Namespace <- function(x, ...) {
+  sprintf("<Namespace #%s: %s>", handle_id(namespace_ptr(x)), paste(names(x), collapse = ", "))
+}
+#' @export
+print.Namespace <- function(x, ...) {
+  cat(format(x), "\n", sep = "")
+  invisible(x)
+}

@@ -1,0 +1,87 @@
+#include "deadlock.h"
+#include "heap.h"
+#include "lock.h"
+
+#include <algorithm>
+
+namespace mp {
+namespace {
+
+constexpr int64_t kPatienceNs = 200'000'000; // most waits are over before: nobody looks
+constexpr int64_t kBetweenNs = 100'000'000;
+
+bool is_end(uint64_t what) { return what & 1; }
+
+Token waited_for(uint64_t what) { // 0: nobody, or what it says is over
+  if (is_end(what)) return Token(what >> 1);
+  return heap().kind_of(what) == Kind::Lock ? lock_owner(what) : 0;
+}
+
+std::string seconds_since(int64_t since) {
+  int64_t tenths = (platform::now_ns() - since) / 100'000'000;
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " seconds";
+}
+
+} // namespace
+
+Blocked::Blocked(uint64_t what)
+    : since_(platform::now_ns()), next_look_(since_ + kPatienceNs) {
+  Participant& p = participant(self());
+  p.waits_since.store(since_, std::memory_order_relaxed);
+  p.waits_for.store(what, std::memory_order_release); // pairs with circle()
+}
+
+Blocked::~Blocked() {
+  if (self()) participant(self()).waits_for.store(0, std::memory_order_release);
+}
+
+// From us to us; empty if the chain ends, or turns elsewhere.
+std::vector<Blocked::Link> Blocked::circle() const {
+  std::vector<Link> links;
+  Token who = self();
+  while (links.size() < kSlots) {
+    Participant& p = participant(who);
+    uint64_t what = p.waits_for.load(std::memory_order_acquire);
+    int64_t since = p.waits_since.load(std::memory_order_relaxed);
+    if (what == 0 || p.waits_for.load(std::memory_order_acquire) != what) return {};
+    links.push_back({who, what, since});
+    who = waited_for(what);
+    if (who == self()) return links;
+    if (!is_alive(who)) return {};
+    for (const Link& l : links)
+      if (l.who == who) return {};
+  }
+  return {};
+}
+
+void Blocked::look() {
+  int64_t now = platform::now_ns();
+  if (now < next_look_) return;
+  next_look_ = now + kBetweenNs;
+  std::vector<Link> links = circle();
+  // The same waits twice: none of them has ended meanwhile, so all were there at once.
+  bool confirmed = !links.empty() && links == seen_;
+  seen_ = std::move(links);
+  if (!confirmed) return;
+  auto last = std::max_element(seen_.begin(), seen_.end(), [](const Link& a, const Link& b) {
+    return a.since != b.since ? a.since < b.since : a.who < b.who;
+  });
+  if (last->who == self()) throw Error{"DeadlockError", describe(seen_)};
+}
+
+std::string Blocked::describe(const std::vector<Link>& circle) {
+  std::string text = "processes wait for each other: ";
+  for (const Link& l : circle) {
+    std::string other = std::to_string(pid_of(waited_for(l.what)));
+    text += "process " + std::to_string(pid_of(l.who)) + " has waited for " +
+            seconds_since(l.since) + " for ";
+    if (is_end(l.what)) text += "the end of process " + other + "; ";
+    else
+      text += std::string(is_recursive(l.what) ? "RLock #" : "Lock #") +
+              std::to_string(heap().serial_of(l.what)) + ", which process " + other + " holds; ";
+  }
+  return text + "this call is given up so that the others go on. Let all processes acquire locks in "
+                "the same order, or give a `timeout`";
+}
+
+} // namespace mp

@@ -1,0 +1,42 @@
+// Finds processes that wait for each other in a circle.
+#pragma once
+
+#include "layout.h"
+#include "participant.h"
+
+#include <vector>
+
+namespace mp {
+
+// For the length of a scope the caller waits without a limit, for a lock or for another
+// participant's end. Others see it, and each of them looks now and then whether the chain from
+// itself, who waits for whom, leads back to it. README.md, "Circles".
+class Blocked {
+public:
+  enum Why { kLock, kEnd };
+  Blocked(Why why, uint64_t what) : Blocked(why == kLock ? what : what << 1 | 1) {}
+  Blocked(const Blocked&) = delete;
+  Blocked& operator=(const Blocked&) = delete;
+  ~Blocked();
+  // For looks of the wait. Throws Error("DeadlockError") in one of the waiters of a circle.
+  void look();
+
+private:
+  struct Link { // who waits for what, since when
+    Token who;
+    uint64_t what;
+    int64_t since;
+    bool operator==(const Link& o) const {
+      return who == o.who && what == o.what && since == o.since;
+    }
+  };
+  explicit Blocked(uint64_t what);
+  std::vector<Link> circle() const;
+  static std::string describe(const std::vector<Link>& circle);
+
+  int64_t since_;
+  int64_t next_look_;
+  std::vector<Link> seen_; // the circle at the last look
+};
+
+} // namespace mp

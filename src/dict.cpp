@@ -1,0 +1,229 @@
+// What R calls of dictionaries: R/sync-manager.R.
+#include "session/handle.h"
+#include "session/output.h"
+#include "session/session.h"
+#include "session/waits.h"
+
+#include "core/dict.h"
+#include "core/lock.h"
+
+using namespace mp;
+using namespace mp::bind;
+
+namespace {
+
+// Of the pointer, or of the object itself, which spares R looking for the pointer.
+uint64_t dict_of(SEXP x) {
+  return block_of(TYPEOF(x) == EXTPTRSXP ? x : pointer_of(x), Kind::Dict);
+}
+
+std::string key_of(SEXP key) {
+  if (TYPEOF(key) != STRSXP || Rf_xlength(key) != 1 || STRING_ELT(key, 0) == NA_STRING)
+    throw Error{"ValueError", "a key must be one string"};
+  const char* text = nullptr;
+  protect([&] {
+    text = Rf_translateCharUTF8(STRING_ELT(key, 0));
+    return R_NilValue;
+  });
+  return text;
+}
+
+// Reading may call R, and R may read the same value again meanwhile: its block is counted.
+SEXP decoded(DictValue& value) {
+  struct Kept {
+    uint64_t block;
+    explicit Kept(uint64_t b) : block(b) {
+      if (block) keep_block(block);
+    }
+    ~Kept() {
+      if (block) let_go(block);
+    }
+  } kept(value.release_block());
+  return codec::decode(value.data(), value.size());
+}
+
+// Calls put(input) with the encoded value.
+template <class F> auto with_encoded(SEXP x, F put) -> decltype(put(DictInput{})) {
+  alignas(8) uint8_t small[256];
+  DictInput in;
+  in.bytes = small;
+  in.size = codec::encode_small(x, small, sizeof small);
+  if (in.size) return put(in);
+  codec::Encoding e = codec::encode(x);
+  in.size = e.size();
+  if (in.size <= kInDict && e.handles().empty()) {
+    alignas(8) uint8_t buffer[kInDict];
+    e.write(buffer);
+    in.bytes = buffer;
+    return put(in);
+  }
+  NewBlock block(store_encoded(e));
+  in.block = block.get();
+  return put(in);
+}
+
+SEXP utf8(const std::string& s) { // may jump
+  return Rf_mkCharLenCE(s.data(), int(s.size()), CE_UTF8);
+}
+
+} // namespace
+
+// `face`: 1 a dict, 2 a list, 3 a name space.
+// [[Rcpp::export(rng = false)]]
+SEXP dict_create(int face) {
+  return entry([&] {
+    NewBlock lock(create_lock(true));
+    NewBlock dict(create_dict(lock.get(), uint64_t(face)));
+    SEXP handle = protect([&] { return make_handle(dict.get(), Kind::Dict); });
+    dict.release();
+    return handle;
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+int dict_kind(SEXP dict) {
+  return entry([&] { return int(dict_face(dict_of(dict))); });
+}
+
+// A handle of its lock.
+// [[Rcpp::export(rng = false)]]
+SEXP dict_lock_pointer(SEXP dict) {
+  return entry([&] {
+    uint64_t lock = dict_lock(dict_of(dict));
+    heap().hold(lock);
+    return protect([&] { return make_handle(lock, Kind::Lock); });
+  });
+}
+
+// The value, or KeyError.
+// [[Rcpp::export(rng = false)]]
+SEXP dict_item(SEXP dict, SEXP key) {
+  return entry([&] {
+    DictValue value;
+    std::string name = key_of(key);
+    if (!dict_get(dict_of(dict), name, &value))
+      throw Error{"KeyError", "there is no key \"" + name + "\""};
+    return decoded(value);
+  });
+}
+
+// The value, or `missing`.
+// [[Rcpp::export(rng = false)]]
+SEXP dict_lookup(SEXP dict, SEXP key, SEXP missing) {
+  return entry([&] {
+    DictValue value;
+    return dict_get(dict_of(dict), key_of(key), &value) ? decoded(value) : missing;
+  });
+}
+
+// list(stamp, value), for dict_assign(); list(0) if there is none.
+// [[Rcpp::export(rng = false)]]
+SEXP dict_fetch(SEXP dict, SEXP key) {
+  return entry([&] {
+    DictValue found;
+    if (!dict_get(dict_of(dict), key_of(key), &found)) return list_of(0.0);
+    double stamp = double(found.stamp());
+    Protected value(decoded(found));
+    return list_of(stamp, SEXP(value));
+  });
+}
+
+// `stamp`: NULL, or which change it is to follow. FALSE: another one came between.
+// [[Rcpp::export(rng = false)]]
+bool dict_assign(SEXP dict, SEXP key, SEXP value, SEXP stamp) {
+  return entry([&] {
+    uint64_t block = dict_of(dict);
+    std::string name = key_of(key);
+    uint64_t after = Rf_isNull(stamp) ? kAnyStamp : uint64_t(Rf_asReal(stamp));
+    mark_output();
+    return with_encoded(value, [&](const DictInput& in) { return dict_put(block, name, in, after); });
+  });
+}
+
+// list(value), or NULL if there was none.
+// [[Rcpp::export(rng = false)]]
+SEXP dict_take(SEXP dict, SEXP key) {
+  return entry([&]() -> SEXP {
+    DictValue found;
+    mark_output();
+    if (!dict_remove(dict_of(dict), key_of(key), &found)) return R_NilValue;
+    Protected value(decoded(found));
+    return list_of(SEXP(value));
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+void dict_empty(SEXP dict) {
+  entry([&] {
+    mark_output();
+    dict_clear(dict_of(dict));
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+bool dict_has(SEXP dict, SEXP key) {
+  return entry([&] {
+    DictValue ignored;
+    uint64_t block = dict_of(dict);
+    bool found = dict_get(block, key_of(key), &ignored);
+    if (uint64_t b = ignored.release_block()) {
+      keep_block(b);
+      let_go(b);
+    }
+    return found;
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+double dict_size(SEXP dict) {
+  return entry([&] { return double(dict_length(dict_of(dict))); });
+}
+
+// [[Rcpp::export(rng = false)]]
+SEXP dict_names(SEXP dict) {
+  return entry([&] {
+    std::vector<DictItem> items = dict_items(dict_of(dict), false);
+    return protect([&] {
+      SEXP names = PROTECT(Rf_allocVector(STRSXP, R_xlen_t(items.size())));
+      for (size_t i = 0; i < items.size(); ++i)
+        SET_STRING_ELT(names, R_xlen_t(i), utf8(items[i].key));
+      UNPROTECT(1);
+      return names;
+    });
+  });
+}
+
+// A named list, all of one moment.
+// [[Rcpp::export(rng = false)]]
+SEXP dict_values(SEXP dict) {
+  return entry([&] {
+    std::vector<DictItem> items = dict_items(dict_of(dict), true);
+    Protected list(protect([&] {
+      SEXP r = PROTECT(Rf_allocVector(VECSXP, R_xlen_t(items.size())));
+      SEXP names = PROTECT(Rf_allocVector(STRSXP, R_xlen_t(items.size())));
+      for (size_t i = 0; i < items.size(); ++i)
+        SET_STRING_ELT(names, R_xlen_t(i), utf8(items[i].key));
+      Rf_setAttrib(r, R_NamesSymbol, names);
+      UNPROTECT(2);
+      return r;
+    }));
+    std::vector<uint64_t> kept;
+    struct LetGo {
+      std::vector<uint64_t>& blocks;
+      ~LetGo() {
+        for (uint64_t b : blocks) let_go(b);
+      }
+    } let{kept};
+    kept.reserve(items.size());
+    for (DictItem& item : items)
+      if (uint64_t b = item.value.release_block()) {
+        keep_block(b);
+        kept.push_back(b);
+      }
+    for (size_t i = 0; i < items.size(); ++i) {
+      Protected value(codec::decode(items[i].value.data(), items[i].value.size()));
+      SET_VECTOR_ELT(list, R_xlen_t(i), value);
+    }
+    return SEXP(list);
+  });
+}
