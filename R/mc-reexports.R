@@ -27,8 +27,12 @@
 #' @export nextRNGStream nextRNGSubStream parApply parCapply parLapply parLapplyLB parRapply parSapply parSapplyLB
 #' @export setDefaultCluster splitIndices stopCluster
 #' @rawNamespace
-#' if (getRversion() >= "4.5.0") {
-#'   importFrom(parallel, closeNode, recvData, recvOneData, registerClusterType, sendData)
-#'   export(closeNode, recvData, recvOneData, registerClusterType, sendData)
+#' if ("registerClusterType" %in% getNamespaceExports("parallel")) {
+#'   importFrom(parallel, registerClusterType)
+#'   export(registerClusterType)
+#' }
+#' if ("closeNode" %in% getNamespaceExports("parallel")) {
+#'   importFrom(parallel, closeNode, recvData, recvOneData, sendData)
+#'   export(closeNode, recvData, recvOneData, sendData)
 #' }
 NULL

@@ -56,7 +56,7 @@ SEXP to_r(const std::vector<bool>& x);
 template <class... A> SEXP list_of(const A&... values) {
   return protect([&]() -> SEXP {
     SEXP r = PROTECT(Rf_allocVector(VECSXP, sizeof...(A)));
-    R_xlen_t i = 0;
+    [[maybe_unused]] R_xlen_t i = 0; // none given
     (SET_VECTOR_ELT(r, i++, to_r(values)), ...);
     UNPROTECT(1);
     return r;

@@ -1,5 +1,5 @@
 // Each does what base R's function does, to the last bit: the same calls of the mathematical
-// library, the same treatment of NA and NaN, sums in long double.
+// library, the same treatment of NA and NaN, of values next to 0, sums in long double.
 #include "threads/kernels.h"
 
 #include <algorithm>
@@ -9,12 +9,30 @@
 #include <limits>
 
 #include <R_ext/Arith.h>
+#include <Rversion.h>
 
 namespace mp::bind {
 namespace {
 
 template <double (*log)(double)> double r_log(double x) {
   return x > 0 ? log(x) : x == 0 ? -INFINITY : R_NaN;
+}
+
+// Since R 4.6 a function's value next to 0 is that of its series' first terms, where those are
+// exact to the last bit, and not what the mathematical library says; and 0, not -0, is the value at
+// -0.
+constexpr bool kSeries = R_VERSION >= R_Version(4, 6, 0);
+constexpr double kCosTiny = 0x1.dc783d76af359p-13;  // the 4th root of 12 DBL_EPSILON
+constexpr double kSineTiny = 0x1.bb67ae8584caap-26; // sqrt(3 DBL_EPSILON)
+constexpr double kTanTiny = 0x1.3988e1409212ep-26;  // sqrt(1.5 DBL_EPSILON)
+
+// f(x) is x, and terms that do not count up to `tiny`.
+template <double (*f)(double)> double like_x(double x, double tiny) {
+  return kSeries && std::fabs(x) <= tiny ? x + 0.0 : f(x);
+}
+double r_exp(double x) { return kSeries && std::fabs(x) <= 0x1p-26 ? 1 + x : std::exp(x); }
+double r_cos(double x) {
+  return kSeries && std::fabs(x) < kCosTiny ? 1 - x * x * 0.5 : std::cos(x);
 }
 double r_sign(double x) { return x != x ? x : double((x > 0) - (x < 0)); }
 
@@ -41,18 +59,30 @@ template <class F> bool each(const double* in, double* out, size_t n, F f) {
   }
 
 const NamedMap kMaps[] = {
-    MP_MAP("sqrt", std::sqrt(x)),        MP_MAP("exp", std::exp(x)),
-    MP_MAP("expm1", std::expm1(x)),      MP_MAP("log", r_log<std::log>(x)),
-    MP_MAP("log2", r_log<std::log2>(x)), MP_MAP("log10", r_log<std::log10>(x)),
-    MP_MAP("log1p", std::log1p(x)),      MP_MAP("sin", std::sin(x)),
-    MP_MAP("cos", std::cos(x)),          MP_MAP("tan", std::tan(x)),
-    MP_MAP("asin", std::asin(x)),        MP_MAP("acos", std::acos(x)),
-    MP_MAP("atan", std::atan(x)),        MP_MAP("sinh", std::sinh(x)),
-    MP_MAP("cosh", std::cosh(x)),        MP_MAP("tanh", std::tanh(x)),
-    MP_MAP("asinh", std::asinh(x)),      MP_MAP("acosh", std::acosh(x)),
-    MP_MAP("atanh", std::atanh(x)),      MP_MAP("floor", std::floor(x)),
-    MP_MAP("ceiling", std::ceil(x)),     MP_MAP("trunc", std::trunc(x)),
-    MP_MAP("abs", std::fabs(x)),         MP_MAP("sign", r_sign(x)),
+    MP_MAP("sqrt", std::sqrt(x)),
+    MP_MAP("exp", r_exp(x)),
+    MP_MAP("expm1", like_x<std::expm1>(x, DBL_EPSILON)),
+    MP_MAP("log", r_log<std::log>(x)),
+    MP_MAP("log2", r_log<std::log2>(x)),
+    MP_MAP("log10", r_log<std::log10>(x)),
+    MP_MAP("log1p", like_x<std::log1p>(x, DBL_EPSILON)),
+    MP_MAP("sin", like_x<std::sin>(x, kSineTiny)),
+    MP_MAP("cos", r_cos(x)),
+    MP_MAP("tan", like_x<std::tan>(x, kTanTiny)),
+    MP_MAP("asin", like_x<std::asin>(x, kSineTiny)),
+    MP_MAP("acos", std::acos(x)),
+    MP_MAP("atan", like_x<std::atan>(x, kTanTiny)),
+    MP_MAP("sinh", like_x<std::sinh>(x, 0)),
+    MP_MAP("cosh", std::cosh(x)),
+    MP_MAP("tanh", like_x<std::tanh>(x, 0)),
+    MP_MAP("asinh", like_x<std::asinh>(x, 0)),
+    MP_MAP("acosh", std::acosh(x)),
+    MP_MAP("atanh", like_x<std::atanh>(x, 0)),
+    MP_MAP("floor", std::floor(x)),
+    MP_MAP("ceiling", std::ceil(x)),
+    MP_MAP("trunc", std::trunc(x)),
+    MP_MAP("abs", std::fabs(x)),
+    MP_MAP("sign", r_sign(x)),
 };
 
 #undef MP_MAP
