@@ -1,8 +1,8 @@
+#include "core/guard.h"
 #include "pool/pool.h"
+#include "r/compat.h"
 #include "session/defer.h"
 #include "session/handle.h"
-#include "core/guard.h"
-#include "r/compat.h"
 
 #include <algorithm>
 #include <csignal>
@@ -101,7 +101,7 @@ void PoolOwner::forget(int id) {
   if (!j.submitted) heap().drop(j.owner.block());
   else if (!free_soon(block_, j.owner.block(), j.done() && j.heavy))
     ghosts_.push_back({j.owner.block(), j.done() && !j.given_up ? INT64_MAX : platform::now_ns() + kGraceNs});
-  if (j.places) heap().drop(j.places);
+  if (j.places) drop_uncounted(j.places); // the value that was taken is a view of them
   jobs_.erase(it);
 }
 

@@ -1,6 +1,6 @@
 #include "session/defer.h"
 
-#include "core/heap.h"
+#include "session/handle.h"
 
 #include <new>
 #include <vector>
@@ -25,7 +25,7 @@ void at_next_entry(void (*what)(void*), void* data) noexcept {
 }
 
 void drop_at_next_entry(uint64_t block) {
-  at_next_entry([](void* data) { heap().drop(reinterpret_cast<uint64_t>(data)); },
+  at_next_entry([](void* data) { drop_uncounted(reinterpret_cast<uint64_t>(data)); },
                 reinterpret_cast<void*>(block));
 }
 

@@ -86,6 +86,10 @@ void let_go(uint64_t block) {
   heap().drop(block);
 }
 
+void drop_uncounted(uint64_t block) {
+  if (!hold_counts.count(block)) heap().drop(block);
+}
+
 void keep_held_blocks(uint64_t process) {
   heap().keep_only(
       [&](uint64_t block) { return block == process || hold_counts.count(block) > 0; });

@@ -23,6 +23,9 @@ SEXP make_handle(uint64_t block, Kind kind);
 void keep_block(uint64_t block);
 bool keep_block(uint64_t block, uint64_t serial); // takes a hold; false: it is not that block
 void let_go(uint64_t block);
+// Gives up a hold that is not counted. Handles and views that this process has made meanwhile keep
+// the block.
+void drop_uncounted(uint64_t block);
 Handle& handle_of(SEXP pointer, Kind kind);
 // The pointer inside one of our R6 objects, or the pointer itself; NULL for anything else.
 SEXP pointer_of(SEXP x);
