@@ -217,6 +217,9 @@ SEXP view_of(SEXPTYPE type, R_xlen_t length, const HandleId& id);
 
 // Does the vector lie in a whole block, into which nothing was written?
 bool is_untouched_view(SEXP x);
+// Makes the memory of all views this process's own, by a write to each page. For a fork that holds
+// no blocks: the parent may free them and fill them with something else.
+void own_views();
 
 // Of logical, integer, real, complex and raw vectors.
 void* data_of(SEXP x);

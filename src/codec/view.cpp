@@ -23,8 +23,9 @@ R_altrep_class_t logical_class, integer_class, real_class, complex_class, raw_cl
 // destroyed: R's finalizers may run after the destructors of static objects.
 std::unordered_map<const void*, View*>& table = *new std::unordered_map<const void*, View*>;
 
-// The serialization that refers to blocks, and the top level of R's that it runs in. Finalizers that
-// R's collector runs meanwhile have one of their own: what they serialize, say to a file, is not it.
+// The serialization that refers to blocks, and the top level of R's that it runs in. Finalizers
+// that R's collector runs meanwhile have one of their own: what they serialize, say to a file, is
+// not it.
 std::vector<HandleId>* serializing = nullptr;
 int serializing_in = 0;
 
@@ -298,6 +299,16 @@ SerializingViews::SerializingViews(std::vector<HandleId>* handles)
 SerializingViews::~SerializingViews() {
   serializing = before_;
   serializing_in = before_in_;
+}
+
+void own_views() {
+  constexpr uint64_t kPage = 4096; // the smallest there is
+  auto touch = [](volatile uint8_t& byte) { byte = byte; };
+  for (auto& entry : table) {
+    const Mapping& memory = entry.second->memory;
+    for (uint64_t i = 0; i < memory.bytes; i += kPage) touch(memory.at[i]);
+    if (memory.bytes) touch(memory.at[memory.bytes - 1]);
+  }
 }
 
 uint64_t bytes_per_element(SEXPTYPE type) {

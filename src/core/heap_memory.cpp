@@ -36,6 +36,19 @@ std::string human(uint64_t bytes) {
   return text;
 }
 
+// What the system's error means here, and what to do.
+std::string problem(int e) {
+  std::string text = std::strerror(e);
+  if (e == ENOSYS || e == EPERM || e == EACCES || e == EOPNOTSUPP)
+    return text + "; memfd_create() and fallocate() on such memory are needed: use Linux 3.17 or "
+                  "newer, and a container "
+                  "whose seccomp profile allows them";
+  if (e == EFBIG)
+    return text + "; the limit on file sizes (RLIMIT_FSIZE, `ulimit -f`) counts for shared memory, "
+                  "too: raise it";
+  return text;
+}
+
 } // namespace
 
 Heap& heap() { return the_heap; }
@@ -57,14 +70,13 @@ void Heap::create(uint64_t bytes) {
                 "no room for a shared heap: the limits of this process allow " + human(bytes)};
   int fd = platform::create_memory("multiprocessing", pages * kPageBytes);
   if (fd < 0)
-    throw Error{"HeapFullError",
-                std::string("cannot create shared memory: ") + std::strerror(errno)};
+    throw Error{"HeapFullError", std::string("cannot create shared memory: ") + problem(errno)};
   uint64_t runs = align_page(sizeof(HeapHeader));
   uint64_t records = runs + align_page(pages * sizeof(uint64_t));
   uint64_t first = (records + align_page(pages * sizeof(BlockRecord))) / kPageBytes;
   if (int e = platform::back_memory(fd, 0, runs)) {
     close(fd);
-    throw Error{"HeapFullError", std::string("cannot reserve shared memory: ") + std::strerror(e)};
+    throw Error{"HeapFullError", std::string("cannot reserve shared memory: ") + problem(e)};
   }
   the_heap.map(fd, pages * kPageBytes);
   HeapHeader& h = the_heap.header();
@@ -188,7 +200,7 @@ uint64_t Heap::try_allocate(uint64_t bytes, Kind kind, const void* from, uint64_
   if (why->empty()) {
     int e = from ? platform::write_memory(fd_, offset + lead, from, bytes - lead)
                  : platform::back_memory(fd_, offset, pages * kPageBytes);
-    if (e) *why = std::strerror(e);
+    if (e) *why = problem(e);
   }
   if (why->empty()) {
     records_[page].backed = true; // nobody else writes it while we hold the block

@@ -63,6 +63,7 @@ struct alignas(128) Participant {
   std::atomic<uint32_t> doorbell; // counter in steps of 2; bit 0: asleep (owner sets and clears it)
   pthread_mutex_t life;           // robust; the kernel marks it when the holder dies
   int64_t claimed_at;             // boot_ns(); by the participant before it is Live
+  std::atomic<int64_t> noted_at;  // boot_ns(); by who writes a pid into `state`, before it does
   std::atomic<int64_t> reserved_at; // by who reserves; an abandoned reservation expires
   std::atomic<Token> parent;        // who reserved the slot, by himself
   std::atomic<uint32_t> cpu; // 1 + where it ran when it last waited, a hint; by the participant
@@ -76,7 +77,8 @@ struct alignas(128) Participant {
     return SlotState::unpack(state.load(std::memory_order_acquire));
   }
 };
-static_assert(offsetof(Participant, life) % 8 == 0, "the life word is the mutex's first word");
+static_assert(offsetof(Participant, life) % 8 == 0,
+              "all words of the mutex are aligned as atomics");
 
 // Guards a shared structure. The word is the owner's token. A death leaves it held; the next one
 // takes it over and runs the structure's repair before it does anything else.

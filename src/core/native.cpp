@@ -227,6 +227,7 @@ Status put(uint64_t queue, const void* bytes, uint64_t size, const Wait& wait) {
       std::lock_guard<std::mutex> hold(gate.mutex);
       ActAs act(gate.token);
       heap().drop(out.segment);
+      pass_on(gate); // it may have waited for the heap, and taken a ring that was meant for others
     }
   } letter{g, {}};
   letter.out.size = size;

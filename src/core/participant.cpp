@@ -21,6 +21,7 @@
 #include "heap.h"
 
 #include <cerrno>
+#include <cstring>
 #include <unistd.h>
 
 namespace mp {
@@ -28,11 +29,11 @@ namespace {
 
 thread_local Token my_token = 0;
 uint32_t forks = 0;
-Token fork_reserved = 0;
+thread_local Token fork_reserved = 0;        // several threads may fork at once
 std::string& fork_failed = *new std::string; // why it has no place
 ForkHook fork_hook = nullptr;
 
-// A life's first word, as the kernel has it: the holder's thread id and two bits.
+// A life's word, as the kernel has it: the holder's thread id and two bits.
 constexpr uint32_t kWaiters = 0x80000000u;   // FUTEX_WAITERS
 constexpr uint32_t kOwnerDied = 0x40000000u; // FUTEX_OWNER_DIED: the kernel has seen him die
 constexpr uint32_t kThreadId = 0x3fffffffu;  // FUTEX_TID_MASK
@@ -51,15 +52,42 @@ void raise_top(HeapHeader& h, uint32_t slot) {
   }
 }
 
+void make_life(pthread_mutex_t* life) {
+  pthread_mutexattr_t a;
+  pthread_mutexattr_init(&a);
+  pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
+  pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
+  pthread_mutex_init(life, &a);
+  pthread_mutexattr_destroy(&a);
+}
+
+// Where in a mutex the C library keeps the word that the kernel marks (the first in glibc, the
+// second in musl): the one that is our thread's number while we hold it, and 0 while nobody does.
+// The first join_session() looks, and its forks inherit the answer.
+size_t life_offset() {
+  static const size_t offset = [] {
+    pthread_mutex_t life;
+    constexpr size_t words = sizeof life / sizeof(uint32_t);
+    uint32_t held[words], freed[words];
+    make_life(&life);
+    pthread_mutex_lock(&life);
+    std::memcpy(held, &life, sizeof held);
+    pthread_mutex_unlock(&life);
+    std::memcpy(freed, &life, sizeof freed);
+    pthread_mutex_destroy(&life);
+    for (size_t i = 0; i < words; ++i)
+      if ((held[i] & kThreadId) == platform::thread_id() && freed[i] == 0) return i;
+    throw Error{"ProcessError",
+                "this C library's robust mutexes are of an unknown kind: a death could "
+                "not be noticed; use a system with glibc or musl"};
+  }();
+  return offset;
+}
+
 // Initialised once and then inherited: others may still look at the life of the one before us.
 void hold_life(Participant& p) {
   if (!p.life_made) {
-    pthread_mutexattr_t a;
-    pthread_mutexattr_init(&a);
-    pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
-    pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
-    pthread_mutex_init(&p.life, &a);
-    pthread_mutexattr_destroy(&a);
+    make_life(&p.life);
     p.life_made = 1;
   }
   if (pthread_mutex_lock(&p.life) == EOWNERDEAD) pthread_mutex_consistent(&p.life);
@@ -78,6 +106,7 @@ namespace {
 bool claim(Token t) {
   Participant& p = participant(t);
   uint32_t g = generation_of(t), pid = uint32_t(getpid());
+  p.noted_at.store(platform::boot_ns(), std::memory_order_relaxed);
   SlotState s;
   do {
     s = state_of(t); // the parent may note our pid right now
@@ -95,7 +124,7 @@ bool claim(Token t) {
 }
 
 std::atomic<uint32_t>& life_word(Participant& p) {
-  return *reinterpret_cast<std::atomic<uint32_t>*>(&p.life);
+  return reinterpret_cast<std::atomic<uint32_t>*>(&p.life)[life_offset()];
 }
 
 bool is_over(uint32_t life) { return (life & kOwnerDied) || (life & kThreadId) == 0; }
@@ -187,9 +216,9 @@ Token reserve_slot() {
       uint32_t g = (s.generation + 1) & ((1u << (32 - kSlotBits)) - 1);
       if (g == 0) g = 1; // a token is never 0
       p.reserved_at.store(platform::now_ns(), std::memory_order_relaxed);
+      raise_top(h, slot); // before: a slot that reap() does not visit would be lost with us
       if (!advance(p, s, {0, g, Life::Reserved})) continue;
       p.parent.store(my_token, std::memory_order_relaxed);
-      raise_top(h, slot);
       return make_token(slot, g);
     }
     reap();
@@ -219,6 +248,8 @@ Token reserve_for_fork() noexcept {
 bool expect_from(Token t, pid_t before, pid_t pid) {
   if (t == 0) return false;
   uint32_t g = generation_of(t);
+  // That process runs already: one with its pid that starts later is another.
+  participant(t).noted_at.store(platform::boot_ns(), std::memory_order_relaxed);
   advance(participant(t), {uint32_t(before), g, Life::Reserved},
           {uint32_t(pid), g, Life::Reserved});
   SlotState s = state_of(t);
@@ -234,6 +265,7 @@ void abandon_slot(Token t) {
 }
 
 void join_session(Token reserved) {
+  life_offset(); // an error now, and not while a fork begins
   if (!claim(reserved ? reserved : require_slot()))
     throw Error{"ProcessError", "the place that was reserved for this process has expired: it "
                                 "started too late, or its parent has ended; start it again"};
@@ -269,7 +301,7 @@ bool reap() {
     bool over = false;
     if (s.life == Life::Live) over = life_over(p);
     else if (s.pid != 0 && (s.life == Life::Claiming || s.life == Life::Reserved))
-      over = platform::process_gone(pid_t(s.pid), 0);
+      over = platform::process_gone(pid_t(s.pid), p.noted_at.load(std::memory_order_relaxed));
     else if (s.life == Life::Reserved)
       over = platform::now_ns() - p.reserved_at.load(std::memory_order_relaxed) > kReservationNs;
     if (over && advance(p, s, {s.pid, s.generation, Life::Dead})) found = true;

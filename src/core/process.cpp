@@ -78,7 +78,23 @@ void prepare_outputs(Child& child, Output output) {
   }
 }
 
+namespace {
+
+// A launcher may have handed down that SIGCHLD is ignored. The system would then forget how our
+// children end, and give their numbers to other processes at once.
+void keep_exit_states() {
+  struct sigaction now;
+  if (sigaction(SIGCHLD, nullptr, &now) != 0) return;
+  if (now.sa_handler == SIG_IGN) now.sa_handler = SIG_DFL;
+  else if (!(now.sa_flags & SA_NOCLDWAIT)) return;
+  now.sa_flags &= ~SA_NOCLDWAIT;
+  sigaction(SIGCHLD, &now, nullptr);
+}
+
+} // namespace
+
 bool fork_child(Child& child, Output output, bool busy) {
+  keep_exit_states();
   prepare_outputs(child, output);
   std::fflush(nullptr);
   pid_t parent = getpid();
@@ -113,6 +129,7 @@ bool fork_child(Child& child, Output output, bool busy) {
 
 void spawn_child(Child& child, const std::vector<std::string>& arguments,
                  const std::vector<std::string>& environment, uint64_t process) {
+  keep_exit_states();
   prepare_outputs(child, Output::Captured);
   Token place = 0;
   try {

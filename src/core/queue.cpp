@@ -179,14 +179,18 @@ void seal_segment(uint64_t segment, uint64_t offset, uint32_t count) {
 }
 
 uint64_t queue_length(uint64_t queue) {
-  return queue_shared(queue).items.load(std::memory_order_acquire);
+  QueueShared& q = queue_shared(queue);
+  // A producer may have died between its commit and the count. Without that repair nobody would see
+  // the message who only looks.
+  if (is_torn(q) && lock_queue(queue, q, Wait::until(0)) == Status::Ok) unlock_guard(q.guard);
+  return q.items.load(std::memory_order_acquire);
 }
 uint64_t queue_capacity(uint64_t queue) { return queue_shared(queue).max_items; }
 bool queue_simple(uint64_t queue) { return queue_shared(queue).simple == kSimpleQueue; }
 bool queue_joinable(uint64_t queue) { return queue_shared(queue).simple == kJoinableQueue; }
 bool queue_full(uint64_t queue) {
-  QueueShared& q = queue_shared(queue);
-  return q.max_items && q.items.load(std::memory_order_acquire) >= q.max_items;
+  uint64_t most = queue_capacity(queue);
+  return most && queue_length(queue) >= most;
 }
 
 std::string queue_obstacle(uint64_t queue) {

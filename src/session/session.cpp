@@ -39,7 +39,10 @@ void prepare_kinds() {
   guard_patience().interrupted = interrupt_is_pending;
   prepare_blocks();
   install_fork_handlers();
-  on_fork_child(forget_deferred);
+  on_fork_child([] {
+    forget_deferred();
+    if (self() == 0) codec::own_views(); // all places are taken: it can hold no block
+  });
 }
 
 void enter() {

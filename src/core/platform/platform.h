@@ -16,6 +16,9 @@ int64_t now_ns();
 // Nanoseconds since the machine was started, by which processes know when they were.
 int64_t boot_ns();
 
+// The number of the calling thread, as robust mutexes hold it.
+uint32_t thread_id();
+
 // One word that somebody sleeps on, with the value at which it is worth sleeping.
 struct Watch {
   std::atomic<uint32_t>* word;

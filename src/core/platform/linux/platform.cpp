@@ -16,6 +16,7 @@
 #include <malloc.h>
 #endif
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -146,8 +147,9 @@ void sleep_on(const Watch* words, int count, int64_t deadline_ns) {
     timespec t = to_timespec(deadline_ns == kForever ? 0 : deadline_ns);
     long rc = syscall(SYS_futex_waitv, v, count, 0, deadline_ns == kForever ? nullptr : &t,
                       CLOCK_MONOTONIC);
-    if (rc >= 0 || errno != ENOSYS) return;
-    waitv_missing = true;
+    if (rc >= 0 || errno == EAGAIN || errno == EINTR || errno == ETIMEDOUT) return;
+    waitv_missing =
+        true; // an old kernel, or a sandbox that refuses what it does not know: any error
   }
   int64_t tick = now_ns() + kTickNs;
   wait_one(words[0], tick < deadline_ns ? tick : deadline_ns);
@@ -165,6 +167,14 @@ int off_standard(int fd) {
   return other;
 }
 
+// RLIMIT_FSIZE may have been lowered since the memory was made. Writing past it is a signal that
+// ends the process.
+bool past_file_limit(uint64_t offset, uint64_t bytes) {
+  rlimit r;
+  return getrlimit(RLIMIT_FSIZE, &r) == 0 && r.rlim_cur != RLIM_INFINITY &&
+         offset + bytes > uint64_t(r.rlim_cur);
+}
+
 int create_memory(const char* label, uint64_t bytes) {
   int fd = off_standard(memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (fd < 0) return -1;
@@ -179,12 +189,17 @@ int create_memory(const char* label, uint64_t bytes) {
 }
 
 int back_memory(int fd, uint64_t offset, uint64_t bytes) {
-  constexpr uint64_t step = 16u << 20; // a signal (Ctrl-C) restarts at most one step
+  if (past_file_limit(offset, bytes)) return EFBIG;
+  // A signal undoes at most one step. Where they come often (a profiler's) and memory is slow, a
+  // step that never ends becomes a smaller one.
+  constexpr uint64_t least = 1u << 20;
+  uint64_t step = 16u << 20;
   while (bytes > 0) {
     uint64_t n = bytes < step ? bytes : step;
     if (fallocate(fd, 0, off_t(offset), off_t(n)) != 0) {
-      if (errno == EINTR) continue;
-      return errno;
+      if (errno != EINTR) return errno;
+      step = step / 2 > least ? step / 2 : least;
+      continue;
     }
     offset += n;
     bytes -= n;
@@ -200,6 +215,7 @@ void punch_memory(int fd, uint64_t offset, uint64_t bytes) {
 }
 
 int write_memory(int fd, uint64_t offset, const void* from, uint64_t bytes) {
+  if (past_file_limit(offset, bytes)) return EFBIG;
   const auto* at = static_cast<const uint8_t*>(from);
   while (bytes > 0) {
     ssize_t n = pwrite(fd, at, bytes, off_t(offset));

@@ -93,8 +93,10 @@ bool process_gone(pid_t pid, int64_t seen_at) {
   if (fd < 0) {
     // EINVAL, ENOENT: the number now names a thread of some other process
     if (errno == ESRCH || errno == EINVAL || errno == ENOENT) return true;
-    if (errno == ENOSYS) return kill(pid, 0) != 0 && errno == ESRCH;
-    return false; // out of descriptors: try again later
+    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) return false; // try again later
+    // An old kernel, or a sandbox that refuses what it does not know.
+    if (kill(pid, 0) != 0 && errno == ESRCH) return true;
+    return seen_at != 0 && process_started(pid) > seen_at;
   }
   // The pid was found, so this reads the same process or none.
   bool another = seen_at != 0 && process_started(pid) > seen_at;
@@ -122,12 +124,17 @@ bool runs_without(pid_t pid, int fd) {
   return any && !found; // no line at all: it is on its way out, and its other threads may still run
 }
 
+uint32_t thread_id() { return uint32_t(syscall(SYS_gettid)); }
+
 // pidfd_open() sets close-on-exec by itself.
 int watch_process(pid_t pid) { return off_standard(int(syscall(SYS_pidfd_open, pid, 0))); }
 
 int signal_process(int watch_fd, pid_t pid, int signal) {
-  if (watch_fd >= 0) return int(syscall(SYS_pidfd_send_signal, watch_fd, signal, nullptr, 0));
-  return kill(pid, signal);
+  if (watch_fd >= 0) {
+    int rc = int(syscall(SYS_pidfd_send_signal, watch_fd, signal, nullptr, 0));
+    if (rc == 0 || errno == ESRCH) return rc;
+  }
+  return kill(pid, signal); // as above
 }
 
 // fork() of the C library cannot give the child to another parent, so this is the bare system call,
