@@ -3,7 +3,10 @@
 #   make demo    build and install the package, run the example programs and the real jobs
 #   make test    run every test: the core's own program (plain and under sanitizers) and testthat
 #
-# and, for whoever works on the package:
+# Both work with R 4.2 or newer. `.ci/run` also tests with the newest R, in a folder that debootstrap
+# fills with Debian's unstable suite: as root on Debian.
+#
+# For work on the package:
 #
 #   make soak    the tests again, many more rounds        make core-test   the core's tests only
 #   make install the package into the user's library      make clean       forget what was built
@@ -24,7 +27,7 @@ FILES := DESCRIPTION NAMESPACE $(shell find R src inst -type f ! -name '*.o' ! -
 # The package under test comes first, in every R that the tests or the programs start.
 with_library = R_LIBS="$(LIBRARY)$${R_LIBS:+:$$R_LIBS}"
 
-.PHONY: help demo test soak install exports layers core-test fuzz deps-demo deps-test need-r clean
+.PHONY: help demo test r-test soak install exports layers core-test fuzz deps-demo deps-test need-r clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -35,7 +38,10 @@ demo: install
 test: deps-test $(INSTALLED)
 	@$(MAKE) --no-print-directory core-test; core=$$?; \
 	$(MAKE) --no-print-directory fuzz RUNS=200000; fuzz=$$?; \
-	$(with_library) NOT_CRAN=true $(RSCRIPT) .ci/test.R && [ $$core -eq 0 ] && [ $$fuzz -eq 0 ]
+	$(MAKE) --no-print-directory r-test && [ $$core -eq 0 ] && [ $$fuzz -eq 0 ]
+
+r-test: deps-test $(INSTALLED)
+	@$(with_library) NOT_CRAN=true $(RSCRIPT) .ci/test.R
 
 exports: need-r
 	@$(RSCRIPT) -e 'Rcpp::compileAttributes(".")'

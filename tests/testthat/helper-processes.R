@@ -44,6 +44,7 @@ expect_classed_error <- function(expr, class, text = NULL) {
 }
 
 # Nearly all in time, and none lost: a busy machine may keep a process that is ready from running for a while
+# A busy machine may be slow: how slow is asked in `make soak` alone, otherwise only that nothing hangs.
 expect_prompt <- function(seconds, limit = 0.1) {
   if (soaking()) {
     message(sprintf(
@@ -51,6 +52,7 @@ expect_prompt <- function(seconds, limit = 0.1) {
       1000 * stats::median(seconds), 1000 * stats::quantile(seconds, 0.99), 1000 * max(seconds)
     ))
   }
+  if (!soaking()) limit <- 6
   testthat::expect_lte(stats::quantile(seconds, 0.9, names = FALSE), limit)
   testthat::expect_lte(max(seconds), 10 * limit)
 }

@@ -1,12 +1,13 @@
 #!/bin/sh
 # What the Makefile here does with a variant of the test program.
 #
-#   run.sh probe VARIANT BUILD COMPILER          can this machine build and run it at all?
+#   run.sh probe VARIANT BUILD RESULTS COMPILER    can this machine build and run it at all?
 #   run.sh tests VARIANT BUILD RESULTS WHICH       runs it, leaves "passed failed" in RESULTS
 #
 # A sanitizer may be missing from the compiler. ThreadSanitizer may also refuse to run where
 # addresses are randomised widely, and the leak checker where tracing is forbidden: then they run
-# without randomisation, or without looking for leaks.
+# without randomisation, or without looking for leaks. Where MULTIPROCESSING_DEMAND is set, a sanitizer
+# that is missing counts as a failure.
 set -u
 variant=$2
 build=$3
@@ -15,7 +16,7 @@ mkdir -p "$build"
 probe() {
   [ "$variant" = plain ] && return 0
   printf 'int main() { return 0; }\n' >"$build/probe.cpp"
-  if $1 "$build/probe.cpp" -o "$build/probe" 2>"$build/probe.log"; then
+  if $2 "$build/probe.cpp" -o "$build/probe" 2>"$build/probe.log"; then
     for launcher in "" "env ASAN_OPTIONS=detect_leaks=0" "setarch $(uname -m) -R"; do
       if $launcher "$build/probe" >>"$build/probe.log" 2>&1; then
         printf '%s' "$launcher" >"$build/launcher-$variant"
@@ -23,7 +24,12 @@ probe() {
       fi
     done
   fi
-  echo "core tests ($variant): SKIPPED, this machine cannot build or run that sanitizer:"
+  what=SKIPPED
+  if [ -n "${MULTIPROCESSING_DEMAND:-}" ]; then
+    what=FAILED
+    mkdir -p "$1" && echo "0 1" >"$1/core-$variant"
+  fi
+  echo "core tests ($variant): $what, this machine cannot build or run that sanitizer:"
   sed 's/^/  | /' "$build/probe.log" | head -n 3
   return 1
 }
@@ -49,6 +55,6 @@ run_tests() {
 }
 
 case $1 in
-  probe) probe "$4" ;;
+  probe) probe "$4" "$5" ;;
   tests) run_tests "$4" "${5:-}" ;;
 esac

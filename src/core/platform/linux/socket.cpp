@@ -1,5 +1,5 @@
-#include "core/platform/socket.h"
-#include "core/platform/platform.h"
+#include "../socket.h"
+#include "../platform.h"
 
 #include <cerrno>
 #include <cstring>
