@@ -36,7 +36,8 @@ void enter_count(SemaphoreShared& s, SemaphoreWord w) {
   }
 }
 
-// One permit from the word to the slot's count, or back. False: there is none.
+// One permit from the word to the slot's count, or back. False: there is none. For the dead anybody
+// may give back: who is second finds the word changed, looks again, and sees the count.
 bool move_owned(SemaphoreShared& s, uint32_t slot, bool giving) {
   uint64_t v = s.state.load(std::memory_order_acquire);
   for (;;) {
@@ -47,8 +48,9 @@ bool move_owned(SemaphoreShared& s, uint32_t slot, bool giving) {
       continue;
     }
     if (!giving && w.permits == 0) return false;
-    // Nobody but the slot's participant, or its sweep, begins a turn for it.
-    uint32_t last = turn_of(s.held[slot].load(std::memory_order_acquire));
+    uint64_t held = s.held[slot].load(std::memory_order_acquire);
+    if (giving && count_of(held) == 0) return false;
+    uint32_t last = turn_of(held);
     SemaphoreWord next = w;
     if (giving) next.permits = w.permits < s.most ? w.permits + 1 : w.permits;
     else --next.permits;
@@ -75,13 +77,20 @@ bool try_acquire(SemaphoreShared& s, bool owned) {
   }
 }
 
-// Permits of these come back when they die.
-void watch_owners(SemaphoreShared& s, Waiter& waiter) {
+// Permits of these come back when they die. True: some did; the system may need a while until the
+// sweep can find the process gone.
+bool watch_owners(SemaphoreShared& s, Waiter& waiter) {
   HeapHeader& h = heap().header();
   uint32_t top = h.top_slot.load(std::memory_order_relaxed);
-  for (uint32_t slot = 0; slot < top; ++slot)
-    if (count_of(s.held[slot].load(std::memory_order_relaxed)))
-      waiter.watch(make_token(slot, h.participants[slot].look().generation));
+  bool back = false;
+  for (uint32_t slot = 0; slot < top; ++slot) {
+    if (!count_of(s.held[slot].load(std::memory_order_relaxed))) continue;
+    Token owner = make_token(slot, h.participants[slot].look().generation);
+    if (is_alive(owner)) waiter.watch(owner);
+    else
+      while (move_owned(s, slot, true)) back = true;
+  }
+  return back;
 }
 
 void forget(uint64_t block, Token gone) {
@@ -116,11 +125,13 @@ Status acquire_semaphore(uint64_t block, const Wait& wait, bool owned) {
   if (wait.deadline <= 0) return Status::Timeout;
   Waiter waiter(wait);
   waiter.add(s.waiters);
-  return waiter.until([&] {
+  Status how = waiter.until([&] {
     if (try_acquire(s, owned)) return true;
-    watch_owners(s, waiter);
-    return false;
+    return watch_owners(s, waiter) && try_acquire(s, owned);
   });
+  // What came back may be more than one: the next one who waits wakes another in turn.
+  if (how == Status::Ok && semaphore_value(block) && anybody_waits(s.waiters)) wake_one(s.waiters);
+  return how;
 }
 
 bool release_semaphore(uint64_t block) {
