@@ -53,7 +53,8 @@ test_that("what a finalizer saves while a value is sent can be read by any R", {
   view <- share(as.numeric(1:1e5))
   words <- share(as.character(1:1e5))
   file <- tempfile(fileext = ".rds")
-  sent <- c(list(stats::sd), rep(list(view, words), 50)) # each allocates while R's serializer is at work
+  lock <- Lock() # is written by a hook of ours, which allocates while R's serializer is at work
+  sent <- c(list(stats::sd), rep(list(view, words, lock), 50))
   saved <- FALSE
   plant <- function() {
     reg.finalizer(new.env(), function(e) {

@@ -189,3 +189,42 @@ TEST_CASE("the ring refuses one job more than it holds", "[job_board]") {
   heap().drop(pool);
   REQUIRE(heap_is.problem() == "");
 }
+
+TEST_CASE("a worker that dies as it reads leaves its first element as the suspect, or none", "[job_board]") {
+  Unchanged heap_is;
+  uint64_t pool = create_pool(1);
+  Job job(pool, 10, equal_chunks(10, 5));
+  job.submit();
+  Worker worker(pool, 0);
+  Claim claim;
+  Wait patient;
+  auto claims_from = [&](uint64_t first) {
+    return worker.next(claim, patient) == Status::Ok && claim.first == first;
+  };
+  auto dies = [&](bool again) { return job.owner.recover(self(), [&](uint64_t) { return again; }); };
+  REQUIRE(claims_from(0));
+  JobOwner::Suspect s = dies(true); // it read the function
+  REQUIRE((s.exists && s.reading && s.position == 0));
+  REQUIRE(claims_from(0));
+  worker.read_slice();
+  REQUIRE_FALSE(dies(true).exists); // one of five
+  REQUIRE(job_at(job.block).one_by_one.load() == 1);
+  REQUIRE(claims_from(0));
+  worker.note_read(claim);
+  worker.begin(claim, 0);
+  REQUIRE(job.owner.is_computed());
+  s = dies(false);
+  REQUIRE((s.exists && !s.reading && s.position == 0));
+  REQUIRE(job.owner.readers() == 1);
+  REQUIRE(claims_from(1));
+  uint64_t first = 1;
+  REQUIRE(job.owner.give_up(1, &first) == 10);
+  REQUIRE(first == 0);
+  dies(false);
+  REQUIRE(worker.next(claim, Wait::until(0)) == Status::Timeout);
+  retire_job(pool, job.index);
+  worker.detach();
+  REQUIRE(free_job(pool, job.block));
+  heap().drop(pool);
+  REQUIRE(heap_is.problem() == "");
+}
