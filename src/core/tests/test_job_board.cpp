@@ -193,7 +193,7 @@ TEST_CASE("the ring refuses one job more than it holds", "[job_board]") {
 TEST_CASE("a worker that dies as it reads leaves its first element as the suspect, or none", "[job_board]") {
   Unchanged heap_is;
   uint64_t pool = create_pool(1);
-  Job job(pool, 10, equal_chunks(10, 5));
+  Job job(pool, 10, equal_chunks(10, 10));
   job.submit();
   Worker worker(pool, 0);
   Claim claim;
@@ -207,7 +207,7 @@ TEST_CASE("a worker that dies as it reads leaves its first element as the suspec
   REQUIRE((s.exists && s.reading && s.position == 0));
   REQUIRE(claims_from(0));
   worker.read_slice();
-  REQUIRE_FALSE(dies(true).exists); // one of five
+  REQUIRE_FALSE(dies(true).exists); // one of ten
   REQUIRE(job_at(job.block).one_by_one.load() == 1);
   REQUIRE(claims_from(0));
   worker.note_read(claim);
