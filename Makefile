@@ -27,7 +27,7 @@ FILES := DESCRIPTION NAMESPACE $(shell find R src inst -type f ! -name '*.o' ! -
 # The package under test comes first, in every R that the tests or the programs start.
 with_library = R_LIBS="$(LIBRARY)$${R_LIBS:+:$$R_LIBS}"
 
-.PHONY: help demo test r-test soak install exports layers core-test fuzz deps-demo deps-test need-r clean
+.PHONY: help demo test r-test soak install exports layers rcpp-test core-test fuzz deps-demo deps-test need-r clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -36,9 +36,12 @@ demo: install
 	@$(with_library) $(RSCRIPT) .ci/demo.R
 
 test: deps-test $(INSTALLED)
-	@$(MAKE) --no-print-directory core-test; core=$$?; \
+	@$(MAKE) --no-print-directory layers; layers=$$?; \
+	$(RSCRIPT) .ci/exports.R; exports=$$?; \
+	$(MAKE) --no-print-directory core-test; core=$$?; \
 	$(MAKE) --no-print-directory fuzz RUNS=200000; fuzz=$$?; \
-	$(MAKE) --no-print-directory r-test && [ $$core -eq 0 ] && [ $$fuzz -eq 0 ]
+	$(MAKE) --no-print-directory rcpp-test; rcpp=$$?; \
+	$(MAKE) --no-print-directory r-test && [ $$layers$$exports$$core$$fuzz$$rcpp = 00000 ]
 
 r-test: deps-test $(INSTALLED)
 	@$(with_library) NOT_CRAN=true $(RSCRIPT) .ci/test.R
@@ -48,6 +51,15 @@ exports: need-r
 
 layers: need-r
 	@$(RSCRIPT) .ci/layers.R
+
+# The boundary with Rcpp's run time, see src/Rcpp.h: it is built, and a part of the tests is run.
+RCPP := $(BUILD)/library-rcpp
+rcpp-test: deps-test $(INSTALLED)
+	@mkdir -p "$(RCPP)" && cd "$(BUILD)" && \
+	MULTIPROCESSING_RCPP=1 MAKEFLAGS=-j2 $(R) CMD INSTALL --no-docs --library="$(RCPP)" multiprocessing_*[0-9].tar.gz \
+	>logs/compile-rcpp.log 2>&1 || { cat logs/compile-rcpp.log; exit 1; }
+	@R_LIBS="$(RCPP)$${R_LIBS:+:$$R_LIBS}" NOT_CRAN=true $(RSCRIPT) .ci/test.R rcpp \
+	'^(bad-input|child-process|interrupt|pool|sync-lock|sync-queue|thread-map)$$'
 
 soak: export MULTIPROCESSING_SOAK = 1
 soak: test

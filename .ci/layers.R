@@ -74,7 +74,7 @@ reached_from <- function(noun) {
 in_circle <- mapply(function(from, to) from %in% reached_from(to), nouns$from, nouns$to)
 if (any(in_circle)) problem("src/: a circle of includes: %s", toString(paste(nouns$from, "->", nouns$to)[in_circle]))
 
-rank <- function(file) match(sub("_(internal|memory|report|runs)$", "", sub("^core/", "", noun_of(file))), core_order)
+rank <- function(file) match(sub("_(internal|memory|report|runs)$", "", noun_of(file)), file.path("core", core_order))
 low <- which(rank(arrows$to) > rank(arrows$from))
 for (i in low) problem("src/%s includes %s, which is above it in core", arrows$from[i], arrows$to[i])
 
@@ -100,9 +100,9 @@ for (header in headers) {
 # --- R/ ---
 
 families <- c( # by the first part of the name; files that are not named here are of the base
-  base = 0, child = 1, thread = 1, sync = 2, pool = 2, mc = 3, top = 4
+  base = 0, child = 1, thread = 1, sync = 2, pool = 2, mc = 3, executor = 3, socket = 3, top = 4
 )
-of_all <- c("context", "preload", "multiprocessing-package") # they speak of everything
+of_all <- c("context", "preload", "revive", "multiprocessing-package") # they speak of everything
 
 scripts <- list.files("R", "[.]R$", full.names = TRUE)
 family_of <- function(file) {

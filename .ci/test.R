@@ -1,6 +1,7 @@
 # Runs testthat on the package in .build/library and leaves the counts in .build/results.
 #
-#   Rscript .ci/test.R
+#   Rscript .ci/test.R                     every file
+#   Rscript .ci/test.R rcpp 'pool$|lock'   the files whose names match; the counts are in .build/results/rcpp
 
 # processx, below testthat, takes SIGCHLD away from package parallel, whose children our tests also
 # start. Told so before it is loaded, it passes the signal on; otherwise parallel waits 10 seconds
@@ -9,10 +10,14 @@ Sys.setenv(PROCESSX_NOTIFY_OLD_SIGCHLD = "true")
 
 library(testthat)
 
+arguments <- commandArgs(TRUE)
+name <- if (length(arguments)) arguments[1L] else "testthat"
+filter <- if (length(arguments) > 1L) arguments[2L]
+
 results <- as.data.frame(test_dir(
   "tests/testthat",
   package = "multiprocessing", load_package = "installed",
-  reporter = SummaryReporter$new(max_reports = Inf), stop_on_failure = FALSE
+  filter = filter, reporter = SummaryReporter$new(max_reports = Inf), stop_on_failure = FALSE
 ))
 
 has_failed <- results$failed > 0 | results$error
@@ -20,10 +25,10 @@ passed <- sum(!has_failed & !results$skipped)
 failed <- sum(has_failed)
 
 dir.create(".build/results", recursive = TRUE, showWarnings = FALSE)
-writeLines(paste(passed, failed), ".build/results/testthat")
+writeLines(paste(passed, failed), file.path(".build/results", name))
 cat(sprintf(
-  "\ntestthat: %d passed, %d failed, %d skipped, %d warnings in %.0f s\n",
-  passed, failed, sum(results$skipped), sum(results$warning), sum(results$real)
+  "\n%s: %d passed, %d failed, %d skipped, %d warnings in %.0f s\n",
+  name, passed, failed, sum(results$skipped), sum(results$warning), sum(results$real)
 ))
 if (failed > 0 || passed == 0) {
   quit(status = 1)

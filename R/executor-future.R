@@ -71,8 +71,6 @@ forget_future <- function(state) {
   if (is.null(state$outcome)) pool_abandon(state$job$ptr, state$job$id)
 }
 
-is_future <- function(x) inherits(x, "multiprocessing_future")
-
 # TRUE if it is done within the time
 future_wait <- function(state, timeout) {
   if (is.null(state$outcome)) {

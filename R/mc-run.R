@@ -166,11 +166,3 @@ describe_death <- function(failure) {
   }
   sprintf("element %d (pid %d, %s)", failure$index, failure$pid, how)
 }
-
-shorten <- function(items, most = 20L) {
-  more <- length(items) - most
-  paste0(
-    paste(utils::head(items, most), collapse = ", "),
-    if (more > 0L) sprintf(" and %d more", more)
-  )
-}

@@ -9,3 +9,11 @@ print_formatted <- function(self) {
 counted <- function(n, noun) sprintf("%s %s%s", format(n, big.mark = ",", scientific = FALSE), noun, if (n == 1) "" else "s")
 
 private_of <- function(self) self$.__enclos_env__$private
+
+shorten <- function(items, most = 20L) {
+  more <- length(items) - most
+  paste0(
+    paste(utils::head(items, most), collapse = ", "),
+    if (more > 0L) sprintf(" and %d more", more)
+  )
+}

@@ -85,6 +85,4 @@ waitable <- function(x) {
   abort("ValueError", sprintf("cannot wait for %s: give connections, queues, events, processes or results", describe_value(x)))
 }
 
-# For waits of several steps: a time of the clock that no one sets
-deadline_of <- function(timeout) if (is.null(timeout)) NULL else monotonic_seconds() + timeout
-time_left <- function(until) if (is.null(until)) NULL else max(0, until - monotonic_seconds())
+is_future <- function(x) inherits(x, "multiprocessing_future")
