@@ -269,8 +269,8 @@ pool_submit <- function(pool, fun, body, iterable, count, chunks, places, retrie
     .Call(`_multiprocessing_pool_submit`, pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each, type)
 }
 
-pool_call <- function(pool, fun, args) {
-    .Call(`_multiprocessing_pool_call`, pool, fun, args)
+pool_call <- function(pool, fun, args, spawn) {
+    .Call(`_multiprocessing_pool_call`, pool, fun, args, spawn)
 }
 
 pool_abandon <- function(pool, id) {
@@ -391,6 +391,34 @@ queue_maxsize <- function(queue) {
 
 queue_size <- function(queue) {
     .Call(`_multiprocessing_queue_size`, queue)
+}
+
+session_page <- function() {
+    .Call(`_multiprocessing_session_page`)
+}
+
+session_needs <- function(values, classes) {
+    .Call(`_multiprocessing_session_needs`, values, classes)
+}
+
+session_version <- function() {
+    .Call(`_multiprocessing_session_version`)
+}
+
+session_had <- function(name) {
+    .Call(`_multiprocessing_session_had`, name)
+}
+
+is_same_object <- function(a, b) {
+    .Call(`_multiprocessing_is_same_object`, a, b)
+}
+
+pool_needs <- function(pool, fun, args, elements, spawn) {
+    .Call(`_multiprocessing_pool_needs`, pool, fun, args, elements, spawn)
+}
+
+pool_inherited <- function(pool, fun) {
+    .Call(`_multiprocessing_pool_inherited`, pool, fun)
 }
 
 semaphore_create <- function(value, bounded) {
@@ -569,8 +597,8 @@ wait_any <- function(items, kinds, timeout) {
     .Call(`_multiprocessing_wait_any`, items, kinds, timeout)
 }
 
-worker_begin <- function(pool, lane, maxtasks, inherited) {
-    invisible(.Call(`_multiprocessing_worker_begin`, pool, lane, maxtasks, inherited))
+worker_begin <- function(pool, lane, maxtasks, inherited, version) {
+    invisible(.Call(`_multiprocessing_worker_begin`, pool, lane, maxtasks, inherited, version))
 }
 
 worker_run <- function() {

@@ -11,6 +11,7 @@
 #'   current process.
 #' @param ... Not used: an error that names the argument.
 #' @param context a start method, `"fork"` or `"spawn"`, or what [get_context()] gave; `NULL`: [get_start_method()].
+#' @param globals,packages what a spawned process gets of the session, see [what-travels].
 #' @section Methods:
 #' - `$start()`: once.
 #' - `$join(timeout = NULL)`: waits until it is over, at most `timeout` seconds. It never ends the process; `$exitcode` says
@@ -32,7 +33,7 @@
 #' p$exitcode
 #' p$value()
 #' @export
-Process <- function(target, args = list(), name = NULL, daemon = NULL, context = NULL, ...) {
+Process <- function(target, args = list(), name = NULL, daemon = NULL, context = NULL, ..., globals = TRUE, packages = NULL) {
   if (...length()) refuse_arguments("Process", names(formals()), ...)
   check_function(target, "target")
   check_list(args, "args")
@@ -42,7 +43,8 @@ Process <- function(target, args = list(), name = NULL, daemon = NULL, context =
   }
   if (!is.character(name) || length(name) != 1L || is.na(name)) abort("ValueError", "`name` must be one string")
   if (is.null(daemon)) daemon <- session$daemon
-  ProcessHandle$new(target, args, name, check_flag(daemon, "daemon"), method_of(context))
+  sees <- list(globals = check_globals(globals, parent.frame()), packages = check_packages(packages))
+  ProcessHandle$new(target, args, name, check_flag(daemon, "daemon"), method_of(context), sees)
 }
 
 ProcessHandle <- R6::R6Class("Process",
@@ -50,7 +52,8 @@ ProcessHandle <- R6::R6Class("Process",
   public = list(
     name = NULL,
     daemon = NULL,
-    initialize = function(target, args, name, daemon, method) {
+    initialize = function(target, args, name, daemon, method, sees) {
+      private$sees <- sees
       private$what <- list(target = target, args = args)
       private$method <- method
       self$name <- name
@@ -66,7 +69,7 @@ ProcessHandle <- R6::R6Class("Process",
     format = function(...) process_format(self, private),
     print = function(...) print_formatted(self)
   ),
-  private = list(what = NULL, method = NULL, ptr = NULL, number = NULL, code = NULL, started = FALSE, closed = FALSE),
+  private = list(what = NULL, method = NULL, sees = NULL, ptr = NULL, number = NULL, code = NULL, started = FALSE, closed = FALSE),
   active = list(
     pid = function() private$number,
     exitcode = function() if (is.null(private$ptr)) private$code else process_exitcode(private),
@@ -88,8 +91,12 @@ process_run <- function(self, private) {
   ))
   spawn <- private$method == "spawn"
   call <- if (spawn) {
-    needs <- needs_of(list(what$target, what$args), fresh = TRUE)
-    c(list(main = "process_main"), what, list(needs = needs))
+    values <- list(what$target, what$args)
+    force_locals(c(what$target, what$args))
+    now <- private$sees
+    page <- if (!isFALSE(now$globals)) session_page()
+    needs <- start_needs(values, now$globals, now$packages)
+    c(list(main = "process_main"), what, list(session = page, needs = needs))
   } else {
     as.call(list(process_main, what))
   }
@@ -198,7 +205,7 @@ process_format <- function(self, private) {
 process_main <- function(what) {
   enter_child(what$name, what, what$daemon)
   forget_random_state()
-  if (!is.null(what$needs)) apply_needs(what$needs)
+  begin_session(what$session, what$needs)
   code <- run_and_publish(function() do.call(what$target, what$args, quote = TRUE), function(condition) {
     call <- tryCatch(conditionCall(condition), error = function(e) NULL)
     message(sprintf(

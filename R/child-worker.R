@@ -2,7 +2,7 @@
 worker_main <- function(what, lane = what$lane) {
   enter_child(what$names[[lane + 1L]], what)
   forget_random_state()
-  if (!is.null(what$needs)) apply_needs(what$needs)
+  begin_session(what$session, what$needs)
   if (!is.null(what$initializer)) {
     failed <- tryCatch(
       {
@@ -16,7 +16,7 @@ worker_main <- function(what, lane = what$lane) {
       return(1L)
     }
   }
-  worker_begin(what$pool, lane, what$maxtasks, NULL)
+  worker_begin(what$pool, lane, what$maxtasks, NULL, what$session[[1L]])
   worker_loop()
   finish_child()
   0L
@@ -52,16 +52,21 @@ new_frame <- function(...) {
   FUN <- NULL
   environment()
 }
-environment(new_frame) <- baseenv() # `[[` is found at once
+environment(new_frame) <- .BaseNamespaceEnv # `[[` is found at once, and then what the session has
 
 with_function <- function(frame, FUN) {
+  if (inherits(FUN, inherited_class)) FUN <- get(FUN[[1L]], globalenv(), mode = "function")
   frame$FUN <- FUN
   frame
 }
 
-# body: list(args, globals, packages, star, seed), see pool_job()
-worker_frame <- function(FUN, body) {
-  if (length(body[[2L]]) || length(body[[3L]])) apply_needs(list(globals = body[[2L]], packages = body[[3L]]))
+# body: list(args, variables, packages, star, seed, pages), see pool_job(). `seeded`: the job before had a seed.
+worker_frame <- function(FUN, body, seeded) {
+  if (length(body[[2L]]) || length(body[[3L]]) || length(seen$lent)) apply_needs(c(body[2L], body[[3L]]))
+  if (seeded && is.null(body[[5L]])) {
+    apply_random_kind()
+    forget_random_state()
+  }
   with_function(if (length(body[[1L]])) do.call(new_frame, body[[1L]], quote = TRUE) else new_frame(), FUN)
 }
 

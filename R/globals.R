@@ -1,45 +1,89 @@
-# What a function needs that is not in the worker: variables of the global environment, with their present
-# values, and attached packages.
+# What a job takes along of the session, see src/session/journal.h: the facts that the journal asks for, the packages of
+# classes, and the arguments `globals` and `packages` of the methods that take a function.
 
-needs_cache <- new.env(parent = emptyenv())
-needs_cache$entries <- list() # list(body, formals, names), the latest first
-needs_cache$limit <- 16L
-
-# `values`: functions and data that travel. `fresh`: the other side is a new R, so everything is needed.
-needs_of <- function(values, fresh = FALSE, attached = character()) {
-  now <- attached_packages()
-  packages <- if (!identical(now, attached)) setdiff(now, if (!fresh) attached)
-  list(globals = globals_of(values), packages = packages)
+# list(variables, packages, packages to attach) for the body of a job; NULL: nothing. Variables: list(names, values, versions, kinds).
+job_needs <- function(private, func, args, elements, sees) {
+  needs <- NULL
+  if (!isFALSE(sees$globals)) {
+    needs <- pool_needs(private$ptr, func, args, elements, private$spawns)
+    if (is.list(sees$globals)) needs[1L] <- list(given_variables(sees$globals))
+  }
+  with_packages(needs, sees$packages)
 }
 
-globals_of <- function(values) {
-  found <- seen <- list()
-  todo <- values
+# The same for a new R that starts with `values`
+start_needs <- function(values, globals = TRUE, packages = NULL) {
+  needs <- if (!isFALSE(globals)) session_needs(values, TRUE)
+  if (is.list(globals)) needs[1L] <- list(given_variables(globals))
+  with_packages(needs, packages)
+}
+
+# What a job is to see; NULL: the session as it is
+what_to_see <- function(globals, packages, frame) {
+  if (isTRUE(globals) && is.null(packages)) {
+    return(NULL)
+  }
+  list(globals = check_globals(globals, frame), packages = check_packages(packages))
+}
+
+with_packages <- function(needs, packages) {
+  if (is.null(packages)) {
+    return(needs)
+  }
+  found <- lapply(named(packages), package_path)
+  list(if (length(needs)) needs[[1L]], c(if (length(needs) > 1L) needs[[2L]], unlist(found)), packages)
+}
+
+given_variables <- function(globals) {
+  list(names(globals), globals, rep(Inf, length(globals)), rep(0L, length(globals)))
+}
+
+# `globals` and `packages` as a user gave them. `frame`: where names are looked up.
+check_globals <- function(globals, frame) {
+  if (is.logical(globals) && length(globals) == 1L && !is.na(globals)) {
+    return(globals)
+  }
+  if (is.character(globals) && !anyNA(globals)) {
+    missing <- globals[!vapply(globals, exists, TRUE, envir = frame)]
+    if (length(missing)) {
+      abort("ValueError", sprintf("`globals` names `%s`, and there is no such variable", missing[1L]))
+    }
+    return(lapply(named(globals), get, envir = frame))
+  }
+  named <- is.list(globals) && (length(globals) == 0L || (!is.null(names(globals)) && all(nzchar(names(globals)))))
+  if (!named) {
+    abort("ValueError", sprintf(
+      "`globals` must be TRUE, FALSE, names of variables or a list with names, not %s", describe_value(globals)
+    ))
+  }
+  globals
+}
+
+check_packages <- function(packages) {
+  if (!is.null(packages) && (!is.character(packages) || anyNA(packages))) {
+    abort("ValueError", sprintf("`packages` must be names of packages, not %s", describe_value(packages)))
+  }
+  packages
+}
+
+# Arguments of a surrounding function that nobody has looked at so far are evaluated here: in the worker what they are
+# made of may be missing. Only those that the code of a function names.
+force_locals <- function(values) {
+  seen <- list()
+  todo <- Filter(is.function, values)
   while (length(todo)) {
     fun <- todo[[1L]]
     todo <- todo[-1L]
-    if (!is.function(fun) || is.primitive(fun)) next
-    symbols <- code_symbols(fun)
-    for (name in if (names_globals(fun, symbols)) global_names(fun)) {
-      if (name %in% names(found) || !exists(name, envir = globalenv(), inherits = FALSE)) next
-      value <- get(name, envir = globalenv(), inherits = FALSE)
-      found[name] <- list(value)
-      if (is.function(value)) todo <- c(todo, list(value))
-    }
-    for (local in local_functions(fun, symbols)) {
-      if (any(vapply(seen, identical, TRUE, local))) next
-      seen <- c(seen, list(local))
-      todo <- c(todo, list(local))
-    }
+    if (is.primitive(fun) || is_top_level(environment(fun)) || any(vapply(seen, identical, TRUE, fun))) next
+    seen <- c(seen, list(fun))
+    todo <- c(todo, local_functions(fun))
   }
-  found
 }
 
-# The functions among the variables of its own that a function uses. Arguments that nobody has looked at so far are
-# evaluated here: in the worker what they are made of may be missing.
-local_functions <- function(fun, symbols) {
+local_functions <- function(fun) {
   found <- list()
   local <- environment(fun)
+  symbols <- code_symbols(fun)
   symbols <- symbols[!symbols %in% names(formals(fun))] # what it may look up, no exact analysis
   while (length(symbols) && !is_top_level(local)) {
     here <- symbols %in% names(local)
@@ -57,80 +101,126 @@ local_functions <- function(fun, symbols) {
   found
 }
 
-# Does its code contain the name of any variable of the global environment? A quick look that spares most functions the
-# analysis; that loads packages and takes milliseconds.
-names_globals <- function(fun, symbols) {
-  reaches_global(environment(fun)) && any(symbols %in% ls(globalenv(), all.names = TRUE, sorted = FALSE))
-}
-
-# Names that a function may look up in the global environment
-global_names <- function(fun) {
-  if (is.primitive(fun) || !reaches_global(environment(fun))) {
-    return(character())
-  }
-  names <- free_names(fun)
-  local <- environment(fun)
-  while (!identical(local, globalenv())) {
-    names <- setdiff(names, ls(local, all.names = TRUE, sorted = FALSE))
-    local <- parent.env(local)
-  }
-  names
-}
-
 is_top_level <- function(env) {
   identical(env, globalenv()) || identical(env, baseenv()) || identical(env, emptyenv()) || isNamespace(env)
 }
 
-# Code is analysed once; its environment is not kept, what lies there may be large.
-free_names <- function(fun) {
-  body <- body(fun)
-  for (entry in needs_cache$entries) if (identical(entry$body, body) && identical(entry$formals, formals(fun))) {
-    return(entry$names)
-  }
-  names <- tryCatch(
-    unique(globals::findGlobals(fun, method = "ordered", dotdotdot = "ignore", trace = FALSE)),
-    error = function(e) all.names(body, unique = TRUE)
-  )
-  entry <- list(body = body, formals = formals(fun), names = names)
-  needs_cache$entries <- utils::head(c(list(entry), needs_cache$entries), needs_cache$limit)
-  names
+# A function with a live pointer that the workers of a fork pool have as a variable is named to them, not sent.
+inherited_function <- function(ptr, func) {
+  name <- pool_inherited(ptr, func)
+  if (is.null(name)) func else structure(list(name), class = inherited_class)
 }
 
-# The function's environment leads to the global one without passing a package's namespace
-reaches_global <- function(env) {
-  while (!identical(env, emptyenv())) {
-    if (identical(env, globalenv())) {
-      return(TRUE)
-    }
-    if (isNamespace(env)) {
-      return(FALSE)
-    }
-    env <- parent.env(env)
-  }
-  FALSE
+inherited_class <- "multiprocessing_inherited"
+
+forced_variable <- function(name) tryCatch(list(get(name, envir = globalenv())), error = function(e) list())
+
+named <- function(x, names = x) {
+  names(x) <- names
+  x
 }
 
-attached_packages <- function() {
+# --- facts for the journal, each called when it has changed ---
+
+# From the first to the last but base: list(name, path, exports) of a package, list(name, values) of anything else
+search_of_session <- function() {
   on <- search()
-  if (!identical(on, needs_cache$search)) {
-    needs_cache$search <- on
-    needs_cache$attached <- sub("^package:", "", on[startsWith(on, "package:")])
-  }
-  needs_cache$attached
+  on <- on[seq(2L, length(on) - 1L)]
+  lapply(on[!startsWith(on, "tools:")], function(name) {
+    env <- as.environment(name)
+    if (startsWith(name, "package:")) {
+      return(list(name = name, path = attr(env, "path"), exports = ls(env, all.names = TRUE)))
+    }
+    if (name == "Autoloads") {
+      return(list(name = name))
+    }
+    values <- mget(setdiff(ls(env, all.names = TRUE), active_names(env)), envir = env)
+    travels <- vapply(values, function(v) tryCatch(is.raw(codec_encode(v)), error = function(e) FALSE), TRUE)
+    list(name = name, values = values[travels])
+  })
 }
 
-# In the worker
-apply_needs <- function(needs) {
-  for (package in needs$packages) {
-    if (paste0("package:", package) %in% search()) next
-    suppressPackageStartupMessages(
-      if (isNamespaceLoaded(package)) {
-        attachNamespace(package)
-      } else {
-        library(package, character.only = TRUE, warn.conflicts = FALSE)
+active_names <- function(env) Filter(function(name) bindingIsActive(as.name(name), env), ls(env, all.names = TRUE))
+
+folder_of_session <- function() getwd()
+
+locale_of_session <- function() {
+  categories <- c("LC_COLLATE", "LC_CTYPE", "LC_MONETARY", "LC_NUMERIC", "LC_TIME", "LC_MESSAGES")
+  vapply(categories, Sys.getlocale, "")
+}
+
+libraries_of_session <- function() .libPaths()
+
+random_kind_of_session <- function() {
+  had <- exists(".Random.seed", globalenv(), inherits = FALSE) # RNGkind() would make one
+  kind <- if (had) RNGkind()
+  kind
+}
+
+# The tables of S3 methods: base's and each namespace's
+method_tables <- function() {
+  tables <- lapply(loadedNamespaces(), function(package) asNamespace(package)[[".__S3MethodsTable__."]])
+  unique(Filter(is.environment, c(list(.BaseNamespaceEnv[[".__S3MethodsTable__."]]), tables)))
+}
+
+# Methods in these tables that belong to no package: list(generic's package, name, method)
+methods_of_session <- function() {
+  found <- lapply(loadedNamespaces(), function(package) {
+    table <- asNamespace(package)[[".__S3MethodsTable__."]]
+    own <- Filter(function(name) {
+      method <- get0(name, envir = table, inherits = FALSE)
+      is.function(method) && !is.primitive(method) && is_of_session(environment(method))
+    }, ls(table, all.names = TRUE))
+    lapply(own, function(name) list(package, name, get(name, envir = table)))
+  })
+  unlist(found, recursive = FALSE)
+}
+
+is_of_session <- function(env) {
+  while (!is_top_level(env)) env <- parent.env(env)
+  identical(env, globalenv())
+}
+
+# Those that are loaded from a folder in which nobody would look for them
+namespaces_of_session <- function() {
+  paths <- vapply(setdiff(loadedNamespaces(), base_packages), package_path, "")
+  paths[nzchar(paths) & !dirname(paths) %in% .libPaths()]
+}
+
+base_packages <- c("base", "methods", "datasets", "utils", "grDevices", "graphics", "stats", "multiprocessing")
+
+package_path <- function(package) {
+  path <- if (isNamespaceLoaded(package)) getNamespaceInfo(package, "path")
+  if (is.null(path)) "" else path
+}
+
+# --- the packages of classes ---
+
+class_packages <- new.env(parent = emptyenv())
+
+# c(name = path) of the loaded packages that have methods for these classes (which may also be names of packages)
+packages_for <- function(classes) {
+  note_classes()
+  found <- unique(unlist(mget(classes[nzchar(classes)], class_packages$of, ifnotfound = list(NULL)), use.names = FALSE))
+  if (length(found)) vapply(named(found), package_path, "")
+}
+
+classes_in_packages <- function() {
+  note_classes()
+  ls(class_packages$of, all.names = TRUE)
+}
+
+note_classes <- function() {
+  loaded <- loadedNamespaces()
+  if (!identical(class_packages$loaded, loaded)) {
+    class_packages$loaded <- loaded
+    class_packages$of <- new.env(parent = emptyenv())
+    for (package in setdiff(loaded, c(base_packages, "R6", "parallelly", "parallel", "compiler", "tools"))) {
+      methods <- getNamespaceInfo(package, "S3methods")
+      for (class in unique(c(package, if (is.matrix(methods)) methods[, 2L]))) {
+        if (is.na(class) || !nzchar(class)) next
+        class_packages$of[[class]] <- c(class_packages$of[[class]], package)
       }
-    )
+    }
   }
-  if (length(needs$globals)) list2env(needs$globals, globalenv())
-  invisible()
 }

@@ -55,7 +55,7 @@ fork_map_cleanup <- function(ptr, cleanup) {
 fork_map_worker <- function(what, lane) {
   enter_child(sprintf("ForkWorker-%d", lane + 1L), what)
   enter_family()
-  worker_begin(what$pool, lane, -1L, what$frame)
+  worker_begin(what$pool, lane, -1L, what$frame, NULL)
   worker_loop()
   leave_family(0L)
 }

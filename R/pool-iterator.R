@@ -11,12 +11,13 @@ pool_imap <- function(.pool, .private, .method, .call, .frame, .caller, ...) {
   if (eval(quote(missing(iterable)), .frame)) missing_argument("iterable")
   iterable <- .frame$iterable
   ordered <- .method == "imap"
+  sees <- what_to_see(.frame$globals, .frame$packages, .caller)
   lazy <- lazy_source(iterable)
   if (!is.null(lazy)) {
-    return(LazyIterator$new(.pool, .private, func, lazy, chunksize, ordered))
+    return(LazyIterator$new(.pool, .private, sees, func, lazy, chunksize, ordered))
   }
   # its finalizer gives the job up: a Ctrl-C between the two must wait
-  suspendInterrupts(EagerIterator$new(.pool, .private, func, unname(as_elements(iterable)), chunksize, ordered))
+  suspendInterrupts(EagerIterator$new(.pool, .private, sees, func, unname(as_elements(iterable)), chunksize, ordered))
 }
 
 # A function that gives list(element), or NULL at the end; NULL if `x` is not lazy
@@ -77,12 +78,12 @@ iterator_next <- function(self, private, timeout) {
 EagerIterator <- R6::R6Class("EagerIterator",
   inherit = PoolIterator, cloneable = FALSE,
   public = list(
-    initialize = function(pool, pool_private, func, elements, chunksize, ordered) {
+    initialize = function(pool, pool_private, sees, func, elements, chunksize, ordered) {
       private$pool <- pool
       private$ordered <- ordered
       refuse_if_shut(pool_private)
       options <- pool_private$settings$options
-      private$job <- pool_job(pool_private, func, elements, chunksize, list(), FALSE, options, TRUE)
+      private$job <- pool_job(pool_private, func, elements, chunksize, list(), FALSE, options, TRUE, sees)
     }
   ),
   private = list(
@@ -106,10 +107,10 @@ EagerIterator <- R6::R6Class("EagerIterator",
 LazyIterator <- R6::R6Class("LazyIterator",
   inherit = PoolIterator, cloneable = FALSE,
   public = list(
-    initialize = function(pool, pool_private, func, source, chunksize, ordered) {
+    initialize = function(pool, pool_private, sees, func, source, chunksize, ordered) {
       private$pool <- pool
       private$ordered <- ordered
-      private$feed <- new_feed(pool_private, func, source, chunksize)
+      private$feed <- new_feed(pool_private, sees, func, source, chunksize)
       private$window <- 2L * pool_private$settings$processes
     }
   ),
@@ -155,10 +156,10 @@ LazyIterator <- R6::R6Class("LazyIterator",
 # --- what a lazy iterator and its pool share: the source, and the jobs that are made of it ---
 
 # The pool knows its feeds until their sources end: they submit jobs after $close(), too, and $join() pulls the rest.
-new_feed <- function(pool_private, func, source, chunksize) {
+new_feed <- function(pool_private, sees, func, source, chunksize) {
   refuse_if_shut(pool_private)
   feed <- list2env(list(
-    pool_private = pool_private, func = func, source = source, chunksize = chunksize, pulled = 0L,
+    pool_private = pool_private, sees = sees, func = func, source = source, chunksize = chunksize, pulled = 0L,
     ended = FALSE, failure = NULL, # its own error ends a source
     jobs = list(), # running, oldest first
     elements = list() # pulled and not submitted yet
@@ -184,7 +185,7 @@ feed_refill <- function(feed, window) {
 feed_submit <- function(feed) {
   count <- length(feed$elements)
   options <- feed$pool_private$settings$options
-  job <- pool_job(feed$pool_private, feed$func, feed$elements, count, list(), FALSE, options, FALSE)
+  job <- pool_job(feed$pool_private, feed$func, feed$elements, count, list(), FALSE, options, FALSE, feed$sees)
   job$first <- feed$pulled
   feed$pulled <- feed$pulled + count
   feed$elements <- list()

@@ -1,22 +1,22 @@
 # Jobs of a pool: made of the arguments of its methods, awaited, and what came of them.
 
-pool_apply <- function(private, func, args) {
+pool_apply <- function(private, func, args, sees) {
   refuse_if_shut(private)
-  taken <- .Call(`_multiprocessing_pool_call`, private$ptr, func, args)
+  taken <- if (is.null(sees)) .Call(`_multiprocessing_pool_call`, private$ptr, func, args, private$spawns)
   if (is.null(taken)) {
-    return(job_value(pool_single(private, func, args)))
+    return(job_value(pool_single(private, func, args, sees)))
   }
   if (length(private$pending)) deliver_callbacks(private)
   if (length(taken) == 2L) stop_failure(single_failure(taken[[2L]]))
   taken[[1L]]
 }
 
-pool_single <- function(.private, func, args) {
+pool_single <- function(.private, func, args, sees = NULL) {
   refuse_if_shut(.private)
   check_function(func, "func")
   check_list(args, "args")
   options <- .private$settings$options
-  job <- pool_job(.private, func, list(args), 1, list(), TRUE, options, FALSE)
+  job <- pool_job(.private, func, list(args), 1, list(), TRUE, options, FALSE, sees)
   job$single <- TRUE
   job
 }
@@ -39,7 +39,8 @@ pool_map <- function(.private, .method, .call, .frame, .caller, ...) {
   labels <- names(elements)
   elements <- unname(elements)
   if (star) elements <- argument_lists(elements, func)
-  job <- pool_job(.private, func, elements, if (is.null(chunksize)) 0 else chunksize, args, star, options, FALSE)
+  sees <- what_to_see(.frame$globals, .frame$packages, .caller)
+  job <- pool_job(.private, func, elements, if (is.null(chunksize)) 0 else chunksize, args, star, options, FALSE, sees)
   job$names <- labels
   job$options <- options
   job
@@ -89,10 +90,16 @@ as_elements <- function(x) {
 # as.list() keeps some classes, which have methods of their own for `length()` and `[[`
 plain_elements <- function(x) if (is.vector(x) && !is.object(x)) x else in_our_class(lapply(x, function(element) element))
 
-pool_job <- function(private, func, elements, chunks, args, star, options, each) {
-  needs <- needs_of(c(func, args), attached = private$attached)
-  if (star && length(elements) == 1L) needs$globals <- c(needs$globals, globals_of(elements[[1L]]))
-  body <- list(args, needs$globals, needs$packages, star, options$seed) # read by src/pool/worker.cpp and worker_frame()
+# `sees`: what what_to_see() gave
+pool_job <- function(private, func, elements, chunks, args, star, options, each, sees = NULL) {
+  if (!private$spawns && is.null(sees) && !is.primitive(func)) func <- inherited_function(private$ptr, func)
+  force_locals(c(func, args, if (star && length(elements) == 1L) elements[[1L]]))
+  needs <- job_needs(private, func, args, elements, sees)
+  # read by src/pool/worker.cpp and worker_frame(); the sixth are pages of the session, FALSE: none
+  body <- list(
+    args, if (length(needs)) needs[[1L]], if (length(needs) > 1L) needs[-1L], star, options$seed,
+    if (isFALSE(sees$globals)) FALSE
+  )
   id <- pool_submit(
     private$ptr, func, body, elements, length(elements), chunks, integer(), options$retries,
     if (is.null(options$task_timeout)) 0 else options$task_timeout, each,

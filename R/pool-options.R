@@ -46,15 +46,16 @@ check_template <- function(template) {
   }))
 }
 
+sees_names <- c("globals", "packages") # see what_to_see()
 method_names <- list(
-  map = c("func", "iterable", "chunksize", "args", option_names),
-  map_async = c("func", "iterable", "chunksize", "args", option_names, "callback", "error_callback"),
-  starmap = c("func", "iterable", "chunksize", option_names),
-  starmap_async = c("func", "iterable", "chunksize", option_names, "callback", "error_callback"),
-  apply = c("func", "args"),
-  apply_async = c("func", "args", "callback", "error_callback"),
-  imap = c("func", "iterable", "chunksize"),
-  imap_unordered = c("func", "iterable", "chunksize")
+  map = c("func", "iterable", "chunksize", "args", option_names, sees_names),
+  map_async = c("func", "iterable", "chunksize", "args", option_names, "callback", "error_callback", sees_names),
+  starmap = c("func", "iterable", "chunksize", option_names, sees_names),
+  starmap_async = c("func", "iterable", "chunksize", option_names, "callback", "error_callback", sees_names),
+  apply = c("func", "args", sees_names),
+  apply_async = c("func", "args", "callback", "error_callback", sees_names),
+  imap = c("func", "iterable", "chunksize", sees_names),
+  imap_unordered = c("func", "iterable", "chunksize", sees_names)
 )
 
 # R would match a part of a name to our own arguments: `i = 10` must not become `iterable`

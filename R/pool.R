@@ -43,8 +43,9 @@
 #'   many it has computed.
 #'
 #' Without `chunksize` chunks are large first and small at the end, so that all workers are done at the same time.
-#' Functions find the variables of the global environment that they need, with their present values, and the packages that
-#' are attached; no main-guard is needed. Local functions take the variables around them along; an argument of the surrounding
+#' A task sees the session as it is at the moment of the call: variables, methods, packages, options; no main-guard is needed.
+#' [what-travels] explains it, its exceptions, and the arguments `globals = TRUE` and `packages = NULL` that all methods which
+#' take a function have at their end. Local functions take the variables around them along; an argument of the surrounding
 #' function that was not evaluated so far is evaluated first.
 #'
 #' @section Large data:
@@ -125,46 +126,48 @@ PoolHandle <- R6::R6Class("Pool",
     initialize = function(ptr, settings) {
       private$ptr <- ptr
       private$settings <- settings
+      private$spawns <- settings$method == "spawn"
       private$pending <- new.env(parent = emptyenv())
-      private$attached <- attached_packages()
     },
     map = function(func, iterable, chunksize = NULL, args = list(), ..., template = NULL, progress = FALSE,
-                   seed = NULL, retries = NULL, task_timeout = NULL, on_error = c("stop", "return")) {
+                   seed = NULL, retries = NULL, task_timeout = NULL, on_error = c("stop", "return"), globals = TRUE, packages = NULL) {
       job_value(pool_map(private, "map", sys.call(), environment(), parent.frame(), ...))
     },
     map_async = function(func, iterable, chunksize = NULL, args = list(), ..., callback = NULL, error_callback = NULL,
                          template = NULL, progress = FALSE, seed = NULL, retries = NULL, task_timeout = NULL,
-                         on_error = c("stop", "return")) {
+                         on_error = c("stop", "return"), globals = TRUE, packages = NULL) {
       async_result(
         self, private, pool_map(private, "map_async", sys.call(), environment(), parent.frame(), ...),
         callback, error_callback
       )
     },
     starmap = function(func, iterable, chunksize = NULL, ..., template = NULL, progress = FALSE, seed = NULL,
-                       retries = NULL, task_timeout = NULL, on_error = c("stop", "return")) {
+                       retries = NULL, task_timeout = NULL, on_error = c("stop", "return"), globals = TRUE, packages = NULL) {
       job_value(pool_map(private, "starmap", sys.call(), environment(), parent.frame(), ...))
     },
     starmap_async = function(func, iterable, chunksize = NULL, ..., callback = NULL, error_callback = NULL,
                              template = NULL, progress = FALSE, seed = NULL, retries = NULL, task_timeout = NULL,
-                             on_error = c("stop", "return")) {
+                             on_error = c("stop", "return"), globals = TRUE, packages = NULL) {
       async_result(
         self, private, pool_map(private, "starmap_async", sys.call(), environment(), parent.frame(), ...),
         callback, error_callback
       )
     },
-    apply = function(func = required("func"), args = list(), ...) {
+    apply = function(func = required("func"), args = list(), ..., globals = TRUE, packages = NULL) {
       if (...length()) unused_argument("apply", ...)
       func # an error in it names the user's call
-      pool_apply(private, func, args)
+      pool_apply(private, func, args, what_to_see(globals, packages, parent.frame()))
     },
-    apply_async = function(func = required("func"), args = list(), callback = NULL, error_callback = NULL, ...) {
+    apply_async = function(func = required("func"), args = list(), callback = NULL, error_callback = NULL, ...,
+                           globals = TRUE, packages = NULL) {
       if (...length()) unused_argument("apply_async", ...)
-      async_result(self, private, pool_single(private, func, args), callback, error_callback)
+      sees <- what_to_see(globals, packages, parent.frame())
+      async_result(self, private, pool_single(private, func, args, sees), callback, error_callback)
     },
-    imap = function(func, iterable, chunksize = 1L, ...) {
+    imap = function(func, iterable, chunksize = 1L, ..., globals = TRUE, packages = NULL) {
       pool_imap(self, private, "imap", sys.call(), environment(), parent.frame(), ...)
     },
-    imap_unordered = function(func, iterable, chunksize = 1L, ...) {
+    imap_unordered = function(func, iterable, chunksize = 1L, ..., globals = TRUE, packages = NULL) {
       pool_imap(self, private, "imap_unordered", sys.call(), environment(), parent.frame(), ...)
     },
     close = function() pool_shut(private),
@@ -174,7 +177,7 @@ PoolHandle <- R6::R6Class("Pool",
     format = function(...) pool_format(private),
     print = function(...) print_formatted(self)
   ),
-  private = list(ptr = NULL, settings = NULL, pending = NULL, attached = NULL, delivering = FALSE, attended = NULL, shut = FALSE, feeds = list())
+  private = list(ptr = NULL, settings = NULL, pending = NULL, spawns = FALSE, delivering = FALSE, attended = NULL, shut = FALSE, feeds = list())
 )
 
 pool_open <- function(settings) {
@@ -198,7 +201,8 @@ worker_start <- function(ptr, settings) {
   if (settings$method == "fork") {
     return(list(what = as.call(list(worker_main, what)), spawn = FALSE, silent = FALSE))
   }
-  what$needs <- needs_of(c(settings$initializer, settings$initargs), fresh = TRUE)
+  what$session <- session_page()
+  what$needs <- start_needs(list(settings$initializer, settings$initargs))
   list(what = what, spawn = TRUE, silent = FALSE)
 }
 

@@ -707,14 +707,15 @@ BEGIN_RCPP
 END_RCPP
 }
 // pool_call
-SEXP pool_call(SEXP pool, SEXP fun, SEXP args);
-RcppExport SEXP _multiprocessing_pool_call(SEXP poolSEXP, SEXP funSEXP, SEXP argsSEXP) {
+SEXP pool_call(SEXP pool, SEXP fun, SEXP args, bool spawn);
+RcppExport SEXP _multiprocessing_pool_call(SEXP poolSEXP, SEXP funSEXP, SEXP argsSEXP, SEXP spawnSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
     Rcpp::traits::input_parameter< SEXP >::type fun(funSEXP);
     Rcpp::traits::input_parameter< SEXP >::type args(argsSEXP);
-    rcpp_result_gen = Rcpp::wrap(pool_call(pool, fun, args));
+    Rcpp::traits::input_parameter< bool >::type spawn(spawnSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_call(pool, fun, args, spawn));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -1037,6 +1038,81 @@ BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type queue(queueSEXP);
     rcpp_result_gen = Rcpp::wrap(queue_size(queue));
+    return rcpp_result_gen;
+END_RCPP
+}
+// session_page
+SEXP session_page();
+RcppExport SEXP _multiprocessing_session_page() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(session_page());
+    return rcpp_result_gen;
+END_RCPP
+}
+// session_needs
+SEXP session_needs(SEXP values, bool classes);
+RcppExport SEXP _multiprocessing_session_needs(SEXP valuesSEXP, SEXP classesSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type values(valuesSEXP);
+    Rcpp::traits::input_parameter< bool >::type classes(classesSEXP);
+    rcpp_result_gen = Rcpp::wrap(session_needs(values, classes));
+    return rcpp_result_gen;
+END_RCPP
+}
+// session_version
+double session_version();
+RcppExport SEXP _multiprocessing_session_version() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(session_version());
+    return rcpp_result_gen;
+END_RCPP
+}
+// session_had
+SEXP session_had(std::string name);
+RcppExport SEXP _multiprocessing_session_had(SEXP nameSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< std::string >::type name(nameSEXP);
+    rcpp_result_gen = Rcpp::wrap(session_had(name));
+    return rcpp_result_gen;
+END_RCPP
+}
+// is_same_object
+bool is_same_object(SEXP a, SEXP b);
+RcppExport SEXP _multiprocessing_is_same_object(SEXP aSEXP, SEXP bSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type a(aSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type b(bSEXP);
+    rcpp_result_gen = Rcpp::wrap(is_same_object(a, b));
+    return rcpp_result_gen;
+END_RCPP
+}
+// pool_needs
+SEXP pool_needs(SEXP pool, SEXP fun, SEXP args, SEXP elements, bool spawn);
+RcppExport SEXP _multiprocessing_pool_needs(SEXP poolSEXP, SEXP funSEXP, SEXP argsSEXP, SEXP elementsSEXP, SEXP spawnSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type fun(funSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type args(argsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type elements(elementsSEXP);
+    Rcpp::traits::input_parameter< bool >::type spawn(spawnSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_needs(pool, fun, args, elements, spawn));
+    return rcpp_result_gen;
+END_RCPP
+}
+// pool_inherited
+SEXP pool_inherited(SEXP pool, SEXP fun);
+RcppExport SEXP _multiprocessing_pool_inherited(SEXP poolSEXP, SEXP funSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type fun(funSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_inherited(pool, fun));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -1483,14 +1559,15 @@ BEGIN_RCPP
 END_RCPP
 }
 // worker_begin
-void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited);
-RcppExport SEXP _multiprocessing_worker_begin(SEXP poolSEXP, SEXP laneSEXP, SEXP maxtasksSEXP, SEXP inheritedSEXP) {
+void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited, SEXP version);
+RcppExport SEXP _multiprocessing_worker_begin(SEXP poolSEXP, SEXP laneSEXP, SEXP maxtasksSEXP, SEXP inheritedSEXP, SEXP versionSEXP) {
 BEGIN_RCPP
     Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
     Rcpp::traits::input_parameter< int >::type lane(laneSEXP);
     Rcpp::traits::input_parameter< int >::type maxtasks(maxtasksSEXP);
     Rcpp::traits::input_parameter< SEXP >::type inherited(inheritedSEXP);
-    worker_begin(pool, lane, maxtasks, inherited);
+    Rcpp::traits::input_parameter< SEXP >::type version(versionSEXP);
+    worker_begin(pool, lane, maxtasks, inherited, version);
     return R_NilValue;
 END_RCPP
 }
@@ -1581,7 +1658,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_pool_join", (DL_FUNC) &_multiprocessing_pool_join, 2},
     {"_multiprocessing_pool_state", (DL_FUNC) &_multiprocessing_pool_state, 1},
     {"_multiprocessing_pool_submit", (DL_FUNC) &_multiprocessing_pool_submit, 11},
-    {"_multiprocessing_pool_call", (DL_FUNC) &_multiprocessing_pool_call, 3},
+    {"_multiprocessing_pool_call", (DL_FUNC) &_multiprocessing_pool_call, 4},
     {"_multiprocessing_pool_abandon", (DL_FUNC) &_multiprocessing_pool_abandon, 2},
     {"_multiprocessing_pool_peek", (DL_FUNC) &_multiprocessing_pool_peek, 2},
     {"_multiprocessing_pool_wait", (DL_FUNC) &_multiprocessing_pool_wait, 3},
@@ -1612,6 +1689,13 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_queue_is_full", (DL_FUNC) &_multiprocessing_queue_is_full, 1},
     {"_multiprocessing_queue_maxsize", (DL_FUNC) &_multiprocessing_queue_maxsize, 1},
     {"_multiprocessing_queue_size", (DL_FUNC) &_multiprocessing_queue_size, 1},
+    {"_multiprocessing_session_page", (DL_FUNC) &_multiprocessing_session_page, 0},
+    {"_multiprocessing_session_needs", (DL_FUNC) &_multiprocessing_session_needs, 2},
+    {"_multiprocessing_session_version", (DL_FUNC) &_multiprocessing_session_version, 0},
+    {"_multiprocessing_session_had", (DL_FUNC) &_multiprocessing_session_had, 1},
+    {"_multiprocessing_is_same_object", (DL_FUNC) &_multiprocessing_is_same_object, 2},
+    {"_multiprocessing_pool_needs", (DL_FUNC) &_multiprocessing_pool_needs, 5},
+    {"_multiprocessing_pool_inherited", (DL_FUNC) &_multiprocessing_pool_inherited, 2},
     {"_multiprocessing_semaphore_create", (DL_FUNC) &_multiprocessing_semaphore_create, 2},
     {"_multiprocessing_semaphore_acquire", (DL_FUNC) &_multiprocessing_semaphore_acquire, 3},
     {"_multiprocessing_semaphore_release", (DL_FUNC) &_multiprocessing_semaphore_release, 1},
@@ -1656,7 +1740,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_thread_reduce_run", (DL_FUNC) &_multiprocessing_thread_reduce_run, 5},
     {"_multiprocessing_made_kernel", (DL_FUNC) &_multiprocessing_made_kernel, 1},
     {"_multiprocessing_wait_any", (DL_FUNC) &_multiprocessing_wait_any, 3},
-    {"_multiprocessing_worker_begin", (DL_FUNC) &_multiprocessing_worker_begin, 4},
+    {"_multiprocessing_worker_begin", (DL_FUNC) &_multiprocessing_worker_begin, 5},
     {"_multiprocessing_worker_run", (DL_FUNC) &_multiprocessing_worker_run, 0},
     {"_multiprocessing_worker_fail", (DL_FUNC) &_multiprocessing_worker_fail, 1},
     {NULL, NULL, 0}

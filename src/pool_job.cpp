@@ -17,7 +17,9 @@ int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEX
 
 // One call of a function, waited for, see call_in_pool().
 // [[Rcpp::export(rng = false)]]
-SEXP pool_call(SEXP pool, SEXP fun, SEXP args) { return call_in_pool(pool, fun, args); }
+SEXP pool_call(SEXP pool, SEXP fun, SEXP args, bool spawn) {
+  return call_in_pool(pool, fun, args, spawn);
+}
 
 // Nobody will ask for this job's results any more. Called by R's collector: only takes note.
 // [[Rcpp::export(rng = false)]]

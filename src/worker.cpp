@@ -1,10 +1,11 @@
 // What R calls in a worker: R/child-worker.R, R/mc-fork.R.
 #include "pool/worker.h"
 
+// `version`: of the session's journal that a new R was given; NULL in a fork, whose copy knows.
 // `inherited`: NULL, or the frame of fork_map(), which has the function and the elements.
 // [[Rcpp::export(rng = false)]]
-void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited) {
-  mp::bind::begin_worker(pool, lane, maxtasks, inherited);
+void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited, SEXP version) {
+  mp::bind::begin_worker(pool, lane, maxtasks, inherited, version);
 }
 
 // TRUE when the pool has no more work for this worker; FALSE after a job that was cancelled. An R

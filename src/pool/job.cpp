@@ -5,6 +5,7 @@
 #include "session/session.h"
 #include "pool/sent_functions.h"
 #include "pool/places.h"
+#include "session/needs.h"
 
 #include "core/platform/pages.h"
 
@@ -14,19 +15,6 @@
 
 namespace mp::bind {
 namespace {
-
-// The bytes of what a call of a function needs besides its arguments, see pool_job(): nothing.
-const std::vector<uint8_t>& bare_body() {
-  static std::vector<uint8_t>& bytes = *new std::vector<uint8_t>;
-  if (bytes.empty()) { // no initializer of the static itself: a finalizer may come here meanwhile
-    Protected none(list_of()), body(list_of(SEXP(none), SEXP(none), R_NilValue, true, R_NilValue));
-    codec::Encoding e = codec::encode(body);
-    std::vector<uint8_t> fresh(e.size());
-    e.write(fresh.data());
-    bytes.swap(fresh);
-  }
-  return bytes;
-}
 
 SEXP new_list(uint64_t n) {
   return codec::protect([&] { return Rf_allocVector(VECSXP, R_xlen_t(n)); });
@@ -78,8 +66,8 @@ codec::Encoding encode_body(Exports::Job& exports, SEXP body) {
   } catch (const codec::EncodeError& e) {
     std::string where = e.where;
     if (where.rfind("[[1]]", 0) == 0) where = "`args" + where.substr(5) + "`";
-    else if (where.rfind("[[2]]$", 0) == 0)
-      where = "`" + where.substr(6) + "`, a variable that the function uses,";
+    else if (where.rfind("[[2]][[2]]$", 0) == 0)
+      where = "`" + where.substr(11) + "`, a variable that the function uses,";
     throw Error{"EncodingError", where + " cannot be sent to another process: " + e.what()};
   }
 }
@@ -119,6 +107,41 @@ void await_job(PoolOwner& owner, int id) {
   show_output();
 }
 
+// The name of the variable with a live pointer whose value `fun` is, and which all workers (forks) of
+// the pool have; else NULL.
+SEXP inherited_name(SEXP pool, SEXP fun) {
+  return entry([&]() -> SEXP {
+    PoolOwner& owner = pool_of(pool);
+    if (!journal().withheld()) return R_NilValue;
+    for (const Variable& v : journal().variables())
+      if (v.travels == Travels::Pointer && v.binding.value == fun && v.version <= owner.pages().base())
+        return codec::protect([&] { return Rf_mkString(CHAR(PRINTNAME(v.symbol))); });
+    return R_NilValue;
+  });
+}
+
+// What a job needs of the session; called before it is submitted. `spawn`: the workers began as a new
+// R. NULL, or list(variables, packages), see session_needs().
+SEXP needs_in_pool(SEXP pool, SEXP fun, SEXP args, SEXP elements, bool spawn) {
+  return entry([&]() -> SEXP {
+    PoolOwner& owner = pool_of(pool);
+    if (is_bare(elements) && Rf_xlength(args) == 0 && journal().quiet()) {
+      SentFunction* sent = sent_function(fun, false);
+      InUse in_use(sent);
+      if (sent && needs_nothing(*sent)) {
+        owner.pages().update(journal());
+        return R_NilValue;
+      }
+    }
+    journal().look();
+    owner.pages().update(journal());
+    bool classes = spawn || journal().loaded_since(owner.pages().base());
+    if (!classes && !journal().withheld()) return R_NilValue;
+    Protected values(list_of(fun, args, elements));
+    return needs_of_values(values, classes);
+  });
+}
+
 // A job. `fun` NULL: the workers inherited it (fork_map). `body`: see pool_job(). `iterable`: the
 // elements. `chunks`: see chunk_starts(). `places`: which element each position is, from 1; empty:
 // in order. `type`: NULL, or a vector of the type and length of all results, or a name: they may
@@ -153,9 +176,15 @@ int submit_map(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP
       }
       plan.function = {Heap::page_of(block), heap().serial_of(block)};
     }
+    bool sees = Rf_length(body) > 5 && VECTOR_ELT(body, 5) == R_NilValue; // the session as it is
+    if (sees) {
+      Protected pages(owner.pages().as_vector());
+      SET_VECTOR_ELT(body, 5, pages);
+    }
     codec::Encoding rest = encode_body(exports, body), input = codec::encode(iterable);
     std::vector<Reference> refs = references_of(rest.handles()),
                            more = references_of(input.handles());
+    if (sees) owner.pages().add_references(refs);
     refs.insert(refs.end(), more.begin(), more.end());
     plan.body_bytes = rest.size();
     plan.input_bytes = input.size();
@@ -200,16 +229,28 @@ int submit_map(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP
 
 // One call of a function, waited for: list(value) or list(NULL, failure). NULL: it is not a simple
 // one (options, variables or packages that have to be sent), take the long way.
-SEXP call_in_pool(SEXP pool, SEXP fun, SEXP args) {
+SEXP call_in_pool(SEXP pool, SEXP fun, SEXP args, bool spawn) {
   return entry([&]() -> SEXP {
     PoolOwner& owner = pool_of(pool);
     if (!owner.simple() || !Rf_isFunction(fun) || TYPEOF(args) != VECSXP || Rf_isObject(args))
       return R_NilValue;
     for (R_xlen_t i = 0; i < Rf_xlength(args); ++i)
-      if (TYPEOF(VECTOR_ELT(args, i)) == CLOSXP) return R_NilValue; // may need variables
+      if (!is_bare(VECTOR_ELT(args, i))) return R_NilValue;
     SentFunction* sent = sent_function(fun, false);
     InUse in_use(sent);
-    if (!sent || needs_variables(*sent)) return R_NilValue;
+    if (!sent) return R_NilValue;
+    if (!journal().quiet() || !needs_nothing(*sent)) {
+      uint64_t version = journal().look();
+      bool classes = spawn || journal().loaded_since(owner.pages().base());
+      if ((classes || journal().withheld()) && sent->needed_nothing != 2 * version + classes) {
+        Needs needs(journal().withheld() > 0, classes);
+        needs.visit(fun);
+        if (needs.any()) return R_NilValue;
+        sent->needed_nothing = 2 * version + classes;
+      }
+    }
+    owner.pages().update(journal());
+    const std::vector<uint8_t>& body = owner.pages().call_body();
 
     Protected elements(list_of(args));
     codec::Encoding input = codec::encode(elements);
@@ -218,11 +259,12 @@ SEXP call_in_pool(SEXP pool, SEXP fun, SEXP args) {
     plan.count = 1;
     plan.starts = {0, 1};
     plan.function = {Heap::page_of(sent->block), heap().serial_of(sent->block)};
-    plan.body_bytes = bare_body().size();
+    owner.pages().add_references(refs);
+    plan.body_bytes = body.size();
     plan.input_bytes = input.size();
     plan.references = refs.size();
     NewBlock unsent(create_job(owner.block(), plan));
-    std::copy(bare_body().begin(), bare_body().end(),
+    std::copy(body.begin(), body.end(),
               heap().at(unsent.get() + job_at(unsent.get()).body.offset));
     input.write(heap().at(unsent.get() + job_at(unsent.get()).input.offset));
     seal_job(unsent.get(), refs);

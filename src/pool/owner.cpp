@@ -42,19 +42,6 @@ PoolOwner::PoolOwner(int workers, SEXP start, bool plain)
     : block_(create_pool(uint32_t(workers))), depth_(fork_depth()), start_(start), plain_(plain),
       seats_(size_t(workers)) {
   keep_block(block_);
-  for (SEXP e = r::parent_environment(R_GlobalEnv); e != R_BaseEnv; e = r::parent_environment(e))
-    search_path_.push_back(e);
-  for (SEXP e : search_path_) search_kept_.push_back(Kept(e));
-}
-
-bool PoolOwner::simple() const {
-  if (!plain_) return false;
-  SEXP e = r::parent_environment(R_GlobalEnv);
-  for (SEXP attached : search_path_) {
-    if (e != attached) return false;
-    e = r::parent_environment(e);
-  }
-  return e == R_BaseEnv;
 }
 
 PoolOwner::~PoolOwner() {
@@ -234,6 +221,7 @@ void PoolOwner::close() {
   if (closing_) return;
   closing_ = true;
   exports_.clear();
+  pages_.clear();
   if (waiting_.empty()) close_pool(block_); // before workers start that have no more to come
   attend();
   if (waiting_.empty()) close_pool(block_);
@@ -243,6 +231,7 @@ void PoolOwner::close() {
 void PoolOwner::forget_unfinished() {
   closing_ = terminated_ = true;
   exports_.clear();
+  pages_.clear();
   close_pool(block_);
   std::vector<int> ids;
   for (auto& entry : jobs_)

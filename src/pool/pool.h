@@ -1,6 +1,7 @@
 // What the owner of a pool knows: its workers, its jobs, and what came back.
 #pragma once
 
+#include "pool/pages.h"
 #include "session/children.h"
 #include "session/sent_data.h"
 #include "session/waits.h"
@@ -106,8 +107,8 @@ public:
   uint64_t block() const { return block_; }
   uint32_t depth() const { return depth_; }
   Exports& exports() { return exports_; }
-  // Has no options, and the packages that are attached are those its workers began with.
-  bool simple() const;
+  Pages& pages() { return pages_; }
+  bool simple() const { return plain_; }
   bool coming_up() const; // some workers have not begun yet
   const std::vector<Seat>& seats() const { return seats_; }
   bool is_done(int id) { return jobs_.count(id) == 0 || jobs_[id]->done(); }
@@ -138,8 +139,7 @@ private:
   Exports exports_;
   SEXP start_; // kept by the pointer that owns this
   bool plain_;
-  std::vector<SEXP> search_path_; // the environments of attached packages, kept so that none of
-  std::vector<Kept> search_kept_; // them makes place for another
+  Pages pages_;
   std::vector<Seat> seats_;
   std::map<int, std::unique_ptr<PoolJob>> jobs_;
   std::deque<int> waiting_; // jobs that found the ring full

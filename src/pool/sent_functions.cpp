@@ -2,6 +2,7 @@
 
 #include "r/compat.h"
 #include "session/handle.h"
+#include "session/needs.h"
 #include "session/session.h"
 
 #include <algorithm>
@@ -97,11 +98,6 @@ void add_symbols(SEXP x, std::unordered_set<SEXP>& found) {
     for (R_xlen_t i = 0; i < Rf_xlength(x); ++i) add_symbols(VECTOR_ELT(x, i), found);
 }
 
-bool any_is_global(const std::vector<SEXP>& symbols) {
-  return std::any_of(symbols.begin(), symbols.end(),
-                     [](SEXP s) { return R_existsVarInFrame(R_GlobalEnv, s); });
-}
-
 void forget(SentFunction& f) {
   R_ReleaseObject(f.function);
   heap().drop(f.block);
@@ -163,18 +159,14 @@ std::vector<SEXP> symbols_of(SEXP fun) {
   return std::vector<SEXP>(found.begin(), found.end());
 }
 
-bool needs_variables(SentFunction& sent) {
-  // First all names in its code; most functions contain none of a variable, and are not analysed.
-  if (!sent.symbols) sent.symbols = symbols_of(sent.function);
-  if (!any_is_global(*sent.symbols)) return false;
-  if (!sent.names) {
-    Protected names(call_r("global_names", sent.function));
-    std::vector<SEXP> found;
-    for (R_xlen_t i = 0; i < Rf_xlength(names); ++i)
-      if (LENGTH(STRING_ELT(names, i)) > 0) found.push_back(Rf_installTrChar(STRING_ELT(names, i)));
-    sent.names = std::move(found);
+bool needs_nothing(SentFunction& sent) {
+  if (!sent.closed) {
+    sent.closed = is_closed(sent.function);
+    if (*sent.closed) sent.symbols = symbols_of(sent.function);
   }
-  return any_is_global(*sent.names);
+  return *sent.closed && std::none_of(sent.symbols.begin(), sent.symbols.end(), [](SEXP s) {
+    return R_existsVarInFrame(R_GlobalEnv, s) || journal().has_known(s);
+  });
 }
 
 } // namespace mp::bind

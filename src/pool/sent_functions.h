@@ -14,9 +14,10 @@ struct SentFunction {
   uint64_t block;        // held by this process
   bool compiled = false; // before it was sent
   int users = 0;         // see InUse
-  // Once they were asked for: the names in its code, and of them those that it may look up in the
-  // global environment.
-  std::optional<std::vector<SEXP>> symbols, names;
+  // Once it was asked for: whether its code is closed, see session/needs.h, and its names.
+  std::optional<bool> closed;
+  std::vector<SEXP> symbols;
+  uint64_t needed_nothing = 0; // so it was at this version of the journal, see pool_call()
 };
 
 // Keeps a function in the cache while its block is used: a finalizer may send other functions.
@@ -43,8 +44,8 @@ SentFunction* sent_function(SEXP fun, bool compile);
 // The function as it is sent. Not protected.
 SEXP prepared_function(SEXP fun, bool compile);
 
-// Does it use variables of the global environment that exist now, and so travel with it?
-bool needs_variables(SentFunction& sent);
+// Does it give the same on plain arguments whatever variables the session has?
+bool needs_nothing(SentFunction& sent);
 
 // All names in its code.
 std::vector<SEXP> symbols_of(SEXP fun);

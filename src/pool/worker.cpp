@@ -10,6 +10,7 @@
 #include "session/session.h"
 
 #include "core/guard.h"
+#include "session/journal.h"
 #include "core/job_board.h"
 #include "pool/places.h"
 
@@ -34,11 +35,14 @@ struct Run {
   uint64_t slice_first = 0, slice_end = 0; // the elements that X in the frame has
   uint64_t loaded = 0;                     // serial of the job whose frame is ready
   uint64_t noted = 0;                      // and of the one whose function is known to be readable
+  uint64_t version = 0;                    // of the session's journal that this R has
   // Preserved:
   SEXP frame = nullptr;     // environment with FUN, X, i and `...`
   SEXP inherited = nullptr; // the frame of fork_map(): function and elements are here already
   bool star = false;        // elements are argument lists
   bool seeded = false;
+  bool was_seeded = false; // the latest job was: it left its generator behind
+  bool lent = false;       // the latest job brought variables that are its own
   Stream stream;
   int chunks_left = -1; // maxtasksperchild
   uint64_t handles = 0; // handles_made() when those that tasks had dropped were last released
@@ -136,6 +140,23 @@ SEXP decode_slice(const Span& s, uint64_t first, uint64_t n, bool* whole) {
 }
 
 
+// What has changed in the session since this worker began, or since the last job that it saw; see
+// pages.h. If R fails in it, the next job tries again.
+void read_pages(SEXP pages) {
+  double version = 0;
+  for (R_xlen_t i = 0; i + 3 < Rf_xlength(pages); i += 4) {
+    const double* p = REAL(pages) + i;
+    if (uint64_t(p[3]) <= run.version) continue;
+    uint64_t block = uint64_t(p[1]) * kPageBytes;
+    if (heap().serial_of(block) != uint64_t(p[2]))
+      throw Error{"ProcessError", "a page of the session's changes is gone"};
+    Protected page(decode(heap().at(block), heap().bytes_of(block)));
+    call_r(p[0] == 0 ? "apply_settings" : "apply_variables", SEXP(page), double(run.version));
+    version = p[3];
+  }
+  if (version > 0) run.version = uint64_t(version);
+}
+
 // A job that this worker has not seen before: its function, arguments, variables.
 void load_job() {
   JobShared& j = job_at(run.claim.job);
@@ -149,19 +170,21 @@ void load_job() {
     Protected fun(function_of(j.function));
     Protected body(decode(span_at(j.body), j.body.bytes));
     run.star = LOGICAL(VECTOR_ELT(body, 3))[0];
+    read_pages(VECTOR_ELT(body, 5));
     bool plain = Rf_length(VECTOR_ELT(body, 0)) == 0 && Rf_length(VECTOR_ELT(body, 1)) == 0 &&
-                 Rf_length(VECTOR_ELT(body, 2)) == 0;
-    if (run.star && plain) { // one call of a function: nothing to prepare
-      Protected frame(codec::protect([] { return R_NewEnv(R_BaseEnv, 0, 0); }));
+                 Rf_length(VECTOR_ELT(body, 2)) == 0 && !run.lent && !run.was_seeded;
+    if (run.star && plain && !Rf_isObject(fun)) { // one call of a function: nothing to prepare
+      Protected frame(codec::protect([] { return R_NewEnv(R_BaseNamespace, 0, 0); }));
       Rf_defineVar(symbol("FUN"), fun, frame);
       keep(run.frame, frame);
     } else {
-      Protected call(Rf_lang3(symbol("worker_frame"), fun, body));
+      run.lent = Rf_length(VECTOR_ELT(body, 1)) > 0;
+      Protected call(Rf_lang4(symbol("worker_frame"), fun, body, Rf_ScalarLogical(run.was_seeded)));
       Protected frame(evaluate(call, package_namespace()));
       keep(run.frame, frame);
     }
     SEXP seed = VECTOR_ELT(body, 4);
-    run.seeded = !Rf_isNull(seed);
+    run.seeded = run.was_seeded = !Rf_isNull(seed);
     if (run.seeded) run.stream = Stream::from_r(seed);
   }
   run.loaded = serial;
@@ -310,6 +333,10 @@ SEXP evaluate_slice() {
   SEXP number; // one index for all elements, as lapply() has, unless somebody kept it
   PROTECT_INDEX at_number;
   PROTECT_WITH_INDEX(number = Rf_ScalarInteger(0), &at_number);
+  // A function's parent.frame() is not ours: what it assigns there ends with the element.
+  SEXP caller;
+  PROTECT_INDEX at_caller;
+  PROTECT_WITH_INDEX(caller = R_NewEnv(run.frame, 0, 0), &at_caller);
   bool inherited = !job_at(run.claim.job).function.page;
   SEXP x = PROTECT(run.star ? r::frame_variable(run.frame, symbol("X")) : R_NilValue);
   while (run.position < run.slice_end) {
@@ -323,33 +350,37 @@ SEXP evaluate_slice() {
       Rf_defineVar(symbol("args"), args, run.frame);
       SEXP call = PROTECT(star_call(args, fun));
       // Forced: the function may assign to `args` of its caller before it looks at an argument.
-      value = PROTECT(R_forceAndCall(call, int(Rf_xlength(args)), run.frame));
+      value = PROTECT(R_forceAndCall(call, int(Rf_xlength(args)), caller));
       UNPROTECT(3);
     } else {
       int index = inherited ? int(run.position - run.claim.origin) + 1 : int(k) + 1;
       if (MAYBE_SHARED(number)) REPROTECT(number = Rf_ScalarInteger(0), at_number);
       INTEGER(number)[0] = index;
       Rf_defineVar(symbol("i"), number, run.frame); // whatever the function made of it
-      value = PROTECT(R_forceAndCall(each, 1, run.frame));
+      value = PROTECT(R_forceAndCall(each, 1, caller));
       UNPROTECT(1);
     }
     PROTECT(value);
     if (run.depth != fork_depth())
       platform::leave(0); // a fork that the function made came back here
     bool published = publish_quietly(value);
+    if (Rf_xlength(caller) > 0 || R_EnvironmentIsLocked(caller))
+      REPROTECT(caller = R_NewEnv(run.frame, 0, 0), at_caller);
     UNPROTECT(1);
     if (!published) break;
   }
-  UNPROTECT(4);
+  UNPROTECT(5);
   return R_NilValue;
 }
 
 } // namespace
 
-void begin_worker(SEXP pool, int lane, int maxtasks, SEXP inherited) {
+// `version`: NULL in a fork, whose copy of the journal knows.
+void begin_worker(SEXP pool, int lane, int maxtasks, SEXP inherited, SEXP version) {
   entry([&] {
     run.worker = std::make_unique<Worker>(block_of(pool, Kind::Pool), uint32_t(lane));
     run.chunks_left = maxtasks;
+    run.version = Rf_isNull(version) ? journal().version() : uint64_t(Rf_asReal(version));
     run.depth = fork_depth();
     run.active = false;
     run.handles = handles_made();

@@ -5,7 +5,7 @@
 
 namespace mp::bind {
 
-void begin_worker(SEXP pool, int lane, int maxtasks, SEXP inherited);
+void begin_worker(SEXP pool, int lane, int maxtasks, SEXP inherited, SEXP version);
 bool run_worker();
 void fail_element(SEXP failure);
 

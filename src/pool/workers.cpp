@@ -21,6 +21,11 @@ constexpr int64_t kTakenDownNs = 1'000'000'000; // and of a large one
 void PoolOwner::start(const std::vector<size_t>& lanes) {
   if (lanes.empty()) return;
   Busy busy(busy_); // a finalizer that uses the pool now would start the same ones
+  if (!inherited_) { // what they will have from the start, see session/journal.h
+    uint64_t version = journal().look();
+    pages_.begin(version);
+    journal().mark_large();
+  }
   Protected call(codec::protect([&] { return Rf_lang1(start_); }));
   Protected how(evaluate(call, package_namespace()));
   bool spawn = Rf_asLogical(bind::element(how, "spawn")) == TRUE;

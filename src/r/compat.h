@@ -101,4 +101,46 @@ private:
   bool complete_ = true;
 };
 
+// -- Bindings ----------------------------------------------------------------------------------
+
+// A binding as it stands, nothing of it evaluated.
+struct Binding {
+  enum How { None, Value, Delayed, Active } how;
+  SEXP value; // of Active: the function; of Delayed: the promise, or R_MissingArg
+};
+inline Binding binding_of(SEXP env, SEXP symbol) {
+#if R_VERSION >= R_Version(4, 6, 0)
+  switch (R_GetBindingType(symbol, env)) {
+  case R_BindingTypeUnbound: return {Binding::None, R_NilValue};
+  case R_BindingTypeActive: return {Binding::Active, R_ActiveBindingFunction(symbol, env)};
+  case R_BindingTypeDelayed: return {Binding::Delayed, R_MissingArg};
+  case R_BindingTypeMissing: return {Binding::Value, R_MissingArg};
+  default: return {Binding::Value, R_getVarEx(symbol, env, FALSE, R_NilValue)};
+  }
+#else
+  if (!R_existsVarInFrame(env, symbol)) return {Binding::None, R_NilValue};
+  if (R_BindingIsActive(symbol, env))
+    return {Binding::Active, R_ActiveBindingFunction(symbol, env)};
+  SEXP v = Rf_findVarInFrame(env, symbol);
+  if (TYPEOF(v) != PROMSXP) return {Binding::Value, v};
+  if (PRVALUE(v) == R_UnboundValue) return {Binding::Delayed, v};
+  return {Binding::Value, PRVALUE(v)};
+#endif
+}
+
+// Is the binding still what binding_of() gave, {how, value}? In R 4.2 one look into the table: an
+// ordinary binding that has become an active one meanwhile has its function called once.
+inline bool still_bound(SEXP env, SEXP symbol, const Binding& before) {
+#if R_VERSION < R_Version(4, 6, 0)
+  if (before.how == Binding::Value || before.how == Binding::Delayed) {
+    SEXP v = Rf_findVarInFrame(env, symbol);
+    if (v == before.value)
+      return before.how == Binding::Value || PRVALUE(v) == R_UnboundValue;
+    return TYPEOF(v) == PROMSXP && before.how == Binding::Value && PRVALUE(v) == before.value;
+  }
+#endif
+  Binding now = binding_of(env, symbol);
+  return now.how == before.how && now.value == before.value;
+}
+
 } // namespace mp::r

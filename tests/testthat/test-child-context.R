@@ -35,15 +35,15 @@ test_that("a context is a set of functions that use its method", {
   expect_setequal(intersect(c("Process", "Pool", "Lock", "Queue", "Pipe"), names(fork)), c("Process", "Pool", "Lock", "Queue", "Pipe"))
 })
 
-test_that("a spawned process is a fresh R that gets its target, arguments and variables", {
+test_that("a spawned process is a fresh R that gets its target, arguments, variables and options", {
   skip_on_cran()
   spawn <- get_context("spawn")
-  options(mp.test.only.here = TRUE)
-  on.exit(options(mp.test.only.here = NULL))
-  p <- spawn$Process(function(x, y) list(sum = x + y, option = getOption("mp.test.only.here"), name = current_process()$name),
+  options(mp.test.option = TRUE)
+  on.exit(options(mp.test.option = NULL))
+  p <- spawn$Process(function(x, y) list(sum = x + y, option = getOption("mp.test.option"), name = current_process()$name),
     args = list(1, y = 2), name = "fresh"
   )
-  expect_identical(p$start()$value(60), list(sum = 3, option = NULL, name = "fresh"))
+  expect_identical(p$start()$value(60), list(sum = 3, option = TRUE, name = "fresh"))
   expect_identical(p$exitcode, 0L)
   q <- spawn$Process(function() quit(status = 6))$start()
   expect_identical(q$join(60)$exitcode, 6L)

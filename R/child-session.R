@@ -1,0 +1,301 @@
+# A worker makes itself like the session. What it is given has versions of the session's journal, see
+# src/session/journal.h; what is newer than its own is applied. What an initializer or a task has set stays, as long as the
+# session does not change the same thing.
+
+seen <- new.env(parent = emptyenv())
+seen$given <- new.env(parent = emptyenv()) # variables that came from the session, by name
+seen$fork <- FALSE
+seen$born <- 0 # the version of the session with which this worker began
+seen$taken <- list() # versions of the large variables that were lent, by name
+seen$lent <- list() # variables of the latest job alone: list(name, value, before), see lend()
+seen$missing <- list() # packages that cannot be loaded here, and why
+seen$search <- NULL # the names on the session's search path, when it was applied last
+seen$random_kind <- NULL
+
+kinds <- list(value = 0L, active = 1L, gone = 2L, pointer = 3L, large = 4L, refused = 5L) # as in pages.cpp
+
+# list(facts, options, environment variables, packages)
+apply_settings <- function(page, version) {
+  facts <- newer(page[[1L]], version)
+  apply_environment(newer(page[[3L]], version))
+  value <- named(facts$values, facts$names)
+  if (!is.null(value$libraries_of_session)) .libPaths(value$libraries_of_session)
+  if (!is.null(value$locale_of_session)) apply_locale(value$locale_of_session)
+  if (!is.null(value$folder_of_session)) try(setwd(value$folder_of_session), silent = TRUE)
+  for (package in names(value$namespaces_of_session)) load_package(package, value$namespaces_of_session[[package]])
+  apply_packages(page[[4L]])
+  if (!is.null(value$search_of_session)) apply_search(value$search_of_session)
+  apply_options(newer(page[[2L]], version)) # after the packages, which set their own
+  if ("random_kind_of_session" %in% facts$names) seen$random_kind <- value$random_kind_of_session
+  if (!is.null(seen$random_kind)) apply_random_kind()
+  for (method in value$methods_of_session) apply_method(method)
+  invisible()
+}
+
+newer <- function(columns, version) {
+  if (is.null(columns)) {
+    return(list(names = character(), values = list(), kinds = integer(), versions = numeric()))
+  }
+  new <- columns[[3L]] > version
+  list(
+    names = columns[[1L]][new], values = unname(columns[[2L]])[new], versions = columns[[3L]][new],
+    kinds = columns[[4L]][new]
+  )
+}
+
+apply_environment <- function(changed) {
+  gone <- changed$kinds == kinds$gone
+  if (any(gone)) Sys.unsetenv(changed$names[gone])
+  set <- named(changed$values[!gone], changed$names[!gone])
+  if (length(set)) do.call(Sys.setenv, set)
+}
+
+apply_options <- function(changed) {
+  set <- named(changed$values, changed$names)
+  if ("warn" %in% names(set) && identical(as.integer(set$warn), 0L)) set$warn <- 1L # as enter_child() has it
+  if (length(set)) options(set)
+}
+
+apply_locale <- function(locale) {
+  for (category in names(locale)) {
+    if (!identical(Sys.getlocale(category), locale[[category]])) suppressWarnings(Sys.setlocale(category, locale[[category]]))
+  }
+}
+
+# The generator of a job with a seed stays behind
+apply_random_kind <- function() {
+  kind <- seen$random_kind
+  if (is.null(kind)) kind <- rep("default", 3L)
+  suppressWarnings(RNGkind(kind[1L], kind[2L], kind[3L]))
+}
+
+apply_method <- function(method) {
+  if (!isNamespaceLoaded(method[[1L]])) {
+    return()
+  }
+  assign(method[[2L]], method[[3L]], envir = asNamespace(method[[1L]])[[".__S3MethodsTable__."]])
+}
+
+# --- packages ---
+
+apply_packages <- function(paths) for (package in names(paths)) load_package(package, paths[[package]])
+
+# TRUE if it is loaded now. What is missing is an error of what needs it.
+load_package <- function(package, path) {
+  if (isNamespaceLoaded(package)) {
+    return(TRUE)
+  }
+  failed <- tryCatch(
+    {
+      suppressWarnings(suppressPackageStartupMessages(
+        loadNamespace(package, lib.loc = c(if (nzchar(path)) dirname(path), .libPaths()))
+      ))
+      NULL
+    },
+    error = function(e) message_of(e)
+  )
+  seen$missing[[package]] <- failed
+  is.null(failed)
+}
+
+missing_package <- function(package) {
+  abort("ProcessError", sprintf(
+    "package '%s' is loaded in the session and cannot be loaded in the worker: %s", package, seen$missing[[package]]
+  ))
+}
+
+# The search path in the session's order; what this worker attached by itself stays in front.
+apply_search <- function(wanted) {
+  names <- vapply(wanted, `[[`, "", "name")
+  here <- search()
+  here <- here[seq(2L, length(here) - 1L)]
+  fixed <- c("Autoloads", "package:base")
+  own <- setdiff(here, c(names, seen$search, fixed))
+  keep <- 0L # so many at the end are as they should be
+  there <- setdiff(here, own)
+  while (keep < min(length(there), length(names)) &&
+    identical(there[length(there) - keep], names[length(names) - keep]) && is.null(wanted[[length(names) - keep]]$values)) {
+    keep <- keep + 1L
+  }
+  for (name in utils::head(there, length(there) - keep)) {
+    if (!name %in% fixed) suppressWarnings(try(detach(name, character.only = TRUE, force = TRUE), silent = TRUE))
+  }
+  position <- length(search()) - keep
+  for (entry in rev(utils::head(wanted, length(wanted) - keep))) attach_entry(entry, position)
+  seen$search <- names
+}
+
+attach_entry <- function(entry, position) {
+  if (!startsWith(entry$name, "package:")) {
+    if (!is.null(entry$values)) attach_quietly(entry$values, position, entry$name)
+    return()
+  }
+  package <- sub("^package:", "", entry$name)
+  path <- if (is.null(entry$path)) "" else entry$path
+  if (load_package(package, path)) {
+    failed <- tryCatch(
+      {
+        suppressWarnings(suppressPackageStartupMessages(attachNamespace(package, pos = position)))
+        NULL
+      },
+      error = function(e) message_of(e)
+    )
+    if (is.null(failed)) {
+      return()
+    }
+    seen$missing[[package]] <- failed
+  }
+  # What it exports is an error that names it.
+  stand_in <- attach_quietly(list(), position, entry$name)
+  complain <- eval(bquote(function(value) missing_package(.(package))))
+  for (name in entry$exports) makeActiveBinding(name, complain, stand_in)
+}
+
+# (attach() in a package is a note of R CMD check: it is meant here.)
+attach_quietly <- function(what, position, name) {
+  get("attach", baseenv())(what, pos = position, name = name, warn.conflicts = FALSE)
+}
+
+# --- variables ---
+
+# list(names, values, versions, kinds)
+apply_variables <- function(page, version) {
+  changed <- newer(page, version)
+  global <- globalenv()
+  for (kind in c(".__T__", ".__C__")) { # methods before their classes
+    for (i in which(startsWith(changed$names, kind))) suppressMessages(forget_methods(changed$names[i], changed$values[[i]]))
+  }
+  for (i in seq_along(changed$names)) {
+    name <- changed$names[i]
+    switch(changed$kinds[i] + 1L,
+      set_variable(name, changed$values[[i]]),
+      set_active(name, changed$values[[i]]),
+      remove_variable(name),
+      if (is_from_session(name)) remove_variable(name)
+    )
+  }
+  if (any(startsWith(changed$names, ".__C__") | startsWith(changed$names, ".__T__"))) {
+    suppressMessages(methods_of_r()$cacheMetaData(global, TRUE))
+  }
+  invisible()
+}
+
+# What R's tables of S4 methods and classes have of one that is removed or has fewer methods now
+forget_methods <- function(name, value) {
+  before <- get0(name, globalenv(), inherits = FALSE)
+  if (startsWith(name, ".__C__") && is.null(value) && !is.null(before)) {
+    try(suppressWarnings(methods_of_r()$removeClass(sub("^\\.__C__", "", name), where = globalenv())), silent = TRUE)
+  }
+  if (startsWith(name, ".__T__") && is.environment(before)) {
+    generic <- sub(":[^:]*$", "", sub("^\\.__T__", "", name))
+    for (signature in setdiff(ls(before, all.names = TRUE), if (is.environment(value)) ls(value, all.names = TRUE))) {
+      try(suppressWarnings(methods_of_r()$removeMethod(generic, strsplit(signature, "#", fixed = TRUE)[[1L]], globalenv())),
+        silent = TRUE
+      )
+    }
+  }
+}
+
+methods_of_r <- function() asNamespace("methods")
+
+set_variable <- function(name, value) {
+  if (exists(name, globalenv(), inherits = FALSE)) unlock(name)
+  assign(name, value, envir = globalenv())
+  assign(name, value, envir = seen$given)
+}
+
+set_active <- function(name, fun) {
+  remove_variable(name)
+  makeActiveBinding(name, fun, globalenv())
+}
+
+remove_variable <- function(name) {
+  if (exists(name, globalenv(), inherits = FALSE)) rm(list = name, envir = globalenv())
+}
+
+unlock <- function(name) {
+  if (bindingIsActive(name, globalenv())) rm(list = name, envir = globalenv())
+  else if (bindingIsLocked(name, globalenv())) unlockBinding(name, globalenv())
+}
+
+# Is it what the session had or sent, and not what this worker has set?
+is_from_session <- function(name) {
+  if (!exists(name, globalenv(), inherits = FALSE) || bindingIsActive(name, globalenv())) {
+    return(FALSE)
+  }
+  value <- get(name, globalenv())
+  is_same_object(value, seen$given[[name]]) || (seen$fork && is_same_object(value, session_had(name)))
+}
+
+# Variables of one job: large ones that its functions name, and those of `globals`. What was there comes back after it.
+lend <- function(columns) {
+  for (entry in seen$lent) {
+    if (!is_same_object(get0(entry$name, globalenv(), inherits = FALSE), entry$value)) next # a task has set it since
+    remove_variable(entry$name)
+    if (!is.null(entry$before)) assign(entry$name, entry$before[[1L]], envir = globalenv())
+  }
+  seen$lent <- list()
+  if (is.null(columns)) {
+    return(invisible())
+  }
+  for (i in seq_along(columns[[1L]])) {
+    name <- columns[[1L]][i]
+    kind <- columns[[4L]][i]
+    value <- columns[[2L]][[i]]
+    there <- exists(name, globalenv(), inherits = FALSE) && !bindingIsActive(name, globalenv())
+    version <- columns[[3L]][i]
+    own <- there && !is_from_session(name) && version <= max(seen$born, seen$taken[[name]])
+    inherited <- there && seen$fork && version <= seen$born # as it was at the fork
+    if (own || (inherited && kind %in% c(kinds$pointer, kinds$refused))) next
+    before <- if (there) list(get(name, globalenv()))
+    if (kind == kinds$refused) {
+      remove_variable(name)
+      makeActiveBinding(name, refusal(value), globalenv())
+      next
+    }
+    unlock_if_there(name)
+    assign(name, value, envir = globalenv())
+    if (kind != kinds$value) seen$taken[[name]] <- version
+    seen$lent <- c(seen$lent, list(list(name = name, value = value, before = before)))
+  }
+  invisible()
+}
+
+unlock_if_there <- function(name) if (exists(name, globalenv(), inherits = FALSE)) unlock(name)
+
+refusal <- function(text) {
+  force(text)
+  function(value) abort("EncodingError", text)
+}
+
+# Called when a worker or process begins. `session`: of a new R, what session_page() gave; NULL: this is a fork. `needs`:
+# what start_needs() gave.
+begin_session <- function(session, needs) {
+  seen$fork <- is.null(session)
+  if (seen$fork) {
+    seen$born <- session_version()
+    seen$search <- search()
+    return(invisible())
+  }
+  seen$born <- session[[1L]]
+  seen$search <- search()
+  settings <- session[[2L]]
+  extra <- setdiff(names(Sys.getenv()), c(settings[[3L]][[1L]], own_environment))
+  if (length(extra)) Sys.unsetenv(extra)
+  apply_settings(settings, 0)
+  if (!is.null(session[[3L]])) apply_variables(session[[3L]], 0)
+  apply_needs(needs)
+}
+
+own_environment <- c("R_SESSION_TMPDIR", "R_TESTS", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_") # as in journal.cpp
+
+# list(variables, packages, packages to attach)
+apply_needs <- function(needs) {
+  apply_packages(if (length(needs) > 1L) needs[[2L]])
+  lend(if (length(needs)) needs[[1L]])
+  for (package in if (length(needs) > 2L) needs[[3L]]) {
+    if (paste0("package:", package) %in% search()) next
+    if (!load_package(package, "")) missing_package(package)
+    suppressWarnings(suppressPackageStartupMessages(attachNamespace(package)))
+  }
+}

@@ -1,0 +1,46 @@
+// What R calls about the session that tasks see: R/globals.R, R/child-session.R.
+#include "pool/job.h"
+#include "session/session.h"
+
+using namespace mp;
+using namespace mp::bind;
+
+// For a new R: list(version, settings, variables), the whole session.
+// [[Rcpp::export(rng = false)]]
+SEXP session_page() {
+  return entry([&] {
+    uint64_t version = journal().look();
+    Protected both(page_content(journal(), 0));
+    return list_of(double(version), VECTOR_ELT(both, 0), VECTOR_ELT(both, 1));
+  });
+}
+
+// See needs_of_values().
+// [[Rcpp::export(rng = false)]]
+SEXP session_needs(SEXP values, bool classes) {
+  return entry([&] { return needs_of_values(values, classes); });
+}
+
+// [[Rcpp::export(rng = false)]]
+double session_version() { return double(journal().version()); }
+
+// The value that the journal has of a variable; NULL: none. In a fork: what the session had.
+// [[Rcpp::export(rng = false)]]
+SEXP session_had(std::string name) {
+  return entry([&]() -> SEXP {
+    const Variable* v = journal().find(protect([&] { return Rf_install(name.c_str()); }));
+    return v ? SEXP(v->binding.value) : R_NilValue;
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+bool is_same_object(SEXP a, SEXP b) { return a == b; }
+
+// What a job needs of the session.
+// [[Rcpp::export(rng = false)]]
+SEXP pool_needs(SEXP pool, SEXP fun, SEXP args, SEXP elements, bool spawn) {
+  return needs_in_pool(pool, fun, args, elements, spawn);
+}
+
+// [[Rcpp::export(rng = false)]]
+SEXP pool_inherited(SEXP pool, SEXP fun) { return inherited_name(pool, fun); }

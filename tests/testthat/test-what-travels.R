@@ -1,0 +1,229 @@
+# The promises of ?`what-travels`, each in workers that began before (forked, spawned) and after.
+in_global <- function(f) {
+  environment(f) <- globalenv()
+  f
+}
+
+each_pool <- function(check, ...) {
+  for (method in c("fork", "spawn")) {
+    pool <- Pool(1, context = method, ...)
+    check(pool, method)
+    pool$terminate()
+  }
+}
+
+test_that("a function that assigns into its caller's frame does not change which element comes next", {
+  counter <- in_global(function(v) {
+    assign("i", 99L, envir = parent.frame())
+    assign("X", list(), envir = parent.frame())
+    lockEnvironment(parent.frame())
+    v
+  })
+  late <- in_global(function(file, n) {
+    assign("args", "mine", envir = parent.frame())
+    n
+  })
+  expect_identical(mclapply(1:8, counter, mc.cores = 2), as.list(1:8))
+  each_pool(function(pool, method) {
+    expect_identical(pool$map(counter, 1:8, chunksize = 4), as.list(1:8))
+    expect_identical(pool$starmap(late, lapply(1:4, function(k) list("f", k)), chunksize = 4), as.list(1:4))
+  })
+})
+
+test_that("lists whose as.list() keeps a class are mapped as lapply() maps them", {
+  values <- list(
+    rle = rle(c(1, 1, 2)), formula = y ~ x + z, person = c(person("A", "B"), person("C", "D")),
+    condition = simpleError("text")
+  )
+  pool <- local_pool(1)
+  for (x in values) {
+    expect_identical(pool$map(function(element) length(element), x), lapply(x, function(element) length(element)))
+  }
+})
+
+test_that("methods, classes and functions of the session are found, as they are at each call", {
+  withr_clean <- ls(globalenv(), all.names = TRUE)
+  on.exit(rm(list = setdiff(ls(globalenv(), all.names = TRUE), withr_clean), envir = globalenv()))
+  each_pool(function(pool, method) {
+    assign("wt_area", in_global(function(s) UseMethod("wt_area")), globalenv())
+    assign("wt_area.circle", in_global(function(s) 3 * s$r^2), globalenv())
+    assign("format.wt_money", in_global(function(x, ...) paste0("$", unclass(x))), globalenv())
+    expect_identical(pool$apply(in_global(function(s) wt_area(s)), list(structure(list(r = 1), class = "circle"))), 3)
+    expect_identical(pool$map(in_global(function(x) format(structure(x, class = "wt_money"))), 1), list("$1"))
+    assign("format.wt_money", in_global(function(x, ...) "other"), globalenv())
+    expect_identical(pool$map(in_global(function(x) format(structure(x, class = "wt_money"))), 1), list("other"))
+    rm("format.wt_money", envir = globalenv())
+    expect_identical(pool$map(in_global(function(x) inherits(format(structure(x, class = "wt_money")), "character")), 1), list(TRUE))
+  })
+})
+
+test_that("a removed variable is gone, and its earlier value is never a result", {
+  on.exit(suppressWarnings(rm("wt_rate", envir = globalenv())))
+  each_pool(function(pool, method) {
+    assign("wt_rate", 1, globalenv())
+    expect_identical(pool$apply(in_global(function() get("wt_rate"))), 1)
+    assign("wt_rate", 10, globalenv())
+    expect_identical(pool$apply(in_global(function() eval(parse(text = "wt_rate")))), 10)
+    rm("wt_rate", envir = globalenv())
+    expect_error(pool$apply(in_global(function() wt_rate)), "wt_rate")
+    assign("wt_rate", 0, globalenv())
+  })
+})
+
+test_that("what an initializer set stays until the session changes the same variable", {
+  on.exit(suppressWarnings(rm(list = c("wt_here", "wt_big"), envir = globalenv())))
+  assign("wt_here", "session", globalenv())
+  assign("wt_big", as.numeric(1:50000), globalenv())
+  start <- in_global(function() {
+    assign("wt_here", "initializer", globalenv())
+    assign("wt_big", 7, globalenv())
+  })
+  each_pool(initializer = start, check = function(pool, method) {
+    expect_identical(pool$apply(in_global(function() wt_here)), "initializer")
+    expect_identical(pool$apply(in_global(function() sum(wt_big))), 7)
+    assign("wt_here", "changed", globalenv())
+    assign("wt_big", as.numeric(1:50001), globalenv())
+    expect_identical(pool$apply(in_global(function() wt_here)), "changed")
+    expect_identical(pool$apply(in_global(function() length(wt_big))), 50001L)
+    assign("wt_here", "session", globalenv())
+  })
+})
+
+test_that("a large variable travels when it is named, and what a text names is not found", {
+  on.exit(suppressWarnings(rm("wt_large", envir = globalenv())))
+  each_pool(function(pool, method) {
+    assign("wt_large", as.numeric(1:50000), globalenv())
+    by_text <- in_global(function() length(get(paste0("wt_", "large"))))
+    expect_error(pool$apply(by_text), "not found")
+    expect_identical(pool$apply(in_global(function() length(wt_large))), 50000L)
+    expect_identical(pool$apply(in_global(function() length(get("wt_large")))), 50000L)
+    expect_error(pool$apply(by_text), "not found")
+    expect_identical(pool$apply(by_text, globals = "wt_large"), 50000L)
+    expect_identical(pool$apply(in_global(function(x) {
+      wt_large <- x
+      wt_large
+    }), list(1)), 1)
+    rm("wt_large", envir = globalenv())
+  })
+})
+
+test_that("globals and packages say what a job sees", {
+  on.exit(suppressWarnings(rm("wt_seen", envir = globalenv())))
+  each_pool(function(pool, method) {
+    assign("wt_seen", 1, globalenv())
+    look <- in_global(function() exists("wt_seen", globalenv()))
+    expect_false(pool$apply(look, globals = FALSE))
+    expect_true(pool$apply(look))
+    expect_identical(pool$apply(in_global(function() wt_given), globals = list(wt_given = 5)), 5)
+    expect_error(pool$apply(in_global(function() wt_given)), "wt_given")
+    expect_true(pool$apply(in_global(function() "package:splines" %in% search()), packages = "splines"))
+    expect_error(pool$apply(in_global(function() 1), packages = "nosuchpackage"), "nosuchpackage")
+    expect_classed_error(pool$apply(look, globals = 3), "ValueError", "globals")
+    expect_classed_error(pool$apply(look, globals = "wt_nothing"), "ValueError", "wt_nothing")
+    expect_classed_error(pool$apply(look, packages = 3), "ValueError", "packages")
+    rm("wt_seen", envir = globalenv())
+  })
+})
+
+test_that("a connection is an error that names it, or the worker's own", {
+  on.exit(suppressWarnings(rm("wt_con", envir = globalenv())))
+  own <- in_global(function() assign("wt_con", "own", globalenv()))
+  each_pool(function(pool, method) {
+    con <- file(tempfile(), "w")
+    assign("wt_con", con, globalenv())
+    expect_classed_error(pool$apply(in_global(function() wt_con)), "EncodingError", "wt_con")
+    expect_identical(pool$apply(in_global(function() 1)), 1)
+    after <- Pool(1, context = method, initializer = own)
+    expect_identical(after$apply(in_global(function() wt_con)), "own")
+    after$terminate()
+    rm("wt_con", envir = globalenv())
+    close(con)
+  })
+})
+
+test_that("the random state is no variable, and options, variables and folders of the session are the worker's", {
+  set.seed(1)
+  before <- get(".Random.seed", globalenv())
+  zone <- Sys.getenv("TZ", NA)
+  folder <- getwd()
+  on.exit({
+    options(wt.option = NULL)
+    setwd(folder)
+    Sys.unsetenv("WT_VARIABLE")
+    if (is.na(zone)) Sys.unsetenv("TZ") else Sys.setenv(TZ = zone)
+  })
+  each_pool(function(pool, method) {
+    draw <- in_global(function(i) {
+      old <- .Random.seed
+      runif(1)
+    })
+    drawn <- c(pool$map(in_global(function(i) runif(1)), 1:2), pool$map(draw, 1:2))
+    expect_false(anyDuplicated(unlist(drawn)) > 0)
+    options(wt.option = method)
+    Sys.setenv(WT_VARIABLE = method, TZ = "Asia/Tokyo")
+    setwd(tempdir())
+    seen <- pool$apply(in_global(function() {
+      list(getOption("wt.option"), Sys.getenv("WT_VARIABLE"), format(as.POSIXct(0, origin = "1970-01-01"), "%H"), getwd())
+    }))
+    expect_identical(seen, list(method, method, "09", getwd()))
+    options(wt.option = NULL)
+    Sys.unsetenv("WT_VARIABLE")
+    expect_identical(pool$apply(in_global(function() c(getOption("wt.option"), Sys.getenv("WT_VARIABLE")))), "")
+  })
+  expect_identical(get(".Random.seed", globalenv()), before)
+})
+
+test_that("packages: the order in which they are attached, those that are loaded only, and another library", {
+  skip_on_cran()
+  library <- tempfile("library")
+  dir.create(library)
+  make_package <- function(name, code, exports) {
+    source <- file.path(tempfile("source"), name)
+    dir.create(file.path(source, "R"), recursive = TRUE)
+    writeLines(c(
+      paste("Package:", name), "Version: 1.0", "Title: T", "Description: D.", "License: GPL-3", "Author: A",
+      "Maintainer: A <a@example.org>"
+    ), file.path(source, "DESCRIPTION"))
+    writeLines(exports, file.path(source, "NAMESPACE"))
+    writeLines(code, file.path(source, "R", "code.R"))
+    arguments <- c("CMD", "INSTALL", "--no-docs", "--no-byte-compile", "-l", library, source)
+    expect_identical(system2(file.path(R.home("bin"), "R"), arguments, stdout = FALSE, stderr = FALSE), 0L)
+  }
+  make_package("wtone", 'pick <- function() "one"', "export(pick)")
+  make_package("wttwo", 'pick <- function() "two"', "export(pick)")
+  make_package("wtquiet", c(
+    'money <- function(x) structure(list(x), class = "wtquietmoney")', 'format.wtquietmoney <- function(x, ...) paste0("$", x[[1]])'
+  ), c("export(money)", "S3method(format, wtquietmoney)"))
+  on.exit({
+    for (name in intersect(c("package:wtone", "package:wttwo"), search())) detach(name, character.only = TRUE, unload = TRUE)
+    unloadNamespace("wtquiet")
+  })
+  pools <- list(Pool(1, context = "fork"), Pool(1, context = "spawn"))
+  suppressWarnings({
+    base::library("wtone", lib.loc = library, character.only = TRUE)
+    base::library("wttwo", lib.loc = library, character.only = TRUE, warn.conflicts = FALSE)
+  })
+  loadNamespace("wtquiet", lib.loc = library)
+  price <- getExportedValue("wtquiet", "money")(7)
+  pools <- c(pools, Pool(1, context = "spawn"))
+  for (pool in pools) {
+    expect_identical(pool$apply(in_global(function() pick())), "two")
+    expect_identical(pool$apply(in_global(function(x) format(x)), list(price)), "$7")
+    expect_identical(pool$map(in_global(function(x) format(x)), list(price, price)), list("$7", "$7"))
+  }
+  # one that is not there any more is an error of what needs it
+  detach("package:wttwo", character.only = TRUE, unload = TRUE)
+  unlink(file.path(library, "wtone"), recursive = TRUE)
+  late <- Pool(1, context = "spawn")
+  expect_identical(late$apply(in_global(function(x) x + 1), list(1)), 2)
+  expect_error(late$apply(in_global(function() pick())), "wtone")
+  for (pool in c(pools, late)) pool$terminate()
+})
+
+test_that("a compiled function is used by workers that were forked after it was made", {
+  skip_on_cran()
+  on.exit(rm("wt_twice", envir = globalenv()))
+  assign("wt_twice", cpp_fun("double twice(double x) { return 2 * x; }"), globalenv())
+  pool <- local_pool(1, context = "fork")
+  expect_identical(pool$map(in_global(function(k) sum(thread_map(c(1, k), wt_twice))), 3), list(8))
+})
