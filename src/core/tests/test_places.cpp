@@ -1,4 +1,5 @@
 // Jobs whose values have a place each in one block.
+#include "platform/pages.h"
 #include "team.h"
 
 namespace {
@@ -7,7 +8,8 @@ struct Placed : AnyJob { // a job of `n` numbers
   uint64_t places;
 
   Placed(uint64_t pool_, uint64_t n, std::vector<uint64_t> starts)
-      : Placed(pool_, n, std::move(starts), heap().allocate(n * sizeof(uint64_t), Kind::Bytes)) {}
+      : Placed(pool_, n, std::move(starts),
+               heap().allocate(platform::kVectorLead + n * sizeof(uint64_t), Kind::Bytes)) {}
   Placed(uint64_t pool_, uint64_t n, std::vector<uint64_t> starts, uint64_t places_)
       : AnyJob(pool_, plan(n, std::move(starts), places_),
                {{Heap::page_of(places_), heap().serial_of(places_)}}),
@@ -28,7 +30,7 @@ struct Placed : AnyJob { // a job of `n` numbers
     owner.drain([&](const ResultRecord&) { ++wrong; }); // nothing is published here
   }
   bool is_right(uint64_t p) override {
-    return taken[p] == 1 || heap().at<uint64_t>(places)[p] == p + 1;
+    return taken[p] == 1 || heap().at<uint64_t>(places + platform::kVectorLead)[p] == p + 1;
   }
   void over() override {
     AnyJob::over();
