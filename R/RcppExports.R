@@ -329,6 +329,10 @@ process_start <- function(what, spawn, silent) {
     .Call(`_multiprocessing_process_start`, what, spawn, silent)
 }
 
+process_workers <- function() {
+    .Call(`_multiprocessing_process_workers`)
+}
+
 process_pid <- function(process) {
     .Call(`_multiprocessing_process_pid`, process)
 }
@@ -607,5 +611,9 @@ worker_run <- function() {
 
 worker_fail <- function(failure) {
     invisible(.Call(`_multiprocessing_worker_fail`, failure))
+}
+
+worker_cancelled <- function() {
+    .Call(`_multiprocessing_worker_cancelled`)
 }
 

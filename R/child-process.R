@@ -37,31 +37,33 @@ Process <- function(target, args = list(), name = NULL, daemon = NULL, context =
   if (...length()) refuse_arguments("Process", names(formals()), ...)
   check_function(target, "target")
   check_list(args, "args")
-  if (is.null(name)) {
-    session$counter <- session$counter + 1L
-    name <- paste(c(if (!is.null(session$parent)) session$name, paste0("Process-", session$counter)), collapse = ":")
-  }
-  if (!is.character(name) || length(name) != 1L || is.na(name)) abort("ValueError", "`name` must be one string")
+  session$counter <- session$counter + 1L
+  identity <- c(session$identity, session$counter)
+  if (is.null(name)) name <- paste0("Process-", paste(identity, collapse = ":"))
   if (is.null(daemon)) daemon <- session$daemon
   sees <- list(globals = check_globals(globals, parent.frame()), packages = check_packages(packages))
-  ProcessHandle$new(target, args, name, check_flag(daemon, "daemon"), method_of(context), sees)
+  what <- list(target = target, args = args, number = session$counter)
+  ProcessHandle$new(what, check_name(name), check_flag(daemon, "daemon"), method_of(context), sees)
+}
+
+check_name <- function(name) {
+  if (!is.character(name) || length(name) != 1L || is.na(name)) abort("ValueError", "`name` must be one string")
+  name
 }
 
 ProcessHandle <- R6::R6Class("Process",
   cloneable = FALSE,
   public = list(
-    name = NULL,
-    daemon = NULL,
-    initialize = function(target, args, name, daemon, method, sees) {
+    initialize = function(what, name, daemon, method, sees) {
+      private$what <- what
       private$sees <- sees
-      private$what <- list(target = target, args = args)
       private$method <- method
-      self$name <- name
-      self$daemon <- daemon
+      private$label <- name
+      private$is_daemon <- daemon
     },
     start = function() process_run(self, private),
     join = function(timeout = NULL) process_wait(self, private, timeout),
-    is_alive = function() !is.null(private$ptr) && is.null(process_exitcode(private)),
+    is_alive = function() process_is_alive(private),
     terminate = function() process_kill(private, 15L),
     kill = function() process_kill(private, 9L),
     value = function(timeout = NULL) process_value(self, private, timeout),
@@ -69,22 +71,51 @@ ProcessHandle <- R6::R6Class("Process",
     format = function(...) process_format(self, private),
     print = function(...) print_formatted(self)
   ),
-  private = list(what = NULL, method = NULL, sees = NULL, ptr = NULL, number = NULL, code = NULL, started = FALSE, closed = FALSE),
+  private = list(
+    what = NULL, method = NULL, sees = NULL, label = NULL, is_daemon = FALSE, ptr = NULL, number = NULL, code = NULL,
+    started = FALSE, closed = FALSE
+  ),
   active = list(
-    pid = function() private$number,
-    exitcode = function() if (is.null(private$ptr)) private$code else process_exitcode(private),
+    pid = function() check_not_closed(private)$number,
+    exitcode = function() process_exitcode(check_not_closed(private)),
+    name = function(value) process_name(private, value),
+    daemon = function(value) process_daemon(private, value),
     sentinel = function() structure(list(ptr = started_ptr(private)), class = "multiprocessing_sentinel")
   )
 )
 
-started_ptr <- function(private) {
+check_not_closed <- function(private) {
   if (private$closed) abort("ValueError", "this process object is closed")
+  private
+}
+
+started_ptr <- function(private) {
+  check_not_closed(private)
   if (is.null(private$ptr)) abort("ProcessError", "this process was not started; call $start() first")
   private$ptr
 }
 
+process_name <- function(private, value) {
+  if (!missing(value)) private$label <- check_name(value)
+  private$label
+}
+
+process_daemon <- function(private, value) {
+  if (!missing(value)) {
+    if (private$started) {
+      abort("ProcessError", "this process was started: set `daemon` before $start(), or in Process(daemon = )")
+    }
+    private$is_daemon <- check_flag(value, "daemon")
+  }
+  private$is_daemon
+}
+
+process_is_alive <- function(private) !is.null(check_not_closed(private)$ptr) && is.null(process_exitcode(private))
+
 process_run <- function(self, private) {
-  if (private$started) abort("ProcessError", "a process can be started only once; create a new one with Process()")
+  if (check_not_closed(private)$started) {
+    abort("ProcessError", "a process can be started only once; create another one with Process()")
+  }
   what <- c(private$what, list(
     name = self$name, daemon = self$daemon, parent = this_process(), warn = getOption("warn"),
     sinks = private$method == "fork" && has_sinks()
@@ -108,6 +139,7 @@ process_run <- function(self, private) {
     session$processes <- c(own_processes(), self)
   })
   register_exit()
+  show_when_idle()
   invisible(self)
 }
 
@@ -121,8 +153,27 @@ register_exit <- function() {
   reg.finalizer(session, function(e) if (Sys.getpid() == owner) try(finish_child(), silent = TRUE), onexit = TRUE)
 }
 
+# While R waits at its prompt, package later shows what processes print. A script shows it in the calls that wait for them:
+# it does not load the package for that.
+show_when_idle <- function() {
+  if (session$shows || !(isNamespaceLoaded("later") || (interactive() && has_later()))) {
+    return(invisible())
+  }
+  session$shows <- TRUE
+  owner <- Sys.getpid()
+  later::later(function() {
+    session$shows <- FALSE
+    if (Sys.getpid() != owner) {
+      return()
+    }
+    output_show()
+    if (any(vapply(own_processes(), runs, TRUE))) show_when_idle()
+  }, 0.1)
+  invisible()
+}
+
 process_exitcode <- function(private) {
-  if (is.null(private$code)) private$code <- process_status(private$ptr)
+  if (is.null(private$code) && !is.null(private$ptr)) private$code <- process_status(private$ptr)
   private$code
 }
 
@@ -203,9 +254,10 @@ process_format <- function(self, private) {
 
 # What a Process does in the child; returns its exit code
 process_main <- function(what) {
-  enter_child(what$name, what, what$daemon)
+  enter_child(what$name, what, what$daemon, what$number)
   forget_random_state()
   begin_session(what$session, what$needs)
+  if (is.environment(what)) end_start() # a fork of an R that starts spawns nothing either
   code <- run_and_publish(function() do.call(what$target, what$args, quote = TRUE), function(condition) {
     call <- tryCatch(conditionCall(condition), error = function(e) NULL)
     message(sprintf(
@@ -222,7 +274,10 @@ run_and_publish <- function(fun, report = function(condition) NULL) {
   trace <- NULL
   tryCatch(
     {
-      value <- withCallingHandlers(fun(), error = function(e) trace <<- traceback_of(sys.calls()))
+      value <- withCallingHandlers(
+        fun(),
+        error = function(e) trace <<- traceback_of(sys.calls()), interrupt = ignore_interrupt
+      )
       process_publish(value, 0L)
       0L
     },
@@ -233,6 +288,9 @@ run_and_publish <- function(fun, report = function(condition) NULL) {
     }
   )
 }
+
+# A Ctrl-C is never meant for a child (see interrupts.cpp), but R's Sys.sleep() ends by any SIGINT: it sleeps on.
+ignore_interrupt <- function(i) tryInvokeRestart("resume")
 
 # A condition may hold what cannot travel: then its message goes alone.
 publish_failure <- function(publish, condition, trace) {

@@ -287,7 +287,8 @@ begin_session <- function(session, needs) {
   apply_needs(needs)
 }
 
-own_environment <- c("R_SESSION_TMPDIR", "R_TESTS", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_") # as in journal.cpp
+# as in journal.cpp
+own_environment <- c("MULTIPROCESSING_SPAWN", "R_SESSION_TMPDIR", "R_TESTS", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_")
 
 # list(variables, packages, packages to attach)
 apply_needs <- function(needs) {

@@ -25,12 +25,22 @@ spawn_command <- function() {
 
 spawned_main <- function() {
   variable <- Sys.getenv("MULTIPROCESSING_SPAWN")
-  Sys.unsetenv(c("MULTIPROCESSING_SPAWN", "TMPDIR"))
-  what <- process_spawned(variable)
+  Sys.unsetenv("TMPDIR")
+  what <- list2env(process_spawned(variable)) # one copy, of which worker_main() drops what it needs no more
   main <- switch(what$main,
     process_main = process_main,
     worker_main = worker_main
   )
   code <- main(what)
   quit(save = "no", status = code, runLast = FALSE)
+}
+
+# Called when a spawned R has all that its task needs. Until then it starts, and spawns nothing: what its profile or a
+# package spawned, each R that it spawned would spawn again.
+end_start <- function() Sys.unsetenv("MULTIPROCESSING_SPAWN")
+
+# In an R that was spawned and still starts: its parent, whose name it was not told yet
+starting_parent <- function() {
+  variable <- Sys.getenv("MULTIPROCESSING_SPAWN")
+  if (nzchar(variable)) list(pid = as.integer(sub("^.*:", "", variable)), name = NA_character_)
 }

@@ -1,8 +1,9 @@
 # What a pool's worker does. Its loop is src/pool/worker.cpp; here it comes back with what R throws.
 worker_main <- function(what, lane = what$lane) {
-  enter_child(what$names[[lane + 1L]], what)
+  enter_child(what$names[[lane + 1L]], what, number = lane + 1L)
   forget_random_state()
   begin_session(what$session, what$needs)
+  if (is.environment(what)) end_start() # a fork of an R that starts spawns nothing either
   if (!is.null(what$initializer)) {
     failed <- tryCatch(
       {
@@ -14,6 +15,10 @@ worker_main <- function(what, lane = what$lane) {
     if (!is.null(failed)) {
       message(sprintf("the initializer of a pool's worker (pid %d) failed: %s", Sys.getpid(), message_of(failed)))
       return(1L)
+    }
+    if (is.environment(what) && length(what$initargs)) { # they may lie in the memory of the session
+      what$initargs <- NULL
+      gc()
     }
   }
   worker_begin(what$pool, lane, what$maxtasks, NULL, what$session[[1L]])
@@ -28,7 +33,7 @@ worker_loop <- function() {
     over <- tryCatch(
       withCallingHandlers(
         worker_run(),
-        interrupt = function(i) stop(new_condition(c("interrupted", "error"), "interrupted")), # see stop_failure()
+        interrupt = function(i) if (worker_cancelled()) stop("cancelled") else ignore_interrupt(i),
         error = function(e) trace <<- traceback_of(sys.calls())
       ),
       error = function(e) {

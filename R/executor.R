@@ -117,7 +117,7 @@ executor_map <- function(private, fn, iterables, timeout, chunksize) {
       if (!is.null(element[[2L]])) {
         end()
         element[[2L]]$index <- given
-        stop_failure(element[[2L]])
+        raise(element[[2L]])
       }
       element[[1L]]
     }

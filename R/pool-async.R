@@ -87,8 +87,7 @@ call_back <- function(outcome, callback, error_callback) {
 # While R waits at its prompt, package later (if it is there) lets us call callbacks, and look after the jobs they wait
 # for. A pool that is terminated, or has no callback to call, is not kept for it: a script never waits at a prompt.
 attend_when_idle <- function(pool_private) {
-  if (is.null(session$has_later)) session$has_later <- requireNamespace("later", quietly = TRUE)
-  if (!session$has_later) {
+  if (!has_later()) {
     return(invisible())
   }
   attended <- pool_private$attended

@@ -71,7 +71,7 @@ iterator_next <- function(self, private, timeout) {
   }
   got <- private$take(timeout)
   if (is.null(got)) abort("TimeoutError", paste0("no next element", waited(timeout)))
-  if (!is.null(got$failure)) stop_failure(got$failure)
+  if (!is.null(got$failure)) raise(got$failure)
   got$value
 }
 

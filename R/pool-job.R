@@ -7,7 +7,7 @@ pool_apply <- function(private, func, args, sees) {
     return(job_value(pool_single(private, func, args, sees)))
   }
   if (length(private$pending)) deliver_callbacks(private)
-  if (length(taken) == 2L) stop_failure(single_failure(taken[[2L]]))
+  if (length(taken) == 2L) raise(single_failure(taken[[2L]]))
   taken[[1L]]
 }
 
@@ -184,13 +184,6 @@ single_failure <- function(failure) {
 }
 
 outcome_value <- function(outcome) {
-  if (!is.null(outcome$error)) stop_failure(outcome$error)
+  if (!is.null(outcome$error)) raise(outcome$error)
   outcome$value
-}
-
-# A terminal sends its Ctrl-C to workers, too. It may end an element that sleeps before we look: then it is an interrupt
-# of ours, and no error.
-stop_failure <- function(failure) {
-  if (inherits(failure, "interrupted")) Sys.sleep(0) # R looks for one here
-  raise(failure)
 }

@@ -115,6 +115,9 @@ local_pool <- function(..., envir = parent.frame()) {
 #' @rdname Pool
 #' @export
 with.Pool <- function(data, expr, ...) {
+  if (pool_state(private_of(data)$ptr)$closed) {
+    abort("ValueError", "the pool is closed or terminated; create a new one with Pool()")
+  }
   on.exit(data$terminate())
   if (missing(expr)) missing_argument("expr")
   expr
@@ -199,11 +202,11 @@ worker_start <- function(ptr, settings) {
     initializer = settings$initializer, initargs = settings$initargs
   )
   if (settings$method == "fork") {
-    return(list(what = as.call(list(worker_main, what)), spawn = FALSE, silent = FALSE))
+    return(list(what = as.call(list(worker_main, what)), spawn = FALSE, silent = FALSE, names = what$names))
   }
   what$session <- session_page()
   what$needs <- start_needs(list(settings$initializer, settings$initargs))
-  list(what = what, spawn = TRUE, silent = FALSE)
+  list(what = what, spawn = TRUE, silent = FALSE, names = what$names)
 }
 
 with_lane <- function(what, lane) {

@@ -3,17 +3,23 @@ session <- new.env(parent = emptyenv())
 session$start_method <- NULL
 session$name <- "MainProcess"
 session$daemon <- FALSE
-session$parent <- NULL # list(pid, name) of the process that started this one
+session$parent <- NULL # this_process() of the process that started this one
+session$identity <- integer() # Process-1:2 is the second child of the main process's first one
 session$counter <- 0L
 session$detached <- list() # pools of mclapply() calls that were interrupted with mc.cleanup = FALSE
 session$processes <- list() # Process handles that were started here and are not known to be over, see own_processes()
 session$processes_of <- NULL # the pid of the process that the list belongs to
 session$exit_registered <- FALSE # see register_exit()
+session$shows <- FALSE # show_when_idle() will be called
 session$has_later <- NULL # whether package later is there, once it was looked for
 
 # Called first in every child. Little may be done here: what a fork touches for the first time is copied, page by page.
-enter_child <- function(name, what, daemon = TRUE) {
-  list2env(list(name = name, daemon = daemon, parent = what$parent, counter = 0L), session)
+enter_child <- function(name, what, daemon = TRUE, number = NULL) {
+  parent <- what$parent
+  list2env(list(
+    name = name, daemon = daemon, parent = parent, counter = 0L, identity = c(parent$identity, number), shows = FALSE,
+    start_method = parent$method
+  ), session)
   if (isTRUE(what$sinks)) { # the parent's would swallow what we print
     while (sink.number() > 0L) sink()
     if (sink.number(type = "message") != 2L) sink(type = "message")
@@ -42,7 +48,14 @@ own_processes <- function() {
 }
 
 # What a child is told about the process that starts it
-this_process <- function() list(pid = Sys.getpid(), name = session$name)
+this_process <- function() {
+  list(pid = Sys.getpid(), name = session$name, identity = session$identity, method = session$start_method)
+}
+
+has_later <- function() {
+  if (is.null(session$has_later)) session$has_later <- requireNamespace("later", quietly = TRUE)
+  session$has_later
+}
 
 has_sinks <- function() sink.number() > 0L || sink.number(type = "message") != 2L
 
@@ -68,15 +81,19 @@ finish_child <- function() {
   if (!length(processes)) {
     return(invisible())
   }
+  processes <- Filter(runs, processes)
   for (p in processes) if (isTRUE(p$daemon)) p$terminate()
   for (p in processes) p$join()
 }
 
 #' The processes of this session
 #'
-#' `current_process()` and `parent_process()` say who runs this code and who started it; `active_children()` lists the
-#' processes that this one started and that still run (and joins those that are over); `cpu_count()` says on how many
-#' CPUs this process may run.
+#' `current_process()` and `parent_process()` tell which process runs this code and which one started it;
+#' `active_children()` lists the processes that this one started and that still run, workers of pools included (and joins
+#' those that are over); `cpu_count()` tells on how many CPUs this process may run.
+#'
+#' In the profile of an R that is being spawned, `parent_process()` has the pid of its parent, and `NA` as its name: a profile
+#' that starts processes does so only if `is.null(parent_process())`.
 #'
 #' @return `current_process()` a list with `pid`, `name` and `daemon`; `parent_process()` a list with `pid` and
 #'   `name`, or `NULL` in the main process; `active_children()` a list of [Process()] handles; `cpu_count()` an integer,
@@ -93,13 +110,32 @@ current_process <- function() {
 
 #' @rdname current_process
 #' @export
-parent_process <- function() session$parent
+parent_process <- function() {
+  if (is.null(session$parent)) starting_parent() else session$parent[c("pid", "name")]
+}
 
 #' @rdname current_process
 #' @export
 active_children <- function() {
-  session$processes <- Filter(function(p) p$is_alive(), own_processes())
-  unname(session$processes)
+  session$processes <- Filter(function(p) runs(p), own_processes())
+  c(unname(session$processes), worker_handles())
+}
+
+runs <- function(p) {
+  private <- private_of(p)
+  !private$closed && process_is_alive(private)
+}
+
+worker_handles <- function() {
+  workers <- if (session_exists()) process_workers()
+  Map(function(ptr, name) {
+    handle <- ProcessHandle$new(NULL, name, TRUE, NULL, NULL)
+    private <- private_of(handle)
+    private$ptr <- ptr
+    private$number <- process_pid(ptr)
+    private$started <- TRUE
+    handle
+  }, workers$pointers, workers$names, USE.NAMES = FALSE)
 }
 
 #' @rdname current_process

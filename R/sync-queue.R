@@ -3,7 +3,7 @@
 #' First in, first out, any number of producers and consumers. `$put()` returns when the message is in shared memory: it
 #' outlives its sender, however that ends. A producer that is killed in the middle of a put leaves nothing.
 #'
-#' @param maxsize The most messages that the queue holds; 0 (the default): as many as memory allows.
+#' @param maxsize The most messages that the queue holds; 0 (the default) or less: as many as memory allows.
 #' @param ... Not used: an error that names the argument.
 #' @section Methods:
 #' - `$put(obj, block = TRUE, timeout = NULL)`: error `Full` if the queue had no room within `timeout` seconds.
@@ -38,10 +38,10 @@ Queue <- function(maxsize = 0L, ...) {
 SimpleQueue <- function() SimpleQueueHandle$new(queue_create(0, TRUE))
 
 queue_limit <- function(maxsize) {
-  if (!is.numeric(maxsize) || length(maxsize) != 1L || is.na(maxsize) || maxsize < 0 || maxsize != trunc(maxsize)) {
+  if (!is.numeric(maxsize) || length(maxsize) != 1L || is.na(maxsize) || maxsize != trunc(maxsize)) {
     abort("ValueError", sprintf("`maxsize` must be one whole number, 0 for no limit, not %s", describe_value(maxsize)))
   }
-  maxsize
+  max(maxsize, 0)
 }
 
 QueueHandle <- handle_class("Queue", list(

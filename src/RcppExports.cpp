@@ -874,6 +874,15 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// process_workers
+SEXP process_workers();
+RcppExport SEXP _multiprocessing_process_workers() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(process_workers());
+    return rcpp_result_gen;
+END_RCPP
+}
 // process_pid
 int process_pid(SEXP process);
 RcppExport SEXP _multiprocessing_process_pid(SEXP processSEXP) {
@@ -1589,6 +1598,15 @@ BEGIN_RCPP
     return R_NilValue;
 END_RCPP
 }
+// worker_cancelled
+bool worker_cancelled();
+RcppExport SEXP _multiprocessing_worker_cancelled() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(worker_cancelled());
+    return rcpp_result_gen;
+END_RCPP
+}
 
 static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_cells_create", (DL_FUNC) &_multiprocessing_cells_create, 6},
@@ -1673,6 +1691,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_pool_cancel", (DL_FUNC) &_multiprocessing_pool_cancel, 2},
     {"_multiprocessing_pool_forget", (DL_FUNC) &_multiprocessing_pool_forget, 2},
     {"_multiprocessing_process_start", (DL_FUNC) &_multiprocessing_process_start, 3},
+    {"_multiprocessing_process_workers", (DL_FUNC) &_multiprocessing_process_workers, 0},
     {"_multiprocessing_process_pid", (DL_FUNC) &_multiprocessing_process_pid, 1},
     {"_multiprocessing_process_status", (DL_FUNC) &_multiprocessing_process_status, 1},
     {"_multiprocessing_process_join", (DL_FUNC) &_multiprocessing_process_join, 3},
@@ -1743,6 +1762,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_worker_begin", (DL_FUNC) &_multiprocessing_worker_begin, 5},
     {"_multiprocessing_worker_run", (DL_FUNC) &_multiprocessing_worker_run, 0},
     {"_multiprocessing_worker_fail", (DL_FUNC) &_multiprocessing_worker_fail, 1},
+    {"_multiprocessing_worker_cancelled", (DL_FUNC) &_multiprocessing_worker_cancelled, 0},
     {NULL, NULL, 0}
 };
 

@@ -19,6 +19,10 @@ using namespace mp::bind;
 // [[Rcpp::export(rng = false)]]
 SEXP process_start(SEXP what, bool spawn, bool silent) { return start_process(what, spawn, silent); }
 
+// The workers of this process's pools that run: list(pointers, names).
+// [[Rcpp::export(rng = false)]]
+SEXP process_workers() { return pool_workers(); }
+
 // [[Rcpp::export(rng = false)]]
 int process_pid(SEXP process) {
   return entry([&] { return int(process_child(process).child.pid); });

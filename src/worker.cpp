@@ -16,3 +16,7 @@ bool worker_run() { return mp::bind::run_worker(); }
 // The element that was being computed failed: its error is its result.
 // [[Rcpp::export(rng = false)]]
 void worker_fail(SEXP failure) { mp::bind::fail_element(failure); }
+
+// Whether an interrupt is for the element that is being computed.
+// [[Rcpp::export(rng = false)]]
+bool worker_cancelled() { return mp::bind::element_cancelled(); }

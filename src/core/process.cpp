@@ -37,6 +37,13 @@ void default_signals() {
   sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
+// The same file, opened once more; -1 where /proc does not allow that.
+int open_of_process(pid_t pid, int fd) {
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/%d/fd/%d", int(pid), fd);
+  return open(path, O_RDWR | O_CLOEXEC);
+}
+
 void redirect(int from, int to) {
   if (from >= 0 && from != to) dup2(from, to);
 }
@@ -59,6 +66,12 @@ void child_files(const Child& child, Output output) {
     else redirect(child.output[i], 1 + i);
   }
   if (null > 2) close(null);
+}
+
+bool begin_child(pid_t parent) {
+  platform::lead_group();
+  platform::take_group_along();
+  return platform::die_with_parent(parent);
 }
 
 void note_start(Child& child) { child.watch_fd = platform::watch_process(child.pid); }
@@ -109,7 +122,7 @@ bool fork_child(Child& child, Output output, bool busy) {
     // the system may let it wait there although other cores are idle
     if (busy) platform::leave_cpu(cpu);
     default_signals();
-    if (!platform::die_with_parent(parent)) platform::leave(1);
+    if (!begin_child(parent)) platform::leave(1);
     child_files(child, output);
     if (self() == 0) platform::leave(kNoPlace);
     platform::volunteer_for_oom(); // as will those whom this child forks
@@ -141,9 +154,9 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
     throw;
   }
   char spawn[160];
-  std::snprintf(spawn, sizeof spawn, "%s=%d:%llx:%u:%llx", kSpawnVariable, heap().fd(),
+  std::snprintf(spawn, sizeof spawn, "%s=%d:%llx:%u:%llx:%d", kSpawnVariable, heap().fd(),
                 static_cast<unsigned long long>(heap().header().nonce), place,
-                static_cast<unsigned long long>(process));
+                static_cast<unsigned long long>(process), int(getpid()));
   std::vector<std::string> lines(environment);
   lines.push_back(spawn);
   std::vector<char*> argv, envp;
@@ -167,9 +180,15 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
     auto& s = *static_cast<Start*>(data);
     default_signals();
     hold_interrupts(true); // until it can tell whom a Ctrl-C is for
+    platform::lead_group();
     if (!platform::die_with_parent(s.parent)) platform::leave(1);
     child_files(s.child, Output::Captured);
-    fcntl(heap().fd(), F_SETFD, 0); // handed over, in this process alone
+    platform::keep_standard_files();
+    // It opens the heap itself. What cannot be opened is handed over, also to the programs that it
+    // starts before it joins.
+    int heap_again = open_of_process(s.parent, heap().fd());
+    if (heap_again >= 0) close(heap_again);
+    else fcntl(heap().fd(), F_SETFD, 0);
   };
   pid_t pid = platform::start_program(argv.data(), envp.data(), prepare, &start);
   if (pid < 0) {
@@ -184,13 +203,15 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
 }
 
 uint64_t join_spawned(const std::string& value) {
-  int fd = -1;
+  int fd = -1, parent = 0;
   unsigned long long nonce = 0, process = 0;
   unsigned place = 0;
-  if (std::sscanf(value.c_str(), "%d:%llx:%u:%llx", &fd, &nonce, &place, &process) != 4)
+  if (std::sscanf(value.c_str(), "%d:%llx:%u:%llx:%d", &fd, &nonce, &place, &process, &parent) != 5)
     throw Error{"ProcessError", "this R was not started by multiprocessing"};
-  fcntl(fd, F_SETFD, FD_CLOEXEC);
-  Heap::attach(fd, nonce);
+  platform::take_group_along();
+  int own = platform::off_standard(open_of_process(parent, fd));
+  if (own < 0) fcntl(own = fd, F_SETFD, FD_CLOEXEC);
+  Heap::attach(own, nonce);
   join_session(place);
   platform::volunteer_for_oom();
   return process;
@@ -213,6 +234,9 @@ bool poll_child(Child& child) {
       return true;
     }
   }
+  // Until it is reaped no other group can have its number. What it started does not stay behind.
+  if (!child.spare && platform::killed_by_signal(child.pid))
+    platform::signal_group(child.pid, SIGKILL);
   int status = 0;
   rusage used;
   pid_t r = wait4(child.pid, &status, WNOHANG, &used);
@@ -239,17 +263,24 @@ bool child_running(Child& child) {
 
 int signal_child(Child& child, int signal) {
   if (child.over || !meet_child(child)) return 0;
+  bool all = !child.spare && (signal == SIGTERM || signal == SIGKILL);
+  if (all && platform::signal_process(child.watch_fd, child.pid, 0) == 0)
+    platform::signal_group(child.pid, signal);
   return platform::signal_process(child.watch_fd, child.pid, signal);
 }
 
-std::string read_output(Child& child, int stream, size_t limit) {
-  std::string text;
+uint64_t printed(Child& child, int stream) {
   int fd = child.output[stream];
-  if (fd < 0 || !child.growth[stream].possible(fd, child.read[stream])) return text;
   struct stat st;
-  if (fstat(fd, &st) != 0 || uint64_t(st.st_size) <= child.read[stream]) return text;
-  size_t n = size_t(uint64_t(st.st_size) - child.read[stream]);
-  text.resize(n < limit ? n : limit);
+  if (fd < 0 || !child.growth[stream].possible(fd, child.read[stream]) || fstat(fd, &st) != 0)
+    return child.read[stream];
+  return std::max(uint64_t(st.st_size), child.read[stream]);
+}
+
+std::string read_output(Child& child, int stream, size_t limit) {
+  std::string text(std::min<uint64_t>(printed(child, stream) - child.read[stream], limit), '\0');
+  if (text.empty()) return text;
+  int fd = child.output[stream];
   ssize_t got = pread(fd, &text[0], text.size(), off_t(child.read[stream]));
   text.resize(got > 0 ? size_t(got) : 0);
   constexpr uint64_t step = uint64_t(1) << 20; // what was read is given back so much at a time

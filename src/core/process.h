@@ -19,6 +19,7 @@ struct Child {
   Growth growth[2];
   std::atomic<int32_t>* born = nullptr; // a sibling forks it: its pid, by the kernel; or -errno
   bool over = false;                    // reaped
+  bool spare = false;                   // what it has started may stay when it is killed
   int refused = 0;                      // errno: the system has no room for it
   int status = 0;                       // exit code, or -signal
   uint64_t peak_bytes = 0;              // of memory; known when it is over
@@ -31,10 +32,11 @@ enum class Output { Captured, Discarded, Inherited }; // Discarded: stdout alone
 
 // Makes the files for its output, if that was not done yet.
 void prepare_outputs(Child& child, Output output);
-// Forks. Returns true in the child, which is then set up: it dies with its parent, has default
-// signals, no stdin, its own outputs, and a place in the session. The child must end with
-// leave_process(). A parent that is `busy` goes on working, so the child moves to another core at
-// once; the core of one that is about to wait it may have. Throws Error("ProcessError").
+// Forks. Returns true in the child, which is then set up: it leads a group of its own, which ends
+// with its parent, has default signals, no stdin, its own outputs, and a place in the session. The
+// child must end with leave_process(). A parent that is `busy` goes on working, so the child moves
+// to another core at once; the core of one that is about to wait it may have. Throws
+// Error("ProcessError").
 bool fork_child(Child& child, Output output, bool busy = true);
 // Forks several: the first child forks the others, half of them through its own first, and so on,
 // so that many processes start as fast as the cores allow, while the parent goes on. All are the
@@ -61,7 +63,10 @@ bool poll_child(Child& child);
 bool await_child(Child& child, int ms);
 // It has a place in the session that is alive, or is on its way there.
 bool child_running(Child& child);
+// SIGTERM and SIGKILL are for the programs that it has started, too.
 int signal_child(Child& child, int signal);
+// How far its output reaches by now.
+uint64_t printed(Child& child, int stream);
 // New output since the last call, of stream 0 (stdout) or 1 (stderr). At most `limit` bytes.
 std::string read_output(Child& child, int stream, size_t limit);
 void close_child(Child& child);

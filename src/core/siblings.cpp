@@ -56,7 +56,7 @@ int fork_siblings(const std::vector<Child*>& children, Output output, pid_t pare
     }
     if (pid != 0) return int(me);
     platform::leave_cpu(cpu);
-    if (!platform::die_with_parent(parent)) platform::leave(1);
+    if (!begin_child(parent)) platform::leave(1);
     child_files(*children[next], output);
     take_place(children[next]->token);
     if (self() == 0) platform::leave(kNoPlace);

@@ -110,6 +110,13 @@ void PoolOwner::expire(PoolJob& job) {
   }
 }
 
+// To those that are at a cancelled job. It may be lost on a worker that is about to sleep.
+void PoolOwner::interrupt_workers(uint64_t job) {
+  for (size_t lane = 0; lane < seats_.size(); ++lane)
+    if (seats_[lane].child && lane_at(block_, uint32_t(lane)).job.load() == job)
+      signal_child(seats_[lane].child->child, platform::cancel_signal());
+}
+
 void PoolOwner::sweep_cancelled() {
   int64_t now = platform::now_ns();
   for (size_t i = 0; i < ghosts_.size();) {
@@ -118,6 +125,7 @@ void PoolOwner::sweep_cancelled() {
       ghosts_.erase(ghosts_.begin() + long(i));
       continue;
     }
+    if (now <= g.kill_ns && g.kill_ns != INT64_MAX) interrupt_workers(g.block);
     if (now > g.kill_ns)
       for (size_t lane = 0; lane < seats_.size(); ++lane)
         if (seats_[lane].child && lane_at(block_, uint32_t(lane)).job.load() == g.block)
@@ -197,9 +205,7 @@ void PoolOwner::cancel(int id) {
   PoolJob& j = *it->second;
   uint64_t block = j.owner.block();
   j.owner.cancel();
-  for (size_t lane = 0; lane < seats_.size(); ++lane)
-    if (seats_[lane].child && j.submitted && lane_at(block_, uint32_t(lane)).job.load() == block)
-      signal_child(seats_[lane].child->child, SIGINT);
+  if (j.submitted) interrupt_workers(block);
   forget(id);
 }
 

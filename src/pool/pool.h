@@ -133,6 +133,7 @@ private:
   void forget_unfinished();
   void drop_ghosts();
   void sweep_cancelled();
+  void interrupt_workers(uint64_t job);
 
   uint64_t block_ = 0;
   uint32_t depth_;

@@ -5,7 +5,7 @@
 #include "session/blocks.h"
 #include "session/defer.h"
 #include "session/handle.h"
-#include "session/children.h"
+#include "session/interrupts.h"
 #include "session/output.h"
 #include "session/session.h"
 
@@ -284,6 +284,7 @@ void send_value(SEXP value, ResultStatus status) {
 
 // The element is over.
 void publish_value(SEXP value, ResultStatus status) {
+  mark_output(); // what it printed is shown when its value is there
   if (status == ResultStatus::Error || !(put_small(value) || placed(value)))
     send_value(value, status);
   ++run.position;
@@ -424,6 +425,8 @@ bool run_worker() {
     }
   });
 }
+
+bool element_cancelled() { return cancelled(); }
 
 // The element that was being computed failed: its error is its result, and the loop goes on after
 // it.

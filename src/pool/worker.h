@@ -8,5 +8,6 @@ namespace mp::bind {
 void begin_worker(SEXP pool, int lane, int maxtasks, SEXP inherited, SEXP version);
 bool run_worker();
 void fail_element(SEXP failure);
+bool element_cancelled();
 
 } // namespace mp::bind

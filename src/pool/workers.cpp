@@ -32,10 +32,15 @@ void PoolOwner::start(const std::vector<size_t>& lanes) {
   SEXP what = bind::element(how, "what");
   Output output =
       Rf_asLogical(bind::element(how, "silent")) == TRUE ? Output::Discarded : Output::Captured;
+  SEXP names = bind::element(how, "names");
+  auto seat = [&](size_t lane, ChildRef child) {
+    if (TYPEOF(names) == STRSXP) child->name = CHAR(STRING_ELT(names, R_xlen_t(lane)));
+    seats_[lane].child = std::move(child);
+  };
   if (spawn) {
     for (size_t lane : lanes) {
       Protected payload(call_r("with_lane", what, int(lane)));
-      seats_[lane].child = with_room([&] { return spawn_r(payload); });
+      seat(lane, with_room([&] { return spawn_r(payload); }));
     }
     return;
   }
@@ -45,7 +50,7 @@ void PoolOwner::start(const std::vector<size_t>& lanes) {
     fork_r(fresh, what, output, std::vector<int>(lanes.begin(), lanes.end()), !closing_);
     return fresh;
   });
-  for (size_t i = 0; i < lanes.size(); ++i) seats_[lanes[i]].child = forks[i];
+  for (size_t i = 0; i < lanes.size(); ++i) seat(lanes[i], forks[i]);
 }
 
 void PoolOwner::start_all() {
@@ -184,6 +189,9 @@ bool PoolOwner::kill_all(int ms) {
 // large session as long as the forks did, and show_output() reaps it later.
 void PoolOwner::dismiss() {
   if (terminated_) return;
+  if (unfinished() == 0) // they end as if they left by themselves: what they have started stays
+    for (Seat& s : seats_)
+      if (s.child) s.child->child.spare = true;
   forget_unfinished();
   Wait limit = Wait::until(platform::now_ns() + kLeaveNs);
   limit.tick_ns = kLookNs;

@@ -9,17 +9,21 @@ namespace mp::bind {
 
 struct RChild {
   Child child;
-  uint64_t process = 0;          // the Process block, held while this exists
-  std::string unshown[2];        // what was read of its output and not shown yet
-  uint64_t shown_to[2] = {1, 1}; // where that begins
-  bool shown = false;            // everything it printed was shown
-  bool expired = false;          // killed because its element took longer than task_timeout
-  bool mute = false;             // it prints nothing more, although it may not be gone yet
+  uint64_t process = 0;           // the Process block, held while this exists
+  std::string name;               // of a pool's worker, for active_children()
+  std::string unshown[2];         // what was read of its output and not shown yet
+  uint64_t shown_to[2] = {1, 1};  // where that begins
+  int64_t line_since[2] = {0, 0}; // how long a line has waited for its end; 0: none does
+  bool waits = false;             // some of it is to be shown later
+  bool shown = false;             // everything it printed was shown
+  bool expired = false;           // killed because its element took longer than task_timeout
+  bool mute = false;              // it prints nothing more, although it may not be gone yet
 };
 using ChildRef = std::shared_ptr<RChild>;
 
 std::vector<ChildRef>& children(); // that run, or whose output was not shown yet
 uint64_t own_process();            // the Process block of this process, 0 in a main process
 void set_own_process(uint64_t process);
+bool session_starts(); // this R was spawned and does not know yet what it is to do
 
 } // namespace mp::bind

@@ -3,6 +3,7 @@
 
 #include "session/defer.h"
 #include "session/handle.h"
+#include "session/interrupts.h"
 #include "session/output.h"
 #include "session/sent_data.h"
 #include "session/session.h"
@@ -13,10 +14,9 @@
 
 #include <R_ext/GraphicsEngine.h> // its headers declare the flags of R's interrupts
 #include <algorithm>
-#include <cerrno>
-#include <csignal>
 #include <cstdlib>
-#include <cstring>
+#include <dlfcn.h>
+#include <utility>
 
 using namespace mp;
 using namespace mp::bind;
@@ -26,39 +26,11 @@ namespace {
 // Never destroyed: finalizers may run after the destructors of static objects.
 // For forks to come; a fork closes its siblings' files.
 std::vector<std::weak_ptr<RChild>>& prepared = *new std::vector<std::weak_ptr<RChild>>;
-void (*r_interrupt)(int) = nullptr; // R's own handler for SIGINT
 
 struct Owned { // what the external pointer of a Process holds
   ChildRef child;
   uint32_t depth;
 };
-
-void on_interrupt(int signal);
-
-void handle_interrupts() {
-  struct sigaction action;
-  std::memset(&action, 0, sizeof action);
-  action.sa_handler = on_interrupt;
-  sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, nullptr);
-}
-
-void on_interrupt(int signal) {
-  // Ctrl-C goes to the whole foreground group; only the owner of a job decides that it is to stop.
-  if (!interrupt_wanted || !interrupt_wanted() || !r_interrupt) return;
-  int e = errno;
-  r_interrupt(signal);
-  handle_interrupts(); // R's handler has put itself in our place
-  errno = e;
-}
-
-void install_interrupt_handler() {
-  struct sigaction now;
-  sigaction(SIGINT, nullptr, &now);
-  if (now.sa_handler != on_interrupt && now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN)
-    r_interrupt = now.sa_handler;
-  handle_interrupts();
-}
 
 uint32_t my_depth = 0; // fork_depth() when this child began
 
@@ -107,6 +79,16 @@ void tell_parallel() {
   UNPROTECT(2);
 }
 
+// A fork has the parent's script, the read part of it and the file: browser() or readLines(stdin())
+// would run the rest of it here, and the parent would go on behind that. R asks this pointer for each
+// line. It is documented for programs that embed R, whose headers alone declare it.
+int read_nothing(const char*, unsigned char*, int, int) { return 0; }
+void close_input() {
+  using Read = int (*)(const char*, unsigned char*, int, int);
+  if (auto* read = static_cast<Read*>(dlsym(RTLD_DEFAULT, "ptr_R_ReadConsole")))
+    *read = read_nothing;
+}
+
 struct ChildRun {
   SEXP call;
   int lane;
@@ -125,6 +107,7 @@ void run_child(void* data) {
   auto* run = static_cast<ChildRun*>(data);
   replace_quit();
   tell_parallel();
+  close_input();
   SEXP what = PROTECT(run->call);
   if (run->lane >= 0) {
     SEXP lane = PROTECT(Rf_ScalarInteger(run->lane));
@@ -173,7 +156,7 @@ void run_with_handlers(ChildRun* run, SEXP resume) {
     // Not the parent's jobs and processes: they would live as long as this child.
     keep_held_blocks(process);
   }
-  install_interrupt_handler();
+  install_interrupt_handlers();
   ChildRun run{call, lane, 1};
   SEXP resume = element(CADR(call), "resume");
   codec::refuse_connections(resume == R_NilValue); // to parallel's they are values as any other
@@ -213,6 +196,13 @@ uint64_t store_child_value(SEXP value, uint64_t parent) {
 
 ProcessShared& shared(uint64_t process) { return *heap().at<ProcessShared>(process); }
 
+// What a spawned process was sent is needed until it is read, or the process has ended. A death
+// between the two lines leaves the block to the Process block, with which it is freed.
+void drop_payload(uint64_t process) {
+  uint64_t block = std::exchange(shared(process).payload, 0);
+  if (block) heap().clear_parent(block);
+}
+
 // A child's first collections write into each object that has survived none, and so copy its page.
 // The session collects these itself, for all children; a second later at the earliest, or when it
 // has worked for 20 times as long as that takes.
@@ -229,8 +219,6 @@ void age_objects() {
 } // namespace
 
 namespace mp::bind {
-
-bool (*interrupt_wanted)() = nullptr;
 
 RChild& process_child(SEXP pointer) {
   if (TYPEOF(pointer) != EXTPTRSXP || !R_ExternalPtrAddr(pointer))
@@ -271,6 +259,11 @@ void fork_r(const std::vector<ChildRef>& children, SEXP call, Output output,
 }
 
 ChildRef spawn_r(SEXP payload) {
+  if (session_starts())
+    throw Error{"ProcessError",
+                "this R was spawned and still starts: what its profile or a package's .onLoad spawns "
+                "now, every R that is spawned would spawn again, without end; do it only if "
+                "is.null(multiprocessing::parent_process())"};
   ChildRef c = new_child();
   shared(c->process).payload = store_child_value(payload, c->process);
   Protected command(call_r("spawn_command"));
@@ -282,6 +275,7 @@ ChildRef spawn_r(SEXP payload) {
 
 bool is_over(RChild& c) {
   if (!poll_child(c.child)) return false;
+  drop_payload(c.process); // it may have ended before it read it
   if (!c.shown) show_output(); // all that it printed, after what others printed before
   return true;
 }
@@ -321,6 +315,26 @@ SEXP start_process(SEXP what, bool spawn, bool silent) {
   });
 }
 
+// The workers of this process's pools that run: list(pointers, names).
+SEXP pool_workers() {
+  return entry([&] {
+    std::vector<ChildRef> found;
+    for (const ChildRef& c : std::vector<ChildRef>(children()))
+      if (!c->name.empty() && meet_child(c->child) && !is_over(*c)) found.push_back(c);
+    Protected pointers(codec::protect([&] { return Rf_allocVector(VECSXP, R_xlen_t(found.size())); }));
+    Protected names(codec::protect([&] { return Rf_allocVector(STRSXP, R_xlen_t(found.size())); }));
+    for (size_t i = 0; i < found.size(); ++i) {
+      codec::protect([&] {
+        SET_VECTOR_ELT(pointers, R_xlen_t(i), new_pointer(R_NilValue, R_NilValue, finalize_child, FALSE));
+        SET_STRING_ELT(names, R_xlen_t(i), Rf_mkCharCE(found[i]->name.c_str(), CE_UTF8));
+        return R_NilValue;
+      });
+      R_SetExternalPtrAddr(VECTOR_ELT(pointers, R_xlen_t(i)), new Owned{found[i], fork_depth()});
+    }
+    return with_names(list_of(SEXP(pointers), SEXP(names)), {"pointers", "names"});
+  });
+}
+
 // What it returned: list(status, value), or NULL if it has left nothing.
 SEXP result_of_process(SEXP process) {
   return entry([&]() -> SEXP {
@@ -351,10 +365,12 @@ SEXP enter_spawned(const std::string& variable) {
   set_own_process(join_spawned(variable));
   std::atexit(end_participant); // it leaves as any R does, not by leave_process()
   return entry([&] {
-    install_interrupt_handler();
+    install_interrupt_handlers();
     hold_interrupts(false);
     uint64_t block = shared(own_process()).payload;
-    return codec::decode(heap().at(block), heap().bytes_of(block));
+    Protected what(codec::decode(heap().at(block), heap().bytes_of(block)));
+    drop_payload(own_process());
+    return SEXP(what);
   });
 }
 

@@ -32,14 +32,12 @@ template <class F> auto with_room(F start) -> decltype(start()) {
 }
 // Their entries from R, see src/process.cpp.
 SEXP start_process(SEXP what, bool spawn, bool silent);
+SEXP pool_workers();
 SEXP result_of_process(SEXP process);
 void publish_result(SEXP value, int status);
 SEXP enter_spawned(const std::string& variable);
 [[noreturn]] void leave_child(int status);
 SEXP leave_for_parallel(SEXP status);
 RChild& process_child(SEXP pointer); // of process_start()'s pointer; throws in another process
-
-// A worker's interrupt handler asks this; set by the worker's loop.
-extern bool (*interrupt_wanted)();
 
 } // namespace mp::bind

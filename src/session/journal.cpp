@@ -30,7 +30,7 @@ bool is_own_option(const std::string& name) {
 }
 
 bool is_own_environment(const std::string& name) {
-  static const char* const own[] = {"R_SESSION_TMPDIR", "R_TESTS", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_"};
+  static const char* const own[] = {"MULTIPROCESSING_SPAWN", "R_SESSION_TMPDIR", "R_TESTS", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_"};
   return name.rfind("MULTIPROCESSING_", 0) == 0 ||
          std::any_of(std::begin(own), std::end(own), [&](const char* o) { return name == o; });
 }

@@ -26,30 +26,66 @@ void emit(const std::string& text, int stream) {
   }
 }
 
-bool read_new(RChild& c, size_t most) {
+constexpr int64_t kLineNs = 250'000'000;   // so long a line may wait for its end
+constexpr int64_t kOpenNs = 1'000'000'000; // and others' lines for the end of one that is shown
+
+// By stream: who has shown a line without its end, and since when.
+struct OpenLine {
+  std::weak_ptr<RChild> child;
+  int64_t since = 0;
+};
+OpenLine open_line[2];
+
+// All that there is by now: what it prints meanwhile is for the next time.
+bool read_new(RChild& c) {
   bool any = false;
   for (int stream = 0; stream < 2; ++stream)
-    for (size_t got = 0; got < most;) {
-      std::string text = read_output(c.child, stream, 1 << 16);
+    for (uint64_t end = printed(c.child, stream); c.child.read[stream] < end;) {
+      std::string text = read_output(c.child, stream, 1 << 20);
       if (text.empty()) break;
       any = true;
-      got += text.size();
       c.unshown[stream] += text;
     }
   return any;
 }
 
-// Shows whole lines up to `bytes` of the stream.
-void show_to(RChild& c, int stream, uint64_t bytes) {
-  std::string& text = c.unshown[stream];
-  if (bytes <= c.shown_to[stream] || text.empty()) return;
-  size_t n = size_t(std::min<uint64_t>(bytes - c.shown_to[stream], text.size()));
-  size_t end = text.rfind('\n', n - 1);
-  if (end == std::string::npos) return;
-  std::string lines = text.substr(0, end + 1);
-  text.erase(0, end + 1);
-  c.shown_to[stream] += end + 1;
-  emit(lines, stream);
+void show_bytes(const ChildRef& c, int stream, size_t n) {
+  std::string& text = c->unshown[stream];
+  if (n == 0) return;
+  std::string part = text.substr(0, n);
+  text.erase(0, n);
+  c->shown_to[stream] += n;
+  c->line_since[stream] = 0;
+  OpenLine& open = open_line[stream];
+  if (part.back() == '\n') open = {};
+  else if (open.child.lock() != c) open = {c, platform::now_ns()};
+  emit(part, stream);
+}
+
+// What it has marked, up to `bytes` of the stream.
+void show_marked(const ChildRef& c, int stream, uint64_t bytes) {
+  if (bytes > c->shown_to[stream])
+    show_bytes(c, stream,
+               size_t(std::min<uint64_t>(bytes - c->shown_to[stream], c->unshown[stream].size())));
+}
+
+// What it has not marked. False: a part of that waits.
+bool show_lines(const ChildRef& c, int stream) {
+  const std::string& text = c->unshown[stream];
+  if (text.empty()) return true;
+  int64_t now = platform::now_ns();
+  ChildRef other = open_line[stream].child.lock();
+  if (other && other != c && is_expected(other->child.token) &&
+      now - open_line[stream].since < kOpenNs)
+    return false;
+  size_t end = text.rfind('\n');
+  if (end != std::string::npos) show_bytes(c, stream, end + 1);
+  if (text.empty()) return true;
+  int64_t& since = c->line_since[stream];
+  if (since == 0) since = now;
+  if (now - since < kLineNs) return false;
+  show_bytes(c, stream, text.size());
+  return true;
 }
 
 struct Piece {
@@ -66,19 +102,12 @@ void add_pieces(const ChildRef& c, std::vector<Piece>& pieces) {
     if (m.bytes[0] > c->shown_to[0] || m.bytes[1] > c->shown_to[1])
       pieces.push_back({m.sequence, c, {m.bytes[0], m.bytes[1]}});
   }
-  pieces.push_back({UINT64_MAX, c, {UINT64_MAX, UINT64_MAX}}); // not marked yet
 }
 
 // Everything, of a child that is over.
-void show_rest(RChild& c) {
-  while (read_new(c, 1 << 20)) {
-  }
-  for (int stream = 0; stream < 2; ++stream) {
-    show_to(c, stream, UINT64_MAX);
-    std::string rest;
-    rest.swap(c.unshown[stream]);
-    if (!rest.empty()) emit(rest + "\n", stream);
-  }
+void show_rest(const ChildRef& c) {
+  read_new(*c);
+  for (int stream = 0; stream < 2; ++stream) show_bytes(c, stream, c->unshown[stream].size());
 }
 
 } // namespace
@@ -90,18 +119,22 @@ void show_output() {
   std::vector<ChildRef> talked;
   for (const ChildRef& c : now) {
     if (c->shown) continue;
-    if (read_new(*c, 1 << 20)) talked.push_back(c);
+    if (read_new(*c) || c->waits) talked.push_back(c);
   }
   for (const ChildRef& c : talked) add_pieces(c, pieces);
   std::stable_sort(pieces.begin(), pieces.end(),
                    [](const Piece& a, const Piece& b) { return a.sequence < b.sequence; });
   for (const Piece& p : pieces)
-    for (int stream = 0; stream < 2; ++stream) show_to(*p.child, stream, p.bytes[stream]);
+    for (int stream = 0; stream < 2; ++stream) show_marked(p.child, stream, p.bytes[stream]);
+  for (const ChildRef& c : talked) {
+    bool all[] = {show_lines(c, 0), show_lines(c, 1)};
+    c->waits = !all[0] || !all[1];
+  }
   bool ended = false;
   for (const ChildRef& c : now) {
     if (c->shown || is_expected(c->child.token)) continue;
     bool over = poll_child(c->child);
-    if (over || c->mute) show_rest(*c);
+    if (over || c->mute) show_rest(c);
     if (!over) continue;
     c->shown = ended = true;
     close_child(c->child);

@@ -1,12 +1,14 @@
 // What children print, shown here as R's own output. Each child writes into files of its own, so
-// that no line is broken and nobody waits for a reader. Before a child does something that others
-// can see (releases a lock, puts, sends, returns) it marks how much it has printed, with a number
-// that grows over the session: so a line that was printed because of another one is shown after it.
+// that nobody waits for a reader. Before a child does something that others can see (releases a
+// lock, puts, sends, returns) it marks how much it has printed, with a number that grows over the
+// session: what is marked is shown at once, and what was printed because of it is shown after it.
+// What is not marked yet is shown line by line, so that children that print at the same time do not
+// break each other's lines; a line that stays without an end (a progress bar) is not held for long.
 #pragma once
 
 namespace mp::bind {
 
-void show_output(); // of all children, whole lines, causes first; forgets those that are over
+void show_output(); // of all children, causes first; forgets those that are over
 void mark_output(); // before this process does what others can see
 
 } // namespace mp::bind

@@ -135,8 +135,8 @@ test_that("a process may start processes and pools", {
   outer <- Process(function() {
     inner <- Process(function() current_process()$name)$start()
     c(inner$value(), unlist(with(p <- Pool(2), p$map(function(i) i * 2, 1:3))))
-  }, name = "outer")
-  expect_identical(outer$start()$value(), c("outer:Process-1", "2", "4", "6"))
+  })
+  expect_identical(outer$start()$value(), c(paste0(outer$name, ":1"), "2", "4", "6"))
 })
 
 test_that("five processes run at the same time", {
@@ -217,6 +217,57 @@ test_that("the processes of a session are not those of its forked children, whoe
   expect_identical(length(active_children()), 1L)
   p$terminate()
   p$join()
+})
+
+test_that("a closed process can be asked nothing, as in Python", {
+  for (p in list(Process(function() 1), Process(function() 1)$start()$join())) {
+    p$close()
+    expect_classed_error(p$start(), "ValueError", "closed")
+    expect_classed_error(p$is_alive(), "ValueError", "closed")
+    expect_classed_error(p$exitcode, "ValueError", "closed")
+    expect_classed_error(p$pid, "ValueError", "closed")
+    expect_classed_error(p$value(), "ValueError", "closed")
+    expect_classed_error(p$terminate(), "ValueError", "closed")
+    expect_null(p$close())
+  }
+  expect_type(active_children(), "list")
+})
+
+test_that("a process is a daemon or not before it starts; its name is a string", {
+  p <- Process(function() 1)
+  expect_classed_error(p$daemon <- "perhaps", "ValueError", "daemon")
+  p$daemon <- TRUE
+  expect_true(p$daemon)
+  expect_classed_error(p$name <- 5, "ValueError", "name")
+  p$name <- "renamed"
+  p$start()
+  expect_classed_error(p$daemon <- FALSE, "ProcessError", "before")
+  p$join()
+  expect_identical(p$name, "renamed")
+  expect_true(p$daemon)
+})
+
+test_that("workers of pools are active children, with a name and a pid, and can be killed as such", {
+  before <- length(active_children())
+  for (method in c("fork", "spawn")) {
+    pool <- Pool(2, context = method)
+    workers <- active_children()
+    expect_length(workers, before + 2L)
+    workers <- Filter(function(p) startsWith(p$name, "PoolWorker-"), workers)
+    expect_setequal(vapply(workers, function(p) p$pid, 1L), pool$status()$pid)
+    expect_true(all(vapply(workers, function(p) p$is_alive() && p$daemon, TRUE)))
+    workers[[1]]$kill()
+    workers[[1]]$join(timeout = 60)
+    expect_identical(workers[[1]]$exitcode, -9L)
+    expect_identical(pool$map(function(i) i, 1:4), as.list(1:4))
+    pool$terminate()
+    expect_length(active_children(), before)
+  }
+})
+
+test_that("a child of a pool's worker is named after it, by numbers", {
+  pool <- local_pool(1)
+  expect_identical(pool$apply(function() Process(function() current_process()$name)$start()$value()), "Process-1:1")
 })
 
 test_that("the heap is sound after all of this", {

@@ -412,6 +412,17 @@ test_that("a progress bar changes no result", {
   expect_identical(suppressMessages(pool$map(function(i) i, 1:30, progress = TRUE)), as.list(1:30))
 })
 
+test_that("with() of a pool that has ended is an error, and evaluates nothing", {
+  for (end in c("close", "terminate")) {
+    pool <- Pool(1)
+    pool[[end]]()
+    evaluated <- FALSE
+    expect_classed_error(with(pool, evaluated <- TRUE), "ValueError", "closed or terminated")
+    expect_false(evaluated)
+    pool$terminate()
+  }
+})
+
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })

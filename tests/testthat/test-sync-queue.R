@@ -31,6 +31,13 @@ test_that("an empty queue signals Empty at once or after the timeout", {
   expect_lt(now() - started, 2)
 })
 
+test_that("a queue of less than none holds as many messages as memory allows, as Python's", {
+  q <- Queue(-1)
+  for (i in 1:100) q$put_nowait(i)
+  expect_false(q$full())
+  expect_identical(q$qsize(), 100)
+})
+
 test_that("a closed queue takes and gives nothing in this process, others go on", {
   q <- Queue()
   q$put("before")

@@ -85,6 +85,11 @@ bool runs_without(pid_t pid, int fd);
 int watch_process(pid_t pid);
 // Sends a signal through the watched descriptor when there is one, so that a reused pid is safe.
 int signal_process(int watch_fd, pid_t pid, int signal);
+// The same to all processes of the group that this child leads, if it leads one. Only for a child
+// that nobody has reaped: until then its number can be no other group's.
+void signal_group(pid_t leader, int signal);
+// True for a child that a signal has ended and that nobody has reaped.
+bool killed_by_signal(pid_t pid);
 
 // Whether fork_sibling() works here.
 bool can_fork_siblings();
@@ -99,8 +104,20 @@ pid_t fork_sibling(std::atomic<int32_t>* born);
 // nothing here. The child leaves with 127 if there is no such program. -1 with errno.
 pid_t start_program(char* const* argv, char* const* envp, void (*prepare)(void*), void* data);
 
-// The kernel kills this process when its parent ends. False if the parent is gone already.
+// This process leads a group of its own: a terminal's Ctrl-C does not reach it, nor the programs
+// that it starts. A program that asks the terminal for input is refused, and does not stop for ever
+// in the background. False if there is no such group; then it stays in its parent's.
+bool lead_group();
+// The kernel ends this process when its parent ends. False if the parent is gone already.
 bool die_with_parent(pid_t parent);
+// From now on, when its parent ends, all processes of the group that it leads end with it. A program
+// that it becomes (exec) has to ask for this again; until then it ends alone.
+void take_group_along();
+// The signal by which the owner of a job tells a worker to look whether the job was cancelled.
+int cancel_signal();
+// In a child that will be another program: of its descriptors, that program has 0, 1 and 2 alone.
+// Makes system calls only.
+void keep_standard_files();
 // The out-of-memory killer should choose this process before the main one.
 void volunteer_for_oom();
 // Ends the process at once: no exit handlers, no destructors.

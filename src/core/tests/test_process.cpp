@@ -177,14 +177,17 @@ TEST_CASE("a spawned program gets the heap, and nothing else does", "[process][f
   Child child;
   std::string script = "eval \"v=\\$" + std::string(kSpawnVariable) +
                        "\"; echo \"$v $OTHER\"; "
-                       "readlink /proc/self/fd/${v%%:*}";
+                       "readlink /proc/${v##*:}/fd/${v%%:*}; ls /proc/self/fd | wc -l";
+  int other = open("/dev/null", O_RDONLY); // as the files of the session are, not close-on-exec
   spawn_child(child, {"/bin/sh", "-c", script}, {"OTHER=yes"}, process);
+  close(other);
   REQUIRE(eventually([&] { return poll_child(child); }));
   REQUIRE(child.status == 0);
   std::string text = all_output(child, 0);
   REQUIRE(text.find(std::to_string(heap().fd()) + ":") == 0);
   REQUIRE(text.find(" yes\n") != std::string::npos);
   REQUIRE(text.find("memfd:multiprocessing") != std::string::npos);
+  REQUIRE(text.find("\n4\n") != std::string::npos); // 0, 1, 2 and that of the listing itself
   close_child(child);
   pid_t pid = fork(); // any other program
   if (pid == 0) {
@@ -196,6 +199,52 @@ TEST_CASE("a spawned program gets the heap, and nothing else does", "[process][f
   waitpid(pid, &status, 0);
   REQUIRE(status == 0);
   heap().drop(process);
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("what a child has started ends when the child is killed, or its parent is",
+          "[process][fork]") {
+  Unchanged heap_is;
+  Shared<std::atomic<pid_t>> started;
+  auto start = [&] {
+    pid_t pid = fork(); // not by us: it does not hear of the death of its parent
+    if (pid != 0) started->store(pid);
+    return sleep_for_ever();
+  };
+  auto pid_of_started = [&] {
+    pid_t pid = 0;
+    REQUIRE(eventually([&] { return (pid = started->exchange(0)) != 0; }));
+    return pid;
+  };
+  auto gone = [](pid_t pid) {
+    return eventually([&] { return platform::process_gone(pid, 0); });
+  };
+  for (int signal : {SIGKILL, SIGTERM, SIGUSR1}) {
+    Kid kid(start);
+    pid_t pid = pid_of_started();
+    kill(kid.child().pid, signal); // by somebody else
+    REQUIRE(kid.join() == -signal);
+    REQUIRE(gone(pid));
+  }
+  {
+    Kid parent([&] {
+      Kid child(start);
+      return sleep_for_ever();
+    });
+    pid_t pid = pid_of_started();
+    parent.kill();
+    REQUIRE(gone(pid));
+  }
+  Kid leaves([&] {
+    pid_t pid = fork();
+    if (pid == 0) return sleep_for_ever();
+    started->store(pid);
+    return 0;
+  });
+  REQUIRE(leaves.join() == 0);
+  pid_t stays = pid_of_started(); // of a child that ends by itself
+  REQUIRE_FALSE(platform::process_gone(stays, 0));
+  kill(stays, SIGKILL);
   REQUIRE(heap_is.problem() == "");
 }
 

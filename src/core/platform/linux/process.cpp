@@ -18,8 +18,15 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC 4u
+#endif
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
@@ -137,6 +144,17 @@ int signal_process(int watch_fd, pid_t pid, int signal) {
   return kill(pid, signal); // as above
 }
 
+void signal_group(pid_t leader, int signal) {
+  if (leader > 1) kill(-leader, signal);
+}
+
+bool killed_by_signal(pid_t pid) {
+  siginfo_t how;
+  how.si_pid = 0;
+  return waitid(P_PID, id_t(pid), &how, WEXITED | WNOHANG | WNOWAIT) == 0 && how.si_pid == pid &&
+         how.si_code != CLD_EXITED;
+}
+
 // fork() of the C library cannot give the child to another parent, so this is the bare system call,
 // after which two things of the library's thread are made the child's: the number of the thread
 // (written by the kernel) and the list of robust mutexes that it holds, which is empty.
@@ -208,9 +226,74 @@ pid_t start_program(char* const* argv, char* const* envp, void (*prepare)(void*)
   return pid;
 }
 
+namespace {
+
+// The kernel's message that the parent is gone. A signal that can be handled, as SIGKILL would leave
+// the programs that the process has started. It has no other use, so nobody blocks or replaces it.
+// A stopped process hears of it, too: with its parent its group loses its last tie to the session,
+// and the kernel continues the stopped processes of such a group. One that is about to stop takes
+// the lower number first, which is this one's.
+#ifdef SIGSTKFLT
+int orphan_signal() { return SIGSTKFLT; }
+#else
+int orphan_signal() { return SIGRTMAX - 1; }
+#endif
+
+void end_group(int) {
+  if (getpgrp() == getpid()) kill(0, SIGKILL); // not in a fork of that process
+  kill(getpid(), SIGKILL);
+}
+
+} // namespace
+
+bool lead_group() {
+  std::signal(SIGTTIN, SIG_IGN);
+  std::signal(SIGTTOU, SIG_IGN);
+  return setpgid(0, 0) == 0;
+}
+
 bool die_with_parent(pid_t parent) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_PDEATHSIG, orphan_signal());
   return getppid() == parent; // it may have ended before the line above
+}
+
+void take_group_along() {
+  struct sigaction action;
+  std::memset(&action, 0, sizeof action);
+  action.sa_handler = end_group;
+  sigfillset(&action.sa_mask);
+  sigaction(orphan_signal(), &action, nullptr);
+}
+
+int cancel_signal() { return SIGRTMAX - 2; }
+
+void keep_standard_files() {
+  if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) == 0) return;
+  // Before Linux 5.11, or in a sandbox. No allocation: the memory is the parent's.
+  int folder = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) {
+    long most = sysconf(_SC_OPEN_MAX);
+    for (int fd = 3; fd < (most > 0 && most < 65536 ? most : 65536); ++fd)
+      fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return;
+  }
+  struct Entry { // linux_dirent64
+    uint64_t inode;
+    int64_t next;
+    uint16_t bytes;
+    uint8_t type;
+    char name[1];
+  };
+  alignas(8) char entries[2048];
+  for (long n; (n = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0;)
+    for (long at = 0; at < n;) {
+      auto* e = reinterpret_cast<Entry*>(entries + at);
+      int fd = 0;
+      for (const char* c = e->name; *c >= '0' && *c <= '9'; ++c) fd = 10 * fd + (*c - '0');
+      if (fd > 2) fcntl(fd, F_SETFD, FD_CLOEXEC);
+      at += e->bytes;
+    }
+  close(folder);
 }
 
 void volunteer_for_oom() {
