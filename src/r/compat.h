@@ -40,6 +40,21 @@ inline SEXP frame_variable(SEXP env, SEXP symbol) {
 }
 #endif
 
+// The environment that holds all loaded namespaces: there is no function of the API for it. The
+// first call may jump.
+inline SEXP namespace_registry() {
+  static SEXP registry = nullptr;
+  if (!registry) {
+    SEXP what = PROTECT(Rf_lang1(Rf_install("getNamespaceRegistry")));
+    SEXP call = PROTECT(Rf_lang2(Rf_install(".Internal"), what));
+    SEXP found = Rf_eval(call, R_BaseEnv);
+    R_PreserveObject(found);
+    registry = found;
+    UNPROTECT(2);
+  }
+  return registry;
+}
+
 // -- Attributes, as they are stored and without allocating -------------------------------------
 
 #if R_VERSION >= R_Version(4, 6, 0)
@@ -111,11 +126,16 @@ struct Binding {
 inline Binding binding_of(SEXP env, SEXP symbol) {
 #if R_VERSION >= R_Version(4, 6, 0)
   switch (R_GetBindingType(symbol, env)) {
-  case R_BindingTypeUnbound: return {Binding::None, R_NilValue};
-  case R_BindingTypeActive: return {Binding::Active, R_ActiveBindingFunction(symbol, env)};
-  case R_BindingTypeDelayed: return {Binding::Delayed, R_MissingArg};
-  case R_BindingTypeMissing: return {Binding::Value, R_MissingArg};
-  default: return {Binding::Value, R_getVarEx(symbol, env, FALSE, R_NilValue)};
+  case R_BindingTypeUnbound:
+    return {Binding::None, R_NilValue};
+  case R_BindingTypeActive:
+    return {Binding::Active, R_ActiveBindingFunction(symbol, env)};
+  case R_BindingTypeDelayed:
+    return {Binding::Delayed, R_MissingArg};
+  case R_BindingTypeMissing:
+    return {Binding::Value, R_MissingArg};
+  default:
+    return {Binding::Value, R_getVarEx(symbol, env, FALSE, R_NilValue)};
   }
 #else
   if (!R_existsVarInFrame(env, symbol)) return {Binding::None, R_NilValue};
@@ -134,8 +154,7 @@ inline bool still_bound(SEXP env, SEXP symbol, const Binding& before) {
 #if R_VERSION < R_Version(4, 6, 0)
   if (before.how == Binding::Value || before.how == Binding::Delayed) {
     SEXP v = Rf_findVarInFrame(env, symbol);
-    if (v == before.value)
-      return before.how == Binding::Value || PRVALUE(v) == R_UnboundValue;
+    if (v == before.value) return before.how == Binding::Value || PRVALUE(v) == R_UnboundValue;
     return TYPEOF(v) == PROMSXP && before.how == Binding::Value && PRVALUE(v) == before.value;
   }
 #endif

@@ -420,8 +420,9 @@ void Journal::look_at_facts() {
   fact(kRandom, same);
 
   // Methods that registerS3method() put into the tables of packages
-  bool loaded = namespaces_ != Rf_xlength(R_NamespaceRegistry);
-  namespaces_ = Rf_xlength(R_NamespaceRegistry);
+  R_xlen_t namespaces = Rf_xlength(r::namespace_registry());
+  bool loaded = namespaces_ != namespaces;
+  namespaces_ = namespaces;
   if (loaded) {
     Protected tables(call_r("method_tables"));
     tables_ = Kept(tables);
