@@ -167,6 +167,9 @@ method_tables <- function() {
 methods_of_session <- function() {
   found <- lapply(loadedNamespaces(), function(package) {
     table <- asNamespace(package)[[".__S3MethodsTable__."]]
+    if (is.null(table)) { # a package without R code
+      return(NULL)
+    }
     own <- Filter(function(name) {
       method <- get0(name, envir = table, inherits = FALSE)
       is.function(method) && !is.primitive(method) && is_of_session(environment(method))

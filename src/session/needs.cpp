@@ -44,7 +44,7 @@ bool contains(const std::vector<SEXP>& v, SEXP x) {
 }
 
 bool reaches_global(SEXP env) {
-  for (; env != R_EmptyEnv; env = r::parent_environment(env)) {
+  for (; TYPEOF(env) == ENVSXP && env != R_EmptyEnv; env = r::parent_environment(env)) {
     if (env == R_GlobalEnv) return true;
     if (env == R_BaseNamespace || R_IsNamespaceEnv(env)) return false;
   }
@@ -305,7 +305,7 @@ void Needs::call(SEXP x, SEXP env, Bound& bound, int depth) {
 // A name in code whose function has the environment `env`
 void Needs::name(SEXP symbol, SEXP env, int depth) {
   for (; env != R_GlobalEnv; env = r::parent_environment(env)) {
-    if (env == R_EmptyEnv || env == R_BaseNamespace || R_IsNamespaceEnv(env)) return;
+    if (TYPEOF(env) != ENVSXP || env == R_EmptyEnv || env == R_BaseNamespace || R_IsNamespaceEnv(env)) return;
     Binding b = r::binding_of(env, symbol);
     if (b.how != Binding::None) return value(b.value, depth + 1);
   }

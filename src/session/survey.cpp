@@ -72,6 +72,7 @@ bool is_ours(SEXP env) {
 } // namespace
 
 bool is_top_level(SEXP env) {
+  if (TYPEOF(env) != ENVSXP) return true; // C code of packages makes environments without a parent
   return env == R_GlobalEnv || env == R_BaseEnv || env == R_EmptyEnv || env == R_BaseNamespace ||
          R_IsNamespaceEnv(env) || R_IsPackageEnv(env);
 }

@@ -21,7 +21,7 @@ test_that("objects of packages behave in workers as they do here, and come back"
   pools <- list(local_pool(1, context = "fork"), local_pool(1, context = "spawn"))
   for (package in names(objects)) {
     if (!requireNamespace(package, quietly = TRUE)) next
-    x <- suppressMessages(eval(objects[[package]], globalenv()))
+    x <- suppressWarnings(suppressMessages(eval(objects[[package]], globalenv())))
     for (pool in pools) {
       back <- suppressMessages(pool$map(shown, list(x))[[1L]])
       same <- shown(x)
