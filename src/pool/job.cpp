@@ -170,7 +170,7 @@ int submit_map(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP
       if (sent) {
         block = sent->block;
       } else {
-        Protected prepared(prepared_function(fun, plan.count > 1 && owner.coming_up()));
+        Protected prepared(prepared_function(fun, plan.count > 1 && owner.is_new()));
         function = NewBlock(store_encoded(exports.encode(prepared)));
         block = function.get();
       }

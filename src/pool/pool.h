@@ -109,7 +109,7 @@ public:
   Exports& exports() { return exports_; }
   Pages& pages() { return pages_; }
   bool simple() const { return plain_; }
-  bool coming_up() const; // some workers have not begun yet
+  bool is_new() const; // no worker has finished a chunk yet: each would compile a function anew
   const std::vector<Seat>& seats() const { return seats_; }
   bool is_done(int id) { return jobs_.count(id) == 0 || jobs_[id]->done(); }
   size_t unfinished() const;

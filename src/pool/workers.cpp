@@ -258,12 +258,10 @@ std::vector<Token> PoolOwner::tokens() const {
   return t;
 }
 
-bool PoolOwner::coming_up() const {
+bool PoolOwner::is_new() const {
   for (size_t lane = 0; lane < seats_.size(); ++lane)
-    if (!seats_[lane].child ||
-        lane_at(block_, uint32_t(lane)).worker.load() != seats_[lane].child->child.token)
-      return true;
-  return false;
+    if (lane_at(block_, uint32_t(lane)).chunks_done.load(std::memory_order_relaxed)) return false;
+  return true;
 }
 
 } // namespace mp::bind
