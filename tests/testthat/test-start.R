@@ -18,13 +18,15 @@ test_that("each worker is a child of the session, whoever forked it", {
 
 test_that("workers are copies of the session as it was when Pool() was called", {
   skip_on_cran() # more than two workers
-  old <- options(multiprocessing.test = "before")
-  on.exit(options(old))
+  # What no job sends: it shows when a worker was forked.
+  kept <- multiprocessing:::session
+  on.exit(rm("test_mark", envir = kept))
   for (round in 1:10) {
-    options(multiprocessing.test = "before")
+    kept$test_mark <- "before"
     p <- Pool(8)
-    options(multiprocessing.test = "after")
-    expect_identical(unique(unlist(p$map(function(i) getOption("multiprocessing.test"), 1:32, chunksize = 1L))), "before")
+    kept$test_mark <- "after"
+    seen <- p$map(function(i) multiprocessing:::session$test_mark, 1:32, chunksize = 1L)
+    expect_identical(unique(unlist(seen)), "before")
     p$terminate()
   }
 })
