@@ -187,11 +187,17 @@ test_that("the mclapply family refuses what is no function, no flag, no number o
     expect_classed_error(mcMap(5, 1:3), "ValueError", "function")
     expect_classed_error(pvec(1:3, 5), "ValueError", "function")
     expect_classed_error(pvec(sum, sum), "ValueError", "vector")
-    for (flag in list("yes", NA, NULL, c(TRUE, FALSE))) {
-      expect_classed_error(mclapply(1:3, identity, mc.preschedule = flag), "ValueError", "mc.preschedule")
-      expect_classed_error(mclapply(1:3, identity, mc.set.seed = flag), "ValueError", "mc.set.seed")
+    # with parallel's own words, in our class
+    refuses_as_parallel <- function(...) {
+      theirs <- tryCatch(parallel::mclapply(1:3, identity, ...), error = conditionMessage)
+      expect_type(theirs, "character")
+      expect_identical(conditionMessage(expect_classed_error(mclapply(1:3, identity, ...), "ValueError")), theirs)
     }
-    for (cores in list(0, "a", NA, NULL, 1:2)) expect_classed_error(mclapply(1:3, identity, mc.cores = cores), "ValueError", "mc.cores")
+    for (flag in list("yes", NA, NULL, c(TRUE, FALSE))) {
+      refuses_as_parallel(mc.preschedule = flag)
+      refuses_as_parallel(mc.set.seed = flag)
+    }
+    for (cores in list(0, "a", NA, NULL, 1:2)) refuses_as_parallel(mc.cores = cores)
   })
   local <- function(i) i + 1
   expect_identical(mclapply(1:3, "local", mc.cores = 2), list(2, 3, 4)) # found where it is called

@@ -62,7 +62,7 @@ test_that("code that does not compile gives the compiler's message and the line 
   expect_match(conditionMessage(e), "code:3:.*nothing_here")
   expect_true(any(grepl("nothing_here", e$output)))
   e <- expect_classed_error(cpp_fun("double f(char* x) { return 1; }"), "CompileError")
-  expect_match(conditionMessage(e), "the function must be one of")
+  expect_match(conditionMessage(e), "other types than these")
   expect_classed_error(cpp_fun("int x = 3;"), "ValueError", "no function")
   expect_classed_error(cpp_fun(3), "ValueError", "as text")
   expect_classed_error(cpp_fun(character()), "ValueError")
