@@ -6,6 +6,22 @@
 # A layer may use those below it and nothing of those beside it. A new file takes its layer from its folder (src/) or its
 # prefix (R/); within a folder of src/ there is no order, but no circle either.
 
+# What is still to be cut. Nothing may be added here; an entry that is no longer found must be removed.
+to_be_cut <- c(
+  "core/deadlock -> core/lock", "core/doorbell -> core/heap", "core/doorbell -> core/participant",
+  "core/guard -> core/heap", "core/guard -> core/participant", "core/guard -> core/doorbell", "core/heap -> core/guard",
+  "core/heap -> core/doorbell", "core/heap -> core/participant", "core/job_board -> core/job",
+  "core/job -> core/job_board", "core/lock -> core/deadlock", "core/participant -> core/doorbell",
+  "core/participant -> core/guard", "core/participant -> core/heap", "session/defer -> session/handle",
+  "session/handle -> session/defer", "R/session.R -> process_is_alive", "R/session.R -> ProcessHandle",
+  "R/session.R -> starting_parent"
+)
+met <- character() # of those
+is_known <- function(arrow) {
+  met <<- union(met, intersect(arrow, to_be_cut))
+  arrow %in% to_be_cut
+}
+
 problems <- character()
 problem <- function(...) problems <<- c(problems, sprintf(...))
 
@@ -72,11 +88,16 @@ reached_from <- function(noun) {
   found
 }
 in_circle <- mapply(function(from, to) from %in% reached_from(to), nouns$from, nouns$to)
-if (any(in_circle)) problem("src/: a circle of includes: %s", toString(paste(nouns$from, "->", nouns$to)[in_circle]))
+circles <- paste(nouns$from, "->", nouns$to)[in_circle]
+circles <- circles[!is_known(circles)]
+if (length(circles)) problem("src/: a circle of includes: %s", toString(circles))
 
 rank <- function(file) match(sub("_(internal|memory|report|runs)$", "", noun_of(file)), file.path("core", core_order))
 low <- which(rank(arrows$to) > rank(arrows$from))
-for (i in low) problem("src/%s includes %s, which is above it in core", arrows$from[i], arrows$to[i])
+for (i in low) {
+  if (is_known(paste(noun_of_arrow(arrows$from[i]), "->", noun_of_arrow(arrows$to[i])))) next
+  problem("src/%s includes %s, which is above it in core", arrows$from[i], arrows$to[i])
+}
 
 # --- every header compiles alone ---
 
@@ -128,11 +149,14 @@ for (k in seq_len(nrow(calls))) {
   from <- family_of(scripts[calls$from[k]])
   to <- family_of(scripts[calls$to[k]])
   if (from != to && families[[to]] >= families[[from]]) {
+    if (is_known(paste(scripts[calls$from[k]], "->", calls$name[k]))) next
     problem("%s uses %s() of %s, which is not below it", scripts[calls$from[k]], calls$name[k], scripts[calls$to[k]])
   }
 }
 
 # --- what was found ---
+
+for (gone in setdiff(to_be_cut, met)) problem("%s is cut: remove it from `to_be_cut` in .ci/layers.R", gone)
 
 between <- unique(arrows[arrows$from_room != arrows$to_room, c("from_room", "to_room")])
 if ("arrows" %in% commandArgs(TRUE)) {
@@ -143,5 +167,6 @@ cat(sprintf(
   length(sources), length(unique(vapply(sources, room_of, ""))), nrow(between), length(headers), length(scripts),
   length(problems)
 ))
+cat(sprintf("layers: %d arrows that are known to point up are still to be cut\n", length(met)))
 writeLines(paste(" ", problems))
 if (length(problems)) quit(status = 1)
