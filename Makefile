@@ -109,3 +109,14 @@ need-r:
 clean:
 	rm -rf "$(BUILD)"
 	rm -f src/*.o src/*/*.o src/*/*/*.o src/*/*/*/*.o src/*.so
+
+# The pages' texts and programs are in chapter/; record.R runs them on a quiet machine and writes them into vignettes/.
+.PHONY: chapter check-chapter figures
+chapter: deps-test $(INSTALLED) figures
+	@$(with_library) $(RSCRIPT) chapter/record.R
+
+check-chapter: deps-test $(INSTALLED)
+	@$(with_library) $(RSCRIPT) chapter/record.R --check
+
+figures: need-r
+	@$(RSCRIPT) chapter/drawings.R
