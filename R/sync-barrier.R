@@ -34,7 +34,7 @@ Barrier <- function(parties, action = NULL, timeout = NULL) {
     abort("ValueError", sprintf("`parties` must be at most %d, not %s", .Machine$integer.max, format(parties)))
   }
   if (!is.null(action)) check_function(action, "action")
-  sent <- if (!is.null(action)) list(action = action, needs = needs_of(list(action), fresh = TRUE))
+  sent <- if (!is.null(action)) list(action = action, variables = variables_named_by(action))
   handle <- BarrierHandle$new(barrier_create(parties, sent, timeout))
   private <- private_of(handle)
   private$action <- action
@@ -79,10 +79,25 @@ barrier_round <- function(private, timeout) {
 action_of <- function(private) {
   if (is.null(private$action)) {
     sent <- barrier_action(private$ptr)
-    missing <- !vapply(names(sent$needs$globals), exists, TRUE, envir = globalenv(), inherits = FALSE)
-    sent$needs$globals <- sent$needs$globals[missing]
-    apply_needs(sent$needs)
+    for (name in names(sent$variables)) {
+      if (!exists(name, globalenv(), inherits = FALSE)) assign(name, sent$variables[[name]], globalenv())
+    }
     private$action <- sent$action
   }
   private$action
+}
+
+# The global variables that the code of a function names, and those that functions among them name
+variables_named_by <- function(fun) {
+  found <- list()
+  todo <- list(fun)
+  while (length(todo)) {
+    names <- if (is.primitive(todo[[1L]])) character() else code_symbols(todo[[1L]])
+    todo <- todo[-1L]
+    names <- setdiff(names[vapply(names, exists, TRUE, envir = globalenv(), inherits = FALSE)], names(found))
+    new <- mget(names, envir = globalenv())
+    found <- c(found, new)
+    todo <- c(todo, Filter(is.function, new))
+  }
+  found
 }

@@ -267,7 +267,7 @@ session_now <- function() {
 
 # Compares the tasks of one program on all engines; returns lines that say what differed. `mclapply()` forks at the moment
 # of the call, so it is what the session gives, as far as the task changes nothing.
-differences <- function(seed, engines) {
+program_differences <- function(seed, engines) {
   before <- session_now()
   on.exit(forget_program(before))
   steps <- program_of(seed)

@@ -251,6 +251,7 @@ test_that("workers of pools are active children, with a name and a pid, and can 
   before <- length(active_children())
   for (method in c("fork", "spawn")) {
     pool <- Pool(2, context = method)
+    expect_false(anyNA(pool$status()$pid)) # both are born
     workers <- active_children()
     expect_length(workers, before + 2L)
     workers <- Filter(function(p) startsWith(p$name, "PoolWorker-"), workers)

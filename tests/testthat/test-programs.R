@@ -8,5 +8,5 @@ test_that("random programs give in workers what they give in the session", {
     pools = list(older = local_pool(1, context = "fork"), spawned = local_pool(1, context = "spawn")), young = TRUE,
     processes = if (soak) c("fork", "spawn") else "fork"
   )
-  for (seed in seeds) expect_identical(suppressWarnings(differences(seed, engines)), character())
+  for (seed in seeds) expect_identical(suppressWarnings(program_differences(seed, engines)), character())
 })
