@@ -134,7 +134,10 @@ search_of_session <- function() {
     if (name == "Autoloads") {
       return(list(name = name))
     }
-    values <- mget(setdiff(ls(env, all.names = TRUE), active_names(env)), envir = env)
+    names <- setdiff(ls(env, all.names = TRUE), active_names(env))
+    # A promise there may fail, as those by which R CMD check finds `T` and `F`.
+    values <- lapply(named(names), function(name) tryCatch(list(get(name, envir = env, inherits = FALSE)), error = function(e) NULL))
+    values <- lapply(Filter(Negate(is.null), values), `[[`, 1L)
     travels <- vapply(values, function(v) tryCatch(is.raw(codec_encode(v)), error = function(e) FALSE), TRUE)
     list(name = name, values = values[travels])
   })

@@ -99,7 +99,7 @@ ValueHandle <- handle_class("Value", list(
 ))
 
 check_typecode <- function(typecode) {
-  if (missing(typecode)) missing_argument("typecode", sys.call(-1L))
+  if (missing(typecode)) missing_argument("typecode")
   if (!is.character(typecode) || length(typecode) != 1L || is.na(typecode)) {
     abort("ValueError", sprintf("`typecode` must be one string such as \"double\", not %s", describe_value(typecode)))
   }

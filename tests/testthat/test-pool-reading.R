@@ -28,8 +28,8 @@ crashing_function <- function(library, way, envir = parent.frame()) {
   old <- .libPaths()
   .libPaths(c(library, old))
   Sys.setenv(CRASHY = "")
-  f <- loadNamespace("crashy")$f
-  unloadNamespace("crashy")
+  f <- loadNamespace(c("crashy"))$f
+  unloadNamespace(c("crashy"))
   Sys.setenv(CRASHY = way)
   do.call(on.exit, list(substitute({
     .libPaths(old)

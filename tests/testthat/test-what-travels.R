@@ -196,14 +196,14 @@ test_that("packages: the order in which they are attached, those that are loaded
   ), c("export(money)", "S3method(format, wtquietmoney)"))
   on.exit({
     for (name in intersect(c("package:wtone", "package:wttwo"), search())) detach(name, character.only = TRUE, unload = TRUE)
-    unloadNamespace("wtquiet")
+    unloadNamespace(c("wtquiet"))
   })
   pools <- list(Pool(1, context = "fork"), Pool(1, context = "spawn"))
   suppressWarnings({
     base::library("wtone", lib.loc = library, character.only = TRUE)
     base::library("wttwo", lib.loc = library, character.only = TRUE, warn.conflicts = FALSE)
   })
-  loadNamespace("wtquiet", lib.loc = library)
+  loadNamespace(c("wtquiet"), lib.loc = library)
   price <- getExportedValue("wtquiet", "money")(7)
   pools <- c(pools, Pool(1, context = "spawn"))
   for (pool in pools) {
