@@ -44,7 +44,7 @@ test: deps-test $(INSTALLED)
 	$(MAKE) --no-print-directory r-test && [ $$layers$$exports$$core$$fuzz$$rcpp = 00000 ]
 
 r-test: deps-test $(INSTALLED)
-	@$(with_library) NOT_CRAN=true $(RSCRIPT) .ci/test.R $(if $(FILES),testthat '$(FILES)')
+	@$(with_library) NOT_CRAN=true $(RSCRIPT) .ci/test.R $(if $(ONLY),testthat '$(ONLY)')
 
 exports: need-r
 	@$(RSCRIPT) -e 'Rcpp::compileAttributes(".")'
