@@ -197,7 +197,9 @@ test_that("the mclapply family refuses what is no function, no flag, no number o
       refuses_as_parallel(mc.preschedule = flag)
       refuses_as_parallel(mc.set.seed = flag)
     }
-    for (cores in list(0, "a", NA, NULL, 1:2)) refuses_as_parallel(mc.cores = cores)
+    for (cores in list(0, "a", NA, NULL)) refuses_as_parallel(mc.cores = cores)
+    # R CMD check ends R where parallel compares two numbers with `||`
+    if (!nzchar(Sys.getenv("_R_CHECK_LENGTH_1_LOGIC2_"))) refuses_as_parallel(mc.cores = 1:2)
   })
   local <- function(i) i + 1
   expect_identical(mclapply(1:3, "local", mc.cores = 2), list(2, 3, 4)) # found where it is called
