@@ -5,7 +5,9 @@
 # `pinned`: with an affinity.list the number of cores comes from there
 check_cores <- function(mc.cores, pinned = FALSE) {
   cores <- in_our_class(as.integer(mc.cores))
-  invalid <- in_our_class(if ((is.na(cores) || cores < 1L) && !pinned) TRUE else FALSE)
+  # `||` looks at the first of several before R 4.3, and R CMD check ends R there
+  looked_at <- if (length(cores) > 1L && getRversion() < "4.3") cores[1L] else cores
+  invalid <- in_our_class(if ((is.na(looked_at) || looked_at < 1L) && !pinned) TRUE else FALSE)
   if (invalid) abort("ValueError", "'mc.cores' must be >= 1")
   if (pinned && !isTRUE(cores >= 1L)) {
     return(1L)

@@ -3,9 +3,6 @@
 # for children long gone when R ends, and prints an error.
 Sys.setenv(PROCESSX_NOTIFY_OLD_SIGCHLD = "true")
 
-# R CMD check of R 4.2 would end R where `||` meets two values, as parallel's checks of arguments do, and ours like them.
-Sys.unsetenv("_R_CHECK_LENGTH_1_LOGIC2_")
-
 library(testthat)
 library(multiprocessing)
 
