@@ -83,6 +83,9 @@ void read(const HandleId& id, uint64_t first, uint64_t bytes, void* to) {
 
 bool untouched(const uint8_t*, uint64_t) { return false; } // asked once there was a writer
 
+// Each way is taken that a block has to become a vector: as a view, and as a copy.
+uint64_t copy_limit() { return asked++ % 2 ? kCopyBytes : 0; }
+
 void may_write(Mapping*) {}
 
 void unmap(const HandleId& id, const Mapping& mapping) {
@@ -116,7 +119,7 @@ void restore_blocks(uint64_t choice) {
 }
 
 void set_up_blocks() {
-  set_block_hooks({store, reserve, size, map, read, untouched, may_write, unmap, drop});
+  set_block_hooks({store, reserve, size, map, read, untouched, nullptr, nullptr, copy_limit, may_write, unmap, drop});
   register_views(R_getEmbeddingDllInfo());
 }
 
