@@ -521,6 +521,42 @@ memory_blocks <- function() {
     .Call(`_multiprocessing_memory_blocks`)
 }
 
+named_memory_create <- function(name, bytes) {
+    .Call(`_multiprocessing_named_memory_create`, name, bytes)
+}
+
+named_memory_open <- function(name, least) {
+    .Call(`_multiprocessing_named_memory_open`, name, least)
+}
+
+named_memory_size <- function(memory) {
+    .Call(`_multiprocessing_named_memory_size`, memory)
+}
+
+named_memory_close <- function(memory) {
+    invisible(.Call(`_multiprocessing_named_memory_close`, memory))
+}
+
+named_memory_is_open <- function(memory) {
+    .Call(`_multiprocessing_named_memory_is_open`, memory)
+}
+
+named_memory_unlink <- function(name) {
+    invisible(.Call(`_multiprocessing_named_memory_unlink`, name))
+}
+
+named_memory_length <- function(memory, typecode) {
+    .Call(`_multiprocessing_named_memory_length`, memory, typecode)
+}
+
+named_memory_read <- function(memory, typecode, index) {
+    .Call(`_multiprocessing_named_memory_read`, memory, typecode, index)
+}
+
+named_memory_write <- function(memory, typecode, index, values) {
+    invisible(.Call(`_multiprocessing_named_memory_write`, memory, typecode, index, values))
+}
+
 socket_listen <- function(address, port, backlog) {
     .Call(`_multiprocessing_socket_listen`, address, port, backlog)
 }

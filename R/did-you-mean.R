@@ -40,7 +40,16 @@ other_words <- list(
   exitcode = c("exit_code", "status", "returncode"),
   is_alive = c("alive", "running", "is_running"),
   value = c("get", "result", "get_result", "output"),
-  join = c("wait", "waitfor", "await")
+  join = c("wait", "waitfor", "await"),
+  submit = c("apply", "apply_async", "call", "run", "async"),
+  shutdown = c("close", "terminate", "stop", "join", "kill", "end", "quit"),
+  result = c("get", "value", "collect", "fetch", "await"),
+  exception = c("error", "get_error"),
+  add_done_callback = c("callback", "then", "on_done", "add_callback"),
+  recv = c("receive", "read"),
+  recv_bytes = c("receive_bytes", "read_bytes"),
+  buf = c("buffer", "data", "bytes"),
+  as_vector = c("to_vector", "as.vector", "array", "vector")
 )
 
 other_words$mc.cores <- other_words$threads <- other_words$processes
@@ -125,6 +134,12 @@ public_names <- function(x) {
 #' @rawNamespace S3method("$", Process, get_member)
 #' @rawNamespace S3method("$", AsyncResult, get_member)
 #' @rawNamespace S3method("$", PoolIterator, get_member)
+#' @rawNamespace S3method("$", ProcessPoolExecutor, get_member)
+#' @rawNamespace S3method("$", Future, get_member)
+#' @rawNamespace S3method("$", Listener, get_member)
+#' @rawNamespace S3method("$", SocketConnection, get_member)
+#' @rawNamespace S3method("$", SharedMemory, get_member)
+#' @rawNamespace S3method("$", SharedMemoryBuffer, get_member)
 get_member <- function(x, name) {
   member <- .subset2(x, name)
   if (is.null(member) && !exists(name, envir = x, inherits = FALSE)) no_such_member(x, name)
@@ -136,7 +151,7 @@ no_such_member <- function(x, name) {
   functions <- known[vapply(known, function(k) !bindingIsActive(k, x) && is.function(.subset2(x, k)), TRUE)]
   shown <- ifelse(known %in% functions, sprintf("$%s()", known), sprintf("$%s", known))
   abort("ValueError", sprintf(
-    "%s has no method or field `%s`: %s", class(x)[1L], name,
+    "%s has no method or field `%s`: %s", setdiff(class(x), "multiprocessing_future")[1L], name,
     did_you_mean(name, known, paste("it has", paste0(shown, collapse = ", ")), "`$%s`")
   ))
 }
@@ -147,5 +162,11 @@ no_such_member <- function(x, name) {
 #' @rawNamespace S3method(.DollarNames, Process, complete_member)
 #' @rawNamespace S3method(.DollarNames, AsyncResult, complete_member)
 #' @rawNamespace S3method(.DollarNames, PoolIterator, complete_member)
+#' @rawNamespace S3method(.DollarNames, ProcessPoolExecutor, complete_member)
+#' @rawNamespace S3method(.DollarNames, Future, complete_member)
+#' @rawNamespace S3method(.DollarNames, Listener, complete_member)
+#' @rawNamespace S3method(.DollarNames, SocketConnection, complete_member)
+#' @rawNamespace S3method(.DollarNames, SharedMemory, complete_member)
+#' @rawNamespace S3method(.DollarNames, SharedMemoryBuffer, complete_member)
 #' @rawNamespace S3method(.DollarNames, multiprocessing_handle, complete_member)
 complete_member <- function(x, pattern = "") grep(pattern, public_names(x), value = TRUE)

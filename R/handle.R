@@ -9,14 +9,17 @@ Handle <- R6::R6Class("multiprocessing_handle",
   private = list(ptr = NULL)
 )
 
+# What a handle is, or that it is closed: its own process has closed it, or it was saved in another session
+unless_closed <- function(self, ptr, text) {
+  if (handle_is_open(ptr)) text else sprintf("<%s (closed)>", class(self)[1L])
+}
+
 # `state`: a function of the open handle's pointer that says what it is doing now
 handle_format <- function(self, private, state = NULL) {
-  name <- class(self)[1L]
-  if (!handle_is_open(private$ptr)) {
-    return(sprintf("<%s (closed)>", name))
-  }
-  now <- if (!is.null(state)) state(private$ptr)
-  sprintf("<%s #%s%s>", name, handle_id(private$ptr), if (length(now)) sprintf(" (%s)", now) else "")
+  unless_closed(self, private$ptr, {
+    now <- if (!is.null(state)) state(private$ptr)
+    sprintf("<%s #%s%s>", class(self)[1L], handle_id(private$ptr), if (length(now)) sprintf(" (%s)", now) else "")
+  })
 }
 
 # Makes a class of handles whose constructor takes the pointer

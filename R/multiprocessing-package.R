@@ -3,6 +3,7 @@
 #' - [Lock()], [Semaphore()], [Event()], [Condition()], [Barrier()]: who may go on, and when.
 #' - [Queue()], [Pipe()], [wait()]: what processes tell each other.
 #' - [Value()], [Array()], [Manager()]: numbers, dictionaries and lists that every process may change.
+#' - [SharedMemory()], [Listener()]: memory and connections of programs that did not start each other, also Python's.
 #' - [python-names]: Python's names, and ours beside them.
 #' - [share()]: large data, and who keeps them.
 #' - [mclapply()], [mcmapply()], [pvec()], [mcparallel()]: in place of package parallel's.

@@ -18,7 +18,8 @@
 #' | `connection.Listener`, `connection.Client` | [Listener()], [Client()] | |
 #' | `Value`, `Array` | [Value()], [Array()] | |
 #' | `RawValue`, `RawArray`, `sharedctypes` | [Value()], [Array()] with `lock = FALSE` | R has no types of ctypes |
-#' | `shared_memory.SharedMemory`, `ShareableList` | - | within a session: [share()], [Array()], `Manager()$list()`; segments with names of programs that know nothing of each other are to come |
+#' | `shared_memory.SharedMemory` | [SharedMemory()] | `$buf$cast()` for `memoryview(shm.buf).cast()`; `$as_vector()` is ours |
+#' | `shared_memory.ShareableList` | - | its layout stands in no document of Python's; within a session `Manager()$list()`, between programs [SharedMemory()] |
 #' | `managers.SharedMemoryManager` | - | memory is given back when no process uses it: nothing to manage |
 #' | `Manager` | [Manager()] | without a server process |
 #' | `managers.BaseManager`, `register`, proxies | - | a server's; there is none |

@@ -73,7 +73,7 @@ Array <- function(typecode, size_or_initializer, lock = TRUE, dim = NULL) {
 
 ArrayHandle <- handle_class("Array", list(
   get_lock = function() cells_get_lock(private$ptr),
-  format = function(...) {
+  format = function(...) unless_closed(self, private$ptr, {
     n <- cells_length(private$ptr)
     dim <- cells_dim(private$ptr)
     shape <- if (is.null(dim)) format(n) else paste(dim, collapse = " x ")
@@ -81,14 +81,14 @@ ArrayHandle <- handle_class("Array", list(
     more <- if (n > 6) " ..." else ""
     first <- paste(first, collapse = " ")
     sprintf("<Array #%s, %s [%s]: %s%s>", handle_id(private$ptr), cells_type(private$ptr), shape, first, more)
-  }
+  })
 ))
 
 ValueHandle <- handle_class("Value", list(
   get_lock = function() cells_get_lock(private$ptr),
-  format = function(...) {
+  format = function(...) unless_closed(self, private$ptr, {
     sprintf("<Value #%s, %s: %s>", handle_id(private$ptr), cells_type(private$ptr), format(cells_get(private$ptr, 1L)))
-  }
+  })
 ), active = list(
   value = function(value) {
     if (missing(value)) {
@@ -202,13 +202,17 @@ cells_positions <- function(ptr, i) {
     if (anyNA(i) || any(i < 1) || any(t(i) > dim)) abort("IndexError", "there is no such element")
     return(drop(1 + (i - 1) %*% cumprod(c(1, dim[-length(dim)]))))
   }
+  positions_within(i, cells_length(ptr))
+}
+
+# The same for one of `n` elements
+positions_within <- function(i, n) {
   if (is.numeric(i) && !anyNA(i) && !any(i < 1)) {
     return(i)
   }
   if (!is.numeric(i) && !is.logical(i)) {
     abort("IndexError", sprintf("an index must be numbers or logical values, not %s", describe_value(i)))
   }
-  n <- cells_length(ptr)
   if (is.logical(i) && length(i) > n) abort("IndexError", sprintf("there is no such element: the array has %.0f", n))
   tryCatch(seq_len(n)[i], error = function(e) abort("IndexError", conditionMessage(e)))
 }

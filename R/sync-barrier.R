@@ -45,13 +45,13 @@ BarrierHandle <- handle_class("Barrier", list(
   wait = function(timeout = NULL) barrier_round(private, timeout),
   abort = function() invisible(barrier_abort(private$ptr)),
   reset = function() invisible(barrier_reset(private$ptr)),
-  format = function(...) {
+  format = function(...) unless_closed(self, private$ptr, {
     state <- barrier_state(private$ptr)
     sprintf(
       "<Barrier #%s, %d of %d %s waiting>", handle_id(private$ptr), state$n_waiting, state$parties,
       if (state$broken) "broken, " else "parties"
     )
-  }
+  })
 ), private = list(action = NULL), active = list(
   parties = function() barrier_state(private$ptr)$parties,
   n_waiting = function() barrier_state(private$ptr)$n_waiting,

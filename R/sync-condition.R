@@ -55,13 +55,13 @@ ConditionHandle <- handle_class("Condition", list(
   wait_for = function(predicate, timeout = NULL) condition_wait_for(private$ptr, predicate, timeout),
   notify = function(n = 1L) invisible(condition_notify(private$ptr, check_count(n, "n"))),
   notify_all = function() invisible(condition_notify(private$ptr, Inf)),
-  format = function(...) {
+  format = function(...) unless_closed(self, private$ptr, {
     holder <- lock_holder(private$lock)
     sprintf(
       "<Condition #%s, %s, %d waiting>", handle_id(private$ptr),
       if (holder == 0L) "not held" else sprintf("held by process %d", holder), condition_waiters(private$ptr)
     )
-  }
+  })
 ), private = list(lock = NULL))
 
 condition_wait_for <- function(ptr, predicate, timeout) {

@@ -28,7 +28,7 @@ EventHandle <- handle_class("Event", list(
   clear = function() invisible(.Call(`_multiprocessing_event_clear`, private$ptr)),
   is_set = function() .Call(`_multiprocessing_event_state`, private$ptr),
   wait = function(timeout = NULL) .Call(`_multiprocessing_event_wait`, private$ptr, timeout),
-  format = function(...) {
+  format = function(...) unless_closed(self, private$ptr, {
     sprintf("<Event #%s, %s>", handle_id(private$ptr), if (event_state(private$ptr)) "set" else "not set")
-  }
+  })
 ))

@@ -39,15 +39,12 @@ JoinableQueueHandle <- R6::R6Class("JoinableQueue",
   public = list(
     task_done = function() invisible(queue_task_done(private$ptr)),
     join = function() invisible(joinable_queue_join(private$ptr)),
-    format = function(...) {
-      if (!handle_is_open(private$ptr)) {
-        return("<JoinableQueue (closed)>")
-      }
+    format = function(...) unless_closed(self, private$ptr, {
       sprintf(
         "<JoinableQueue #%s, %.0f messages, %.0f not done>", handle_id(private$ptr), queue_size(private$ptr),
         queue_unfinished(private$ptr)
       )
-    }
+    })
   )
 )
 

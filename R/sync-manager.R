@@ -96,11 +96,11 @@ DictHandle <- handle_class("Dict", list(
   items = function() .Call(`_multiprocessing_dict_values`, private$ptr),
   modify = function(key, f, default = NULL) dict_modify(private$ptr, key, f, default),
   clear = function() invisible(.Call(`_multiprocessing_dict_empty`, private$ptr)),
-  format = function(...) {
+  format = function(...) unless_closed(self, private$ptr, {
     keys <- .Call(`_multiprocessing_dict_names`, private$ptr)
     shown <- paste(c(utils::head(keys, 5L), if (length(keys) > 5L) "..."), collapse = ", ")
     sprintf("<Dict #%s, %d %s%s%s>", handle_id(private$ptr), length(keys), if (length(keys) == 1L) "key" else "keys", if (length(keys)) ": " else "", shown)
-  }
+  })
 ))
 
 dict_pop <- function(ptr, key, default) {
@@ -194,10 +194,10 @@ ListHandle <- handle_class("List", list(
   sort = function(decreasing = FALSE) list_change(private$ptr, function(l) l[order(unlist(l), decreasing = decreasing)]),
   reverse = function() list_change(private$ptr, rev),
   clear = function() list_change(private$ptr, function(l) list()),
-  format = function(...) {
+  format = function(...) unless_closed(self, private$ptr, {
     n <- length(list_all(private$ptr))
     sprintf("<List #%s, %d %s>", handle_id(private$ptr), n, if (n == 1L) "element" else "elements")
-  }
+  })
 ))
 
 list_all <- function(ptr) .Call(`_multiprocessing_dict_lookup`, ptr, "list", NULL)
@@ -277,7 +277,9 @@ length.Namespace <- function(x) as.integer(.Call(`_multiprocessing_dict_size`, n
 as.list.Namespace <- function(x, ...) .Call(`_multiprocessing_dict_values`, namespace_ptr(x))
 #' @export
 format.Namespace <- function(x, ...) {
-  sprintf("<Namespace #%s: %s>", handle_id(namespace_ptr(x)), paste(names(x), collapse = ", "))
+  unless_closed(x, namespace_ptr(x), {
+    sprintf("<Namespace #%s: %s>", handle_id(namespace_ptr(x)), paste(names(x), collapse = ", "))
+  })
 }
 #' @export
 print.Namespace <- function(x, ...) {

@@ -46,10 +46,10 @@ SemaphoreHandle <- handle_class("Semaphore", list(
   acquire = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_semaphore_acquire`, private$ptr, block, timeout),
   release = function() invisible(.Call(`_multiprocessing_semaphore_release`, private$ptr)),
   get_value = function() semaphore_permits(private$ptr),
-  format = function(...) {
+  format = function(...) unless_closed(self, private$ptr, {
     class <- if (semaphore_is_bounded(private$ptr)) "BoundedSemaphore" else "Semaphore"
     sprintf("<%s #%s, value %.0f>", class, handle_id(private$ptr), semaphore_permits(private$ptr))
-  }
+  })
 ))
 
 #' @param data a semaphore.

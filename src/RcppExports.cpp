@@ -1352,6 +1352,101 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// named_memory_create
+SEXP named_memory_create(std::string name, double bytes);
+RcppExport SEXP _multiprocessing_named_memory_create(SEXP nameSEXP, SEXP bytesSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< std::string >::type name(nameSEXP);
+    Rcpp::traits::input_parameter< double >::type bytes(bytesSEXP);
+    rcpp_result_gen = Rcpp::wrap(named_memory_create(name, bytes));
+    return rcpp_result_gen;
+END_RCPP
+}
+// named_memory_open
+SEXP named_memory_open(std::string name, double least);
+RcppExport SEXP _multiprocessing_named_memory_open(SEXP nameSEXP, SEXP leastSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< std::string >::type name(nameSEXP);
+    Rcpp::traits::input_parameter< double >::type least(leastSEXP);
+    rcpp_result_gen = Rcpp::wrap(named_memory_open(name, least));
+    return rcpp_result_gen;
+END_RCPP
+}
+// named_memory_size
+double named_memory_size(SEXP memory);
+RcppExport SEXP _multiprocessing_named_memory_size(SEXP memorySEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type memory(memorySEXP);
+    rcpp_result_gen = Rcpp::wrap(named_memory_size(memory));
+    return rcpp_result_gen;
+END_RCPP
+}
+// named_memory_close
+void named_memory_close(SEXP memory);
+RcppExport SEXP _multiprocessing_named_memory_close(SEXP memorySEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type memory(memorySEXP);
+    named_memory_close(memory);
+    return R_NilValue;
+END_RCPP
+}
+// named_memory_is_open
+bool named_memory_is_open(SEXP memory);
+RcppExport SEXP _multiprocessing_named_memory_is_open(SEXP memorySEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type memory(memorySEXP);
+    rcpp_result_gen = Rcpp::wrap(named_memory_is_open(memory));
+    return rcpp_result_gen;
+END_RCPP
+}
+// named_memory_unlink
+void named_memory_unlink(std::string name);
+RcppExport SEXP _multiprocessing_named_memory_unlink(SEXP nameSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< std::string >::type name(nameSEXP);
+    named_memory_unlink(name);
+    return R_NilValue;
+END_RCPP
+}
+// named_memory_length
+double named_memory_length(SEXP memory, std::string typecode);
+RcppExport SEXP _multiprocessing_named_memory_length(SEXP memorySEXP, SEXP typecodeSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type memory(memorySEXP);
+    Rcpp::traits::input_parameter< std::string >::type typecode(typecodeSEXP);
+    rcpp_result_gen = Rcpp::wrap(named_memory_length(memory, typecode));
+    return rcpp_result_gen;
+END_RCPP
+}
+// named_memory_read
+SEXP named_memory_read(SEXP memory, std::string typecode, SEXP index);
+RcppExport SEXP _multiprocessing_named_memory_read(SEXP memorySEXP, SEXP typecodeSEXP, SEXP indexSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type memory(memorySEXP);
+    Rcpp::traits::input_parameter< std::string >::type typecode(typecodeSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type index(indexSEXP);
+    rcpp_result_gen = Rcpp::wrap(named_memory_read(memory, typecode, index));
+    return rcpp_result_gen;
+END_RCPP
+}
+// named_memory_write
+void named_memory_write(SEXP memory, std::string typecode, SEXP index, SEXP values);
+RcppExport SEXP _multiprocessing_named_memory_write(SEXP memorySEXP, SEXP typecodeSEXP, SEXP indexSEXP, SEXP valuesSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type memory(memorySEXP);
+    Rcpp::traits::input_parameter< std::string >::type typecode(typecodeSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type index(indexSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type values(valuesSEXP);
+    named_memory_write(memory, typecode, index, values);
+    return R_NilValue;
+END_RCPP
+}
 // socket_listen
 SEXP socket_listen(std::string address, int port, int backlog);
 RcppExport SEXP _multiprocessing_socket_listen(SEXP addressSEXP, SEXP portSEXP, SEXP backlogSEXP) {
@@ -1739,6 +1834,15 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_share_value", (DL_FUNC) &_multiprocessing_share_value, 1},
     {"_multiprocessing_is_shared_value", (DL_FUNC) &_multiprocessing_is_shared_value, 1},
     {"_multiprocessing_memory_blocks", (DL_FUNC) &_multiprocessing_memory_blocks, 0},
+    {"_multiprocessing_named_memory_create", (DL_FUNC) &_multiprocessing_named_memory_create, 2},
+    {"_multiprocessing_named_memory_open", (DL_FUNC) &_multiprocessing_named_memory_open, 2},
+    {"_multiprocessing_named_memory_size", (DL_FUNC) &_multiprocessing_named_memory_size, 1},
+    {"_multiprocessing_named_memory_close", (DL_FUNC) &_multiprocessing_named_memory_close, 1},
+    {"_multiprocessing_named_memory_is_open", (DL_FUNC) &_multiprocessing_named_memory_is_open, 1},
+    {"_multiprocessing_named_memory_unlink", (DL_FUNC) &_multiprocessing_named_memory_unlink, 1},
+    {"_multiprocessing_named_memory_length", (DL_FUNC) &_multiprocessing_named_memory_length, 2},
+    {"_multiprocessing_named_memory_read", (DL_FUNC) &_multiprocessing_named_memory_read, 3},
+    {"_multiprocessing_named_memory_write", (DL_FUNC) &_multiprocessing_named_memory_write, 4},
     {"_multiprocessing_socket_listen", (DL_FUNC) &_multiprocessing_socket_listen, 3},
     {"_multiprocessing_socket_port", (DL_FUNC) &_multiprocessing_socket_port, 1},
     {"_multiprocessing_socket_accept", (DL_FUNC) &_multiprocessing_socket_accept, 2},

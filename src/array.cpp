@@ -4,6 +4,7 @@
 #include "session/cell_types.h"
 #include "session/handle.h"
 #include "session/output.h"
+#include "session/positions.h"
 #include "session/session.h"
 #include "session/waits.h"
 
@@ -52,37 +53,6 @@ template <class F> void with_cells(uint64_t block, F body) {
   }
   if (owner_died) call_r("warn_owner_died");
 }
-
-// Which cells: doubles or integers from 1 on.
-class Positions {
-public:
-  Positions(SEXP index, uint64_t length) : index_(index), length_(length) {}
-  R_xlen_t count() const { return Rf_xlength(index_); }
-  uint64_t operator[](R_xlen_t i) const {
-    double at = TYPEOF(index_) == INTSXP
-                    ? (INTEGER_RO(index_)[i] == NA_INTEGER ? NA_REAL : INTEGER_RO(index_)[i])
-                    : REAL_RO(index_)[i];
-    if (!(at >= 1 && at < double(length_) + 1))
-      throw Error{"IndexError", "there is no such element: the array has " +
-                                    std::to_string(length_)};
-    return uint64_t(at) - 1;
-  }
-  // They follow each other: `first` is the first.
-  bool are_run(uint64_t* first) const {
-    R_xlen_t n = count();
-    if (n == 0) return false;
-    *first = (*this)[0];
-    if (n == 1) return true;
-    if (*first + uint64_t(n) > length_ || (*this)[n - 1] != *first + uint64_t(n) - 1) return false;
-    for (R_xlen_t i = 1; i < n; ++i)
-      if ((*this)[i] != *first + uint64_t(i)) return false;
-    return true;
-  }
-
-private:
-  SEXP index_;
-  uint64_t length_;
-};
 
 // --- windows -------------------------------------------------------------------------------------
 

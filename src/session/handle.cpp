@@ -49,6 +49,12 @@ SEXP revive(const codec::HandleId& id, bool external_pointer) {
 
 } // namespace
 
+SEXP named_memory_tag() {
+  static SEXP tag = nullptr;
+  if (!tag) tag = Rf_install("multiprocessing_named_memory");
+  return tag;
+}
+
 SEXP pointer_of(SEXP x) {
   if (TYPEOF(x) == EXTPTRSXP) return R_ExternalPtrTag(x) == handle_tag() ? x : R_NilValue;
   if (TYPEOF(x) != ENVSXP || !Rf_inherits(x, "multiprocessing_handle")) return R_NilValue;

@@ -16,6 +16,8 @@ struct Handle {
 
 // An external pointer to nothing yet: what is to own something is made before it. May jump.
 SEXP new_pointer(SEXP tag, SEXP kept, R_CFinalizer_t finalize, Rboolean at_exit);
+// Marks pointers to memory with a name: they are nil in another process, where R opens the name again.
+SEXP named_memory_tag();
 // The caller's hold on `block` passes to the new pointer. May jump.
 uint64_t handles_made(); // by this process so far
 SEXP make_handle(uint64_t block, Kind kind);

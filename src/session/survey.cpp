@@ -171,7 +171,7 @@ void Survey::visit(SEXP x, int depth) {
     visit_frame(x, depth);
     return;
   case EXTPTRSXP:
-    if (R_ExternalPtrAddr(x) && pointer_of(x) == R_NilValue) pointer = true;
+    if (R_ExternalPtrAddr(x) && pointer_of(x) == R_NilValue && R_ExternalPtrTag(x) != named_memory_tag()) pointer = true;
     return;
   case WEAKREFSXP:
     pointer = true;

@@ -52,6 +52,32 @@ test_that("an unknown method is answered with the one that was meant", {
   expect_null(Process(sum)$pid) # a field without a value
 })
 
+test_that("executors, futures, listeners, connections and named memory answer unknown names, too", {
+  executor <- ProcessPoolExecutor(1)
+  on.exit(executor$shutdown())
+  future <- executor$submit(sqrt, 4)
+  expect_match(said(executor$close()), "ProcessPoolExecutor has no method or field `close`: did you mean `\\$shutdown`")
+  expect_match(said(executor$apply(sqrt)), "did you mean `\\$submit`")
+  expect_match(said(future$get()), "Future has no method or field `get`: did you mean `\\$result`")
+  expect_match(said(future$zzzzzz), "it has \\$add_done_callback\\(\\), .*\\$running\\(\\)")
+  listener <- Listener()
+  on.exit(listener$close(), add = TRUE)
+  client <- Client(listener$address)
+  on.exit(client$close(), add = TRUE)
+  expect_match(said(listener$acept()), "Listener has no method or field `acept`: did you mean `\\$accept`")
+  expect_match(said(client$receive()), "SocketConnection has no method or field `receive`: did you mean `\\$recv`")
+  shm <- SharedMemory(create = TRUE, size = 8)
+  on.exit(shm$unlink(), add = TRUE)
+  expect_match(said(shm$buffer), "SharedMemory has no method or field `buffer`: did you mean `\\$buf`")
+  expect_match(said(shm$buf$cst("d")), "did you mean `\\$cast`")
+  complete <- getFromNamespace(".DollarNames", "utils")
+  expect_identical(complete(future, "^r"), c("result", "running"))
+  expect_identical(complete(executor, "^s"), c("shutdown", "submit"))
+  expect_identical(complete(shm, "^[nu]"), c("name", "unlink"))
+  expect_identical(complete(client, "^recv"), c("recv", "recv_bytes"))
+  expect_identical(complete(shm$buf, ""), "cast")
+})
+
 test_that("methods show their options as arguments, and completion shows what is for users", {
   pool <- local_pool(1)
   options <- c("template", "progress", "seed", "retries", "task_timeout", "on_error")

@@ -73,3 +73,17 @@ test_that("queues, connections and iterators say how much there is", {
   lazy$next_value()
   expect_match(shown(lazy), "as they finish, 1 given, 2 pulled")
 })
+
+test_that("a handle that was restored from another session prints that it is closed", {
+  manager <- Manager()
+  handles <- list(
+    Lock(), RLock(), Semaphore(2), BoundedSemaphore(1), Event(), Condition(), Barrier(2), Queue(), SimpleQueue(),
+    JoinableQueue(), Value("i", 1), Array("d", 3), Pipe()[[1]], manager$dict(a = 1), manager$list(1, 2), manager$Namespace(a = 1)
+  )
+  for (handle in handles) {
+    expect_no_match(format(handle), "closed")
+    restored <- unserialize(serialize(handle, NULL))
+    expect_match(format(restored), "^<[A-Za-z]+ \\(closed\\)>$")
+    expect_output(print(restored), "closed")
+  }
+})
