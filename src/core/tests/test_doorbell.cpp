@@ -12,11 +12,12 @@ int64_t cpu_ns() { // of this thread
 }
 
 struct Ball {
-  WaiterMask waiters[2];
+  WaiterMask waiters[2] = {};
   std::atomic<uint64_t> side{0};
 };
 
-// Waits for the ball and plays it back, `n` times. The tick is so rare that a lost wake-up is seen.
+// Waits for the ball and plays it back, `n` times. The tick is so rare that a lost wake-up is seen: a wait that the
+// deadline ended looks once more, and finds the ball.
 bool play(Ball& ball, uint64_t me, int n) {
   for (int i = 0; i < n; ++i) {
     Wait wait = within(20'000);
@@ -24,6 +25,7 @@ bool play(Ball& ball, uint64_t me, int n) {
     Waiter waiter(wait);
     waiter.add(ball.waiters[me]);
     if (waiter.until([&] { return ball.side.load() == me; }) != Status::Ok) return false;
+    if (platform::now_ns() >= wait.deadline) return false;
     ball.side.store(1 - me);
     wake_one(ball.waiters[1 - me]);
   }
