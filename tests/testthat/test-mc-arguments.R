@@ -102,6 +102,8 @@ test_that("a wrong argument has parallel's warnings and error, or is taken as th
   for (name in names) {
     for (value in wrong) {
       if (name == "mc.cores" && is.list(value)) next # a list is no number here
+      # R CMD check of R 4.2 ends R where parallel compares two numbers with `||`
+      if (name == "mc.cores" && length(value) > 1 && nzchar(Sys.getenv("_R_CHECK_LENGTH_1_LOGIC2_"))) next
       arguments <- structure(list(value), names = name)
       label <- paste(name, "=", deparse(value))
       expect_parity(function(p) do.call(p$mclapply, c(list(1:3, identity), arguments), quote = TRUE), label = label)
