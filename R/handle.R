@@ -1,5 +1,9 @@
 # Objects of the shared heap. They hold an external pointer; in a message only its number travels, and the
 # receiver makes its own handle: see revive_handle().
+#
+# A call of a method, `lock$acquire()`, takes three times as long as what it does. Most of that is R's search for a method of
+# `$`, for each name of the object's class; so the class is without R6's own name. And methods find the pointer as `ptr`,
+# without a look into `private`.
 Handle <- R6::R6Class("multiprocessing_handle",
   cloneable = FALSE,
   public = list(
@@ -14,6 +18,19 @@ unless_closed <- function(self, ptr, text) {
   if (handle_is_open(ptr)) text else sprintf("<%s (closed)>", class(self)[1L])
 }
 
+# `private$ptr` is what the binding reads, see pointer_of()
+open_handle <- function(self, private, ptr) {
+  private$ptr <- ptr
+  assign("ptr", ptr, envir = .subset2(self, ".__enclos_env__"))
+  class(self) <- setdiff(class(self), "R6")
+}
+
+#' @export
+format.multiprocessing_handle <- function(x, ...) x$format(...)
+
+#' @export
+print.multiprocessing_handle <- function(x, ...) x$print(...)
+
 # `state`: a function of the open handle's pointer that says what it is doing now
 handle_format <- function(self, private, state = NULL) {
   unless_closed(self, private$ptr, {
@@ -22,11 +39,12 @@ handle_format <- function(self, private, state = NULL) {
   })
 }
 
-# Makes a class of handles whose constructor takes the pointer
+# Makes a class of handles whose constructor takes the pointer. R6 gives the methods that a class inherits another environment,
+# without `ptr`: so there is no class of such a class.
 handle_class <- function(name, public, private = list(), active = NULL) {
   R6::R6Class(name,
     inherit = Handle, cloneable = FALSE,
-    public = c(if (is.null(public$initialize)) list(initialize = function(ptr) private$ptr <- ptr), public),
+    public = c(if (is.null(public$initialize)) list(initialize = function(ptr) open_handle(self, private, ptr)), public),
     private = private, active = active, parent_env = topenv()
   )
 }

@@ -25,7 +25,7 @@
 #'   told by a warning of class `OwnerDiedWarning`.
 #' @section Errors: `ValueError` (bad arguments, a number that the type does not hold: nothing is written then), `IndexError` (no such
 #'   element), `HeapFullError` (no memory).
-#' @return A handle (an R6 object) of class `Value` or `Array`.
+#' @return A handle of class `Value` or `Array`.
 #' @section Python: `multiprocessing.Value(typecode, value, lock=)`, `multiprocessing.Array(typecode, size_or_initializer, lock=)`, also
 #'   `RawValue()` and `RawArray()`, which are those with `lock = FALSE`. Indices begin at 1. There are no types of ctypes.
 #' @seealso [share()] for data that are only read, [Lock()], [Queue()].
@@ -72,29 +72,29 @@ Array <- function(typecode, size_or_initializer, lock = TRUE, dim = NULL) {
 }
 
 ArrayHandle <- handle_class("Array", list(
-  get_lock = function() cells_get_lock(private$ptr),
-  format = function(...) unless_closed(self, private$ptr, {
-    n <- cells_length(private$ptr)
-    dim <- cells_dim(private$ptr)
+  get_lock = function() cells_get_lock(ptr),
+  format = function(...) unless_closed(self, ptr, {
+    n <- cells_length(ptr)
+    dim <- cells_dim(ptr)
     shape <- if (is.null(dim)) format(n) else paste(dim, collapse = " x ")
-    first <- format(cells_get(private$ptr, seq_len(min(n, 6))), trim = TRUE)
+    first <- format(cells_get(ptr, seq_len(min(n, 6))), trim = TRUE)
     more <- if (n > 6) " ..." else ""
     first <- paste(first, collapse = " ")
-    sprintf("<Array #%s, %s [%s]: %s%s>", handle_id(private$ptr), cells_type(private$ptr), shape, first, more)
+    sprintf("<Array #%s, %s [%s]: %s%s>", handle_id(ptr), cells_type(ptr), shape, first, more)
   })
 ))
 
 ValueHandle <- handle_class("Value", list(
-  get_lock = function() cells_get_lock(private$ptr),
-  format = function(...) unless_closed(self, private$ptr, {
-    sprintf("<Value #%s, %s: %s>", handle_id(private$ptr), cells_type(private$ptr), format(cells_get(private$ptr, 1L)))
+  get_lock = function() cells_get_lock(ptr),
+  format = function(...) unless_closed(self, ptr, {
+    sprintf("<Value #%s, %s: %s>", handle_id(ptr), cells_type(ptr), format(cells_get(ptr, 1L)))
   })
 ), active = list(
   value = function(value) {
     if (missing(value)) {
-      return(.Call(`_multiprocessing_cells_get`, private$ptr, 1L))
+      return(.Call(`_multiprocessing_cells_get`, ptr, 1L))
     }
-    .Call(`_multiprocessing_cells_set`, private$ptr, 1L, value)
+    .Call(`_multiprocessing_cells_set`, ptr, 1L, value)
   }
 ))
 

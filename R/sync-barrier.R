@@ -18,7 +18,7 @@
 #' party is killed: one that waits, or one that has been in an earlier round since the last `$reset()`, at the latest when another
 #' party of that round comes again. (A process that has never come is not known.) A process that ends by itself breaks nothing.
 #' @section Errors: `BrokenBarrierError`, `ValueError` (bad arguments), `HeapFullError` (no memory for another one).
-#' @return A handle (an R6 object) of class `Barrier`.
+#' @return A handle of class `Barrier`.
 #' @section Python: `multiprocessing.Barrier(parties, action, timeout)`.
 #' @seealso [Event()], [Condition()], [Process()].
 #' @examples
@@ -43,19 +43,19 @@ Barrier <- function(parties, action = NULL, timeout = NULL) {
 
 BarrierHandle <- handle_class("Barrier", list(
   wait = function(timeout = NULL) barrier_round(private, timeout),
-  abort = function() invisible(barrier_abort(private$ptr)),
-  reset = function() invisible(barrier_reset(private$ptr)),
-  format = function(...) unless_closed(self, private$ptr, {
-    state <- barrier_state(private$ptr)
+  abort = function() invisible(barrier_abort(ptr)),
+  reset = function() invisible(barrier_reset(ptr)),
+  format = function(...) unless_closed(self, ptr, {
+    state <- barrier_state(ptr)
     sprintf(
-      "<Barrier #%s, %d of %d %s waiting>", handle_id(private$ptr), state$n_waiting, state$parties,
+      "<Barrier #%s, %d of %d %s waiting>", handle_id(ptr), state$n_waiting, state$parties,
       if (state$broken) "broken, " else "parties"
     )
   })
 ), private = list(action = NULL), active = list(
-  parties = function() barrier_state(private$ptr)$parties,
-  n_waiting = function() barrier_state(private$ptr)$n_waiting,
-  broken = function() barrier_state(private$ptr)$broken
+  parties = function() barrier_state(ptr)$parties,
+  n_waiting = function() barrier_state(ptr)$n_waiting,
+  broken = function() barrier_state(ptr)$broken
 ))
 
 barrier_round <- function(private, timeout) {

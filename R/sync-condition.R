@@ -19,7 +19,7 @@
 #' class `OwnerDiedWarning`, also from `$wait()`.
 #' @section Interrupts: Ctrl-C ends `$wait()` when it has the lock again; a second Ctrl-C does not wait for that.
 #' @section Errors: `ValueError` (bad arguments, the lock is not held by this process), `HeapFullError` (no memory for another one).
-#' @return A handle (an R6 object) of class `Condition`.
+#' @return A handle of class `Condition`.
 #' @section Python: `multiprocessing.Condition(lock)`; `with condition:`.
 #' @seealso [Lock()], [Event()], [Queue()], which is often all that is needed.
 #' @examples
@@ -46,20 +46,20 @@ Condition <- function(lock = NULL) {
 
 ConditionHandle <- handle_class("Condition", list(
   initialize = function(ptr) {
-    private$ptr <- ptr
+    open_handle(self, private, ptr)
     private$lock <- condition_lock_pointer(ptr)
   },
   acquire = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_lock_acquire`, private$lock, block, timeout),
   release = function() invisible(.Call(`_multiprocessing_lock_release`, private$lock)),
-  wait = function(timeout = NULL) condition_wait(private$ptr, timeout),
-  wait_for = function(predicate, timeout = NULL) condition_wait_for(private$ptr, predicate, timeout),
-  notify = function(n = 1L) invisible(condition_notify(private$ptr, check_count(n, "n"))),
-  notify_all = function() invisible(condition_notify(private$ptr, Inf)),
-  format = function(...) unless_closed(self, private$ptr, {
+  wait = function(timeout = NULL) condition_wait(ptr, timeout),
+  wait_for = function(predicate, timeout = NULL) condition_wait_for(ptr, predicate, timeout),
+  notify = function(n = 1L) invisible(condition_notify(ptr, check_count(n, "n"))),
+  notify_all = function() invisible(condition_notify(ptr, Inf)),
+  format = function(...) unless_closed(self, ptr, {
     holder <- lock_holder(private$lock)
     sprintf(
-      "<Condition #%s, %s, %d waiting>", handle_id(private$ptr),
-      if (holder == 0L) "not held" else sprintf("held by process %d", holder), condition_waiters(private$ptr)
+      "<Condition #%s, %s, %d waiting>", handle_id(ptr),
+      if (holder == 0L) "not held" else sprintf("held by process %d", holder), condition_waiters(ptr)
     )
   })
 ), private = list(lock = NULL))

@@ -10,7 +10,7 @@
 #'   does not wait). A process that waits while the event is set and cleared again at once is woken all the same.
 #'
 #' @section Errors: `ValueError` (bad arguments), `HeapFullError` (no memory for another one).
-#' @return A handle (an R6 object) of class `Event`.
+#' @return A handle of class `Event`.
 #' @section Python: `multiprocessing.Event()`.
 #' @seealso [Condition()] to wait for a change of what several processes share, [Barrier()] to wait for each other, [wait()].
 #' @examples
@@ -24,11 +24,11 @@
 Event <- function() EventHandle$new(event_create())
 
 EventHandle <- handle_class("Event", list(
-  set = function() invisible(.Call(`_multiprocessing_event_set`, private$ptr)),
-  clear = function() invisible(.Call(`_multiprocessing_event_clear`, private$ptr)),
-  is_set = function() .Call(`_multiprocessing_event_state`, private$ptr),
-  wait = function(timeout = NULL) .Call(`_multiprocessing_event_wait`, private$ptr, timeout),
-  format = function(...) unless_closed(self, private$ptr, {
-    sprintf("<Event #%s, %s>", handle_id(private$ptr), if (event_state(private$ptr)) "set" else "not set")
+  set = function() invisible(.Call(`_multiprocessing_event_set`, ptr)),
+  clear = function() invisible(.Call(`_multiprocessing_event_clear`, ptr)),
+  is_set = function() .Call(`_multiprocessing_event_state`, ptr),
+  wait = function(timeout = NULL) .Call(`_multiprocessing_event_wait`, ptr, timeout),
+  format = function(...) unless_closed(self, ptr, {
+    sprintf("<Event #%s, %s>", handle_id(ptr), if (event_state(ptr)) "set" else "not set")
   })
 ))

@@ -13,7 +13,7 @@
 #'   wait for them: it signals an error of class `WorkerDiedError`, once, with fields `pid` and `tasks` (how many). Another `$join()`
 #'   waits for the others. If the tasks must be done, put them again.
 #' @section Errors: those of a [Queue()]; `ValueError` (too many `$task_done()`), `WorkerDiedError`.
-#' @return A handle (an R6 object) of class `JoinableQueue`.
+#' @return A handle of class `JoinableQueue`.
 #' @section Python: `multiprocessing.JoinableQueue(maxsize)`.
 #' @seealso [Queue()], [Pool()], which does all this for you.
 #' @examples
@@ -33,20 +33,6 @@
 #' worker$join()
 #' @export
 JoinableQueue <- function(maxsize = 0L) JoinableQueueHandle$new(queue_create_joinable(queue_limit(maxsize)))
-
-JoinableQueueHandle <- R6::R6Class("JoinableQueue",
-  inherit = QueueHandle, cloneable = FALSE,
-  public = list(
-    task_done = function() invisible(queue_task_done(private$ptr)),
-    join = function() invisible(joinable_queue_join(private$ptr)),
-    format = function(...) unless_closed(self, private$ptr, {
-      sprintf(
-        "<JoinableQueue #%s, %.0f messages, %.0f not done>", handle_id(private$ptr), queue_size(private$ptr),
-        queue_unfinished(private$ptr)
-      )
-    })
-  )
-)
 
 joinable_queue_join <- function(ptr) {
   lost <- queue_join(ptr)

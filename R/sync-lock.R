@@ -25,7 +25,7 @@
 #' @section Errors: `ValueError` (bad arguments, `$release()` of a lock that is not held, or by another than an `RLock`'s owner),
 #'   `DeadlockError`, `HeapFullError` (no memory for another lock), `TimeoutError` (a process is stopped,
 #'   see [multiprocessing-package]).
-#' @return A handle (an R6 object).
+#' @return A handle.
 #' @section Python: `multiprocessing.Lock()`, `multiprocessing.RLock()`; `with lock:`.
 #' @seealso [Semaphore()], [Condition()], [Event()], [Barrier()], [Value()], whose numbers have a lock.
 #' @examples
@@ -42,9 +42,9 @@ Lock <- function() LockHandle$new(lock_create(FALSE))
 RLock <- function() LockHandle$new(lock_create(TRUE))
 
 LockHandle <- handle_class("Lock", list(
-  acquire = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_lock_acquire`, private$ptr, block, timeout),
-  release = function() invisible(.Call(`_multiprocessing_lock_release`, private$ptr)),
-  locked = function() lock_holder(private$ptr) != 0L,
+  acquire = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_lock_acquire`, ptr, block, timeout),
+  release = function() invisible(.Call(`_multiprocessing_lock_release`, ptr)),
+  locked = function() lock_holder(ptr) != 0L,
   format = function(...) handle_format(self, private, lock_state)
 ))
 

@@ -85,21 +85,21 @@ check_named <- function(values) {
 }
 
 DictHandle <- handle_class("Dict", list(
-  get = function(key, default = NULL) .Call(`_multiprocessing_dict_lookup`, private$ptr, key, default),
-  set = function(key, value) invisible(.Call(`_multiprocessing_dict_assign`, private$ptr, key, value, NULL)),
-  pop = function(key, default) dict_pop(private$ptr, key, default),
-  setdefault = function(key, default = NULL) dict_setdefault(private$ptr, key, default),
-  update = function(...) dict_update(private$ptr, list(...)),
-  contains = function(key) .Call(`_multiprocessing_dict_has`, private$ptr, key),
-  keys = function() .Call(`_multiprocessing_dict_names`, private$ptr),
-  values = function() unname(.Call(`_multiprocessing_dict_values`, private$ptr)),
-  items = function() .Call(`_multiprocessing_dict_values`, private$ptr),
-  modify = function(key, f, default = NULL) dict_modify(private$ptr, key, f, default),
-  clear = function() invisible(.Call(`_multiprocessing_dict_empty`, private$ptr)),
-  format = function(...) unless_closed(self, private$ptr, {
-    keys <- .Call(`_multiprocessing_dict_names`, private$ptr)
+  get = function(key, default = NULL) .Call(`_multiprocessing_dict_lookup`, ptr, key, default),
+  set = function(key, value) invisible(.Call(`_multiprocessing_dict_assign`, ptr, key, value, NULL)),
+  pop = function(key, default) dict_pop(ptr, key, default),
+  setdefault = function(key, default = NULL) dict_setdefault(ptr, key, default),
+  update = function(...) dict_update(ptr, list(...)),
+  contains = function(key) .Call(`_multiprocessing_dict_has`, ptr, key),
+  keys = function() .Call(`_multiprocessing_dict_names`, ptr),
+  values = function() unname(.Call(`_multiprocessing_dict_values`, ptr)),
+  items = function() .Call(`_multiprocessing_dict_values`, ptr),
+  modify = function(key, f, default = NULL) dict_modify(ptr, key, f, default),
+  clear = function() invisible(.Call(`_multiprocessing_dict_empty`, ptr)),
+  format = function(...) unless_closed(self, ptr, {
+    keys <- .Call(`_multiprocessing_dict_names`, ptr)
     shown <- paste(c(utils::head(keys, 5L), if (length(keys) > 5L) "..."), collapse = ", ")
-    sprintf("<Dict #%s, %d %s%s%s>", handle_id(private$ptr), length(keys), if (length(keys) == 1L) "key" else "keys", if (length(keys)) ": " else "", shown)
+    sprintf("<Dict #%s, %d %s%s%s>", handle_id(ptr), length(keys), if (length(keys) == 1L) "key" else "keys", if (length(keys)) ": " else "", shown)
   })
 ))
 
@@ -180,23 +180,23 @@ new_managed_list <- function(values) {
 }
 
 ListHandle <- handle_class("List", list(
-  append = function(x) list_change(private$ptr, function(l) c(l, list(x))),
+  append = function(x) list_change(ptr, function(l) c(l, list(x))),
   extend = function(xs) {
     xs <- unname(as.list(xs))
-    list_change(private$ptr, function(l) c(l, xs))
+    list_change(ptr, function(l) c(l, xs))
   },
   insert = function(i, x) {
     check_count(i, "i", min = 1)
-    list_change(private$ptr, function(l) append(l, list(x), min(i - 1, length(l))))
+    list_change(ptr, function(l) append(l, list(x), min(i - 1, length(l))))
   },
-  pop = function(i = NULL) list_pop(private$ptr, i),
-  remove = function(x) list_remove(private$ptr, x),
-  sort = function(decreasing = FALSE) list_change(private$ptr, function(l) l[order(unlist(l), decreasing = decreasing)]),
-  reverse = function() list_change(private$ptr, rev),
-  clear = function() list_change(private$ptr, function(l) list()),
-  format = function(...) unless_closed(self, private$ptr, {
-    n <- length(list_all(private$ptr))
-    sprintf("<List #%s, %d %s>", handle_id(private$ptr), n, if (n == 1L) "element" else "elements")
+  pop = function(i = NULL) list_pop(ptr, i),
+  remove = function(x) list_remove(ptr, x),
+  sort = function(decreasing = FALSE) list_change(ptr, function(l) l[order(unlist(l), decreasing = decreasing)]),
+  reverse = function() list_change(ptr, rev),
+  clear = function() list_change(ptr, function(l) list()),
+  format = function(...) unless_closed(self, ptr, {
+    n <- length(list_all(ptr))
+    sprintf("<List #%s, %d %s>", handle_id(ptr), n, if (n == 1L) "element" else "elements")
   })
 ))
 
@@ -256,7 +256,7 @@ as.list.List <- function(x, ...) list_all(private_of(x)$ptr)
 
 NamespaceHandle <- handle_class("Namespace", list())
 
-namespace_ptr <- function(x) .subset2(x, ".__enclos_env__")$private$ptr
+namespace_ptr <- function(x) .subset2(x, ".__enclos_env__")$ptr
 
 #' @export
 `$.Namespace` <- function(x, name) .Call(`_multiprocessing_dict_item`, x, name)

@@ -54,17 +54,17 @@ print.Pipe <- function(x, ...) {
 }
 
 ConnectionHandle <- handle_class("Connection", list(
-  send = function(obj = required("obj")) invisible(.Call(`_multiprocessing_connection_send`, private$ptr, obj)),
-  recv = function() .Call(`_multiprocessing_connection_recv`, private$ptr),
-  poll = function(timeout = 0) connection_poll(private$ptr, timeout),
-  send_bytes = function(raw = required("raw")) pipe_send_bytes(private$ptr, raw),
-  recv_bytes = function() pipe_receive_bytes(private$ptr),
-  close = function() invisible(handle_close(private$ptr)),
+  send = function(obj = required("obj")) invisible(.Call(`_multiprocessing_connection_send`, ptr, obj)),
+  recv = function() .Call(`_multiprocessing_connection_recv`, ptr),
+  poll = function(timeout = 0) connection_poll(ptr, timeout),
+  send_bytes = function(raw = required("raw")) pipe_send_bytes(ptr, raw),
+  recv_bytes = function() pipe_receive_bytes(ptr),
+  close = function() invisible(handle_close(ptr)),
   format = function(...) handle_format(self, private, describe_connection)
 ), active = list(
-  closed = function() !handle_is_open(private$ptr),
-  readable = function() connection_state(private$ptr)$readable,
-  writable = function() connection_state(private$ptr)$writable
+  closed = function() !handle_is_open(ptr),
+  readable = function() connection_state(ptr)$readable,
+  writable = function() connection_state(ptr)$writable
 ))
 
 describe_connection <- function(ptr) {

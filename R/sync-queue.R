@@ -18,7 +18,7 @@
 #'
 #' @section Errors: `Full`, `Empty`, `ValueError` (bad arguments, a closed queue), `EncodingError` (a value that cannot travel),
 #'   `HeapFullError` (no memory), `TimeoutError` (a process is stopped, see [multiprocessing-package]).
-#' @return A handle (an R6 object).
+#' @return A handle.
 #' @section Python: `multiprocessing.Queue(maxsize)`, `multiprocessing.SimpleQueue()`.
 #' @examples
 #' q <- Queue(2)
@@ -44,28 +44,43 @@ queue_limit <- function(maxsize) {
   max(maxsize, 0)
 }
 
-QueueHandle <- handle_class("Queue", list(
+queue_methods <- list(
   put = function(obj = required("obj"), block = TRUE, timeout = NULL) {
-    invisible(.Call(`_multiprocessing_queue_put`, private$ptr, obj, block, timeout))
+    invisible(.Call(`_multiprocessing_queue_put`, ptr, obj, block, timeout))
   },
-  get = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_queue_get`, private$ptr, block, timeout),
-  put_nowait = function(obj = required("obj")) invisible(.Call(`_multiprocessing_queue_put`, private$ptr, obj, FALSE, NULL)),
-  get_nowait = function() .Call(`_multiprocessing_queue_get`, private$ptr, FALSE, NULL),
-  qsize = function() queue_size(private$ptr),
-  empty = function() queue_size(private$ptr) == 0,
-  full = function() queue_is_full(private$ptr),
-  close = function() invisible(queue_shut(private$ptr)),
+  get = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_queue_get`, ptr, block, timeout),
+  put_nowait = function(obj = required("obj")) invisible(.Call(`_multiprocessing_queue_put`, ptr, obj, FALSE, NULL)),
+  get_nowait = function() .Call(`_multiprocessing_queue_get`, ptr, FALSE, NULL),
+  qsize = function() queue_size(ptr),
+  empty = function() queue_size(ptr) == 0,
+  full = function() queue_is_full(ptr),
+  close = function() invisible(queue_shut(ptr)),
   join_thread = function() invisible(NULL),
+  format = function(...) handle_format(self, private, queue_state)
+)
+
+QueueHandle <- handle_class("Queue", queue_methods)
+
+SimpleQueueHandle <- handle_class("SimpleQueue", list(
+  put = function(obj = required("obj")) invisible(.Call(`_multiprocessing_queue_put`, ptr, obj, TRUE, NULL)),
+  get = function() .Call(`_multiprocessing_queue_get`, ptr, TRUE, NULL),
+  empty = function() queue_size(ptr) == 0,
+  close = function() invisible(queue_shut(ptr)),
   format = function(...) handle_format(self, private, queue_state)
 ))
 
-SimpleQueueHandle <- handle_class("SimpleQueue", list(
-  put = function(obj = required("obj")) invisible(.Call(`_multiprocessing_queue_put`, private$ptr, obj, TRUE, NULL)),
-  get = function() .Call(`_multiprocessing_queue_get`, private$ptr, TRUE, NULL),
-  empty = function() queue_size(private$ptr) == 0,
-  close = function() invisible(queue_shut(private$ptr)),
-  format = function(...) handle_format(self, private, queue_state)
-))
+# R reads sync-joinable-queue.R before this file.
+JoinableQueueHandle <- handle_class("JoinableQueue", c(queue_methods[names(queue_methods) != "format"], list(
+  initialize = function(ptr) {
+    open_handle(self, private, ptr)
+    class(self) <- append(class(self), "Queue", 1L)
+  },
+  task_done = function() invisible(queue_task_done(ptr)),
+  join = function() invisible(joinable_queue_join(ptr)),
+  format = function(...) unless_closed(self, ptr, {
+    sprintf("<JoinableQueue #%s, %.0f messages, %.0f not done>", handle_id(ptr), queue_size(ptr), queue_unfinished(ptr))
+  })
+)))
 
 queue_state <- function(ptr) {
   size <- queue_size(ptr)

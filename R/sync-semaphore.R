@@ -17,7 +17,7 @@
 #' `with(semaphore, expr)` takes a permit, evaluates `expr` where it was written, and always gives it back.
 #'
 #' @section Errors: `ValueError` (bad arguments, too many releases), `HeapFullError` (no memory for another one).
-#' @return A handle (an R6 object).
+#' @return A handle.
 #' @section Python: `multiprocessing.Semaphore(value)`, `multiprocessing.BoundedSemaphore(value)`; `with semaphore:`.
 #' @seealso [Lock()] for one holder at a time, [Event()], [Condition()], [Barrier()].
 #' @examples
@@ -43,12 +43,12 @@ new_semaphore <- function(value, bounded) {
 }
 
 SemaphoreHandle <- handle_class("Semaphore", list(
-  acquire = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_semaphore_acquire`, private$ptr, block, timeout),
-  release = function() invisible(.Call(`_multiprocessing_semaphore_release`, private$ptr)),
-  get_value = function() semaphore_permits(private$ptr),
-  format = function(...) unless_closed(self, private$ptr, {
-    class <- if (semaphore_is_bounded(private$ptr)) "BoundedSemaphore" else "Semaphore"
-    sprintf("<%s #%s, value %.0f>", class, handle_id(private$ptr), semaphore_permits(private$ptr))
+  acquire = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_semaphore_acquire`, ptr, block, timeout),
+  release = function() invisible(.Call(`_multiprocessing_semaphore_release`, ptr)),
+  get_value = function() semaphore_permits(ptr),
+  format = function(...) unless_closed(self, ptr, {
+    class <- if (semaphore_is_bounded(ptr)) "BoundedSemaphore" else "Semaphore"
+    sprintf("<%s #%s, value %.0f>", class, handle_id(ptr), semaphore_permits(ptr))
   })
 ))
 

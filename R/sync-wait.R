@@ -16,7 +16,7 @@
 #' @export
 wait <- function(object_list, timeout = NULL) {
   if (missing(object_list)) missing_argument("object_list")
-  if (!is.list(object_list) || inherits(object_list, "R6")) {
+  if (!is.list(object_list) || inherits(object_list, c("R6", "multiprocessing_handle"))) {
     abort("ValueError", "`object_list` must be a list of connections, queues, events, processes and results")
   }
   if (!length(object_list)) {

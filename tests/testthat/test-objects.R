@@ -87,3 +87,13 @@ test_that("a handle that was restored from another session prints that it is clo
     expect_output(print(restored), "closed")
   }
 })
+
+test_that("a handle has few classes, since each of them costs every call of a method, and prints itself", {
+  for (handle in list(Lock(), Queue(), SimpleQueue(), Event(), Semaphore(), Pipe()[[1]], Barrier(1), Value("double", 1))) {
+    expect_length(class(handle), 2)
+    expect_s3_class(handle, "multiprocessing_handle")
+    expect_identical(shown(handle), format(handle))
+    expect_match(format(handle), "^<")
+  }
+  expect_s3_class(JoinableQueue(), "Queue")
+})
