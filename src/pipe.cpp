@@ -4,6 +4,7 @@
 #include "session/waits.h"
 
 #include "core/pipe.h"
+#include "core/reaper.h"
 
 using namespace mp;
 using namespace mp::bind;

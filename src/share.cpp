@@ -1,6 +1,7 @@
 // share(), is_shared(), memory_usage().
 #include "session/handle.h"
 #include "session/session.h"
+#include "core/reaper.h"
 
 using namespace mp;
 using namespace mp::bind;

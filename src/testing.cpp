@@ -6,6 +6,7 @@
 #include "core/guard.h"
 #include "core/heap.h"
 #include "r/call.h"
+#include "core/reaper.h"
 
 using namespace mp;
 using namespace mp::bind;

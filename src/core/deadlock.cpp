@@ -1,6 +1,5 @@
 #include "deadlock.h"
 #include "heap.h"
-#include "lock.h"
 
 #include <algorithm>
 
@@ -14,7 +13,9 @@ bool is_end(uint64_t what) { return what & 1; }
 
 Token waited_for(uint64_t what) { // 0: nobody, or what it says is over
   if (is_end(what)) return Token(what >> 1);
-  return heap().kind_of(what) == Kind::Lock ? lock_owner(what) : 0;
+  if (heap().kind_of(what) != Kind::Lock) return 0;
+  Token owner = heap().at<LockShared>(what)->owner.load(std::memory_order_relaxed);
+  return is_alive(owner) ? owner : 0;
 }
 
 std::string seconds_since(int64_t since) {
@@ -77,7 +78,7 @@ std::string Blocked::describe(const std::vector<Link>& circle) {
             seconds_since(l.since) + " for ";
     if (is_end(l.what)) text += "the end of process " + other + "; ";
     else
-      text += std::string(is_recursive(l.what) ? "RLock #" : "Lock #") +
+      text += std::string(heap().at<LockShared>(l.what)->recursive ? "RLock #" : "Lock #") +
               std::to_string(heap().serial_of(l.what)) + ", which process " + other + " holds; ";
   }
   return text + "this call is given up so that the others go on. Let all processes acquire locks in "

@@ -1,5 +1,4 @@
 #include "doorbell.h"
-#include "heap.h"
 #include "participant.h"
 
 #include <algorithm>
@@ -29,8 +28,13 @@ void ring(Token t) {
   if (old & 1) platform::wake(&p.doorbell, INT_MAX); // native threads may be two on one bell
 }
 
+void ring_parent() {
+  Token parent = participant(self()).parent.load(std::memory_order_relaxed);
+  if (parent) ring(parent); // if it has ended, whoever has its slot now looks once in vain
+}
+
 void ring_all() {
-  HeapHeader& h = heap().header();
+  HeapHeader& h = header();
   uint32_t top = h.top_slot.load(std::memory_order_acquire);
   for (uint32_t s = 0; s < top; ++s) {
     SlotState state = h.participants[s].look();
@@ -39,7 +43,7 @@ void ring_all() {
 }
 
 bool wake_one(WaiterMask& mask) {
-  HeapHeader& h = heap().header();
+  HeapHeader& h = header();
   // seq_cst fence: orders the change that the caller made before the look at the masks; pairs with
   // the fetch_or in Waiter::begin(), which comes before the waiter's look at the change
   std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -72,14 +76,14 @@ bool wake_one(WaiterMask& mask) {
 bool anybody_waits(const WaiterMask& mask) {
   // seq_cst: after the caller's change; pairs with the fetch_or in Waiter::begin(), and the look
   // after it
-  uint32_t words = (heap().header().top_slot.load(std::memory_order_seq_cst) + 63) / 64;
+  uint32_t words = (header().top_slot.load(std::memory_order_seq_cst) + 63) / 64;
   for (uint32_t w = 0; w < words; ++w)
     if (mask.word[w].load(std::memory_order_seq_cst)) return true;
   return false;
 }
 
 void wake_all(WaiterMask& mask) {
-  HeapHeader& h = heap().header();
+  HeapHeader& h = header();
   std::atomic_thread_fence(std::memory_order_seq_cst); // as in wake_one
   uint32_t words = (h.top_slot.load(std::memory_order_relaxed) + 63) / 64;
   for (uint32_t w = 0; w < words; ++w) {
@@ -112,13 +116,13 @@ bool is_awake(const Participant& p) {
 
 // How many participants are not asleep on their doorbell (a lower bound of what wants a core).
 int awake_count() {
-  HeapHeader& h = heap().header();
+  HeapHeader& h = header();
   uint32_t top = h.top_slot.load(std::memory_order_relaxed);
   return int(std::count_if(h.participants, h.participants + top, is_awake));
 }
 
 bool alone_on(uint32_t cpu) {
-  HeapHeader& h = heap().header();
+  HeapHeader& h = header();
   uint32_t top = h.top_slot.load(std::memory_order_relaxed);
   const Participant* me = &participant(self());
   return std::none_of(h.participants, h.participants + top, [&](const Participant& p) {
@@ -134,7 +138,7 @@ bool worth_spinning() {
   constexpr int kSkips = 63;
   uint32_t cpu = platform::current_cpu() + 1; // 0: never waited
   participant(self()).cpu.store(cpu, std::memory_order_relaxed);
-  if (usual_wait_ns >= kSpinWorthNs || awake_count() > heap().cores()) return false;
+  if (usual_wait_ns >= kSpinWorthNs || awake_count() > mapped.cores) return false;
   if (alone_on(cpu)) return true;
   if (skip-- > 0) return false;
   skip = kSkips;
@@ -182,7 +186,7 @@ void Waiter::sleep_watching(std::atomic<uint32_t>& door, uint32_t bell) {
     // The news may be ours to spread: then our own doorbell rings too, and we do not sleep.
     // Otherwise what the dead held is swept as soon as his process is gone, a matter of
     // milliseconds.
-    reap();
+    housekeeping();
     until = std::min(until, platform::now_ns() + kBurialNs);
   }
   // seq_cst: pairs with the CAS in ring(); one of the two sees the other
@@ -190,7 +194,7 @@ void Waiter::sleep_watching(std::atomic<uint32_t>& door, uint32_t bell) {
   door.fetch_and(~1u, std::memory_order_relaxed); // concerns ringers' economy only
   // The kernel has told one sleeper of a death, which may be us even if we were rung as well: tell
   // all.
-  if (std::any_of(watched_.begin(), watched_.end(), over)) reap();
+  if (std::any_of(watched_.begin(), watched_.end(), over)) housekeeping();
 }
 
 Status Waiter::sleep(uint32_t bell) {
@@ -221,7 +225,7 @@ Status Waiter::sleep(uint32_t bell) {
   if (now >= next_tick_) {
     next_tick_ = now + wait_.tick_ns;
     if (wait_.tick) tick_due = next_tick_;
-    reap();
+    housekeeping();
   }
   return Status::Ok;
 }

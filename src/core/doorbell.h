@@ -1,8 +1,8 @@
 // The one way to block. README.md has the protocol and the proof that no wake-up is lost.
 #pragma once
 
-#include "layout.h"
-#include "platform/platform.h"
+#include "session.h"
+
 #include <vector>
 
 namespace mp {
@@ -26,6 +26,8 @@ struct Wait {
 
 void ring(Token t);
 void ring_all();
+// Wakes the process that reserved this one's slot, if it waits for what this one has just done.
+void ring_parent();
 
 // Wakes waiters of a mask. Call after the change that they wait for (both fence by themselves).
 // wake_one returns false if nobody alive waited.

@@ -1,5 +1,4 @@
 #include "guard.h"
-#include "heap.h"
 #include "participant.h"
 
 #include <algorithm>
@@ -33,7 +32,7 @@ bool try_lock(GuardWord& g, Token me, Status* how, Token* holder) {
 // Who has it may himself wait for the heap's.
 std::string obstacle(const GuardWord& g) {
   std::string why = stopped_holder(g);
-  return why.empty() ? stopped_holder(heap().header().guard) : why;
+  return why.empty() ? stopped_holder(header().guard) : why;
 }
 
 } // namespace

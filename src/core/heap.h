@@ -42,7 +42,6 @@ public:
 
   HeapHeader& header() { return *reinterpret_cast<HeapHeader*>(base_); }
   int fd() const { return fd_; }
-  int cores() const { return cores_; }
   void set_actions(Kind kind, KindActions a); // the same ones as often as you like
 
   template <class T = uint8_t> T* at(uint64_t offset) {
@@ -126,7 +125,6 @@ private:
   uint64_t* runs_ = nullptr;
   BlockRecord* records_ = nullptr;
   int fd_ = -1;
-  int cores_ = 1;
   void (*reclaim_)() = nullptr;
   std::atomic<Postponed*> postponed_{nullptr}; // this process's, of any of its threads
   KindActions actions_[int(Kind::kCount)];

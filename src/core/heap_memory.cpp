@@ -116,7 +116,7 @@ void Heap::map(int fd, uint64_t bytes) {
   madvise(p, bytes, MADV_DONTDUMP); // a core dump must not write gigabytes while others wait
   base_ = static_cast<uint8_t*>(p);
   fd_ = fd;
-  cores_ = platform::cpu_count();
+  mapped = {base_, platform::cpu_count()};
 }
 
 uint64_t Heap::allocate(uint64_t bytes, Kind kind, bool zero) {

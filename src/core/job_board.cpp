@@ -1,5 +1,6 @@
 // Pools and jobs as their owner sees them; job_worker.cpp is the other side.
-#include "job_internal.h"
+#include "job_board_internal.h"
+#include "reaper.h"
 
 #include <algorithm>
 #include <cstring>

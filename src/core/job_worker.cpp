@@ -1,5 +1,5 @@
 // The worker's side of the job board: claims chunks, writes results, publishes them.
-#include "job_internal.h"
+#include "job_board_internal.h"
 
 #include "platform/pages.h"
 

@@ -7,10 +7,11 @@
 //   first_page ..        the blocks
 #pragma once
 
+#include "platform/life.h"
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <pthread.h>
 #include <sys/types.h>
 
 namespace mp {
@@ -61,24 +62,23 @@ struct WaiterMask {
 struct alignas(128) Participant {
   std::atomic<uint64_t> state;    // SlotState; by CAS, see participant.cpp
   std::atomic<uint32_t> doorbell; // counter in steps of 2; bit 0: asleep (owner sets and clears it)
-  pthread_mutex_t life;           // robust; the kernel marks it when the holder dies
+  platform::Life life;            // of its main thread; the system marks it at the death
   int64_t claimed_at;             // boot_ns(); by the participant before it is Live
   std::atomic<int64_t> noted_at;  // boot_ns(); by who writes a pid into `state`, before it does
   std::atomic<int64_t> reserved_at; // by who reserves; an abandoned reservation expires
   std::atomic<Token> parent;        // who reserved the slot, by himself
-  std::atomic<uint32_t> cpu; // 1 + where it ran when it last waited, a hint; by the participant
-  uint32_t life_made;        // `life` was initialised; by the slot's first participant
+  std::atomic<uint32_t> cpu;   // 1 + where it ran when it last waited, a hint; by the participant
   std::atomic<uint32_t> ended; // it has left by itself, was not killed; by the participant
-  std::atomic<uint64_t> waits_for; // without a limit: block of a lock, or 2 * token + 1 of a
-                                   // participant that is to end, 0: nothing; by the participant
+  std::atomic<uint64_t> waits_for;  // without a limit: block of a lock, or 2 * token + 1 of a
+                                    // participant that is to end, 0: nothing; by the participant
   std::atomic<int64_t> waits_since; // by the participant, before `waits_for`
 
   SlotState look() const { // acquire: pairs with the CAS, or sweep()'s store, that published it
     return SlotState::unpack(state.load(std::memory_order_acquire));
   }
 };
-static_assert(offsetof(Participant, life) % 8 == 0,
-              "all words of the mutex are aligned as atomics");
+static_assert(sizeof(Participant) == 128,
+              "two cache lines; one that waits does not disturb its neighbours");
 
 // Guards a shared structure. The word is the owner's token. A death leaves it held; the next one
 // takes it over and runs the structure's repair before it does anything else.
@@ -185,12 +185,12 @@ struct BarrierShared {
   uint32_t parties; // by the creator
   std::atomic<uint64_t> state;
   WaiterMask waiters;
-  WaiterMask members;               // who has come since the last reset; each sets its own bit
-  std::atomic<uint32_t> lost;       // pid of a member that was killed, 0: none; by the sweep
+  WaiterMask members;         // who has come since the last reset; each sets its own bit
+  std::atomic<uint32_t> lost; // pid of a member that was killed, 0: none; by the sweep
   std::atomic<uint64_t> by_reset[kResets]; // [round % kResets]: 1 + a round that a reset ended,
                                            // by who resets, before the CAS that ends it
-  int64_t timeout_ns;               // by the creator: of waits that give none
-  Reference action;                 // by the creator: block with an encoded function, page 0: none
+  int64_t timeout_ns;                      // by the creator: of waits that give none
+  Reference action; // by the creator: block with an encoded function, page 0: none
 };
 
 // The permits of a Semaphore in one word, by CAS. Permits that somebody owns, who gets them back
@@ -213,7 +213,7 @@ struct SemaphoreWord {
 };
 static_assert(kSlots <= 1024, "1 + a slot fits 11 bits");
 struct SemaphoreShared {
-  uint32_t most; // by the creator: of a BoundedSemaphore, otherwise kMost
+  uint32_t most;               // by the creator: of a BoundedSemaphore, otherwise kMost
   std::atomic<uint64_t> state; // SemaphoreWord
   WaiterMask waiters;
   std::atomic<uint64_t> held[kSlots]; // {turn:32 | owned permits:32}
@@ -230,13 +230,13 @@ struct EventShared {
 // it. A death leaves Waiting, which nobody notifies, or Notified, which the sweep passes on.
 enum class ConditionPlace : uint64_t { None = 0, Waiting = 1, Notified = 2 };
 struct ConditionShared {
-  Reference lock; // by the creator, sealed
+  Reference lock;                // by the creator, sealed
   std::atomic<uint64_t> tickets; // fetch_add by who begins to wait
   std::atomic<uint64_t> place[kSlots];
 };
 
-// Numbers of one type, which any process may write at any time: what a death leaves is what it wrote.
-// With a lock they change as one for those who take it.
+// Numbers of one type, which any process may write at any time: what a death leaves is what it
+// wrote. With a lock they change as one for those who take it.
 constexpr uint32_t kMostDims = 8;
 struct CellsShared { // all by the creator
   Reference lock;    // sealed; page 0: none
@@ -250,15 +250,15 @@ struct CellsShared { // all by the creator
 };
 
 // Values by name. Everything but `items` and the guard is written under the guard. A death under it
-// leaves `arriving`, `leaving` or `leaving_table`: blocks that are, or were, children of the dict; the
-// next owner's repair finds out which of them the table leads to.
+// leaves `arriving`, `leaving` or `leaving_table`: blocks that are, or were, children of the dict;
+// the next owner's repair finds out which of them the table leads to.
 struct DictShared {
   GuardWord guard;
-  uint64_t table;         // block of the table, 0: it is empty; its store commits a new one
-  uint64_t arriving;      // a block that becomes a child
-  uint64_t leaving;       // a value's block that is replaced or removed
-  uint64_t leaving_table; // a table that is replaced
-  uint64_t changes;       // ever made: the next one's stamp
+  uint64_t table;              // block of the table, 0: it is empty; its store commits a new one
+  uint64_t arriving;           // a block that becomes a child
+  uint64_t leaving;            // a value's block that is replaced or removed
+  uint64_t leaving_table;      // a table that is replaced
+  uint64_t changes;            // ever made: the next one's stamp
   std::atomic<uint64_t> items; // stored under the guard, read by anybody as a hint
   Reference lock;              // by the creator, sealed
   uint64_t face;               // by the creator: the binding's, what users see
@@ -268,8 +268,8 @@ struct TableShared { // under the dict's guard
   uint64_t capacity; // by the creator: bytes for records
   uint64_t used;     // of these; a death leaves some that nothing leads to
   uint64_t occupied; // words of the index that are not empty
-  // uint64_t index[slots]: 0 empty, 1 removed, otherwise offset of a record; its store is the commit
-  // records follow
+  // uint64_t index[slots]: 0 empty, 1 removed, otherwise offset of a record; its store is the
+  // commit records follow
 };
 struct RecordShared { // written before a word leads to it, never changed
   uint64_t hash;
@@ -318,18 +318,18 @@ struct QueueShared {
   WaiterMask putters;
 };
 
-// A queue and who has taken messages that are not done. `taking` and what belongs to it are written under
-// the queue's guard; a death leaves them, and repair_taking() finds out whether the message was
-// taken. `taken` changes under the guard, and is set to 0 by the sweep.
+// A queue and who has taken messages that are not done. `taking` and what belongs to it are written
+// under the queue's guard; a death leaves them, and repair_taking() finds out whether the message
+// was taken. `taken` changes under the guard, and is set to 0 by the sweep.
 struct JoinableShared {
   QueueShared queue;
   WaiterMask joiners;
-  uint64_t taking;            // 1 + slot that takes a message just now, 0: none
-  uint64_t taking_head;       // the queue's head, its segment's window and the slot's count before
+  uint64_t taking;      // 1 + slot that takes a message just now, 0: none
+  uint64_t taking_head; // the queue's head, its segment's window and the slot's count before
   uint64_t taking_window;
   uint64_t taking_count;
-  std::atomic<uint64_t> lost; // {messages:32 | pid:32} that were not done when their taker ended; by
-                              // the sweep, to 0 by who is told
+  std::atomic<uint64_t> lost; // {messages:32 | pid:32} that were not done when their taker ended;
+                              // by the sweep, to 0 by who is told
   std::atomic<uint32_t> taken[kSlots];
 };
 
@@ -350,7 +350,8 @@ struct ConnectionShared { // by the creator
 
 // A chunk of a job, one word: who computes it and how far it is. Free -> Claimed by a worker's CAS;
 // then stored by that worker alone (Running before an element, Done at the end); after its death by
-// the owner of the pool alone. While it is Claimed the worker reads the job's function and elements.
+// the owner of the pool alone. While it is Claimed the worker reads the job's function and
+// elements.
 enum class ChunkState : uint32_t { Free = 0, Claimed = 1, Running = 2, Done = 3 };
 struct ClaimWord {
   Token worker;
@@ -429,8 +430,8 @@ struct alignas(64) LaneShared {
   std::atomic<int64_t> began_ns;     // when a timed job's element began, or the
                                      // reading of its chunk; by the worker
   std::atomic<uint64_t> chunks_done; // by the worker
-  std::atomic<uint32_t> in_slice;    // by the worker, with a Claimed chunk: 1 if it reads several of
-                                     // its elements, 0 if it reads what they all need
+  std::atomic<uint32_t> in_slice; // by the worker, with a Claimed chunk: 1 if it reads several of
+                                  // its elements, 0 if it reads what they all need
 };
 
 constexpr uint32_t kRing = 16384; // submitted jobs that are not over

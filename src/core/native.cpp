@@ -1,7 +1,9 @@
 #include "native.h"
 #include "heap.h"
+#include "joining.h"
 #include "loop.h"
 #include "participant.h"
+#include "reaper.h"
 
 #include <algorithm>
 #include <chrono>

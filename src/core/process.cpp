@@ -4,6 +4,7 @@
 #include "heap.h"
 #include "participant.h"
 #include "platform/platform.h"
+#include "joining.h"
 
 #include <algorithm>
 #include <cerrno>

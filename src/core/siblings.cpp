@@ -4,6 +4,7 @@
 #include "doorbell.h"
 #include "participant.h"
 #include "platform/platform.h"
+#include "joining.h"
 
 #include <cerrno>
 #include <csignal>

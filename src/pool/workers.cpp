@@ -1,6 +1,7 @@
 // The workers of a pool, from the owner's side: how they start, are met, are replaced and end.
 #include "pool/pool.h"
 #include "session/output.h"
+#include "core/reaper.h"
 
 #include <algorithm>
 #include <csignal>

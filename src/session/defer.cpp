@@ -1,7 +1,5 @@
 #include "session/defer.h"
 
-#include "session/handle.h"
-
 #include <new>
 #include <vector>
 
@@ -22,11 +20,6 @@ void at_next_entry(void (*what)(void*), void* data) noexcept {
     later.push_back({what, data});
   } catch (const std::bad_alloc&) { // what it owns stays as long as this process lives
   }
-}
-
-void drop_at_next_entry(uint64_t block) {
-  at_next_entry([](void* data) { drop_uncounted(reinterpret_cast<uint64_t>(data)); },
-                reinterpret_cast<void*>(block));
 }
 
 void do_deferred() {

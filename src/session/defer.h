@@ -1,13 +1,10 @@
 // What finalizers leave to be done at the next entry from R.
 #pragma once
 
-#include <cstdint>
-
 namespace mp::bind {
 
 // Takes note of something to be done at the next entry: finalizers may run inside any allocation.
 void at_next_entry(void (*what)(void*), void* data) noexcept;
-void drop_at_next_entry(uint64_t block);
 void do_deferred();
 void forget_deferred(); // in a fork: what they own is the parent's
 

@@ -96,6 +96,11 @@ void drop_uncounted(uint64_t block) {
   if (!hold_counts.count(block)) heap().drop(block);
 }
 
+void drop_at_next_entry(uint64_t block) {
+  at_next_entry([](void* data) { drop_uncounted(reinterpret_cast<uint64_t>(data)); },
+                reinterpret_cast<void*>(block));
+}
+
 void keep_held_blocks(uint64_t process) {
   heap().keep_only(
       [&](uint64_t block) { return block == process || hold_counts.count(block) > 0; });

@@ -28,6 +28,7 @@ void let_go(uint64_t block);
 // Gives up a hold that is not counted. Handles and views that this process has made meanwhile keep
 // the block.
 void drop_uncounted(uint64_t block);
+void drop_at_next_entry(uint64_t block); // the same, for finalizers
 Handle& handle_of(SEXP pointer, Kind kind);
 // The pointer inside one of our R6 objects, or the pointer itself; NULL for anything else.
 SEXP pointer_of(SEXP x);

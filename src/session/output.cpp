@@ -4,6 +4,7 @@
 
 #include "core/heap.h"
 #include "core/participant.h"
+#include "core/reaper.h"
 
 #include <R_ext/Print.h>
 #include <Rinternals.h>

@@ -13,6 +13,7 @@
 #include "core/lock.h"
 #include "core/pipe.h"
 #include "core/semaphore.h"
+#include "core/joining.h"
 
 #include <R_ext/GraphicsEngine.h> // its headers declare the flags of R's interrupts
 

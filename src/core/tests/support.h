@@ -12,6 +12,8 @@
 #include "pipe.h"
 #include "process.h"
 #include "queue.h"
+#include "joining.h"
+#include "reaper.h"
 
 #include <csignal>
 #include <functional>

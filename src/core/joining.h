@@ -1,0 +1,32 @@
+// How a process gets its place in the session: by itself, or as the child of a fork.
+#pragma once
+
+#include "layout.h"
+
+#include <string>
+
+namespace mp {
+
+// Joins as a new participant of the heap, or claims a slot that was reserved for this process.
+// Throws Error("ProcessError") when all slots are taken.
+void join_session(Token reserved = 0);
+
+// fork() by anybody (ours, parallel's, a system library's): reserves a slot in the parent, claims
+// it in the child. Installed once per process.
+void install_fork_handlers();
+// What the fork handlers do in a child, for one that they have not seen: `t` was reserved for it.
+void take_place(Token t);
+
+// A slot for a fork of this process, which will hold what this one holds. 0: there is none, see
+// fork_problem().
+Token reserve_for_fork() noexcept;
+const std::string& fork_problem();
+
+// The place that the last fork of this process reserved for its child; 0: there was none.
+Token fork_place();
+
+// Called in the child of a fork, which then has its place, if one was free.
+using ForkHook = void (*)();
+void on_fork_child(ForkHook hook);
+
+} // namespace mp
