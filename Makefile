@@ -12,6 +12,8 @@
 #   make install the package into the user's library      make clean       forget what was built
 #   make exports what R calls: RcppExports.cpp and RcppExports.R, after a change of an exported function
 #   make layers  do all arrows between files point down?
+#   make site    the pages, the help and a search as a web site, in .build/site
+#   make chapter record the tutorial again, on a quiet machine
 #   make fuzz    10 million damaged frames for the decoder; RUNS and SEED choose others
 #
 # R packages that are missing are installed first, into the first library of .libPaths() that is
@@ -111,12 +113,15 @@ clean:
 	rm -f src/*.o src/*/*.o src/*/*/*.o src/*/*/*/*.o src/*.so
 
 # The pages' texts and programs are in chapter/; record.R runs them on a quiet machine and writes them into vignettes/.
-.PHONY: chapter check-chapter figures
+.PHONY: chapter check-chapter figures site
 chapter: deps-test $(INSTALLED) figures
-	@$(with_library) $(RSCRIPT) chapter/record.R
+	@$(with_library) $(RSCRIPT) chapter/record.R $(if $(TRIAL),--trial)
 
 check-chapter: deps-test $(INSTALLED)
 	@$(with_library) $(RSCRIPT) chapter/record.R --check
 
 figures: need-r
-	@$(RSCRIPT) chapter/drawings.R
+	@$(RSCRIPT) chapter/drawings.R && $(RSCRIPT) chapter/speed.R
+
+site: deps-test $(INSTALLED)
+	@$(with_library) $(RSCRIPT) chapter/site.R

@@ -10,7 +10,7 @@
 #' - [thread_map()], [cpp_fun()]: compiled functions in threads.
 #' - [get_start_method()], [current_process()]: fork or spawn; which processes there are.
 #'
-#' `vignette("python")` goes through five programs in Python and in R.
+#' `vignette("multicore")` is a tutorial, with five programs in Python and in R; `vignette("faq")` answers questions.
 #'
 #' @section Errors:
 #' Every error has the class `multiprocessing_error`, and before it the one that says more:

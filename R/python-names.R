@@ -41,7 +41,7 @@
 #' What Python has not: `$modify()` of a dict, `$value()` of a process, `retries` and `task_timeout` of a pool, the warning when a lock's
 #' owner was killed, the error of processes that wait for each other ([Lock()]), [mclapply()] and its family, [thread_map()].
 #'
-#' @seealso [multiprocessing-package], and `vignette("python")` for programs side by side.
+#' @seealso [multiprocessing-package], and `vignette("from-python")`, and `vignette("multicore")` for programs side by side.
 #' @name python-names
 #' @examples
 #' # from multiprocessing import Pool          library(multiprocessing)

@@ -1,6 +1,7 @@
 # Runs the code of the pages and records what it printed.
 #
 #   Rscript chapter/record.R            on a machine that does nothing else: writes vignettes/*.Rmd and their pictures
+#   Rscript chapter/record.R --trial    the same on any machine, into .build/trial: to look at, never committed
 #   Rscript chapter/record.R --check    runs all code again and compares with what was recorded
 #   Rscript chapter/record.R zh         one page
 #
@@ -16,7 +17,8 @@ source("chapter/tools.R")
 
 args <- commandArgs(trailingOnly = TRUE)
 check <- "--check" %in% args
-chosen <- setdiff(args, "--check")
+trial <- "--trial" %in% args
+chosen <- setdiff(args, c("--check", "--trial"))
 if (length(chosen)) pages <- pages[chosen]
 
 # -- A quiet machine --------------------------------------------------------------------------
@@ -27,15 +29,17 @@ busy_cores <- function(seconds) {
   helpers$measure(Sys.sleep(seconds))$busy
 }
 
-# Another program that computes would spoil what the pages show.
+# Another program that computes would spoil what the pages show. Waits a minute for it to end.
 demand_quiet <- function(when) {
-  busy <- busy_cores(3)
-  if (is.null(busy)) stop("this system has no /proc/stat: it cannot be seen whether the machine is quiet")
-  if (max(busy) > 10) {
-    stop(sprintf(
-      "%s recording, other programs keep a core %.0f %% busy: stop them and run `make chapter` again", when, max(busy)
-    ), call. = FALSE)
+  for (attempt in 1:20) {
+    busy <- busy_cores(3)
+    if (is.null(busy)) stop("this system has no /proc/stat: it cannot be seen whether the machine is quiet")
+    if (max(busy) <= 15) return(invisible())
   }
+  stop(sprintf(
+    "%s recording, other programs keep a core %.0f %% busy: stop them and run `make chapter` again, or look at a trial: `make chapter TRIAL=1`",
+    when, max(busy)
+  ), call. = FALSE)
 }
 
 # -- Pages ------------------------------------------------------------------------------------
@@ -59,7 +63,7 @@ fuse_page <- function(name, folder) {
       set.seed(1)
       litedown::fuse(basename(source), output = "markdown", envir = environment, quiet = TRUE)
     },
-    list(source, tools, programs, folder, check),
+    list(source, tools, programs, folder, check || trial),
     libpath = .libPaths(), env = c(LANGUAGE = "en", LC_ALL = "C.UTF-8", NO_COLOR = "1"), show = FALSE
   )
   tidy_markdown(unlist(strsplit(text, "\n", fixed = TRUE)))
@@ -78,10 +82,11 @@ made_from <- function(name) {
   sprintf("<!-- Made from chapter/%s.Rmd by `make chapter`: edit that file. -->", name)
 }
 
-write_page <- function(name, lines) {
+write_page <- function(name, lines, folder) {
   header_end <- which(lines == "---")[2]
-  lines <- append(lines, c("", made_from(name)), header_end)
-  writeLines(lines, file.path("vignettes", paste0(pages[[name]], ".Rmd")), useBytes = TRUE)
+  notice <- if (trial) c("", "> **A trial**, recorded while other programs kept the machine busy: its figures mean nothing.")
+  lines <- append(lines, c("", made_from(name), notice), header_end)
+  writeLines(lines, file.path(folder, paste0(pages[[name]], ".Rmd")), useBytes = TRUE)
 }
 
 # What --check compares: all lines, but of what varies only the shape, in any order.
@@ -118,9 +123,24 @@ if (check) {
   same <- vapply(names(pages), function(name) compare_page(name, fuse_page(name, tempfile("figures-"))), logical(1))
   quit(status = if (all(same)) 0 else 1)
 }
-demand_quiet("before")
-for (name in names(pages)) {
-  write_page(name, fuse_page(name, file.path("vignettes", "figures")))
-  cat("recorded vignettes/", pages[[name]], ".Rmd\n", sep = "")
+# All pages or none: they are made in a folder of their own.
+made <- file.path(".build", if (trial) "trial" else "recorded")
+unlink(made, recursive = TRUE)
+dir.create(file.path(made, "figures"), recursive = TRUE)
+if (trial) {
+  file.copy(list.files("vignettes", full.names = TRUE), made, recursive = TRUE)
+} else {
+  demand_quiet("before")
 }
-demand_quiet("after")
+for (name in names(pages)) {
+  seconds <- system.time(write_page(name, fuse_page(name, file.path(made, "figures")), made))[["elapsed"]]
+  cat(sprintf("recorded chapter/%s.Rmd in %.0f s\n", name, seconds))
+}
+if (trial) {
+  cat("A trial, to look at: ", made, "\n", sep = "")
+} else {
+  demand_quiet("after")
+  stopifnot(file.copy(list.files(made, "[.]Rmd$", full.names = TRUE), "vignettes", overwrite = TRUE))
+  stopifnot(file.copy(list.files(file.path(made, "figures"), full.names = TRUE), "vignettes/figures", overwrite = TRUE))
+  cat("Written: vignettes/", paste0(pages, collapse = ".Rmd, vignettes/"), ".Rmd and their pictures\n", sep = "")
+}

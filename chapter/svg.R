@@ -1,4 +1,5 @@
-# Shapes of the pictures: each function gives lines of SVG. Used by drawings.R and by the pages' own figures.
+# Shapes of the pictures: each function gives lines of SVG. Used by drawings.R, speed.R and the pages' own figures. Pictures are
+# at most 600 wide, so that their text can be read on a phone.
 
 font <- "ui-sans-serif, system-ui, 'Noto Sans CJK SC', 'Source Han Sans SC', 'PingFang SC', 'Microsoft YaHei', sans-serif"
 
@@ -50,7 +51,7 @@ arrow <- function(x1, y1, x2, y2) {
 
 write_svg <- function(name, width, height, title, shapes) {
   writeLines(c(
-    sprintf('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" role="img">', width, height),
+    sprintf('<svg xmlns="http://www.w3.org/2000/svg" width="%g" height="%g" viewBox="0 0 %g %g" role="img">', width, height, width, height),
     sprintf("<title>%s</title>", title), style, shapes, "</svg>"
   ), file.path(figures, name), useBytes = TRUE)
 }

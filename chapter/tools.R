@@ -4,30 +4,66 @@
 fence <- function(language, lines) cat("```", language, "\n", paste(lines, collapse = "\n"), "\n```\n\n", sep = "")
 
 # Shows a program file of the page, runs it as a reader would, and shows what it printed.
-program <- function(file, varies = FALSE) {
+program <- function(file, varies = FALSE, run = TRUE) {
   is_python <- grepl("[.]py$", file)
+  cat("\n\n**", file, "**\n\n", sep = "")
   fence(if (is_python) "python" else "r", readLines(file, encoding = "UTF-8"))
+  if (!run) return(invisible())
   command <- if (is_python) Sys.which("python3") else file.path(R.home("bin"), "Rscript")
   if (!nzchar(command)) stop("python3 is needed to record this page")
   printed <- system2(command, file, stdout = TRUE, stderr = TRUE, env = "PYTHONUNBUFFERED=1", timeout = 300)
   status <- attr(printed, "status")
   if (!is.null(status) && status != 0) stop(file, " failed:\n", paste(printed, collapse = "\n"))
+  if (!length(printed)) return(invisible())
   if (varies) cat("<!-- varies -->\n\n")
   fence("text", printed)
   if (varies) cat("<!-- end -->\n\n")
 }
 
-# A speed-up that a quiet machine cannot give is a mistake of the measurement: nothing is recorded then.
-demand_speedup <- function(speedup, workers, least) {
-  if (!checking && (speedup < least || speedup > 1.3 * workers)) {
-    stop(sprintf("a speed-up of %.2f with %d workers: measure again on a machine that does nothing else", speedup, workers))
+# What the package says to each of `codes`, evaluated in turn, and what to write instead. What gives no error has its text
+# in `silent`, by its number.
+show_mistakes <- function(codes, instead, silent = character(), envir = parent.frame()) {
+  cat("<!-- varies -->\n\n")
+  for (i in seq_along(codes)) {
+    cat(sprintf("**%d.** `%s` → %s\n\n", i, codes[i], instead[i]))
+    said <- tryCatch(
+      {
+        utils::capture.output(eval(parse(text = codes[i]), envir))
+        NULL
+      },
+      error = function(e) paste0(class(e)[1], ": ", conditionMessage(e))
+    )
+    if (is.null(said) != (i %in% names(silent))) stop("mistake ", i, " gives something else now: ", said)
+    if (is.null(said)) cat(silent[[as.character(i)]], "\n\n", sep = "") else fence("text", strwrap(said, 88))
   }
-  invisible(speedup)
+  cat("<!-- end -->\n\n")
+}
+
+# -- Measurements -----------------------------------------------------------------------------
+
+# A figure that a quiet machine cannot give is a mistake of the measurement: it is made again, and refused the third time.
+# When output is only compared, any will do.
+until_sane <- function(take, is_sane) {
+  for (attempt in 1:3) {
+    taken <- take()
+    if (checking || isTRUE(is_sane(taken))) return(taken)
+  }
+  stop("no sane figures in three attempts: record again on a machine that does nothing else")
+}
+
+# The same job by one process and by a pool. The pool's tasks are timed, for draw_timeline().
+compare_runs <- function(alone, together, workers, least) {
+  take <- function() {
+    one <- measure(alone())
+    many <- measure(together())
+    list(one = one, many = many, speedup = one$seconds / many$seconds)
+  }
+  until_sane(take, function(runs) runs$speedup >= least && runs$speedup <= 1.3 * workers)
 }
 
 # -- Measured pictures ------------------------------------------------------------------------
 
-# Every task of a job with its worker and its time: wrap(f) notes them, timeline() draws them.
+# Every task of a job with its worker and its time: timed(f) notes them, draw_timeline() draws them.
 timed <- function(f) {
   force(f)
   function(...) {
@@ -45,14 +81,14 @@ draw_timeline <- function(file, title, runs, labels, worker = "worker %d", secon
   zero <- min(start)
   span <- max(end) - zero
   row <- match(pid, unique(pid[order(start)]))
-  left <- 110
-  scale <- (852 - left - 16) / span
+  left <- 84
+  scale <- (600 - left - 24) / span
   shapes <- unlist(lapply(seq_along(runs), function(i) {
     x <- left + (start[i] - zero) * scale
     width <- max(1, (end[i] - start[i]) * scale - 1)
     c(
       box(x, 12 + (row[i] - 1) * 46, width, 32, "busy", 3),
-      if (width > 9 * nchar(labels[i]) + 4) {
+      if (width > 8 * nchar(labels[i]) + 4) {
         sub('class=""', 'class="on"', text_at(x + width / 2, 33 + (row[i] - 1) * 46, labels[i], 13, anchor = "middle"))
       }
     )
@@ -60,7 +96,7 @@ draw_timeline <- function(file, title, runs, labels, worker = "worker %d", secon
   bottom <- 12 + max(row) * 46
   ticks <- pretty(c(0, span), 6)
   ticks <- ticks[ticks <= span]
-  write_svg(file, 852, bottom + 28, title, c(
+  write_svg(file, 600, bottom + 28, title, c(
     "<style>.on { fill: #ffffff; } @media (prefers-color-scheme: dark) { .on { fill: #0d1117; } }</style>",
     vapply(seq_len(max(row)), function(r) text_at(8, 33 + (r - 1) * 46, sprintf(worker, r), 14), ""),
     shapes,
@@ -81,23 +117,13 @@ draw_busy <- function(file, title, runs) {
     for (i in seq_along(runs[[name]])) {
       busy <- runs[[name]][i]
       shapes <- c(
-        shapes, text_at(8, y + 13, names(runs[[name]])[i], 12.5, "small"), box(70, y, 700, 16, "track", 3),
-        if (busy >= 0.5) box(70, y, 7 * busy, 16, if (busy > 25) "busy" else "idle", 3),
-        text_at(780, y + 13, sprintf("%.0f %%", busy), 12.5, "small")
+        shapes, text_at(8, y + 13, names(runs[[name]])[i], 12.5, "small"), box(56, y, 480, 16, "track", 3),
+        if (busy >= 0.5) box(56, y, 4.8 * busy, 16, if (busy > 25) "busy" else "idle", 3),
+        text_at(544, y + 13, sprintf("%.0f %%", busy), 12.5, "small")
       )
       y <- y + 22
     }
     y <- y + 10
   }
-  write_svg(file, 852, y + 4, title, shapes)
-}
-
-# The functions that an example program defines, without running the program
-define_functions <- function(file, envir = parent.frame()) {
-  path <- system.file("examples", file, package = "multiprocessing", mustWork = TRUE)
-  for (part in parse(path, keep.source = FALSE)) {
-    is_function <- is.call(part) && identical(part[[1]], quote(`<-`)) && is.call(part[[3]]) &&
-      identical(part[[3]][[1]], quote(`function`))
-    if (is_function) eval(part, envir)
-  }
+  write_svg(file, 600, y + 4, title, shapes)
 }

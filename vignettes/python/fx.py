@@ -1,2 +1,0 @@
-def fx(x):
-    return x * x
