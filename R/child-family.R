@@ -14,6 +14,10 @@
 #'   what [parallelly::availableCores()] says: it honours the CPU affinity, control groups, batch systems and
 #'   `options(mc.cores)`.
 #' @section Python: `multiprocessing.current_process()`, `parent_process()`, `active_children()`, `cpu_count()`.
+#' @seealso [Process()], [Pool()]; [get_start_method()].
+#' @concept number of cores
+#' @concept detectCores
+#' @concept process id
 #' @examples
 #' current_process()$name
 #' cpu_count()

@@ -26,6 +26,10 @@
 #'   the operating system could not start it), `ValueError` (bad arguments, a closed process); all are explained in [multiprocessing-package].
 #' @return A handle (an R6 object) of class `Process`. What the process prints appears here.
 #' @section Python: `multiprocessing.Process(target=, args=, name=, daemon=)`; named `args` are its `kwargs`.
+#' @seealso [Pool()] for many elements; [mcparallel()], parallel's way to do the same; [Queue()], [Pipe()] and
+#'   [Lock()] to work together; [current_process()].
+#' @concept start a process
+#' @concept background job
 #' @examples
 #' p <- Process(function(x, y) x + y, args = list(1, y = 2))
 #' p$start()

@@ -12,6 +12,10 @@
 #'   `Pool` use the method.
 #' @section Errors: `ValueError` for another method, `ProcessError` if one was set already.
 #' @section Python: functions of the same names in `multiprocessing`.
+#' @seealso [Pool()] and [Process()], whose `context` chooses for one object; [what-travels].
+#' @concept fork
+#' @concept spawn
+#' @concept forkserver
 #' @examples
 #' get_start_method()
 #' ctx <- get_context("fork")

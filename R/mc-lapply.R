@@ -118,6 +118,9 @@
 #'   stopped, see [multiprocessing-package].
 #' @seealso [mcmapply()], [pvec()], [mcparallel()], [mc.reset.stream()]. `Pool(n)$map(f, x)`,
 #'   Python's way, keeps its workers from one call to the next.
+#' @concept parallel lapply
+#' @concept parallel vapply
+#' @concept multicore
 #' @examples
 #' mclapply(c(a = 1, b = 2, c = 3), function(x) x^2, mc.cores = 2)
 #' mcvapply(1:4, function(x) x / 2, numeric(1), mc.cores = 2)

@@ -24,6 +24,7 @@
 #' @section Errors: `ValueError` if zero-length inputs are mixed with others, or for a wrong
 #'   `mc.cores`.
 #' @seealso [mclapply()]; Python's `Pool.starmap()`, which here is `Pool(n)$starmap()`.
+#' @concept parallel mapply
 #' @examples
 #' mcmapply(function(x, y) x + y, c(a = 1, b = 2, c = 3), 4:6, mc.cores = 2)
 #' mcMap(function(x, n) rep(x, n), 1:3, 3:1)

@@ -39,6 +39,8 @@
 #'   that failed gives a `try-error`.
 #' @section Errors: `ValueError` if `jobs` is not a job, a list of jobs or a vector of pids.
 #' @seealso [mclapply()], [Process()]
+#' @concept background job
+#' @concept fork
 #' @examples
 #' job <- mcparallel(sum(1:10), name = "total")
 #' mccollect(list(job))

@@ -24,6 +24,7 @@
 #' @section Errors: `ValueError` if `v` is not a vector or `mc.cores` is not at least 1;
 #'   `WorkerDiedError` if a worker dies.
 #' @seealso [mclapply()]; in Python, `Pool.map()` with a large `chunksize` is the nearest.
+#' @concept parallel vectorised function
 #' @examples
 #' identical(pvec(1:10, sqrt, mc.cores = 2), sqrt(1:10))
 #' @export

@@ -14,6 +14,9 @@
 #' parApply parCapply parLapply parLapplyLB parRapply parSapply parSapplyLB setDefaultCluster
 #' splitIndices stopCluster closeNode recvData recvOneData registerClusterType sendData
 #' @returns See the pages of package parallel.
+#' @seealso [mclapply()] and the other functions that this package has of its own.
+#' @concept cluster
+#' @concept detectCores
 #' @examples
 #' detectCores()
 #' splitIndices(10, 3)

@@ -38,6 +38,10 @@
 #' message names the stopped process, and nothing has changed: continue it (`kill -CONT pid`) or end it (`kill -KILL pid`),
 #' and call again. A process that is stopped anywhere else is waited for like any other.
 #'
+#' @seealso `vignette("multicore")`, [Pool()], [mclapply()], [python-names].
+#' @concept parallel computing
+#' @concept many cores
+#' @concept multicore
 #' @examples
 #' tryCatch(Queue()$get(timeout = 0.1), multiprocessing_error = function(e) class(e)[1])
 #' @keywords internal

@@ -15,6 +15,9 @@
 #' @section Python: `multiprocessing.pool.AsyncResult`; `$cancel()` is ours.
 #' @return A handle (an R6 object) of class `AsyncResult`.
 #' @name AsyncResult
+#' @seealso [Pool()], whose methods that end in `_async` give it; [wait()] for any of several.
+#' @concept asynchronous call
+#' @concept iterator of results
 #' @examples
 #' pool <- Pool(1)
 #' r <- pool$apply_async(function(x) x + 1, list(41))

@@ -65,6 +65,11 @@
 #'
 #' @return A handle (an R6 object) of class `Pool`.
 #' @section Python: `multiprocessing.Pool(processes, initializer, initargs, maxtasksperchild)`.
+#' @seealso [AsyncResult] and [wait()] for results that come later; [ProcessPoolExecutor()] for futures; [mclapply()]
+#'   for one call; [what-travels] for what a task sees; [share()] for large data.
+#' @concept parallel map
+#' @concept process pool
+#' @concept worker processes
 #' @examples
 #' pool <- Pool(2)
 #' pool$map(function(x) x^2, 0:4, template = numeric(1))

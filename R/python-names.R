@@ -43,6 +43,7 @@
 #'
 #' @seealso [multiprocessing-package], and `vignette("from-python")`, and `vignette("multicore")` for programs side by side.
 #' @name python-names
+#' @concept python multiprocessing
 #' @examples
 #' # from multiprocessing import Pool          library(multiprocessing)
 #' # with Pool(2) as p:

@@ -36,6 +36,9 @@ assign_seed <- function(seed) {
 #'   streams.
 #' @seealso [parallel::nextRNGStream()], which makes the next stream from one; `mc.seed` in
 #'   [mclapply()], for numbers that do not depend on the number of cores.
+#' @concept random numbers
+#' @concept reproducible
+#' @concept seed
 #' @examples
 #' old <- RNGkind("L'Ecuyer-CMRG")
 #' set.seed(123)

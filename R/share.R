@@ -26,6 +26,11 @@
 #' @section Errors: `ValueError` (a value that cannot be shared), `HeapFullError` (no memory), `TimeoutError` (a process is
 #'   stopped, see [multiprocessing-package]).
 #' @section Python: `multiprocessing.shared_memory.SharedMemory`, without names, sizes in bytes and unlinking.
+#' @seealso [SharedMemory()] for Python's named segments; [Value()] and [Array()] for numbers that all processes may change;
+#'   [what-travels].
+#' @concept shared memory
+#' @concept large data
+#' @concept copy on write
 #' @examples
 #' x <- share(as.numeric(1:1e6))
 #' is_shared(x)

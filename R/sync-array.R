@@ -29,6 +29,8 @@
 #' @section Python: `multiprocessing.Value(typecode, value, lock=)`, `multiprocessing.Array(typecode, size_or_initializer, lock=)`, also
 #'   `RawValue()` and `RawArray()`, which are those with `lock = FALSE`. Indices begin at 1. There are no types of ctypes.
 #' @seealso [share()] for data that are only read, [Lock()], [Queue()].
+#' @concept shared counter
+#' @concept atomic
 #' @examples
 #' counter <- Value("integer", 0)
 #' a <- Array("double", 4)

@@ -21,6 +21,7 @@
 #' @return A handle of class `Barrier`.
 #' @section Python: `multiprocessing.Barrier(parties, action, timeout)`.
 #' @seealso [Event()], [Condition()], [Process()].
+#' @concept synchronisation point
 #' @examples
 #' barrier <- Barrier(2)
 #' p <- Process(function() barrier$wait())

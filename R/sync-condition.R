@@ -22,6 +22,8 @@
 #' @return A handle of class `Condition`.
 #' @section Python: `multiprocessing.Condition(lock)`; `with condition:`.
 #' @seealso [Lock()], [Event()], [Queue()], which is often all that is needed.
+#' @concept condition variable
+#' @concept wait and notify
 #' @examples
 #' condition <- Condition()
 #' box <- Queue()

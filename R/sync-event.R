@@ -13,6 +13,7 @@
 #' @return A handle of class `Event`.
 #' @section Python: `multiprocessing.Event()`.
 #' @seealso [Condition()] to wait for a change of what several processes share, [Barrier()] to wait for each other, [wait()].
+#' @concept signal between processes
 #' @examples
 #' event <- Event()
 #' event$wait(0)

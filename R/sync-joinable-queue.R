@@ -16,6 +16,7 @@
 #' @return A handle of class `JoinableQueue`.
 #' @section Python: `multiprocessing.JoinableQueue(maxsize)`.
 #' @seealso [Queue()], [Pool()], which does all this for you.
+#' @concept task queue
 #' @examples
 #' tasks <- JoinableQueue()
 #' done <- Queue()

@@ -28,6 +28,8 @@
 #' @return A handle.
 #' @section Python: `multiprocessing.Lock()`, `multiprocessing.RLock()`; `with lock:`.
 #' @seealso [Semaphore()], [Condition()], [Event()], [Barrier()], [Value()], whose numbers have a lock.
+#' @concept mutex
+#' @concept mutual exclusion
 #' @examples
 #' lock <- Lock()
 #' lock$acquire()

@@ -28,6 +28,8 @@
 #' @return `Manager()` a list of functions, of class `Manager`; they return handles of class `Dict`, `List` and `Namespace`.
 #' @section Python: `multiprocessing.Manager()`; `$modify()` is ours. There is nothing to connect to, and no `register()`.
 #' @seealso [Value()] and [Array()] for numbers, [share()] for large data, [Queue()].
+#' @concept shared dictionary
+#' @concept shared list
 #' @examples
 #' m <- Manager()
 #' d <- m$dict(apples = 1)

@@ -18,6 +18,9 @@
 #' @return A list (of class `Pipe`) of two handles of class `Connection`: `ends[[1]]` and `ends[[2]]`. Printing an end shows
 #'   what it can do, how many messages wait, and whether the other end is closed.
 #' @section Python: `multiprocessing.Pipe(duplex)`.
+#' @seealso [Queue()] for many senders and receivers; [Listener()] between programs; [wait()] for any of several.
+#' @concept connection between processes
+#' @concept message passing
 #' @examples
 #' ends <- Pipe()
 #' p <- Process(function(end) end$send(toupper(end$recv())), args = list(ends[[2]]))

@@ -20,6 +20,10 @@
 #'   `HeapFullError` (no memory), `TimeoutError` (a process is stopped, see [multiprocessing-package]).
 #' @return A handle.
 #' @section Python: `multiprocessing.Queue(maxsize)`, `multiprocessing.SimpleQueue()`.
+#' @seealso [JoinableQueue()] to wait until all was done; [Pipe()] for two processes; [Manager()] for dictionaries and
+#'   lists; [wait()].
+#' @concept message passing
+#' @concept producer and consumer
 #' @examples
 #' q <- Queue(2)
 #' q$put("hello")

@@ -20,6 +20,7 @@
 #' @return A handle.
 #' @section Python: `multiprocessing.Semaphore(value)`, `multiprocessing.BoundedSemaphore(value)`; `with semaphore:`.
 #' @seealso [Lock()] for one holder at a time, [Event()], [Condition()], [Barrier()].
+#' @concept limit how many processes work at once
 #' @examples
 #' semaphore <- Semaphore(2)
 #' semaphore$acquire()

@@ -8,6 +8,10 @@
 #' @section Errors: `ValueError` (something that cannot be waited for), `ProcessError` (a process that was not started),
 #'   `TimeoutError` (a process is stopped, see [multiprocessing-package]).
 #' @section Python: `multiprocessing.connection.wait()`.
+#' @seealso [Queue()], [Pipe()], [Event()], [Process()], [AsyncResult], [Listener()]: what it waits for;
+#'   [wait_futures()].
+#' @concept select
+#' @concept poll
 #' @examples
 #' a <- Pipe()
 #' b <- Pipe()

@@ -23,6 +23,9 @@
 #' @section Errors: `CompileError` with the compiler's message, in which line 1 is the first line of `code`; fields `output`,
 #'   the lines of the compiler, and `code`. `ValueError` if there is no function in `code`.
 #' @section Python: `numba.vectorize(target = "parallel")`.
+#' @seealso [thread_map()] and [thread_reduce()], which call it.
+#' @concept compile C++
+#' @concept threads
 #' @examples
 #' \donttest{
 #' cube <- cpp_fun("double cube(double x) { return x * x * x; }")

@@ -32,6 +32,11 @@
 #'   `RuntimeError` with the text of what a compiled function threw.
 #' @section Python: `numpy`'s functions, or `multiprocessing.pool.ThreadPool` for code that lets go of the lock (the GIL) that
 #'   Python's threads share.
+#' @seealso [cpp_fun()] to compile a function; [Pool()] and [mclapply()] for R functions.
+#' @concept threads
+#' @concept multithreading
+#' @concept OpenMP
+#' @concept RcppParallel
 #' @examples
 #' thread_map(c(a = 1, b = 4, c = NA), "sqrt", threads = 2)
 #' m <- matrix(as.numeric(1:6), 2)

@@ -41,6 +41,10 @@
 #'
 #' @name what-travels
 #' @aliases what-travels globals
+#' @seealso [Pool()], [Process()]; `vignette("travels")`; [share()].
+#' @concept globals
+#' @concept export variables to workers
+#' @concept serialization
 #' @examples
 #' pool <- Pool(1)
 #' assign("rate", 3, globalenv())
