@@ -135,15 +135,22 @@ public_names <- function(x) {
 #' @rawNamespace S3method("$", AsyncResult, get_member)
 #' @rawNamespace S3method("$", PoolIterator, get_member)
 #' @rawNamespace S3method("$", ProcessPoolExecutor, get_member)
-#' @rawNamespace S3method("$", Future, get_member)
+#' @rawNamespace S3method("$", multiprocessing_future, get_member)
 #' @rawNamespace S3method("$", Listener, get_member)
 #' @rawNamespace S3method("$", SocketConnection, get_member)
 #' @rawNamespace S3method("$", SharedMemory, get_member)
 #' @rawNamespace S3method("$", SharedMemoryBuffer, get_member)
 get_member <- function(x, name) {
   member <- .subset2(x, name)
-  if (is.null(member) && !exists(name, envir = x, inherits = FALSE)) no_such_member(x, name)
+  if (is.null(member) && has_our_members(x) && !exists(name, envir = x, inherits = FALSE)) no_such_member(x, name)
   member
+}
+
+# Other packages have classes of these names, too (a pool of database connections, a process), and their own idea of `$`.
+has_our_members <- function(x) {
+  if (!is.environment(x)) return(FALSE)
+  inside <- .subset2(x, ".__enclos_env__")
+  if (is.environment(inside)) identical(topenv(inside), topenv()) else inherits(x, c("multiprocessing_future", "PoolIterator", "SharedMemoryBuffer"))
 }
 
 no_such_member <- function(x, name) {
@@ -163,10 +170,10 @@ no_such_member <- function(x, name) {
 #' @rawNamespace S3method(.DollarNames, AsyncResult, complete_member)
 #' @rawNamespace S3method(.DollarNames, PoolIterator, complete_member)
 #' @rawNamespace S3method(.DollarNames, ProcessPoolExecutor, complete_member)
-#' @rawNamespace S3method(.DollarNames, Future, complete_member)
+#' @rawNamespace S3method(.DollarNames, multiprocessing_future, complete_member)
 #' @rawNamespace S3method(.DollarNames, Listener, complete_member)
 #' @rawNamespace S3method(.DollarNames, SocketConnection, complete_member)
 #' @rawNamespace S3method(.DollarNames, SharedMemory, complete_member)
 #' @rawNamespace S3method(.DollarNames, SharedMemoryBuffer, complete_member)
 #' @rawNamespace S3method(.DollarNames, multiprocessing_handle, complete_member)
-complete_member <- function(x, pattern = "") grep(pattern, public_names(x), value = TRUE)
+complete_member <- function(x, pattern = "") grep(pattern, if (has_our_members(x)) public_names(x) else names(x), value = TRUE)

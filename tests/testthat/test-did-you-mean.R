@@ -92,3 +92,19 @@ test_that("methods show their options as arguments, and completion shows what is
     expect_identical(intersect(shown, hidden), character())
   }
 })
+
+test_that("objects of other packages whose classes have our names keep their own `$`", {
+  for (class in c("Pool", "Process", "Future", "Listener", "SharedMemory", "AsyncResult")) {
+    theirs <- structure(new.env(), class = class)
+    assign("size", 3, theirs)
+    expect_identical(theirs$size, 3)
+    expect_null(theirs$split)
+    expect_identical(utils::.DollarNames(theirs, "^s"), "size")
+    expect_identical(structure(list(size = 3), class = class)$size, 3)
+    expect_null(structure(list(size = 3), class = class)$split)
+  }
+  skip_if_not_installed("R6")
+  theirs <- R6::R6Class("Pool", public = list(size = 3), parent_env = globalenv())$new()
+  expect_null(theirs$split)
+  expect_error(local_pool(1)$split, class = "ValueError")
+})
