@@ -36,6 +36,14 @@
 #' p$join()
 #' p$exitcode
 #' p$value()
+#'
+#' p <- Process(Sys.sleep, list(60), name = "sleeper", daemon = TRUE, context = "fork")
+#' p$start()
+#' p$join(timeout = 0.1) # still at work
+#' c(p$name, p$is_alive())
+#' p$terminate()
+#' p$join()
+#' p$exitcode # minus the signal's number
 #' @export
 Process <- function(target, args = list(), name = NULL, daemon = NULL, context = NULL, ..., globals = TRUE, packages = NULL) {
   if (...length()) refuse_arguments("Process", names(formals()), ...)

@@ -128,6 +128,23 @@
 #' # only the element that failed is lost
 #' res <- suppressWarnings(mclapply(1:4, function(i) if (i == 3) stop("three") else i, mc.cores = 2))
 #' vapply(res, inherits, TRUE, "try-error")
+#'
+#' # elements that take different times: the next one goes to the process that is done first
+#' unlist(mclapply(3:1, function(i) { Sys.sleep(i / 50); i }, mc.cores = 2, mc.preschedule = FALSE))
+#' # numbers that can be reproduced, with any number of cores
+#' identical(mclapply(1:3, rnorm, mc.cores = 2, mc.seed = 1), mclapply(1:3, rnorm, mc.cores = 1, mc.seed = 1))
+#' # stop at the first failure; what workers print is dropped
+#' try(mclapply(1:4, function(i) stop("no"), mc.cores = 2, mc.stop.on.error = TRUE))
+#' invisible(mclapply(1:2, print, mc.cores = 2, mc.silent = TRUE))
+#' # a killed worker's element is tried again
+#' tries <- Value("integer", 0)
+#' unlist(mclapply(1:2, function(i) {
+#'   if (i == 1 && tries$value == 0) {
+#'     tries$value <- 1
+#'     tools::pskill(Sys.getpid(), tools::SIGKILL)
+#'   }
+#'   i
+#' }, mc.cores = 2, mc.retry = 1))
 #' @export
 mclapply <- function(X, FUN, ..., mc.preschedule = TRUE, mc.set.seed = TRUE, mc.silent = FALSE,
                      mc.cores = getOption("mc.cores", 2L), mc.cleanup = TRUE, mc.allow.recursive = TRUE,

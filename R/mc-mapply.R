@@ -27,6 +27,8 @@
 #' @concept parallel mapply
 #' @examples
 #' mcmapply(function(x, y) x + y, c(a = 1, b = 2, c = 3), 4:6, mc.cores = 2)
+#' mcmapply(rep, 1:3, 3:1, SIMPLIFY = FALSE, mc.cores = 2)
+#' mcmapply(function(x, power) x^power, 1:3, MoreArgs = list(power = 2), mc.cores = 2)
 #' mcMap(function(x, n) rep(x, n), 1:3, 3:1)
 #' @export
 mcmapply <- function(FUN, ..., MoreArgs = NULL, SIMPLIFY = TRUE, USE.NAMES = TRUE, mc.preschedule = TRUE,

@@ -22,6 +22,12 @@
 #' pool <- Pool(1)
 #' r <- pool$apply_async(function(x) x + 1, list(41))
 #' r$get(timeout = 10)
+#'
+#' r <- pool$map_async(sqrt, 1:3, callback = function(values) cat(length(values), "values\n"))
+#' r$wait()
+#' r$successful()
+#' r <- pool$apply_async(function() stop("no"), error_callback = function(e) cat(conditionMessage(e$parent), "\n"))
+#' r$wait()
 #' pool$terminate()
 NULL
 

@@ -23,11 +23,16 @@
 #'   the workers, chunks and retries. `NULL`: workers are seeded by chance, whatever
 #'   `set.seed()` says here.
 #' @section Methods:
-#' - `$map(func, iterable, chunksize = NULL, args = list(), ...)`: a list of `func(element)` with the names of `iterable`.
-#'   `chunksize`: how many elements a worker takes at a time. `args` are further arguments of every call. Of `...` only
-#'   these, by their full names: `template` (as `FUN.VALUE` of [vapply()]: the result is a vector), `progress` (`TRUE`: a bar,
-#'   by package cli), `seed`, `retries`, `task_timeout`, `on_error` (`"stop"`: all elements are computed, then the first error
-#'   is thrown; `"return"`: errors stand in the list in place of the values).
+#' - `$map(func, iterable, chunksize = NULL, args = list(), template = NULL, progress = FALSE, seed = NULL, retries = NULL,
+#'   task_timeout = NULL, on_error = "stop", globals = TRUE, packages = NULL)`: a list of `func(element)` with the names of
+#'   `iterable`. `chunksize`: how many elements a worker takes at a time. `args`: further arguments of every call. The others
+#'   are options, given by their full names:
+#'   - `template`: as `FUN.VALUE` of [vapply()], so that the result is a vector.
+#'   - `progress`: `TRUE` shows a bar, by package cli.
+#'   - `seed`, `retries`, `task_timeout`: as above, for this call.
+#'   - `on_error`: `"stop"`: all elements are computed, then the first error is thrown; `"return"`: errors stand in the list in
+#'     place of the values.
+#'   - `globals`, `packages`: what the task sees of the session, see [what-travels].
 #' - `$starmap(func, iterable, chunksize = NULL, ...)`: elements are argument lists; the same options.
 #' - `$apply(func, args = list())`: one call.
 #' - `$imap(func, iterable, chunksize = 1L)`, `$imap_unordered()`: iterators with `$next_value(timeout = NULL)` (error
@@ -76,6 +81,32 @@
 #' pool$apply(paste, list("a", "b", sep = "-"))
 #' it <- pool$imap(sqrt, c(1, 4, 9))
 #' while (it$has_next()) print(it$next_value())
+#'
+#' # further arguments, and the options of $map()
+#' pool$map(function(x, power) x^power, 1:3, args = list(power = 3), chunksize = 1)
+#' pool$starmap(function(x, y) x + y, list(list(1, 2), list(3, y = 4)))
+#' pool$map(function(i) rnorm(1), 1:2, seed = 42)
+#' pool$map(function(x) log(x), list(1, "a"), on_error = "return")[[1]]
+#' pool$map(function(x) x * rate, 1:2, globals = list(rate = 10))
+#' pool$map(function(file) file_ext(file), c("a.csv", "b.txt"), packages = "tools")
+#'
+#' # a task that takes too long, and one whose worker is killed and that is tried once more
+#' results <- pool$map(Sys.sleep, c(0, 60), task_timeout = 0.5, on_error = "return")
+#' class(results[[2]])[1]
+#' tries <- Value("integer", 0)
+#' pool$map(function(i) {
+#'   tries$value <- tries$value + 1
+#'   if (tries$value == 1) tools::pskill(Sys.getpid(), tools::SIGKILL)
+#'   i
+#' }, 1, retries = 1)
+#' if (requireNamespace("cli", quietly = TRUE)) invisible(pool$map(sqrt, 1:4, progress = TRUE))
+#' pool$status()
+#' pool$close()
+#' pool$join()
+#'
+#' # of the pool itself
+#' pool <- Pool(1, initializer = function(x) assign("base", x, globalenv()), initargs = list(100), maxtasksperchild = 10)
+#' pool$apply(function(x) get("base") + x, list(1))
 #' pool$terminate()
 #'
 #' with(Pool(2), NULL)

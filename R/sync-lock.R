@@ -36,6 +36,11 @@
 #' lock$locked()
 #' lock$release()
 #' with(lock, cat("no other process prints now\n"))
+#' lock$acquire(timeout = 1) # at most a second
+#' lock$acquire(block = FALSE) # FALSE at once: it is held
+#' lock$release()
+#' again <- RLock()
+#' with(again, with(again, "twice by the same process"))
 #' @export
 Lock <- function() LockHandle$new(lock_create(FALSE))
 

@@ -30,6 +30,8 @@
 #' q$put(list(1, iris))
 #' q$full()
 #' q$get()
+#' q$get(timeout = 1)
+#' tryCatch(q$get(block = FALSE), Empty = function(e) "nothing left")
 #' tryCatch(Queue()$get_nowait(), Empty = function(e) "the queue is empty")
 #' @export
 Queue <- function(maxsize = 0L, ...) {

@@ -42,6 +42,7 @@
 #' m <- matrix(as.numeric(1:6), 2)
 #' thread_map(m, "mean", margin = 1)
 #' thread_reduce(m, "sum")
+#' thread_reduce(numeric(0), "sum", init = 0)
 #' @export
 thread_map <- function(x, fun, threads = NULL, margin = NULL) {
   if (missing(x)) missing_argument("x")
