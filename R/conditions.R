@@ -101,6 +101,21 @@ memory_hint <- function(status) {
 
 peak_memory <- function(peak) if (is.na(peak)) "" else sprintf(", peak memory %.0f MB", peak / 1024^2)
 
+# The same for an argument of compiled code; may be one of our handles. Called by the binding.
+describe_given <- function(x) {
+  if (inherits(x, "multiprocessing_handle")) {
+    name <- sub("^multiprocessing_", "", class(x)[1L])
+    return(sprintf("%s %s()", if (grepl("^[AEIOU]", name)) "an" else "a", name))
+  }
+  if (typeof(x) == "externalptr") "an external pointer" else describe_value(x)
+}
+
+# The error of compiled code that this function called. Called by the binding.
+condition_of_compiled_code <- function(class, message) {
+  call <- if (sys.nframe() > 1L) sys.call(sys.nframe() - 1L)
+  new_condition(c(class, "multiprocessing_error", "error"), message, call = call)
+}
+
 in_seconds <- function(seconds) sprintf("%s %s", format(seconds), if (seconds == 1) "second" else "seconds")
 
 # What an error says of the limit that a wait had

@@ -3,25 +3,27 @@
 #' Compiles a small function once per session, for [thread_map()] and [thread_reduce()]. The loop around it is compiled with
 #' it, so it costs no more than one written by hand.
 #'
-#' The last function in `code` is taken; there may be helpers, constants and `#include`s before it. It is one of
+#' The last function in `code` counts; helpers, constants and `#include`s may stand before it. It is one of
 #'
 #' | signature | for |
 #' |---|---|
 #' | `double f(double x)` | `thread_map()`, element by element |
 #' | `int f(int x)` | the same for integers and logicals; `NA` is not given to it and stays `NA` |
-#' | `double f(double a, double b)` | `thread_reduce()`; brackets must not matter, as in a sum |
+#' | `double f(double a, double b)` | `thread_reduce()`; it must be associative, as a sum is |
 #' | `double f(const double* x, size_t n)` | `thread_map()` with a `margin`: one number of a row or column |
 #' | `void f(const double* x, double* out, size_t n)` | `thread_map()` with a `margin`: a row or column of another one |
 #'
 #' It runs in several threads at once: it must not call R, and what it keeps (static variables) must be safe for threads.
 #' A double `NA` is a NaN to it and comes out of arithmetic as `NA`. An exception that it throws becomes an R error.
 #'
-#' @param code C++17 code, a character vector: `"double f(double x) { return x * x; }"`. The headers of Rcpp (if it is
-#'   installed) and of this package can be included.
-#' @return An object to be given as `fun`: an external pointer. It is good in this process and in those forked from it; a
-#'   fresh R compiles it again from `cat(attr(f, "code"))`.
+#' @param code C++17 code, a character vector: `"double f(double x) { return x * x; }"`. It can include the headers of Rcpp (if it
+#'   is installed) and of this package.
+#' @param depends names of packages whose headers `code` includes, such as `"RcppArmadillo"` or `"BH"`: as
+#'   `// [[Rcpp::depends()]]` for `Rcpp::sourceCpp()`.
+#' @return An object to be given as `fun`: an external pointer. It is valid in this process and in processes forked from it; a
+#'   fresh R compiles it again: `cpp_fun(attr(f, "code"))`.
 #' @section Errors: `CompileError` with the compiler's message, in which line 1 is the first line of `code`; fields `output`,
-#'   the lines of the compiler, and `code`. `ValueError` if there is no function in `code`.
+#'   the lines of the compiler, and `code`. `ValueError` if `code` has no function, or a package of `depends` is not installed.
 #' @section Python: `numba.vectorize(target = "parallel")`.
 #' @seealso [thread_map()] and [thread_reduce()], which call it.
 #' @concept compile C++
@@ -34,31 +36,60 @@
 #' thread_reduce(c(3, 1, 4, 1, 5), longest)
 #' }
 #' @export
-cpp_fun <- function(code) {
+cpp_fun <- function(code, depends = NULL) {
   if (missing(code)) missing_argument("code")
   if (!is.character(code) || length(code) == 0L || anyNA(code)) {
     abort("ValueError", sprintf("`code` must be C++ code as text, not %s", describe_value(code)))
   }
+  if (!is.null(depends) && (!is.character(depends) || anyNA(depends))) {
+    abort("ValueError", sprintf("`depends` must be names of packages, not %s", describe_value(depends)))
+  }
   code <- paste(code, collapse = "\n")
-  key <- enc2utf8(code)
-  fun <- if (nzchar(key)) compiled[[key]]
+  key <- if (nzchar(code)) paste(c(enc2utf8(code), sort(unique(depends))), collapse = "\n//")
+  fun <- if (!is.null(key)) compiled[[key]]
   if (is.null(fun)) {
-    fun <- compile_fun(code)
+    fun <- compile_fun(code, compiler_settings(depends))
     compiled[[key]] <- fun
   }
   fun
 }
 
-# What was compiled in this session, by its code. A list: names of an environment may have 10,000 bytes at most.
+# What was compiled in this session, by its code and the packages that it needs. A list: names of an environment may have 10,000 bytes at most.
 compiled <- new.env(parent = emptyenv())
 
-compile_fun <- function(code) {
+# What the compiler needs for the packages in `depends`: their headers, and what they tell Rcpp's users by their plugin
+compiler_settings <- function(depends) {
+  folders <- c("multiprocessing", "Rcpp")
+  variables <- list()
+  for (package in depends) {
+    if (!requireNamespace(package, quietly = TRUE)) {
+      abort("ValueError", sprintf("`depends`: package \"%s\" is not installed; install.packages(\"%s\") installs it", package, package))
+    }
+    plugin <- get0("inlineCxxPlugin", asNamespace(package), mode = "function", inherits = FALSE)
+    said <- if (!is.null(plugin)) plugin()
+    folders <- c(folders, package, said$LinkingTo)
+    for (name in intersect(names(said$env), c("PKG_CXXFLAGS", "PKG_CPPFLAGS", "PKG_LIBS"))) {
+      variables[[name]] <- paste(c(variables[[name]], said$env[[name]]), collapse = " ")
+    }
+  }
+  include <- vapply(unique(folders), function(package) system.file("include", package = package), "")
+  include <- paste0("-I\"", include[nzchar(include)], "\"", collapse = " ")
+  c(
+    "CXX_STD = CXX17",
+    paste("PKG_CXXFLAGS = -fvisibility=hidden", variables$PKG_CXXFLAGS),
+    paste("PKG_CPPFLAGS =", include, variables$PKG_CPPFLAGS),
+    paste("PKG_LIBS =", variables$PKG_LIBS)
+  )
+}
+
+compile_fun <- function(code, settings) {
   name <- last_function(code)
   folder <- tempfile("cpp_fun_") # forked processes share a tempdir, and a tempfile names its process
   dir.create(folder)
   on.exit(unlink(folder, recursive = TRUE))
   writeLines(enclose_code(code, name), file.path(folder, "fun.cpp"), useBytes = TRUE)
   library_file <- file.path(folder, paste0(basename(folder), .Platform$dynlib.ext))
+  writeLines(settings, file.path(folder, "Makevars"))
   output <- run_compiler(folder, basename(library_file))
   if (!file.exists(library_file)) abort("CompileError", compile_message(output, name), output = output, code = code)
   library <- dyn.load(library_file)
@@ -78,7 +109,7 @@ last_function <- function(code) {
   a_function <- "[A-Za-z_]\\w*\\s*\\([^()]*\\)\\s*(noexcept)?\\s*(?=;;|\\{)"
   found <- regmatches(bare, gregexpr(a_function, bare, perl = TRUE))[[1L]]
   if (length(found) == 0L) {
-    abort("ValueError", "there is no function in `code`: write for example \"double f(double x) { return x * x; }\"")
+    abort("ValueError", "no function found in `code`; write for example \"double f(double x) { return x * x; }\"")
   }
   sub("\\s*\\(.*$", "", found[length(found)])
 }
@@ -102,13 +133,6 @@ enclose_code <- function(code, name) {
 }
 
 run_compiler <- function(folder, target) {
-  include <- c(system.file("include", package = "multiprocessing"), system.file("include", package = "Rcpp"))
-  include <- include[nzchar(include)]
-  folders <- paste0("-I\"", include, "\"", collapse = " ")
-  writeLines(
-    c("CXX_STD = CXX17", "PKG_CXXFLAGS = -fvisibility=hidden", paste("PKG_CPPFLAGS =", folders)),
-    file.path(folder, "Makevars")
-  )
   before <- setwd(folder)
   on.exit(setwd(before))
   suppressWarnings(system2(

@@ -1,9 +1,11 @@
 // The table of functions for other packages: see inst/include/multiprocessing/api.h. They are
 // called from any thread, so each one that R's main thread must call says so by main_thread().
+#include "session/cell_types.h"
 #include "session/handle.h"
 #include "session/session.h"
 #include "session/waits.h"
 #include "codec/format.h"
+#include "core/cells.h"
 #include "core/native.h"
 #include "threads/helpers.h"
 
@@ -15,7 +17,7 @@
 struct multiprocessing_object {
   mp::Kind kind;
   uint64_t block;
-  multiprocessing_object* next; // of those that were let go
+  multiprocessing_object* next; // of those that were closed
 };
 
 namespace mp::bind {
@@ -42,6 +44,8 @@ template <class F> int guarded(F body) {
     return body();
   } catch (const Interrupted&) {
     return MULTIPROCESSING_INTERRUPTED;
+  } catch (const Unwind&) { // Ctrl-C while R code of ours ran: the caller signals it again
+    return MULTIPROCESSING_INTERRUPTED;
   } catch (const Error& e) {
     last = e;
   } catch (const std::exception& e) {
@@ -54,8 +58,8 @@ template <class F> int guarded(F body) {
 
 void main_thread() {
   if (!on_r_thread())
-    throw Error{"RuntimeError", "locks, queues, arrays and barriers are made and opened on R's "
-                                "main thread; after that any thread may use them"};
+    throw Error{"RuntimeError", "create and open locks, queues, arrays and barriers on R's main "
+                                "thread; after that any thread may use them"};
 }
 
 // On the main thread Ctrl-C is seen, and what children print is shown.
@@ -67,7 +71,7 @@ Wait wait_seconds(double timeout) {
   return w;
 }
 
-// What threads have let go, a list; the next call on the main thread drops it. No mutex: a fork
+// What threads have closed, a list; the next call on the main thread drops it. No mutex: a fork
 // would copy it as it is.
 std::atomic<multiprocessing_object*> dropped{nullptr};
 
@@ -99,7 +103,7 @@ Kind kind_of(int kind) {
   case MULTIPROCESSING_BARRIER:
     return Kind::Barrier;
   default:
-    throw Error{"ValueError", "there is no such kind of object"};
+    throw Error{"ValueError", "unknown kind of object: " + std::to_string(kind)};
   }
 }
 
@@ -112,7 +116,7 @@ uint64_t new_block(Kind kind, uint64_t size) {
   case Kind::Barrier:
     if (size == 0 || size > INT32_MAX)
       throw Error{"ValueError",
-                  "a barrier needs one party at least, and not " + std::to_string(size)};
+                  "a barrier needs one party at least, not " + std::to_string(size)};
     return create_barrier(uint32_t(size));
   default:
     return heap().allocate(std::max<uint64_t>(size, 1), Kind::Array);
@@ -122,28 +126,72 @@ uint64_t new_block(Kind kind, uint64_t size) {
 const char* failure() { return last.message.c_str(); }
 const char* failure_class() { return last.kind.c_str(); }
 
+// `new_block` returns a block that the caller holds.
+template <class F> int create_object(Kind kind, F new_block, multiprocessing_object** out) {
+  enter_from_c();
+  auto made = std::make_unique<multiprocessing_object>(multiprocessing_object{kind, 0, nullptr});
+  made->block = new_block();
+  keep_block(made->block);
+  *out = made.release();
+  return MULTIPROCESSING_OK;
+}
+
 int create(int kind, uint64_t size, multiprocessing_object** out) {
   return guarded([&] {
-    enter_from_c();
     Kind k = kind_of(kind);
-    auto made = std::make_unique<multiprocessing_object>(multiprocessing_object{k, 0, nullptr});
-    made->block = new_block(k, size);
-    keep_block(made->block);
-    *out = made.release();
-    return MULTIPROCESSING_OK;
+    return create_object(k, [&] { return new_block(k, size); }, out);
   });
+}
+
+int create_array(const char* type, uint64_t length, int single, multiprocessing_object** out) {
+  return guarded([&] {
+    CellsPlan plan{};
+    plan.type = cell_type_of(type);
+    plan.bytes = cell_type(plan.type).bytes;
+    plan.length = length;
+    plan.single = single != 0;
+    return create_object(Kind::Cells, [&] { return create_cells(plan); }, out);
+  });
+}
+
+const char* wanted(Kind kind) {
+  switch (kind) {
+  case Kind::Lock:
+    return "a Lock()";
+  case Kind::Queue:
+    return "a Queue()";
+  case Kind::Barrier:
+    return "a Barrier()";
+  default:
+    return "an Array() or a Value()";
+  }
+}
+
+// The block of `given`, which is to be of that kind. An array of C++'s and the cells of R's are both
+// arrays.
+Handle& open_handle(SEXP given, Kind kind) {
+  SEXP pointer = pointer_of(given);
+  if (is_open(pointer) && kind == Kind::Array) {
+    Kind is = static_cast<Handle*>(R_ExternalPtrAddr(pointer))->kind;
+    if (is == Kind::Cells) kind = is;
+  }
+  bool ours = pointer != R_NilValue;
+  if (ours && (!is_open(pointer) || static_cast<Handle*>(R_ExternalPtrAddr(pointer))->kind == kind))
+    return handle_of(pointer, kind);
+  Protected what(call_r("describe_given", given));
+  throw Error{"ValueError", std::string("expected ") + wanted(kind) + ", not " + from_r<std::string>(what)};
 }
 
 int open(SEXP handle, int kind, multiprocessing_object** out) {
   return guarded([&] {
     enter_from_c();
-    Kind k = kind_of(kind);
-    uint64_t block = handle_of(pointer_of(handle), k).block;
-    if (k == Kind::Lock && is_recursive(block))
-      throw Error{"ValueError",
-                  "an RLock() counts how often a process has it: threads need a Lock()"};
+    const Handle& given = open_handle(handle, kind_of(kind));
+    uint64_t block = given.block;
+    if (given.kind == Kind::Lock && is_recursive(block))
+      throw Error{"ValueError", "expected a Lock(), not an RLock(): an RLock() counts how often a "
+                                "process has acquired it, so threads need a Lock()"};
     auto opened =
-        std::make_unique<multiprocessing_object>(multiprocessing_object{k, block, nullptr});
+        std::make_unique<multiprocessing_object>(multiprocessing_object{given.kind, block, nullptr});
     keep_block(block);
     *out = opened.release();
     return MULTIPROCESSING_OK;
@@ -275,7 +323,7 @@ int get(multiprocessing_object* o, int type, void* bytes, uint64_t size, double 
     Status s = native::get(o->block, wait_seconds(timeout), take, &wanted);
     if (s == Status::Ok && !wanted.fits)
       throw Error{"EncodingError", "the message is not one value of the type that this queue was "
-                                   "opened for: it was taken, and is lost"};
+                                   "opened for; it was taken from the queue and is lost"};
     return status_of(s);
   });
 }
@@ -286,7 +334,7 @@ int wait(multiprocessing_object* o, double timeout) {
   return guarded([&]() -> int {
     Status s = native::pass(o->block, wait_seconds(timeout));
     if (s != Status::Closed) return status_of(s);
-    last = {"BrokenBarrierError", "a party of this barrier has given up"};
+    last = {"BrokenBarrierError", "the barrier is broken: a party has given up; call reset()"};
     return MULTIPROCESSING_BROKEN;
   });
 }
@@ -296,8 +344,27 @@ int reset(multiprocessing_object* o) {
   return MULTIPROCESSING_OK;
 }
 
-void* data(multiprocessing_object* o) { return heap().at(o->block); }
-uint64_t bytes(multiprocessing_object* o) { return heap().bytes_of(o->block); }
+void* data(multiprocessing_object* o) {
+  return o->kind == Kind::Cells ? cells_data(o->block) : heap().at(o->block);
+}
+uint64_t bytes(multiprocessing_object* o) {
+  if (o->kind != Kind::Cells) return heap().bytes_of(o->block);
+  const CellsShared& c = cells_shared(o->block);
+  return c.length * cell_type(c.type).bytes;
+}
+const char* type(multiprocessing_object* o) {
+  return o->kind == Kind::Cells ? cell_type(cells_shared(o->block).type).name : "";
+}
+
+SEXP condition(const char* failure_class, const char* failure) {
+  SEXP made = R_NilValue;
+  guarded([&] {
+    enter_from_c();
+    made = call_r("condition_of_compiled_code", failure_class, failure);
+    return MULTIPROCESSING_OK;
+  });
+  return made;
+}
 
 const multiprocessing_api_v1 table = {
     sizeof(multiprocessing_api_v1),
@@ -317,6 +384,9 @@ const multiprocessing_api_v1 table = {
     reset,
     data,
     bytes,
+    create_array,
+    type,
+    condition,
 };
 
 const multiprocessing_api_v1* get_api() { return &table; }

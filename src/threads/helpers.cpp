@@ -2,6 +2,7 @@
 #include "session/child.h"
 #include "session/waits.h"
 
+#include <csignal>
 #include <cstdlib>
 #include <pthread.h>
 #include <unistd.h>
@@ -14,13 +15,19 @@ pthread_t r_thread;
 
 using Enqueue = void (*)(unsigned count, const std::function<void()>* helper);
 
-Enqueue load_tbb() { // may be missing; throws nothing
+// False: Ctrl-C came meanwhile. It is raised again, for the loop's own look at it. Throws nothing.
+bool load_tbb(Enqueue* enqueue) {
   try {
-    SEXP address = call_r("load_tbb");
-    if (TYPEOF(address) != EXTPTRSXP) return nullptr;
-    return reinterpret_cast<Enqueue>(reinterpret_cast<void (*)()>(R_ExternalPtrAddrFn(address)));
+    SEXP address = call_r("load_tbb"); // NULL: RcppParallel has no TBB
+    if (TYPEOF(address) == EXTPTRSXP)
+      *enqueue =
+          reinterpret_cast<Enqueue>(reinterpret_cast<void (*)()>(R_ExternalPtrAddrFn(address)));
+    return true;
+  } catch (const Unwind&) { // R's errors are caught in R
+    raise(SIGINT);
+    return false;
   } catch (...) {
-    return nullptr;
+    return true;
   }
 }
 
@@ -31,10 +38,7 @@ void launch(unsigned count, const std::function<void()>& helper) {
   if (is_forked()) return launch_threads(count, helper); // never touch an inherited pool
   static Enqueue enqueue = nullptr;
   static bool looked = false;
-  if (!looked && on_r_thread()) {
-    looked = true;
-    enqueue = load_tbb();
-  }
+  if (!looked && on_r_thread()) looked = load_tbb(&enqueue);
   if (!enqueue) return launch_threads(count, helper);
   try {
     enqueue(count, &helper);

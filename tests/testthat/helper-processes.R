@@ -133,6 +133,10 @@ in_background_r <- function(f, args = list(), timeout = 120, ...) {
   process$get_result()
 }
 
+# For system() in a session that is to be interrupted, with its pid. libc's system() ignores SIGINT while it runs, which on a
+# busy machine is long: the signal is sent after that.
+interrupt_later <- "(while grep -q 'SigIgn:.*[2367abef]$' /proc/%1$d/status; do sleep 0.05; done; sleep 0.3; kill -INT %1$d) &"
+
 # The next line that a background R (stdout = "|") prints
 next_line <- function(process, timeout = 30) {
   deadline <- now() + timeout

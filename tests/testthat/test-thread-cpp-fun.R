@@ -90,3 +90,13 @@ test_that("a forked process uses what its parent compiled, and compiles its own"
   process$start()
   expect_identical(process$value(timeout = 60), c(2, 3))
 })
+
+test_that("a function may include the headers of packages that it depends on", {
+  expect_classed_error(cpp_fun("double f(double x) { return x; }", depends = "no.such.package"), "ValueError", "not installed")
+  expect_classed_error(cpp_fun("double f(double x) { return x; }", depends = 1), "ValueError", "names of packages, not 1")
+  code <- "#include <RcppParallel.h>\ndouble f(double x) { return x + double(RCPP_PARALLEL_USE_TBB >= 0); }"
+  expect_classed_error(cpp_fun(code), "CompileError", "RcppParallel")
+  f <- cpp_fun(code, depends = "RcppParallel") # its plugin says which libraries to link
+  expect_identical(thread_map(c(1, 2), f), c(2, 3))
+  expect_identical(cpp_fun(code, depends = "RcppParallel"), f)
+})

@@ -27,12 +27,13 @@ test_that("workers of a pool and of mclapply use one thread unless told otherwis
 })
 
 test_that("Ctrl-C ends a map at once, and the next one is right", {
-  took <- in_background_r(function() {
+  took <- in_background_r(function(interrupt_later) {
     slow <- cpp_fun("double slow(double x) { for (int i = 0; i < 10000; ++i) x = std::sin(x); return x; }")
     x <- as.numeric(1:1e6)
     sent <- tempfile()
     vapply(1:5, function(round) {
-      system(sprintf("(sleep 0.3; date +%%s.%%N >%s; kill -INT %d) &", sent, Sys.getpid()))
+      record <- sprintf("date +%%%%s.%%%%N >%s; kill", sent)
+      system(sprintf(sub("kill", record, interrupt_later), Sys.getpid()))
       ended <- tryCatch(
         {
           thread_map(x, slow, threads = 2)
@@ -43,7 +44,7 @@ test_that("Ctrl-C ends a map at once, and the next one is right", {
       stopifnot(identical(thread_map(c(1, 4), "sqrt"), c(1, 2)))
       ended
     }, 0)
-  })
+  }, list(interrupt_later))
   expect_false(anyNA(took))
   expect_prompt(took, 0.2)
 })

@@ -2,7 +2,7 @@
 // Programs use the classes in the other headers; this is what lies beneath.
 //
 // It is plain C: no exception and no jump of R's crosses it. The table only ever grows at its end;
-// what is there keeps its meaning as long as the version in its name is the same.
+// its entries keep their meaning as long as the version in its name is the same.
 #pragma once
 
 #ifndef R_NO_REMAP
@@ -20,11 +20,11 @@ typedef struct multiprocessing_object multiprocessing_object;
 
 enum multiprocessing_status {
   MULTIPROCESSING_OK = 0,
-  MULTIPROCESSING_OWNER_DIED = 1,  // acquired; who held it before was killed while he held it
+  MULTIPROCESSING_OWNER_DIED = 1,  // acquired; the last owner was killed while it held the lock
   MULTIPROCESSING_TIMEOUT = 2,     // not in time
   MULTIPROCESSING_INTERRUPTED = 3, // Ctrl-C, or the loop that this thread works for is to end
-  MULTIPROCESSING_BROKEN = 4,      // a barrier where somebody gave up
-  MULTIPROCESSING_STOPPED = 5,     // a loop whose body said so
+  MULTIPROCESSING_BROKEN = 4,      // a barrier where one party gave up
+  MULTIPROCESSING_STOPPED = 5,     // a loop whose body asked for its end
   MULTIPROCESSING_ERROR = 6        // failure() and failure_class() say why
 };
 
@@ -48,12 +48,13 @@ struct multiprocessing_api_v1 {
   const char* (*failure_class)(void);
 
   // body(data, begin, end) over [0, count) by `threads` threads (0: as many as thread_map() takes);
-  // not 0 ends the loop. `grain`: elements at least that are done in one go, 0: chosen.
+  // a body that returns another number than 0 ends the loop. `grain`: the least number of elements
+  // of a call, 0: chosen.
   int (*parallel_for)(uint64_t count, uint64_t grain, unsigned threads,
                       int (*body)(void*, uint64_t, uint64_t), void* data);
 
   // --- objects: main thread, but for close() ---
-  // `size`: of a queue its places (0: no limit), of an array its bytes, of a barrier its parties.
+  // `size`: of a queue its capacity (0: no limit), of an array its bytes, of a barrier its parties.
   int (*create)(int kind, uint64_t size, multiprocessing_object** out);
   int (*open)(SEXP handle, int kind, multiprocessing_object** out);
   SEXP (*handle)(multiprocessing_object*); // what R code and other processes get; unprotected
@@ -69,6 +70,14 @@ struct multiprocessing_api_v1 {
   int (*reset)(multiprocessing_object* barrier);
   void* (*data)(multiprocessing_object* array);
   uint64_t (*bytes)(multiprocessing_object* array);
+
+  // Main thread. An array that R code reads and writes as an Array(), or (`single`) as a Value();
+  // `type`: one of their typecodes. Zero at first.
+  int (*create_array)(const char* type, uint64_t length, int single, multiprocessing_object** out);
+  // The typecode of an array, by its long name; "" for one whose elements only C++ code knows.
+  const char* (*type)(multiprocessing_object* array);
+  // Main thread. A failure as an R condition of its class; unprotected.
+  SEXP (*condition)(const char* failure_class, const char* failure);
 };
 
 typedef const struct multiprocessing_api_v1* (*multiprocessing_get_api_v1)(void);

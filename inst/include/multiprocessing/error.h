@@ -6,9 +6,10 @@
 #include <stdexcept>
 #include <string>
 
-// A package built with Rcpp gets Rcpp's own exception for Ctrl-C, which Rcpp turns into R's
-// interrupt. All its files must then include <Rcpp.h> before these headers.
+// Code built with Rcpp gets Rcpp's own exception for Ctrl-C, which Rcpp turns into R's interrupt.
+// All files of a package must then include <multiprocessing/rcpp.h>, or <Rcpp.h> first.
 #if defined(Rcpp_hpp)
+#define MULTIPROCESSING_WITH_RCPP
 #define MULTIPROCESSING_FLAVOUR with_rcpp
 #else
 #define MULTIPROCESSING_FLAVOUR plain
@@ -37,7 +38,7 @@ public:
 [[noreturn]] inline void throw_last_error() { throw Error(api().failure_class(), api().failure()); }
 
 [[noreturn]] inline void throw_user_interrupt() {
-#if defined(Rcpp_hpp)
+#if defined(MULTIPROCESSING_WITH_RCPP)
   throw Rcpp::internal::InterruptedException();
 #else
   throw Interrupted();

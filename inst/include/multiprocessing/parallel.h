@@ -23,7 +23,7 @@ inline namespace MULTIPROCESSING_FLAVOUR {
 
 struct Options {
   unsigned threads = 0;  // 0: as many as this process should use
-  std::size_t grain = 0; // iterations that are done in one go, at least; 0: chosen while it runs
+  std::size_t grain = 0; // the least number of iterations in one go; 0: chosen while the loop runs
 };
 
 // body(begin, end), for parts of [first, last) that together are the whole.
@@ -64,9 +64,9 @@ void parallel_for(std::size_t first, std::size_t last, Body&& body, Options opti
       options);
 }
 
-// combine(... combine(combine(init, value(first)), value(first + 1)) ..., value(last - 1)), for a
-// `combine` to which brackets do not matter. The range is cut by its length alone, and the parts
-// are combined in order: the result is the same to the last bit whatever the threads.
+// combine(... combine(combine(init, value(first)), value(first + 1)) ..., value(last - 1)), for an
+// associative `combine`. The range is cut by its length alone, and the parts
+// are combined in order: the result is the same to the last bit for any number of threads.
 template <class T, class Value, class Combine>
 T parallel_reduce(std::size_t first, std::size_t last, T init, Value&& value, Combine&& combine,
                   Options options = {}) {

@@ -1,6 +1,4 @@
-#include <Rcpp.h>
-
-#include <multiprocessing.h>
+#include "linking_types.h"
 
 #include <atomic>
 #include <chrono>
@@ -8,8 +6,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-namespace mp = multiprocessing;
 
 // --- a function for thread_map(x, square()) ---
 
@@ -56,71 +52,63 @@ void loop_for_ever() {
 
 // Two threads and a lock that nobody releases: Ctrl-C ends this as well.
 // [[Rcpp::export]]
-void wait_in_threads(SEXP lock) {
-  mp::Lock l(lock);
-  mp::parallel_for(0, 2, [&](std::size_t) { l.lock(); });
+void wait_in_threads(mp::Lock lock) {
+  mp::parallel_for(0, 2, [&](std::size_t) { lock.lock(); });
 }
 
 // --- what threads and processes share ---
 
-using Count = std::atomic<int>;
-
-// An array of counters in shared memory; its handle can be sent to any process.
+// An array of counters in shared memory, in R an Array("integer", n): it can be sent to any process.
 // [[Rcpp::export]]
-SEXP new_counts(int n) { return mp::Array<Count>(std::size_t(n)).handle(); }
+mp::Array<Count> new_counts(int n) { return mp::Array<Count>(std::size_t(n)); }
 
 // Without a lock, as the elements are atomic.
 // [[Rcpp::export]]
-void count(SEXP counts, Rcpp::IntegerVector values, int threads = 2) {
-  mp::Array<Count> c(counts);
+void count(mp::Array<Count> counts, Rcpp::IntegerVector values, int threads = 2) {
   const int* in = values.begin();
   mp::parallel_for(0, std::size_t(values.size()),
-                   [&, in](std::size_t i) { ++c[std::size_t(in[i])]; }, {unsigned(threads)});
+                   [&, in](std::size_t i) { ++counts[std::size_t(in[i])]; }, {unsigned(threads)});
 }
 
 // [[Rcpp::export]]
-Rcpp::IntegerVector read_counts(SEXP counts) {
-  mp::Array<Count> c(counts);
-  Rcpp::IntegerVector result(c.size());
-  for (std::size_t i = 0; i < c.size(); ++i) result[i] = c[i];
+Rcpp::IntegerVector read_counts(mp::Array<Count> counts) {
+  Rcpp::IntegerVector result(counts.size());
+  for (std::size_t i = 0; i < counts.size(); ++i) result[i] = counts[i];
   return result;
 }
 
 // One plain number that many change: that needs a lock. Our own threads, not those of a loop.
 // [[Rcpp::export]]
-SEXP new_total() { return mp::Array<double>(1).handle(); }
+mp::Value<double> new_total() { return mp::Value<double>(); }
 
 // [[Rcpp::export]]
-void add_many(SEXP total, SEXP lock, int times, int threads = 2) {
-  mp::Array<double> sum(total);
-  mp::Lock l(lock);
+void add_many(mp::Value<double> total, mp::Lock lock, int times, int threads = 2) {
   std::vector<std::thread> team;
   std::atomic<bool> failed{false};
   for (int t = 0; t < threads; ++t)
     team.emplace_back([&] {
       try {
         for (int i = 0; i < times; ++i) {
-          std::lock_guard<mp::Lock> hold(l);
-          sum[0] += 1;
+          std::lock_guard<mp::Lock> hold(lock);
+          *total += 1;
         }
       } catch (...) {
         failed = true;
       }
     });
   for (std::thread& t : team) t.join();
-  if (failed) Rcpp::stop("a thread could not take the lock");
+  if (failed) Rcpp::stop("a thread could not acquire the lock");
 }
 
 // [[Rcpp::export]]
-double read_total(SEXP total) { return mp::Array<double>(total)[0]; }
+double read_total(mp::Value<double> total) { return *total; }
 
 // [[Rcpp::export]]
-double lock_ns(SEXP lock, int times) {
-  mp::Lock l(lock);
+double lock_ns(mp::Lock lock, int times) {
   auto start = std::chrono::steady_clock::now();
   for (int i = 0; i < times; ++i) {
-    l.lock();
-    l.unlock();
+    lock.lock();
+    lock.unlock();
   }
   std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - start;
   return took.count() / times;
@@ -128,19 +116,17 @@ double lock_ns(SEXP lock, int times) {
 
 // Numbers through a Queue() of R's: threads put, R code in any process gets, or the other way.
 // [[Rcpp::export]]
-void put_numbers(SEXP queue, double first, double n) {
-  mp::Queue<double> q(queue);
-  mp::parallel_for(0, std::size_t(n), [&](std::size_t i) { q.put(first + double(i)); }, {2, 1});
+void put_numbers(mp::Queue<double> queue, double first, double n) {
+  mp::parallel_for(0, std::size_t(n), [&](std::size_t i) { queue.put(first + double(i)); }, {2, 1});
 }
 
 // [[Rcpp::export]]
-double sum_of_numbers(SEXP queue, double n, double timeout = 10) {
-  mp::Queue<double> q(queue);
+double sum_of_numbers(mp::Queue<double> queue, double n, double timeout = 10) {
   return mp::parallel_reduce(
       0, std::size_t(n), 0.0,
       [&](std::size_t) {
         double value;
-        if (!q.get(value, timeout)) throw std::runtime_error("nothing came in time");
+        if (!queue.get(value, timeout)) throw std::runtime_error("no number arrived in time");
         return value;
       },
       [](double a, double b) { return a + b; }, {2, 1});
@@ -163,14 +149,14 @@ bool point_comes_back(int id) {
 }
 
 // [[Rcpp::export]]
-SEXP new_barrier(int parties) { return mp::Barrier(unsigned(parties)).handle(); }
+mp::Barrier new_barrier(int parties) { return mp::Barrier(unsigned(parties)); }
 
 // False: the others did not come in time, and the barrier is broken.
 // [[Rcpp::export]]
-bool meet(SEXP barrier, double timeout = 10) { return mp::Barrier(barrier).wait(timeout); }
+bool meet(mp::Barrier barrier, double timeout = 10) { return barrier.wait(timeout); }
 
 // [[Rcpp::export]]
-std::string error_kind(SEXP handle) {
+std::string error_kind(SEXP handle) { // opens it by hand, to catch what that throws
   try {
     mp::Lock lock(handle);
     lock.unlock();

@@ -1,0 +1,86 @@
+// All of multiprocessing.h for code that uses Rcpp: locks, queues, arrays, values and barriers can be
+// arguments and results of functions that R calls.
+//
+//   // [[Rcpp::depends(multiprocessing)]]
+//   #include <multiprocessing/rcpp.h>
+//   namespace mp = multiprocessing;
+//
+//   // [[Rcpp::export]]
+//   void add(mp::Lock lock, mp::Array<double> total, double x) {
+//     std::lock_guard<mp::Lock> hold(lock);
+//     total[0] += x;
+//   }
+//
+// In R: add(Lock(), Array("double", 1), 2). An argument of another kind is a ValueError that says
+// what was given. Ctrl-C is R's interrupt.
+#pragma once
+
+#include <Rcpp.h>
+
+#include "../multiprocessing.h"
+
+#if !defined(MULTIPROCESSING_WITH_RCPP)
+#error "include <multiprocessing/rcpp.h> before <multiprocessing.h>"
+#endif
+
+#include <mutex>
+
+namespace multiprocessing {
+namespace detail {
+
+// What Rcpp::as<T>() uses. An argument that cannot be opened is an R error of our classes.
+template <class T> class Opened {
+public:
+  explicit Opened(SEXP given) : object_(open(given)) {}
+  T get() { return object_; }
+
+private:
+  static T open(SEXP given) {
+    SEXP condition = R_NilValue;
+    try {
+      return T(given);
+    } catch (const Error& e) {
+      condition = api().condition(e.kind().c_str(), e.what());
+    }
+    Rcpp::Shield<SEXP> kept(condition);
+    Rcpp::Shield<SEXP> call(Rf_lang2(Rf_install("stop"), kept));
+    Rcpp::Rcpp_fast_eval(call, R_BaseEnv); // throws what END_RCPP makes R's jump of
+    throw Interrupted();                   // never reached
+  }
+  T object_;
+};
+
+} // namespace detail
+} // namespace multiprocessing
+
+namespace Rcpp {
+namespace traits {
+
+template <>
+class Exporter<multiprocessing::Lock>
+    : public multiprocessing::detail::Opened<multiprocessing::Lock> {
+  using Opened::Opened;
+};
+template <>
+class Exporter<multiprocessing::Barrier>
+    : public multiprocessing::detail::Opened<multiprocessing::Barrier> {
+  using Opened::Opened;
+};
+template <class T>
+class Exporter<multiprocessing::Queue<T>>
+    : public multiprocessing::detail::Opened<multiprocessing::Queue<T>> {
+  using multiprocessing::detail::Opened<multiprocessing::Queue<T>>::Opened;
+};
+template <class T>
+class Exporter<multiprocessing::Array<T>>
+    : public multiprocessing::detail::Opened<multiprocessing::Array<T>> {
+  using multiprocessing::detail::Opened<multiprocessing::Array<T>>::Opened;
+};
+template <class T>
+class Exporter<multiprocessing::Value<T>>
+    : public multiprocessing::detail::Opened<multiprocessing::Value<T>> {
+  using multiprocessing::detail::Opened<multiprocessing::Value<T>>::Opened;
+};
+
+} // namespace traits
+} // namespace Rcpp

@@ -1,0 +1,167 @@
+// What test-thread-rcpp.R calls.
+// [[Rcpp::depends(RcppParallel, multiprocessing)]]
+#include <multiprocessing/rcpp.h>
+
+#include <RcppParallel.h>
+
+#include <atomic>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace mp = multiprocessing;
+
+// [[Rcpp::export]]
+void add(mp::Lock lock, mp::Array<double> total, Rcpp::NumericVector x) {
+  for (double v : x) {
+    std::lock_guard<mp::Lock> hold(lock);
+    total[0] += v;
+  }
+}
+
+// [[Rcpp::export]]
+double sum_of_integers(const mp::Array<int>& x) {
+  double sum = 0;
+  for (int v : x) sum += v;
+  return sum;
+}
+
+// [[Rcpp::export]]
+void count_up(mp::Value<std::atomic<int>> value, int times) {
+  mp::parallel_for(0, std::size_t(times), [&](std::size_t) { ++*value; }, {2});
+}
+
+struct Point {
+  double x, y;
+};
+
+// [[Rcpp::export]]
+Rcpp::List new_objects() {
+  mp::Queue<double> queue(3);
+  queue.put(7);
+  mp::Array<double> array(3);
+  array[2] = 2.5;
+  mp::Value<int> value;
+  *value = 3;
+  mp::Array<Point> points(2);
+  points[1].x = 4;
+  return Rcpp::List::create(Rcpp::_["lock"] = mp::Lock(), Rcpp::_["queue"] = queue,
+                            Rcpp::_["array"] = array, Rcpp::_["value"] = value,
+                            Rcpp::_["barrier"] = mp::Barrier(1), Rcpp::_["points"] = points);
+}
+
+// [[Rcpp::export]]
+double second_x(mp::Array<Point> points) { return points[1].x; }
+
+// --- workers as RcppParallel's users write them ---
+
+struct Roots : public RcppParallel::Worker {
+  const RcppParallel::RVector<double> in;
+  RcppParallel::RVector<double> out;
+  Roots(const Rcpp::NumericVector& in, Rcpp::NumericVector& out) : in(in), out(out) {}
+  void operator()(std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) out[i] = std::sqrt(in[i]);
+  }
+};
+
+// [[Rcpp::export]]
+Rcpp::NumericVector roots(Rcpp::NumericVector x, int threads) {
+  Rcpp::NumericVector out(x.size());
+  Roots worker(x, out);
+  mp::parallelFor(0, std::size_t(x.size()), worker, 100, threads);
+  return out;
+}
+
+struct Sum : public RcppParallel::Worker {
+  const RcppParallel::RVector<double> in;
+  double value = 0;
+  explicit Sum(const Rcpp::NumericVector& in) : in(in) {}
+  Sum(const Sum& other, RcppParallel::Split) : in(other.in) {}
+  void operator()(std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) value += in[i];
+  }
+  void join(const Sum& right) { value += right.value; }
+};
+
+// [[Rcpp::export]]
+double total(Rcpp::NumericVector x, int threads) {
+  Sum sum(x);
+  mp::parallelReduce(0, std::size_t(x.size()), sum, 1, threads);
+  return sum.value;
+}
+
+static std::atomic<int> live{0}, most{0};
+
+// Keeps the elements in order, throws at one of them, counts how many there are of its kind.
+struct Elements : public RcppParallel::Worker {
+  std::vector<double> seen;
+  double where;
+  explicit Elements(double where) : where(where) { count(); }
+  Elements(const Elements& other, RcppParallel::Split) : where(other.where) { count(); }
+  ~Elements() { --live; }
+  void count() {
+    int now = ++live, before = most;
+    while (now > before && !most.compare_exchange_weak(before, now)) {
+    }
+  }
+  void operator()(std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      if (double(i) == where) throw std::out_of_range("no element " + std::to_string(i));
+      seen.push_back(double(i) + 1);
+    }
+  }
+  void join(const Elements& right) {
+    seen.insert(seen.end(), right.seen.begin(), right.seen.end());
+  }
+};
+
+// [[Rcpp::export]]
+std::vector<double> in_order(double n, double grain, int threads) {
+  Elements elements(-1);
+  mp::parallelReduce(0, std::size_t(n), elements, std::size_t(grain), threads);
+  return elements.seen;
+}
+
+// [[Rcpp::export]]
+double most_reducers(double n, int threads) {
+  most = 0;
+  in_order(n, 1, threads);
+  return most;
+}
+
+// [[Rcpp::export]]
+double live_reducers() { return live; }
+
+// [[Rcpp::export]]
+void fail_in_reducer(double n, double where) {
+  Elements elements(where);
+  mp::parallelReduce(0, std::size_t(n), elements, 1, 2);
+}
+
+struct Failing : public RcppParallel::Worker {
+  double where = 0;
+  void operator()(std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i)
+      if (double(i) == where) throw std::out_of_range("no element " + std::to_string(i));
+  }
+};
+
+// [[Rcpp::export]]
+void fail_in_worker(double n, double where) {
+  Failing worker;
+  worker.where = where;
+  mp::parallelFor(0, std::size_t(n), worker, 1, 2);
+}
+
+struct Endless : public RcppParallel::Worker {
+  std::atomic<std::size_t> last{0};
+  void operator()(std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) last = i;
+  }
+};
+
+// [[Rcpp::export]]
+void loop_until_interrupt(int threads) {
+  Endless worker;
+  mp::parallelFor(0, std::size_t(-1), worker, 1, threads);
+}
