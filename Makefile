@@ -78,6 +78,7 @@ install: deps-demo $(INSTALLED)
 	@lib=$$($(RSCRIPT) .ci/deps.R library) && cd "$(BUILD)" && \
 	$(R) CMD INSTALL --library="$$lib" multiprocessing_*_R_*.tar.gz >logs/install.log 2>&1 || \
 	{ cat logs/install.log; exit 1; }
+	@$(RSCRIPT) .ci/articles.R "$$($(RSCRIPT) .ci/deps.R library)"
 
 # A source package first, then that one compiled: what is tested is what would be published.
 $(INSTALLED): $(FILES) | deps-demo

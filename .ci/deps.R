@@ -1,6 +1,6 @@
 # Installs the R packages that are missing, and only those.
 #
-#   Rscript .ci/deps.R demo       what the package and the programs in inst/examples need
+#   Rscript .ci/deps.R demo       what the package, the programs in inst/examples and the articles need
 #   Rscript .ci/deps.R test       what the package and its tests need
 #   Rscript .ci/deps.R library    prints the library that receives them
 #
@@ -64,14 +64,14 @@ missing_packages <- function(needs, available) {
   found
 }
 
-# The packages that the example programs name, out of those that DESCRIPTION suggests.
+# The packages that the example programs name, out of those that DESCRIPTION suggests; and litedown, for the articles.
 used_by_examples <- function(suggested) {
   files <- list.files("inst/examples", pattern = "[.]R$", full.names = TRUE)
   code <- unlist(lapply(files, readLines, warn = FALSE))
   is_used <- function(package) {
     any(grepl(sprintf("\\b%s::|(library|need_package)[(]\"?%s\\b", package, package), code))
   }
-  suggested[vapply(suggested$package, is_used, logical(1)), ]
+  suggested[suggested$package == "litedown" | vapply(suggested$package, is_used, logical(1)), ]
 }
 
 # -- How it is installed ---------------------------------------------------------------------

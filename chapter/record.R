@@ -55,7 +55,7 @@ fuse_page <- function(name, folder) {
     function(source, tools, programs, folder, check) {
       setwd(tempfile("page-") |> (\(path) { dir.create(path); path })())
       file.copy(c(source, list.files(programs, full.names = TRUE)), ".")
-      environment <- new.env(parent = globalenv())
+      environment <- globalenv() # as at the prompt
       for (file in tools) sys.source(file, environment)
       environment$figures <- folder
       environment$checking <- check
@@ -91,7 +91,7 @@ write_page <- function(name, lines, folder) {
 
 # What --check compares: all lines, but of what varies only the shape, in any order.
 comparable <- function(lines) {
-  lines <- lines[!startsWith(lines, "<!-- Made from ")]
+  lines <- lines[!startsWith(lines, "<!-- Made from ") & !startsWith(lines, "![")]
   starts <- which(lines == "<!-- varies -->")
   ends <- which(lines == "<!-- end -->")
   stopifnot(length(starts) == length(ends), ends > starts)
@@ -119,6 +119,28 @@ compare_page <- function(name, lines) {
   FALSE
 }
 
+# What the pages need besides the package: without it nothing can be compared.
+lacking <- function() {
+  packages <- c("callr", "litedown", "jpeg", "foreach", "doParallel", "future.apply")
+  packages <- packages[!vapply(packages, requireNamespace, logical(1), quietly = TRUE)]
+  helpers <- new.env()
+  sys.source(system.file("examples", "data.R", package = "multiprocessing", mustWork = TRUE), helpers)
+  has_data <- tryCatch(
+    {
+      helpers$package_data("seqinr", "sequences/ct.fasta.gz")
+      helpers$package_data("pliman", "tmp_images")
+      TRUE
+    },
+    error = function(e) FALSE
+  )
+  c(packages, if (!nzchar(Sys.which("python3"))) "python3", if (!has_data) "the data of packages seqinr and pliman")
+}
+
+missing <- lacking()
+if (length(missing)) {
+  cat("The tutorial is not run: it needs ", paste(missing, collapse = ", "), ".\n", sep = "")
+  quit(status = if (check) 0 else 1)
+}
 if (check) {
   same <- vapply(names(pages), function(name) compare_page(name, fuse_page(name, tempfile("figures-"))), logical(1))
   quit(status = if (all(same)) 0 else 1)

@@ -46,7 +46,7 @@ run_blocks <- function(blocks) {
       command <- if (block$language == "r") file.path(R.home("bin"), "Rscript") else Sys.which("python3")
       # this one keeps all cores busy, which a test may not
       if (!nzchar(command) || block$program == "cores.py") next
-      status <- system2(command, block$program, stdout = "program.out", stderr = "program.out", timeout = 60)
+      status <- system2(command, block$program, stdout = "program.out", stderr = "program.out", timeout = 300)
       if (status != 0) wrong <- c(wrong, paste0(block$program, ":\n", paste(readLines("program.out"), collapse = "\n")))
       next
     }
