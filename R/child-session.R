@@ -69,13 +69,6 @@ apply_random_kind <- function() {
   suppressWarnings(RNGkind(kind[1L], kind[2L], kind[3L]))
 }
 
-apply_method <- function(method) {
-  if (!isNamespaceLoaded(method[[1L]])) {
-    return()
-  }
-  assign(method[[2L]], method[[3L]], envir = asNamespace(method[[1L]])[[".__S3MethodsTable__."]])
-}
-
 # --- packages ---
 
 apply_packages <- function(paths) for (package in names(paths)) load_package(package, paths[[package]])
@@ -161,10 +154,8 @@ attach_quietly <- function(what, position, name) {
 # list(names, values, versions, kinds)
 apply_variables <- function(page, version) {
   changed <- newer(page, version)
-  global <- globalenv()
-  for (kind in c(".__T__", ".__C__")) { # methods before their classes
-    for (i in which(startsWith(changed$names, kind))) suppressMessages(forget_methods(changed$names[i], changed$values[[i]]))
-  }
+  s4 <- startsWith(changed$names, ".__C__") | startsWith(changed$names, ".__T__")
+  if (any(s4)) forget_definitions(changed, s4)
   for (i in seq_along(changed$names)) {
     name <- changed$names[i]
     switch(changed$kinds[i] + 1L,
@@ -174,29 +165,9 @@ apply_variables <- function(page, version) {
       if (is_from_session(name)) remove_variable(name)
     )
   }
-  if (any(startsWith(changed$names, ".__C__") | startsWith(changed$names, ".__T__"))) {
-    suppressMessages(methods_of_r()$cacheMetaData(global, TRUE))
-  }
+  if (any(s4)) note_definitions()
   invisible()
 }
-
-# What R's tables of S4 methods and classes have of one that is removed or has fewer methods now
-forget_methods <- function(name, value) {
-  before <- get0(name, globalenv(), inherits = FALSE)
-  if (startsWith(name, ".__C__") && is.null(value) && !is.null(before)) {
-    try(suppressWarnings(methods_of_r()$removeClass(sub("^\\.__C__", "", name), where = globalenv())), silent = TRUE)
-  }
-  if (startsWith(name, ".__T__") && is.environment(before)) {
-    generic <- sub(":[^:]*$", "", sub("^\\.__T__", "", name))
-    for (signature in setdiff(ls(before, all.names = TRUE), if (is.environment(value)) ls(value, all.names = TRUE))) {
-      try(suppressWarnings(methods_of_r()$removeMethod(generic, strsplit(signature, "#", fixed = TRUE)[[1L]], globalenv())),
-        silent = TRUE
-      )
-    }
-  }
-}
-
-methods_of_r <- function() asNamespace("methods")
 
 set_variable <- function(name, value) {
   if (exists(name, globalenv(), inherits = FALSE)) unlock(name)

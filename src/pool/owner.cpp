@@ -228,6 +228,7 @@ void PoolOwner::close() {
   closing_ = true;
   exports_.clear();
   pages_.clear();
+  large_ = Kept();
   if (waiting_.empty()) close_pool(block_); // before workers start that have no more to come
   attend();
   if (waiting_.empty()) close_pool(block_);
@@ -238,6 +239,7 @@ void PoolOwner::forget_unfinished() {
   closing_ = terminated_ = true;
   exports_.clear();
   pages_.clear();
+  large_ = Kept();
   close_pool(block_);
   std::vector<int> ids;
   for (auto& entry : jobs_)

@@ -141,6 +141,7 @@ private:
   SEXP start_; // kept by the pointer that owns this
   bool plain_;
   Pages pages_;
+  Kept large_; // values that the latest workers were forked with, see Journal::mark_large()
   std::vector<Seat> seats_;
   std::map<int, std::unique_ptr<PoolJob>> jobs_;
   std::deque<int> waiting_; // jobs that found the ring full

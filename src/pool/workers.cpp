@@ -25,7 +25,8 @@ void PoolOwner::start(const std::vector<size_t>& lanes) {
   if (!inherited_) { // what they will have from the start, see session/journal.h
     uint64_t version = journal().look();
     pages_.begin(version);
-    journal().mark_large();
+    Protected large(journal().mark_large());
+    large_ = Kept(large);
   }
   Protected call(codec::protect([&] { return Rf_lang1(start_); }));
   Protected how(evaluate(call, package_namespace()));

@@ -25,23 +25,9 @@
 // Not re-entrant: a finalizer that comes here meanwhile uses what there is.
 #pragma once
 
-#include "session/survey.h"
-
-#include <map>
-#include <memory>
-#include <unordered_map>
+#include "session/facts.h"
 
 namespace mp::bind {
-
-struct Frame { // an environment inside of variables
-  Kept env;
-  std::vector<SEXP> symbols;
-  std::vector<Binding::How> how;
-  Kept values; // a list
-  bool changed = false;
-  explicit Frame(SEXP env);
-  bool same() const;
-};
 
 enum class Travels : uint8_t { Sent, Large, Pointer, Delayed, Hidden, Gone };
 
@@ -52,64 +38,42 @@ struct Variable {
   Travels travels = Travels::Gone;
   bool code = false;
   uint64_t version = 0;
-  uint64_t digest = 0;
-  std::vector<SEXP> vectors;
-  std::vector<std::shared_ptr<Frame>> frames;
+  Insides insides;
+  uint64_t sampled = 0; // of a large one
   std::vector<SEXP> classes;
-};
-
-struct Setting { // an option or an environment variable
-  Kept value;    // NULL: it was unset
-  uint64_t version = 0;
-  bool seen = false;
-};
-
-// Facts, each one R value made by the R function of its name when it has changed
-struct Fact {
-  const char* name;
-  uint64_t version = 0;
-  Kept value;
 };
 
 class Journal {
 public:
   // What is the session now? The version of what is new.
   uint64_t look();
-  uint64_t version() const { return version_; }
+  uint64_t version() const { return version_.now(); }
   // Is all that closed functions depend on as at the last look: options, search path, locale?
-  bool quiet() const;
+  bool quiet() const { return options_.same() && facts_.quiet(); }
   bool has_known(SEXP symbol) const { return index_.count(symbol) > 0; } // ever
-  void mark_large(); // before a fork: whose copy stays, so that R leaves it as it is
+  // Before a fork, whose copy stays: R is to leave large values as they are. A list of them: another
+  // vector at the same address would look the same.
+  SEXP mark_large();
 
   const std::vector<Variable>& variables() const { return variables_; }
   const Variable* find(SEXP symbol) const;
-  const std::map<std::string, Setting>& options() const { return options_; }
-  const std::map<std::string, Setting>& environment() const { return environment_; }
-  const std::vector<Fact>& facts() const { return facts_; }
-  // Has a package that is loaded, and no part of R, methods for this class (a CHARSXP)?
-  bool in_package(SEXP class_name);
-  bool loaded_since(uint64_t version) const; // a namespace
+  const Settings& options() const { return options_.all(); }
+  const Settings& environment() const { return environment_.all(); }
+  const std::vector<Fact>& facts() const { return facts_.all(); }
+  bool in_package(SEXP class_name) { return facts_.in_package(class_name); }
+  bool loaded_since(uint64_t version) const { return facts_.loaded_since(version); }
   size_t withheld() const { return withheld_; } // variables that travel when they are named
 
 private:
-  bool same_options() const;
-  bool same_search() const;
-  bool same_locale() const;
   void look_at_variables();
-  void look_at_frames();
   void renew(Variable& v);
   void set_gone(Variable& v);
-  void look_at_options();
-  void look_at_environment();
-  void look_at_facts();
-  void fact(size_t index, bool same);
-  uint64_t next(); // the version of what is found by this look
 
-  uint64_t version_ = 1;
-  bool looking_ = false, bumped_ = false;
+  Version version_;
+  bool looking_ = false;
   std::vector<Variable> variables_;
   std::vector<size_t> hidden_;
-  // Of each variable that is there, what tells whether it is the same, close together: thousands of
+  // Of each variable that exists, what tells whether it is the same, close together: thousands of
   // variables cost what they cost in cache misses.
   struct Glance {
     SEXP symbol, value;
@@ -122,30 +86,12 @@ private:
   void make_glances();
   std::vector<Glance> glances_;
   std::unordered_map<SEXP, size_t> index_;
-  std::unordered_map<SEXP, std::weak_ptr<Frame>> frames_;
-  std::vector<std::shared_ptr<Frame>> attached_; // lists and data frames on the search path
   R_xlen_t present_ = 0;
   size_t withheld_ = 0;
-  std::map<std::string, Setting> options_, environment_;
-  std::vector<std::pair<SEXP, Kept>> option_cells_;
-  std::vector<const char*> environment_cells_; // setenv() makes a new text for each value
-  std::vector<Fact> facts_;
-  std::vector<Kept> search_;
-  std::string folder_, locale_;
-  Kept libraries_;
-  int random_kind_ = -1;
-  Kept tables_; // of methods, of all loaded namespaces
-  std::vector<R_xlen_t> table_lengths_;
-  struct Registered {
-    SEXP table, symbol;
-    Kept method;
-  };
-  std::vector<Registered> registered_; // of the session's own methods in these tables
-  void note_registered();
-  R_xlen_t namespaces_ = -1;
-  Kept class_names_;
-  std::unordered_set<SEXP> in_packages_;
-  uint64_t in_packages_of_ = 0; // the version of the fact that it was made from
+  Frames frames_;
+  Options options_;
+  EnvironmentVariables environment_;
+  Facts facts_;
 };
 
 Journal& journal();

@@ -87,9 +87,9 @@ std::vector<SEXP> variables_of(SEXP env) {
   return symbols;
 }
 
-uint64_t digest_of(const std::vector<SEXP>& vectors) {
+uint64_t digest_of(SEXP vectors) {
   uint64_t h = 0;
-  for (SEXP x : vectors) h = digest_vector(h, x);
+  for (R_xlen_t i = 0; i < Rf_xlength(vectors); ++i) h = digest_vector(h, VECTOR_ELT(vectors, i));
   return h;
 }
 
@@ -116,6 +116,10 @@ uint64_t sampled_digest(SEXP x) {
 }
 
 void Survey::look_at(SEXP x) { visit(x, 0); }
+
+void Survey::look_into(SEXP env) {
+  for (SEXP s : variables_of(env)) visit(r::binding_of(env, s).value, 1);
+}
 
 void Survey::visit(SEXP x, int depth) {
   if (++nodes_ > kMaxNodes || depth > kMaxDepth || bytes > kSmallBytes) {

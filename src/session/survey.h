@@ -48,6 +48,7 @@ struct Survey {
 
   // Allocates names of environments' variables only. The caller protects `x`.
   void look_at(SEXP x);
+  void look_into(SEXP env); // its variables, whatever environment it is, and nothing of its parents
 
 private:
   void visit(SEXP x, int depth);
@@ -61,7 +62,7 @@ constexpr uint64_t kSmallBytes = 64 * 1024; // a value with more is a large one
 
 std::vector<SEXP> variables_of(SEXP env); // their symbols
 
-uint64_t digest_of(const std::vector<SEXP>& vectors);
+uint64_t digest_of(SEXP vectors); // a list of them
 uint64_t sampled_digest(SEXP x); // of a large vector: a few of its elements
 
 } // namespace mp::bind

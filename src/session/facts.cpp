@@ -1,0 +1,163 @@
+#include "session/facts.h"
+
+#include <clocale>
+#include <unistd.h>
+
+namespace mp::bind {
+namespace {
+
+enum FactIndex { kSearch, kFolder, kLocale, kLibraries, kRandom, kMethods, kNamespaces };
+constexpr const char* kFactNames[] = {"search_of_session", "folder_of_session", "locale_of_session",
+                                      "libraries_of_session", "random_kind_of_session",
+                                      "methods_of_session", "namespaces_of_session"};
+
+} // namespace
+
+void Facts::begin() {
+  for (const char* name : kFactNames) {
+    all_.emplace_back();
+    all_.back().name = name;
+  }
+}
+
+void Facts::fact(size_t index, bool same, Version& version) {
+  if (same) return;
+  Protected value(call_r(kFactNames[index]));
+  all_[index].value = Kept(value);
+  all_[index].version = version.next();
+}
+
+bool Facts::quiet() const {
+  if (all_.empty() || !same_search() || !same_locale()) return false;
+  for (auto& a : attached_)
+    if (!a.frame->same()) return false;
+  return true;
+}
+
+bool Facts::same_search() const {
+  size_t n = 0;
+  for (SEXP e = r::parent_environment(R_GlobalEnv); e != R_BaseEnv; e = r::parent_environment(e), ++n)
+    if (n >= search_.size() || SEXP(search_[n]) != e) return false;
+  return n == search_.size();
+}
+
+bool Facts::same_locale() const {
+  const char* locale = std::setlocale(LC_ALL, nullptr);
+  return locale && locale_ == locale;
+}
+
+void Facts::look(Version& version, Frames& frames) {
+  if (all_.empty()) begin();
+  look_at_search(version, frames);
+  look_at_folder(version);
+  look_at_locale(version);
+  look_at_libraries(version);
+  look_at_random_kind(version);
+  look_at_methods(version);
+}
+
+void Facts::look_at_search(Version& version, Frames& frames) {
+  bool same = same_search();
+  for (auto& a : attached_) same = same && !a.frame->changed && a.insides.same();
+  if (!same) {
+    search_.clear();
+    attached_.clear();
+    for (SEXP e = r::parent_environment(R_GlobalEnv); e != R_BaseEnv; e = r::parent_environment(e)) {
+      search_.push_back(Kept(e));
+      if (R_IsPackageEnv(e)) continue;
+      Survey survey;
+      survey.look_into(e);
+      attached_.push_back({frames.of(e), Insides(survey, frames)});
+    }
+  }
+  fact(kSearch, same, version);
+}
+
+void Facts::look_at_folder(Version& version) {
+  char folder[4096] = "";
+  bool same = getcwd(folder, sizeof folder) && folder_ == folder;
+  folder_ = folder;
+  fact(kFolder, same, version);
+}
+
+void Facts::look_at_locale(Version& version) {
+  bool same = same_locale();
+  const char* locale = std::setlocale(LC_ALL, nullptr);
+  locale_ = locale ? locale : "";
+  fact(kLocale, same, version);
+}
+
+void Facts::look_at_libraries(Version& version) {
+  static const SEXP lib_paths = Rf_install(".libPaths"), lib_loc = Rf_install(".lib.loc");
+  SEXP finder = r::frame_variable(R_BaseEnv, lib_paths);
+  SEXP libraries = TYPEOF(finder) == CLOSXP ? r::frame_variable(r::closure_environment(finder), lib_loc)
+                                            : R_NilValue;
+  bool same = libraries == SEXP(libraries_) && all_[kLibraries].version;
+  libraries_ = Kept(libraries);
+  fact(kLibraries, same, version);
+}
+
+void Facts::look_at_random_kind(Version& version) {
+  static const SEXP seed_name = Rf_install(".Random.seed");
+  Binding seed = r::binding_of(R_GlobalEnv, seed_name);
+  int kind = seed.how == Binding::Value && TYPEOF(seed.value) == INTSXP && Rf_xlength(seed.value) > 1
+                 ? INTEGER(seed.value)[0]
+                 : random_kind_;
+  bool same = kind == random_kind_ && all_[kRandom].version;
+  random_kind_ = kind;
+  fact(kRandom, same, version);
+}
+
+// Methods that registerS3method() put into the tables of packages
+void Facts::look_at_methods(Version& version) {
+  R_xlen_t namespaces = Rf_xlength(r::namespace_registry());
+  bool loaded = namespaces_ != namespaces;
+  namespaces_ = namespaces;
+  if (loaded) {
+    Protected tables(call_r("method_tables"));
+    tables_ = Kept(tables);
+    table_lengths_.clear();
+  }
+  bool same = !loaded;
+  table_lengths_.resize(size_t(Rf_xlength(tables_)), -1);
+  for (size_t i = 0; i < table_lengths_.size(); ++i) {
+    R_xlen_t length = Rf_xlength(VECTOR_ELT(tables_, R_xlen_t(i)));
+    same = same && length == table_lengths_[i];
+    table_lengths_[i] = length;
+  }
+  for (const Registered& m : registered_)
+    same = same && r::binding_of(m.table, m.symbol).value == SEXP(m.method);
+  fact(kMethods, same, version);
+  if (!same) note_registered();
+  fact(kNamespaces, !loaded, version);
+}
+
+void Facts::note_registered() {
+  registered_.clear();
+  SEXP methods = all_[kMethods].value; // list(package, name, method) of each
+  for (R_xlen_t i = 0; i < Rf_xlength(methods); ++i) {
+    SEXP m = VECTOR_ELT(methods, i), method = VECTOR_ELT(m, 2);
+    SEXP symbol = codec::protect([&] { return Rf_installTrChar(STRING_ELT(VECTOR_ELT(m, 1), 0)); });
+    for (R_xlen_t t = 0; t < Rf_xlength(tables_); ++t)
+      if (r::binding_of(VECTOR_ELT(tables_, t), symbol).value == method)
+        registered_.push_back({VECTOR_ELT(tables_, t), symbol, Kept(method)});
+  }
+}
+
+bool Facts::loaded_since(uint64_t version) const {
+  return !all_.empty() && all_[kNamespaces].version > version;
+}
+
+bool Facts::in_package(SEXP class_name) {
+  if (all_.empty()) return true;
+  if (in_packages_of_ != all_[kNamespaces].version) {
+    Protected names(call_r("classes_in_packages"));
+    class_names_ = Kept(names);
+    in_packages_.clear();
+    for (R_xlen_t i = 0; i < Rf_xlength(names); ++i) in_packages_.insert(STRING_ELT(names, i));
+    in_packages_of_ = all_[kNamespaces].version;
+  }
+  return in_packages_.count(class_name) > 0;
+}
+
+} // namespace mp::bind

@@ -1,0 +1,113 @@
+#include "session/settings.h"
+
+#include <algorithm>
+#include <cstring>
+#include <unistd.h>
+
+extern char** environ;
+
+namespace mp::bind {
+namespace {
+
+// What each process has of its own, or what a worker without a screen cannot use.
+bool is_own_option(const std::string& name) {
+  static const char* const own[] = {"askYesNo", "browser", "browserNLdisabled", "continue", "device", "echo",
+                                    "editor", "error", "interrupt", "menu.graphics", "pager", "papersize",
+                                    "prompt", "showErrorCalls", "traceback.max.lines", "warning.expression"};
+  return std::any_of(std::begin(own), std::end(own), [&](const char* o) { return name == o; });
+}
+
+bool is_own_environment(const std::string& name) {
+  static const char* const own[] = {"MULTIPROCESSING_SPAWN", "R_SESSION_TMPDIR", "R_TESTS", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_"};
+  return name.rfind("MULTIPROCESSING_", 0) == 0 ||
+         std::any_of(std::begin(own), std::end(own), [&](const char* o) { return name == o; });
+}
+
+SEXP option_list() {
+  static const SEXP name = Rf_install(".Options");
+  return r::frame_variable(R_BaseEnv, name);
+}
+
+void begin(Settings& settings) {
+  for (auto& s : settings) s.second.seen = false;
+}
+
+void drop_unseen(Settings& settings, Version& version) {
+  for (auto& [name, s] : settings)
+    if (!s.seen && s.set()) {
+      s.value = Kept();
+      s.insides = Insides();
+      s.version = version.next();
+    }
+}
+
+} // namespace
+
+bool Options::same() const {
+  size_t n = 0;
+  for (SEXP o = option_list(); o != R_NilValue; o = CDR(o), ++n)
+    if (n >= cells_.size() || cells_[n].first != TAG(o) || SEXP(cells_[n].second) != CAR(o)) return false;
+  return n == cells_.size();
+}
+
+void Options::take(const std::string& name, SEXP value, Version& version, Frames& frames) {
+  Setting& s = all_[name];
+  s.seen = true;
+  if (s.version && SEXP(s.value) == value) return;
+  Survey survey;
+  survey.look_at(value);
+  if (survey.large || survey.pointer) return; // as it was before, if it was set
+  s.value = Kept(value);
+  s.insides = survey.frames.empty() ? Insides() : Insides(survey, frames);
+  s.version = version.next();
+}
+
+void Options::look(Version& version, Frames& frames) {
+  for (Setting* s : deep_)
+    if (!s->insides.same()) {
+      Survey survey;
+      survey.look_at(s->value);
+      s->insides = Insides(survey, frames);
+      s->version = version.next();
+    }
+  if (same()) return;
+  cells_.clear();
+  deep_.clear();
+  begin(all_);
+  for (SEXP o = option_list(); o != R_NilValue; o = CDR(o)) cells_.emplace_back(TAG(o), Kept(CAR(o)));
+  for (auto& [symbol, value] : cells_) {
+    std::string name = CHAR(PRINTNAME(symbol));
+    if (!is_own_option(name)) take(name, value, version, frames);
+  }
+  drop_unseen(all_, version);
+  for (auto& [name, s] : all_)
+    if (!s.insides.none()) deep_.push_back(&s);
+}
+
+bool EnvironmentVariables::same() const {
+  size_t n = 0;
+  for (char** e = environ; e && *e; ++e, ++n)
+    if (n >= cells_.size() || cells_[n] != *e) return false;
+  return n == cells_.size();
+}
+
+void EnvironmentVariables::look(Version& version) {
+  if (same()) return;
+  cells_.clear();
+  begin(all_);
+  for (char** e = environ; e && *e; ++e) cells_.push_back(*e);
+  for (const char* cell : cells_) {
+    const char* equals = std::strchr(cell, '=');
+    if (!equals || equals == cell) continue;
+    std::string name(cell, size_t(equals - cell));
+    if (is_own_environment(name)) continue;
+    Setting& s = all_[name];
+    s.seen = true;
+    if (s.set() && !std::strcmp(CHAR(STRING_ELT(s.value, 0)), equals + 1)) continue;
+    s.value = Kept(codec::protect([&] { return Rf_mkString(equals + 1); }));
+    s.version = version.next();
+  }
+  drop_unseen(all_, version);
+}
+
+} // namespace mp::bind

@@ -1,0 +1,60 @@
+// Options and environment variables of the session, each with the version that it has had its value since.
+#pragma once
+
+#include "session/insides.h"
+
+#include <map>
+
+namespace mp::bind {
+
+// Versions of the journal: one for all that a look finds.
+class Version {
+public:
+  uint64_t now() const { return now_; }
+  void begin_look() { found_ = false; }
+  uint64_t next() { // of what has changed
+    if (!found_) ++now_;
+    found_ = true;
+    return now_;
+  }
+
+private:
+  uint64_t now_ = 1;
+  bool found_ = false;
+};
+
+struct Setting {
+  Kept value; // NULL: it was unset
+  uint64_t version = 0;
+  bool seen = false;
+  Insides insides; // of an option with environments
+  bool set() const { return SEXP(value) != R_NilValue; }
+};
+
+using Settings = std::map<std::string, Setting>;
+
+class Options {
+public:
+  bool same() const;
+  void look(Version& version, Frames& frames);
+  const Settings& all() const { return all_; }
+
+private:
+  void take(const std::string& name, SEXP value, Version& version, Frames& frames);
+  Settings all_;
+  std::vector<std::pair<SEXP, Kept>> cells_; // R's list of them: names and values
+  std::vector<Setting*> deep_;               // those with environments
+};
+
+class EnvironmentVariables {
+public:
+  void look(Version& version);
+  const Settings& all() const { return all_; }
+
+private:
+  bool same() const;
+  Settings all_;
+  std::vector<const char*> cells_; // setenv() makes a new text for each value
+};
+
+} // namespace mp::bind
