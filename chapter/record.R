@@ -150,7 +150,7 @@ made <- file.path(".build", if (trial) "trial" else "recorded")
 unlink(made, recursive = TRUE)
 dir.create(file.path(made, "figures"), recursive = TRUE)
 if (trial) {
-  file.copy(list.files("vignettes", full.names = TRUE), made, recursive = TRUE)
+  stopifnot(file.copy(list.files("vignettes", full.names = TRUE), made, recursive = TRUE))
 } else {
   demand_quiet("before")
 }

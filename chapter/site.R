@@ -162,7 +162,7 @@ as_json <- function(text) {
 build <- function() {
   unlink(out, recursive = TRUE)
   dir.create(out, recursive = TRUE)
-  file.copy(c("vignettes/page.css", "vignettes/page.js", "chapter/site/site.css", "chapter/site/site.js"), out)
+  stopifnot(file.copy(c("vignettes/page.css", "vignettes/page.js", "chapter/site/site.css", "chapter/site/site.js"), out))
 
   todo <<- c("README.md", "README.zh.md", "NEWS.md", file.path("vignettes", paste0(articles, ".Rmd")))
   done <- character()
