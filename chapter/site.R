@@ -184,7 +184,10 @@ build <- function() {
   }))
   groups <- lapply(reference, intersect, names(help))
   forgotten <- setdiff(names(help), unlist(groups))
-  if (length(forgotten)) stop("not in a group of the reference: ", paste(forgotten, collapse = ", "))
+  if (length(forgotten)) {
+    cat("Not in a group of the reference, see the top of chapter/site.R: ", paste(forgotten, collapse = ", "), "\n", sep = "")
+    groups$More <- forgotten
+  }
   index <- "<h1>Reference</h1>"
   for (group in names(groups)) {
     index <- c(index, sprintf("<h2>%s</h2><ul class=\"reference\">", group), vapply(groups[[group]], function(name) {
