@@ -132,7 +132,8 @@
 #' # elements that take different times: the next one goes to the process that is done first
 #' unlist(mclapply(3:1, function(i) { Sys.sleep(i / 50); i }, mc.cores = 2, mc.preschedule = FALSE))
 #' # numbers that can be reproduced, with any number of cores
-#' identical(mclapply(1:3, rnorm, mc.cores = 2, mc.seed = 1), mclapply(1:3, rnorm, mc.cores = 1, mc.seed = 1))
+#' one <- mclapply(1:3, rnorm, mc.cores = 1, mc.seed = 1)
+#' identical(mclapply(1:3, rnorm, mc.cores = 2, mc.seed = 1), one)
 #' # stop at the first failure; what workers print is dropped
 #' try(mclapply(1:4, function(i) stop("no"), mc.cores = 2, mc.stop.on.error = TRUE))
 #' invisible(mclapply(1:2, print, mc.cores = 2, mc.silent = TRUE))

@@ -26,7 +26,8 @@
 #' r <- pool$map_async(sqrt, 1:3, callback = function(values) cat(length(values), "values\n"))
 #' r$wait()
 #' r$successful()
-#' r <- pool$apply_async(function() stop("no"), error_callback = function(e) cat(conditionMessage(e$parent), "\n"))
+#' report <- function(e) cat(conditionMessage(e$parent), "\n")
+#' r <- pool$apply_async(function() stop("no"), error_callback = report)
 #' r$wait()
 #' pool$terminate()
 NULL

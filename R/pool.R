@@ -105,7 +105,8 @@
 #' pool$join()
 #'
 #' # of the pool itself
-#' pool <- Pool(1, initializer = function(x) assign("base", x, globalenv()), initargs = list(100), maxtasksperchild = 10)
+#' prepare <- function(x) assign("base", x, globalenv())
+#' pool <- Pool(1, initializer = prepare, initargs = list(100), maxtasksperchild = 10)
 #' pool$apply(function(x) get("base") + x, list(1))
 #' pool$terminate()
 #'
