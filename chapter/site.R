@@ -133,7 +133,7 @@ write_page <- function(file, title, html, lang = "en") {
   menu <- if (lang == "zh") {
     c("index-zh.html" = "首页", "multicore-zh.html" = "教程", "articles.html" = "文章", "reference.html" = "函数", "news.html" = "更新", "index.html" = "English")
   } else {
-    c("index.html" = "Home", "articles.html" = "Articles", "reference.html" = "Reference", "news.html" = "News", "index-zh.html" = "中文")
+    c("index.html" = "Home", "multicore.html" = "Tutorial", "articles.html" = "Articles", "reference.html" = "Reference", "news.html" = "News", "index-zh.html" = "中文")
   }
   links <- sprintf('<a href="%s"%s>%s</a>', names(menu), ifelse(names(menu) == file, ' aria-current="page"', ""), menu)
   word <- if (lang == "zh") "搜索" else "Search"

@@ -71,6 +71,20 @@ packages_of <- function(blocks) {
   setdiff(named, "std") # of C++
 }
 
+# The data of the two real jobs are fetched once; without them, and without a network, pages that use them are left out.
+has_data <- function() {
+  helpers <- new.env()
+  sys.source(system.file("examples", "data.R", package = "multiprocessing"), helpers)
+  tryCatch(
+    {
+      suppressMessages(helpers$package_data("seqinr", "sequences/ct.fasta.gz"))
+      suppressMessages(helpers$package_data("pliman", "tmp_images"))
+      TRUE
+    },
+    error = function(e) FALSE
+  )
+}
+
 test_that("every block of code on the pages runs as it is pasted", {
   skip_on_cran()
   skip_if_not_installed("callr")
@@ -84,6 +98,8 @@ test_that("every block of code on the pages runs as it is pasted", {
   names(pages) <- basename(files)
   for (name in names(pages)) {
     missing <- Filter(function(package) !requireNamespace(package, quietly = TRUE), packages_of(pages[[name]]))
+    uses_data <- any(grepl("package_data(", unlist(lapply(pages[[name]], `[[`, "code")), fixed = TRUE))
+    if (uses_data && !has_data()) missing <- c(missing, "the data of packages seqinr and pliman")
     if (length(missing)) {
       message(name, " is left out: it needs ", paste(missing, collapse = ", "))
       pages[[name]] <- NULL
