@@ -6,10 +6,6 @@
 #include <cerrno>
 #include <cstring>
 #include <random>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace mp {
 namespace {
@@ -36,19 +32,6 @@ std::string human(uint64_t bytes) {
   return text;
 }
 
-// What the system's error means here, and what to do.
-std::string problem(int e) {
-  std::string text = std::strerror(e);
-  if (e == ENOSYS || e == EPERM || e == EACCES || e == EOPNOTSUPP)
-    return text + "; memfd_create() and fallocate() on such memory are needed: use Linux 3.17 or "
-                  "newer, and a container "
-                  "whose seccomp profile allows them";
-  if (e == EFBIG)
-    return text + "; the limit on file sizes (RLIMIT_FSIZE, `ulimit -f`) counts for shared memory, "
-                  "too: raise it";
-  return text;
-}
-
 } // namespace
 
 Heap& heap() { return the_heap; }
@@ -56,27 +39,21 @@ bool heap_exists() { return exists; }
 
 void Heap::create(uint64_t bytes) {
   if (exists) return;
-  if (bytes == 0) {
-    bytes = std::min(uint64_t(64) << 30, 2 * platform::total_memory());
-    rlimit r;
-    if (getrlimit(RLIMIT_AS, &r) == 0 && r.rlim_cur != RLIM_INFINITY)
-      bytes = std::min(bytes, uint64_t(r.rlim_cur) / 4);
-    if (getrlimit(RLIMIT_FSIZE, &r) == 0 && r.rlim_cur != RLIM_INFINITY)
-      bytes = std::min(bytes, uint64_t(r.rlim_cur));
-  }
+  if (bytes == 0)
+    bytes = std::min({uint64_t(64) << 30, 2 * platform::total_memory(), platform::memory_limit()});
   uint64_t pages = bytes / kPageBytes;
   if (pages < 4096)
     throw Error{"HeapFullError",
                 "no room for a shared heap: the limits of this process allow " + human(bytes)};
   int fd = platform::create_memory("multiprocessing", pages * kPageBytes);
   if (fd < 0)
-    throw Error{"HeapFullError", std::string("cannot create shared memory: ") + problem(errno)};
+    throw Error{"HeapFullError", std::string("cannot create shared memory: ") + platform::memory_problem(errno)};
   uint64_t runs = align_page(sizeof(HeapHeader));
   uint64_t records = runs + align_page(pages * sizeof(uint64_t));
   uint64_t first = (records + align_page(pages * sizeof(BlockRecord))) / kPageBytes;
   if (int e = platform::back_memory(fd, 0, runs)) {
-    close(fd);
-    throw Error{"HeapFullError", std::string("cannot reserve shared memory: ") + problem(e)};
+    platform::close_file(fd);
+    throw Error{"HeapFullError", std::string("cannot reserve shared memory: ") + platform::memory_problem(e)};
   }
   the_heap.map(fd, pages * kPageBytes);
   HeapHeader& h = the_heap.header();
@@ -95,12 +72,12 @@ void Heap::create(uint64_t bytes) {
 }
 
 void Heap::attach(int fd, uint64_t nonce) {
-  struct stat st;
-  if (fstat(fd, &st) != 0 || st.st_size < off_t(sizeof(HeapHeader)))
+  uint64_t bytes = platform::file_bytes(fd);
+  if (bytes < sizeof(HeapHeader))
     throw Error{"ProcessError", "the session's shared memory was not handed over"};
-  the_heap.map(fd, uint64_t(st.st_size));
+  the_heap.map(fd, bytes);
   HeapHeader& h = the_heap.header();
-  if (h.magic != kHeapMagic || h.nonce != nonce || h.bytes != uint64_t(st.st_size))
+  if (h.magic != kHeapMagic || h.nonce != nonce || h.bytes != bytes)
     throw Error{"ProcessError",
                 "the shared memory that was handed over belongs to another session"};
   the_heap.runs_ = the_heap.at<uint64_t>(h.runs_offset);
@@ -109,12 +86,10 @@ void Heap::attach(int fd, uint64_t nonce) {
 }
 
 void Heap::map(int fd, uint64_t bytes) {
-  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-  if (p == MAP_FAILED)
+  base_ = platform::map_shared(fd, bytes);
+  if (!base_)
     throw Error{"HeapFullError",
                 "cannot map " + human(bytes) + " of shared memory: " + std::strerror(errno)};
-  madvise(p, bytes, MADV_DONTDUMP); // a core dump must not write gigabytes while others wait
-  base_ = static_cast<uint8_t*>(p);
   fd_ = fd;
   mapped = {base_, platform::cpu_count()};
 }
@@ -147,9 +122,7 @@ uint64_t Heap::find_room(uint64_t bytes, Kind kind, const void* from, uint64_t l
     while (!block && platform::now_ns() < end) {
       bool (*interrupted)() = guard_patience().interrupted;
       if (interrupted && interrupted()) throw Interrupted{};
-      std::atomic<uint32_t> nobody{0};
-      platform::Watch nap{&nobody, 0};
-      platform::sleep_on(&nap, 1, platform::now_ns() + kRetryNs);
+      platform::nap(kRetryNs);
       block = try_allocate(bytes, kind, from, lead, &why);
     }
   }
@@ -200,7 +173,7 @@ uint64_t Heap::try_allocate(uint64_t bytes, Kind kind, const void* from, uint64_
   if (why->empty()) {
     int e = from ? platform::write_memory(fd_, offset + lead, from, bytes - lead)
                  : platform::back_memory(fd_, offset, pages * kPageBytes);
-    if (e) *why = problem(e);
+    if (e) *why = platform::memory_problem(e);
   }
   if (why->empty()) {
     records_[page].backed = true; // nobody else writes it while we hold the block

@@ -1,8 +1,6 @@
 // What is in the heap, and whether it is consistent.
 #include "heap_internal.h"
 
-#include <sys/stat.h>
-
 namespace mp {
 
 HeapReport Heap::check() {
@@ -35,8 +33,7 @@ HeapReport Heap::check() {
     p += n;
   }
   if (used != h.used_pages) problem("the count of used pages is wrong", used);
-  struct stat st;
-  report.backed_bytes = fstat(fd_, &st) == 0 ? uint64_t(st.st_blocks) * 512 : 0;
+  report.backed_bytes = platform::backed_bytes(fd_);
   report.total_bytes = h.bytes;
   return report;
 }

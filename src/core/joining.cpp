@@ -6,8 +6,6 @@
 #include "participant.h"
 #include "reaper.h"
 
-#include <pthread.h>
-
 namespace mp {
 namespace {
 
@@ -74,7 +72,7 @@ void install_fork_handlers() {
   static bool installed = false;
   if (installed) return;
   installed = true;
-  pthread_atfork(before_fork, nullptr, in_child);
+  platform::on_fork(before_fork, in_child);
 }
 
 } // namespace mp

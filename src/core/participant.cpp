@@ -17,8 +17,6 @@
 // A death between two steps leaves a state from which reap() goes on.
 #include "participant.h"
 
-#include <unistd.h>
-
 namespace mp {
 namespace {
 
@@ -40,7 +38,7 @@ void raise_top(HeapHeader& h, uint32_t slot) {
 
 bool claim(Token t) {
   Participant& p = participant(t);
-  uint32_t g = generation_of(t), pid = uint32_t(getpid());
+  uint32_t g = generation_of(t), pid = uint32_t(platform::own_pid());
   p.noted_at.store(platform::boot_ns(), std::memory_order_relaxed);
   SlotState s;
   do {

@@ -4,8 +4,6 @@
 #include "heap.h"
 #include "participant.h"
 
-#include <unistd.h>
-
 namespace mp {
 
 bool reap() {
@@ -22,8 +20,8 @@ bool reap() {
     Participant& p = h.participants[slot];
     SlotState s = p.look();
     if (s.life != Life::Dead) continue;
-    bool other =
-        s.pid != 0 && pid_t(s.pid) != getpid(); // a thread of the core's tests is gone at once
+    // a thread of the core's tests is gone at once
+    bool other = s.pid != 0 && pid_t(s.pid) != platform::own_pid();
     if (other && !platform::process_gone(pid_t(s.pid), p.claimed_at) &&
         !platform::runs_without(pid_t(s.pid), heap().fd()))
       continue;

@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
-#include <poll.h>
-#include <unistd.h>
 
 namespace mp::bind {
 namespace {
@@ -31,7 +29,7 @@ bool free_soon(uint64_t pool, uint64_t job, bool heavy) {
   constexpr int kLooks = 20;
   for (int look = 0; !free_job(pool, job); ++look) {
     if (!heavy || look == kLooks) return false;
-    poll(nullptr, 0, 1);
+    platform::nap(1'000'000);
   }
   return true;
 }

@@ -20,7 +20,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <unistd.h>
 
 namespace mp::bind {
 namespace {

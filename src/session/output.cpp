@@ -9,7 +9,6 @@
 #include <R_ext/Print.h>
 #include <Rinternals.h>
 #include <algorithm>
-#include <sys/stat.h>
 #include <vector>
 
 namespace mp::bind {
@@ -159,9 +158,8 @@ void mark_output() {
     err_growth.forget();
   }
   if (!out_growth.possible(1, last.bytes[0]) && !err_growth.possible(2, last.bytes[1])) return;
-  struct stat out, err;
-  if (fstat(1, &out) != 0 || fstat(2, &err) != 0) return;
-  OutputMark m{0, {uint64_t(out.st_size), uint64_t(err.st_size)}};
+  OutputMark m{0, {platform::file_bytes(1), platform::file_bytes(2)}};
+  if (m.bytes[0] < last.bytes[0] || m.bytes[1] < last.bytes[1]) return; // it has closed them
   if (m.bytes[0] == last.bytes[0] && m.bytes[1] == last.bytes[1]) return;
   last = m;
   m.sequence = heap().header().output_sequence.fetch_add(1, std::memory_order_acq_rel);

@@ -4,14 +4,12 @@
 
 #include <csignal>
 #include <cstdlib>
-#include <pthread.h>
-#include <unistd.h>
 
 namespace mp::bind {
 namespace {
 
 pid_t home = 0; // the process that loaded the package
-pthread_t r_thread;
+thread_local bool is_r_thread = false;
 
 using Enqueue = void (*)(unsigned count, const std::function<void()>* helper);
 
@@ -62,13 +60,13 @@ unsigned usual_count() {
 } // namespace
 
 void prepare_threads() {
-  home = getpid();
-  r_thread = pthread_self();
+  home = platform::own_pid();
+  is_r_thread = true;
   launch_with(launch);
 }
 
-bool is_forked() { return getpid() != home; }
-bool on_r_thread() { return pthread_equal(pthread_self(), r_thread) != 0; }
+bool is_forked() { return platform::own_pid() != home; }
+bool on_r_thread() { return is_r_thread; }
 
 unsigned thread_count(unsigned wanted) { return wanted ? wanted : usual_count(); }
 

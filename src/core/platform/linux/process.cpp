@@ -1,9 +1,9 @@
-// Linux behind the seam: processes, and the cores that they run on. Memory and waiting:
-// platform.cpp.
+// Linux behind the seam: processes, and the cores that they run on.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include "../platform.h"
+#include "../process.h"
+#include "../memory.h"
 
 #include <cerrno>
 #include <climits>
@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -131,7 +132,9 @@ bool runs_without(pid_t pid, int fd) {
   return any && !found; // no line at all: it is on its way out, and its other threads may still run
 }
 
+pid_t own_pid() { return getpid(); }
 uint32_t thread_id() { return uint32_t(syscall(SYS_gettid)); }
+void on_fork(void (*before)(), void (*in_child)()) { pthread_atfork(before, nullptr, in_child); }
 
 // pidfd_open() sets close-on-exec by itself.
 int watch_process(pid_t pid) { return off_standard(int(syscall(SYS_pidfd_open, pid, 0))); }

@@ -1,8 +1,8 @@
-// Linux behind the seam: clocks, futexes, memory. Processes: process.cpp.
+// Linux behind the seam: memory and files.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include "../platform.h"
+#include "../memory.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -10,63 +10,22 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <fcntl.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
-
-#ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
-#endif
 
 namespace mp::platform {
 namespace {
 
-constexpr int kFutexWait = 0;     // FUTEX_WAIT, shared between processes
-constexpr int kFutexWake = 1;     // FUTEX_WAKE
-constexpr uint32_t kFutexU32 = 2; // FUTEX_32 for futex_waitv
-constexpr int kMaxWatch = 128;    // FUTEX_WAITV_MAX
-constexpr int64_t kTickNs = 10'000'000;
-
 uint64_t system_page() {
   static const uint64_t bytes = uint64_t(sysconf(_SC_PAGESIZE));
   return bytes;
-}
-
-struct WaitVector { // struct futex_waitv of the kernel
-  uint64_t value;
-  uint64_t address;
-  uint32_t flags;
-  uint32_t reserved;
-};
-
-bool waitv_missing = false; // process-local: ENOSYS was seen (before Linux 5.16, or a sandbox)
-
-int64_t read_clock(clockid_t clock) {
-  timespec t;
-  clock_gettime(clock, &t);
-  return int64_t(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
-}
-
-timespec to_timespec(int64_t ns) {
-  timespec t;
-  t.tv_sec = ns / 1'000'000'000;
-  t.tv_nsec = ns % 1'000'000'000;
-  return t;
-}
-
-void wait_one(const Watch& w, int64_t deadline_ns) {
-  int64_t left = deadline_ns - now_ns();
-  if (left <= 0) return;
-  timespec t = to_timespec(left);
-  syscall(SYS_futex, w.word, kFutexWait, w.expected, deadline_ns == kForever ? nullptr : &t,
-          nullptr, 0);
 }
 
 uint64_t read_number(const char* path, uint64_t otherwise) {
@@ -133,31 +92,6 @@ uint64_t cgroup_room() {
 }
 
 } // namespace
-
-int64_t now_ns() { return read_clock(CLOCK_MONOTONIC); }
-int64_t boot_ns() { return read_clock(CLOCK_BOOTTIME); }
-
-void sleep_on(const Watch* words, int count, int64_t deadline_ns) {
-  if (count <= 1) return wait_one(words[0], deadline_ns);
-  if (!waitv_missing) {
-    if (count > kMaxWatch) count = kMaxWatch;
-    WaitVector v[kMaxWatch];
-    for (int i = 0; i < count; ++i)
-      v[i] = {words[i].expected, reinterpret_cast<uint64_t>(words[i].word), kFutexU32, 0};
-    timespec t = to_timespec(deadline_ns == kForever ? 0 : deadline_ns);
-    long rc = syscall(SYS_futex_waitv, v, count, 0, deadline_ns == kForever ? nullptr : &t,
-                      CLOCK_MONOTONIC);
-    if (rc >= 0 || errno == EAGAIN || errno == EINTR || errno == ETIMEDOUT) return;
-    waitv_missing =
-        true; // an old kernel, or a sandbox that refuses what it does not know: any error
-  }
-  int64_t tick = now_ns() + kTickNs;
-  wait_one(words[0], tick < deadline_ns ? tick : deadline_ns);
-}
-
-void wake(std::atomic<uint32_t>* word, int count) {
-  syscall(SYS_futex, word, kFutexWake, count, nullptr, nullptr, 0);
-}
 
 int off_standard(int fd) {
   if (fd < 0 || fd > 2) return fd;
@@ -227,6 +161,51 @@ int write_memory(int fd, uint64_t offset, const void* from, uint64_t bytes) {
   }
   return 0;
 }
+
+uint8_t* map_shared(int fd, uint64_t bytes) {
+  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+  if (p == MAP_FAILED) return nullptr;
+  madvise(p, bytes, MADV_DONTDUMP); // a core dump must not write gigabytes while others wait
+  return static_cast<uint8_t*>(p);
+}
+
+std::string memory_problem(int error) {
+  std::string text = std::strerror(error);
+  if (error == ENOSYS || error == EPERM || error == EACCES || error == EOPNOTSUPP)
+    return text + "; memfd_create() and fallocate() on such memory are needed: use Linux 3.17 or "
+                  "newer, and a container "
+                  "whose seccomp profile allows them";
+  if (error == EFBIG)
+    return text + "; the limit on file sizes (RLIMIT_FSIZE, `ulimit -f`) counts for shared memory, "
+                  "too: raise it";
+  return text;
+}
+
+uint64_t memory_limit() {
+  uint64_t most = UINT64_MAX;
+  rlimit r;
+  if (getrlimit(RLIMIT_AS, &r) == 0 && r.rlim_cur != RLIM_INFINITY) most = uint64_t(r.rlim_cur) / 4;
+  if (getrlimit(RLIMIT_FSIZE, &r) == 0 && r.rlim_cur != RLIM_INFINITY)
+    most = std::min(most, uint64_t(r.rlim_cur));
+  return most;
+}
+
+uint64_t file_bytes(int fd) {
+  struct stat st;
+  return fd >= 0 && fstat(fd, &st) == 0 ? uint64_t(st.st_size) : 0;
+}
+
+uint64_t backed_bytes(int fd) {
+  struct stat st;
+  return fstat(fd, &st) == 0 ? uint64_t(st.st_blocks) * 512 : 0;
+}
+
+uint64_t read_file(int fd, void* to, uint64_t bytes, uint64_t offset) {
+  ssize_t got = pread(fd, to, bytes, off_t(offset));
+  return got > 0 ? uint64_t(got) : 0;
+}
+
+void close_file(int fd) { close(fd); }
 
 uint8_t* map_private(int fd, uint64_t offset, uint64_t bytes) {
   uint64_t before = offset % system_page(); // any offset will do

@@ -1,0 +1,75 @@
+// Processes: whether they run, how they start and end; and the cores that they run on.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace mp::platform {
+
+int cpu_count();
+uint32_t current_cpu(); // where the caller runs right now
+// Moves the caller to another core that it may run on, if it is on this one and there is another.
+void leave_cpu(uint32_t cpu);
+void yield_cpu(); // whoever waits for this core may run first
+
+pid_t own_pid();
+// The number of the calling thread, as the system has it.
+uint32_t thread_id();
+// Called around each fork of this process, whoever asks for it: in the parent before, in the child.
+void on_fork(void (*before)(), void (*in_child)());
+
+// True when no thread of the process that had this pid at the time `seen_at` (of boot_ns(); 0: not
+// known) can write any more. The number may be another process's by now.
+bool process_gone(pid_t pid, int64_t seen_at);
+// True when a signal or a debugger keeps it from running. False where the system does not say.
+bool process_stopped(pid_t pid);
+// True when that process runs, but has put another program (exec) in the place of the one that
+// mapped the memory of `fd`.
+bool runs_without(pid_t pid, int fd);
+// A descriptor (close-on-exec) that becomes readable when the child is gone; -1 where there is
+// none.
+int watch_process(pid_t pid);
+// Sends a signal through the watched descriptor when there is one, so that a reused pid is safe.
+int signal_process(int watch_fd, pid_t pid, int signal);
+// The same to all processes of the group that this child leads, if it leads one. Only for a child
+// that nobody has reaped: until then its number can be no other group's.
+void signal_group(pid_t leader, int signal);
+// True for a child that a signal has ended and that nobody has reaped.
+bool killed_by_signal(pid_t pid);
+
+// Whether fork_sibling() works here.
+bool can_fork_siblings();
+// fork() of a process that has a single thread and no lock held, but the child is its parent's: it
+// is the parent that learns how the child ends. The child's pid is in `born` before the child runs,
+// and even if this process is killed meanwhile. No fork handlers run. -1 with errno.
+pid_t fork_sibling(std::atomic<int32_t>* born);
+
+// Starts a program in a child that shares this process's memory until then, so that it takes the
+// same time however much that is; no fork handlers run. `prepare(data)` is called in the child,
+// which has the default handlers of signals; it may make system calls, and leave(), but change
+// nothing here. The child leaves with 127 if there is no such program. -1 with errno.
+pid_t start_program(char* const* argv, char* const* envp, void (*prepare)(void*), void* data);
+
+// This process leads a group of its own: a terminal's Ctrl-C does not reach it, nor the programs
+// that it starts. A program that asks the terminal for input is refused, and does not stop for ever
+// in the background. False if there is no such group; then it stays in its parent's.
+bool lead_group();
+// The kernel ends this process when its parent ends. False if the parent is gone already.
+bool die_with_parent(pid_t parent);
+// From now on, when its parent ends, all processes of the group that it leads end with it. A program
+// that it becomes (exec) has to ask for this again; until then it ends alone.
+void take_group_along();
+// The signal by which the owner of a job tells a worker to look whether the job was cancelled.
+int cancel_signal();
+// In a child that will be another program: of its descriptors, that program has 0, 1 and 2 alone.
+// Makes system calls only.
+void keep_standard_files();
+// The out-of-memory killer should choose this process before the main one.
+void volunteer_for_oom();
+// Ends the process at once: no exit handlers, no destructors.
+[[noreturn]] void leave(int code);
+
+} // namespace mp::platform
