@@ -82,6 +82,22 @@ for (i in low) {
   problem("src/%s includes %s, which is above it in core", arrows$from[i], arrows$to[i])
 }
 
+# --- the operating system is called below core/platform/ alone ---
+
+# But for these: R's signal handlers, the working folder, numbers of signals, a variable of R's.
+calls_the_system <- c(
+  "session/interrupts", "session/journal", "session/facts", "session/settings", "session/children", "pool/owner",
+  "pool/workers", "threads/helpers", "core/process"
+)
+system_header <-
+  "^#include <(sys/|linux/|netinet/|arpa/|csignal|signal[.]h|unistd|pthread|fcntl|poll|sched|dlfcn|spawn|malloc[.]h)"
+for (file in sources) {
+  if (startsWith(file, "core/platform/") || noun_of(file) %in% calls_the_system) next
+  found <- grep(system_header, readLines(file.path("src", file)), value = TRUE)
+  found <- setdiff(found, "#include <sys/types.h>") # pid_t
+  for (line in found) problem("src/%s: %s belongs below src/core/platform/", file, line)
+}
+
 # --- every header compiles alone ---
 
 r_command <- file.path(R.home("bin"), "R")

@@ -51,8 +51,6 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
 // block.
 constexpr const char* kSpawnVariable = "MULTIPROCESSING_SPAWN";
 uint64_t join_spawned(const std::string& value);
-// The program starts with SIGINT blocked, and lets it in when it handles it.
-void hold_interrupts(bool hold);
 
 // Its pid is known: it was forked, by whomever.
 bool meet_child(Child& child);

@@ -1,4 +1,4 @@
-// What process.cpp and siblings.cpp share.
+// What the start methods share.
 #pragma once
 
 #include "process.h"
@@ -10,5 +10,6 @@ bool begin_child(pid_t parent); // its group, which ends with the parent; false:
 void child_files(const Child& child, Output output);
 void note_start(Child& child); // its pid is known
 [[noreturn]] void no_place();  // for a child: throws
+[[noreturn]] void cannot_start(Child& child, int e); // errno: throws
 
 } // namespace mp

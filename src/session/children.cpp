@@ -366,7 +366,7 @@ SEXP enter_spawned(const std::string& variable) {
   std::atexit(end_participant); // it leaves as any R does, not by leave_process()
   return entry([&] {
     install_interrupt_handlers();
-    hold_interrupts(false);
+    platform::hold_interrupts(false); // it was started with them held
     uint64_t block = shared(own_process()).payload;
     Protected what(codec::decode(heap().at(block), heap().bytes_of(block)));
     drop_payload(own_process());

@@ -40,6 +40,22 @@ void signal_group(pid_t leader, int signal);
 // True for a child that a signal has ended and that nobody has reaped.
 bool killed_by_signal(pid_t pid);
 
+// How a child has ended: its exit code, or -signal; and the most memory that it had.
+struct Ending {
+  int status;
+  uint64_t peak_bytes;
+};
+enum class Asked { Runs, Ended, Lost }; // Lost: somebody else has asked before, and was told
+// Tells it once: from then on the child's number may be another process's.
+Asked ask_ending(pid_t child, Ending* how);
+// Waits for at most `ms` until the child of this descriptor is gone; -1: for the whole time.
+void await_process(int watch_fd, int ms);
+// Before children are started: how they end must be kept for us. A launcher may have handed down
+// that SIGCHLD is ignored; the system would then forget it, and give their numbers away at once.
+void keep_exit_states();
+
+// fork(), with the hooks of on_fork(). -1 with errno.
+pid_t fork_process();
 // Whether fork_sibling() works here.
 bool can_fork_siblings();
 // fork() of a process that has a single thread and no lock held, but the child is its parent's: it
@@ -53,6 +69,22 @@ pid_t fork_sibling(std::atomic<int32_t>* born);
 // nothing here. The child leaves with 127 if there is no such program. -1 with errno.
 pid_t start_program(char* const* argv, char* const* envp, void (*prepare)(void*), void* data);
 
+// This process's environment with these lines NAME=value, as start_program() takes it.
+std::vector<std::string> environment_with(const std::vector<std::string>& lines);
+// --- In a child, before it does anything else. System calls only: its memory may be the parent's. ---
+
+// Handlers of the parent's that make no sense in a child: R's own for these delete the parent's
+// temporary folder, prompt on stdin, or save its workspace.
+void default_signals();
+// An interrupt waits until the process can tell whom it is for.
+void hold_interrupts(bool hold);
+// Nothing to read; `out` and `err` (-1: as they are), or nowhere for `out` (kNowhere).
+constexpr int kNowhere = -2;
+void set_standard_files(int out, int err);
+// The same file, opened once more, close-on-exec; -1 where /proc does not allow that.
+int open_again(pid_t process, int fd);
+// Whether the programs that this process becomes have the file, too.
+void hand_down(int fd, bool yes);
 // This process leads a group of its own: a terminal's Ctrl-C does not reach it, nor the programs
 // that it starts. A program that asks the terminal for input is refused, and does not stop for ever
 // in the background. False if there is no such group; then it stays in its parent's.

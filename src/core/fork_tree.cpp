@@ -7,8 +7,6 @@
 #include "joining.h"
 
 #include <cerrno>
-#include <csignal>
-#include <unistd.h>
 
 namespace mp {
 namespace {
@@ -31,8 +29,8 @@ int fork_siblings(const std::vector<Child*>& children, Output output, pid_t pare
   size_t me = 0, next = 1, end = children.size(); // [next, end) are this process's to fork
   pid_t forker = 0;                               // 0: the parent may not have named us yet
   for (;;) {
-    for (size_t i = next; i < end; ++i) expect_from(children[i]->token, forker, getpid());
-    forker = getpid();
+    for (size_t i = next; i < end; ++i) expect_from(children[i]->token, forker, platform::own_pid());
+    forker = platform::own_pid();
     pid_t pid = -1;
     uint32_t cpu = platform::current_cpu();
     size_t middle = next;
@@ -80,7 +78,7 @@ int fork_children(const std::vector<Child*>& children, Output output, bool busy)
     }
     return -1;
   }
-  pid_t parent = getpid();
+  pid_t parent = platform::own_pid();
   try {
     for (size_t i = 1; i < children.size(); ++i) {
       prepare_outputs(*children[i], output);

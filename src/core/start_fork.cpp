@@ -1,0 +1,47 @@
+// A child that is a copy of this process. Several at once: fork_tree.cpp.
+#include "process_internal.h"
+
+#include "joining.h"
+#include "participant.h"
+#include "platform/platform.h"
+
+#include <cerrno>
+#include <cstdio>
+
+namespace mp {
+
+bool fork_child(Child& child, Output output, bool busy) {
+  platform::keep_exit_states();
+  prepare_outputs(child, output);
+  std::fflush(nullptr);
+  pid_t parent = platform::own_pid();
+  uint32_t cpu = platform::current_cpu();
+  pid_t pid = platform::fork_process(); // the fork handlers find a place for the child
+  if (pid < 0) {
+    int e = errno;
+    abandon_slot(fork_place());
+    cannot_start(child, e);
+  }
+  if (pid == 0) {
+    // the system may let it wait there although other cores are idle
+    if (busy) platform::leave_cpu(cpu);
+    platform::default_signals();
+    if (!begin_child(parent)) platform::leave(1);
+    child_files(child, output);
+    if (self() == 0) platform::leave(kNoPlace);
+    platform::volunteer_for_oom(); // as will those whom this child forks
+    return true;
+  }
+  child.pid = pid;
+  child.token = fork_place();
+  expect_from(child.token, 0, pid);
+  note_start(child);
+  if (child.token == 0) { // the child has seen it too and left
+    while (!poll_child(child)) platform::relax();
+    close_child(child);
+    no_place();
+  }
+  return false;
+}
+
+} // namespace mp

@@ -1,0 +1,90 @@
+// A child that is a fresh program, and how that program finds the session.
+#include "process_internal.h"
+
+#include "heap.h"
+#include "joining.h"
+#include "participant.h"
+#include "platform/platform.h"
+
+#include <cerrno>
+#include <cstdio>
+
+namespace mp {
+namespace {
+
+std::vector<char*> pointers_to(const std::vector<std::string>& texts) { // as exec() takes them
+  std::vector<char*> found;
+  for (const std::string& t : texts) found.push_back(const_cast<char*>(t.c_str()));
+  found.push_back(nullptr);
+  return found;
+}
+
+} // namespace
+
+void spawn_child(Child& child, const std::vector<std::string>& arguments,
+                 const std::vector<std::string>& environment, uint64_t process) {
+  platform::keep_exit_states();
+  prepare_outputs(child, Output::Captured);
+  Token place = 0;
+  try {
+    place = require_slot();
+    heap().hold_for(process, place);
+  } catch (...) {
+    if (place) abandon_slot(place);
+    close_child(child);
+    throw;
+  }
+  char spawn[160];
+  std::snprintf(spawn, sizeof spawn, "%s=%d:%llx:%u:%llx:%d", kSpawnVariable, heap().fd(),
+                static_cast<unsigned long long>(heap().header().nonce), place,
+                static_cast<unsigned long long>(process), int(platform::own_pid()));
+  std::vector<std::string> lines(environment);
+  lines.push_back(spawn);
+  lines = platform::environment_with(lines);
+  std::vector<char*> argv = pointers_to(arguments), envp = pointers_to(lines);
+  struct Start {
+    const Child& child;
+    pid_t parent;
+  } start{child, platform::own_pid()};
+  auto prepare = [](void* data) {
+    auto& s = *static_cast<Start*>(data);
+    platform::default_signals();
+    platform::hold_interrupts(true); // until it can tell whom a Ctrl-C is for
+    platform::lead_group();
+    if (!platform::die_with_parent(s.parent)) platform::leave(1);
+    child_files(s.child, Output::Captured);
+    platform::keep_standard_files();
+    // It opens the heap itself. What cannot be opened is handed over, also to the programs that it
+    // starts before it joins.
+    int heap_again = platform::open_again(s.parent, heap().fd());
+    if (heap_again >= 0) platform::close_file(heap_again);
+    else platform::hand_down(heap().fd(), true);
+  };
+  pid_t pid = platform::start_program(argv.data(), envp.data(), prepare, &start);
+  if (pid < 0) {
+    int e = errno;
+    abandon_slot(place);
+    cannot_start(child, e);
+  }
+  child.pid = pid;
+  child.token = place;
+  expect_from(place, 0, pid);
+  note_start(child);
+}
+
+uint64_t join_spawned(const std::string& value) {
+  int fd = -1, parent = 0;
+  unsigned long long nonce = 0, process = 0;
+  unsigned place = 0;
+  if (std::sscanf(value.c_str(), "%d:%llx:%u:%llx:%d", &fd, &nonce, &place, &process, &parent) != 5)
+    throw Error{"ProcessError", "this R was not started by multiprocessing"};
+  platform::take_group_along();
+  int own = platform::off_standard(platform::open_again(parent, fd));
+  if (own < 0) platform::hand_down(own = fd, false);
+  Heap::attach(own, nonce);
+  join_session(place);
+  platform::volunteer_for_oom();
+  return process;
+}
+
+} // namespace mp
