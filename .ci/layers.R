@@ -120,7 +120,7 @@ for (header in headers) {
 # --- R/ ---
 
 families <- c( # by the first part of the name; files that are not named here are of the base
-  base = 0, child = 1, thread = 1, sync = 2, pool = 2, mc = 3, executor = 3, socket = 3, top = 4
+  base = 0, child = 1, thread = 1, sync = 2, pool = 2, mc = 3, executor = 3, shared = 3, socket = 3, top = 4
 )
 of_all <- c("context", "preload", "revive", "multiprocessing-package") # they speak of everything
 

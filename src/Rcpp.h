@@ -10,6 +10,8 @@
 // compiles the same sources with the real Rcpp; continuous integration tests both, and bench/rcpp.R measures them.
 #pragma once
 
+#include "core/platform/system.h"
+
 #ifdef MULTIPROCESSING_RCPP
 #include_next <Rcpp.h>
 #endif

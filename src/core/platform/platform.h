@@ -3,6 +3,8 @@
 // another system gets a folder of its own.
 #pragma once
 
+#include "system.h"
+
 #include "bell.h"
 #include "clock.h"
 #include "memory.h"
