@@ -152,6 +152,29 @@ for (k in seq_len(nrow(calls))) {
   }
 }
 
+# --- files and functions that the documents name exist ---
+
+texts <- c("CONTRIBUTING.md", "src/core/README.md")
+files <- list.files(".", recursive = TRUE, all.files = TRUE)
+files <- c(files, dirname(files))
+src_text <- unlist(lapply(c(file.path("src", sources), scripts), readLines))
+for (text in texts) {
+  words <- unlist(regmatches(readLines(text), gregexpr("`[^` ]+`", readLines(text))))
+  words <- unique(gsub("`", "", words, fixed = TRUE))
+  names <- grep("^[A-Za-z0-9_./-]+[.](R|cpp|h|[*])$", words, value = TRUE)
+  for (name in names) {
+    if (name == "src/core/start_forkserver.cpp") next # where it would be
+    pattern <- paste0("(^|/)", gsub("*", "(h|cpp|R)", gsub(".", "[.]", sub("^[.]/", "", name), fixed = TRUE), fixed = TRUE), "$")
+    if (!any(grepl(pattern, files))) problem("%s names the file %s, which does not exist", text, name)
+  }
+  functions <- sub("^.*::", "", sub("[(][)]$", "", grep("^[A-Za-z_:]+[(][)]$", words, value = TRUE)))
+  for (name in functions) {
+    if (!any(grepl(paste0("\\b", name, "( <- function)?[(]"), src_text))) {
+      problem("%s names %s(), which does not exist", text, name)
+    }
+  }
+}
+
 # --- what was found ---
 
 between <- unique(arrows[arrows$from_room != arrows$to_room, c("from_room", "to_room")])
