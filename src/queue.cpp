@@ -54,7 +54,7 @@ void queue_put(SEXP queue, SEXP value, SEXP block, SEXP timeout) {
   entry([&] {
     Wait wait = wait_for(block, timeout);
     uint64_t q = open_queue(queue);
-    GuardDeadline deadline(wait.deadline);
+    Patience patience = Patience::until(wait.deadline);
     std::string why;
     try {
       Status s = send_value(value, [&](const Outgoing& out) { return put_message(q, out, wait); });

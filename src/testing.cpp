@@ -35,8 +35,8 @@ int heap_holder() {
 // For how many seconds this process waits for another one that is at work in the heap.
 // [[Rcpp::export(rng = false)]]
 double guard_limit(double seconds) {
-  double before = double(guard_patience().limit_ns) / 1e9;
-  guard_patience().limit_ns = int64_t(seconds * 1e9);
+  double before = double(Patience::now().limit_ns) / 1e9;
+  Patience::now().limit_ns = int64_t(seconds * 1e9);
   return before;
 }
 

@@ -11,50 +11,30 @@
 
 namespace mp {
 
-// How long a thread waits for guards.
-struct GuardPatience {
-  int64_t limit_ns = 10'000'000'000;     // a holder that runs is done long before
-  int64_t deadline = platform::kForever; // of the call that is under way
-  bool (*interrupted)() = nullptr;       // true: the user wants it to end. May not call R.
-};
-GuardPatience& guard_patience(); // this thread's
-
-// A call of this thread that has a deadline.
-class GuardDeadline {
+// How long this thread waits for guards; its scope ends with the object.
+class Patience {
 public:
-  explicit GuardDeadline(int64_t deadline) : before_(guard_patience().deadline) {
-    guard_patience().deadline = deadline;
-  }
-  GuardDeadline(const GuardDeadline&) = delete;
-  GuardDeadline& operator=(const GuardDeadline&) = delete;
-  ~GuardDeadline() { guard_patience().deadline = before_; }
+  struct Limits {
+    int64_t limit_ns = 10'000'000'000;     // a holder that runs is done long before
+    int64_t deadline = platform::kForever; // of the call that is under way
+    bool (*interrupted)() = nullptr;       // true: the user wants it to end. May not call R.
+  };
+  static Limits& now(); // this thread's
+
+  // A call that has a deadline.
+  static Patience until(int64_t deadline) { return {{now().limit_ns, deadline, now().interrupted}}; }
+  // What would be lost if it ended half done: neither Ctrl-C nor the call's deadline ends its waits.
+  static Patience steady() { return {{now().limit_ns}}; }
+  // What nobody would do later, and whose caller can be killed: however long it takes.
+  static Patience endless() { return {{INT64_MAX}}; }
+
+  Patience(const Patience&) = delete;
+  Patience& operator=(const Patience&) = delete;
+  ~Patience() { now() = before_; }
 
 private:
-  int64_t before_;
-};
-
-// What must be done, however long it takes: nobody would do it later, and its caller can be killed.
-class EndlessPatience {
-public:
-  EndlessPatience() : before_(guard_patience()) { guard_patience() = {INT64_MAX}; }
-  EndlessPatience(const EndlessPatience&) = delete;
-  EndlessPatience& operator=(const EndlessPatience&) = delete;
-  ~EndlessPatience() { guard_patience() = before_; }
-
-private:
-  GuardPatience before_;
-};
-
-// What would be lost if it ended half done: neither Ctrl-C nor the call's deadline ends its waits.
-class SteadyPatience {
-public:
-  SteadyPatience() : before_(guard_patience()) { guard_patience() = {before_.limit_ns}; }
-  SteadyPatience(const SteadyPatience&) = delete;
-  SteadyPatience& operator=(const SteadyPatience&) = delete;
-  ~SteadyPatience() { guard_patience() = before_; }
-
-private:
-  GuardPatience before_;
+  Patience(Limits limits) : before_(now()) { now() = limits; }
+  Limits before_;
 };
 
 constexpr int64_t kNoWait = -1; // for lock_guard(): a look and a short spin

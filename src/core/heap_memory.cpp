@@ -120,7 +120,7 @@ uint64_t Heap::find_room(uint64_t bytes, Kind kind, const void* from, uint64_t l
     }
     int64_t end = platform::now_ns() + kReclaimNs;
     while (!block && platform::now_ns() < end) {
-      bool (*interrupted)() = guard_patience().interrupted;
+      bool (*interrupted)() = Patience::now().interrupted;
       if (interrupted && interrupted()) throw Interrupted{};
       platform::nap(kRetryNs);
       block = try_allocate(bytes, kind, from, lead, &why);

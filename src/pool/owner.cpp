@@ -269,7 +269,7 @@ bool PoolOwner::joined() {
 // One wait for everything that a pool's owner may care about.
 bool PoolOwner::wait(const Wait& limit, const std::function<bool()>& ready) {
   ChildWait step(limit);
-  GuardDeadline deadline(limit.deadline);
+  Patience patience = Patience::until(limit.deadline);
   int64_t next_tick = platform::now_ns() + limit.tick_ns;
   for (;;) {
     attend();

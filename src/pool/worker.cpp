@@ -73,7 +73,7 @@ void make_place(bool once) {
 
 // What a worker has claimed it reads, however long it waits for the heap: nobody would do it later.
 SEXP decode(const uint8_t* from, uint64_t bytes) {
-  EndlessPatience patience;
+  Patience patience = Patience::endless();
   return codec::decode(from, bytes);
 }
 
@@ -134,7 +134,7 @@ void release_dropped() {
 const uint8_t* span_at(const Span& s) { return heap().at(run.claim.job + s.offset); }
 
 SEXP decode_slice(const Span& s, uint64_t first, uint64_t n, bool* whole) {
-  EndlessPatience patience; // as in decode()
+  Patience patience = Patience::endless(); // as in decode()
   return codec::decode_slice(span_at(s), s.bytes, first, n, whole);
 }
 
@@ -267,7 +267,7 @@ bool put_small(SEXP value) {
 }
 
 void send_value(SEXP value, ResultStatus status) {
-  EndlessPatience patience; // nobody would do it later; the owner can kill us
+  Patience patience = Patience::endless(); // nobody would do it later; the owner can kill us
   alignas(8) uint8_t small[256];
   uint64_t n = codec::encode_small(value, small, sizeof small);
   if (n) {

@@ -152,7 +152,7 @@ void run_with_handlers(ChildRun* run, SEXP resume) {
   children().clear();
   forget_exports();
   {
-    SteadyPatience patience; // a Ctrl-C that the parent was to take was copied, too
+    Patience patience = Patience::steady(); // a Ctrl-C that the parent was to take was copied, too
     // Not the parent's jobs and processes: they would live as long as this child.
     keep_held_blocks(process);
   }
@@ -350,7 +350,7 @@ SEXP result_of_process(SEXP process) {
 void publish_result(SEXP value, int status) {
   entry([&] {
     mark_output();
-    EndlessPatience patience; // nobody would ask for it again
+    Patience patience = Patience::endless(); // nobody would ask for it again
     uint64_t block = store_child_value(value, own_process());
     ProcessShared& p = shared(own_process());
     p.result_status.store(uint32_t(status), std::memory_order_relaxed);

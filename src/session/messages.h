@@ -55,7 +55,7 @@ public:
     message.swap(spare());
   }
   SEXP value() {
-    SteadyPatience patience; // it has left its queue
+    Patience patience = Patience::steady(); // it has left its queue
     return codec::decode(message.data(), message.size());
   }
   Incoming message;

@@ -37,7 +37,7 @@ void prepare_kinds() {
   register_condition_kind();
   register_dict_kind();
   prepare_handles();
-  guard_patience().interrupted = interrupt_is_pending;
+  Patience::now().interrupted = interrupt_is_pending;
   prepare_blocks();
   install_fork_handlers();
   on_fork_child([] {

@@ -29,15 +29,15 @@ private:
   Kid kid_;
 };
 
-class Patience { // for so many milliseconds
+class ShortPatience { // for so many milliseconds
 public:
-  explicit Patience(int64_t ms) : before_(guard_patience()) {
-    guard_patience().limit_ns = ms * kMs;
+  explicit ShortPatience(int64_t ms) : before_(Patience::now()) {
+    Patience::now().limit_ns = ms * kMs;
   }
-  ~Patience() { guard_patience() = before_; }
+  ~ShortPatience() { Patience::now() = before_; }
 
 private:
-  GuardPatience before_;
+  Patience::Limits before_;
 };
 
 // The message of the GuardTimeout that `body` ends with, or what it did instead.
@@ -71,7 +71,7 @@ TEST_CASE("what needs the heap while its user is stopped says who it is, and has
     uint64_t before = heap().check().used_blocks;
     {
       Stopped other;
-      Patience patience(60);
+      ShortPatience patience(60);
       REQUIRE(names(refusal([] { heap().allocate(100, Kind::Bytes); }), other.pid()));
       REQUIRE(names(refusal([&] { heap().hold(mine, serial); }), other.pid()));
       REQUIRE(names(refusal([&] { heap().seal(mine, 0, 0); }), other.pid()));
@@ -151,11 +151,11 @@ TEST_CASE("a call's deadline and a Ctrl-C end the wait for a stopped user of the
   {
     Stopped other;
     {
-      GuardDeadline deadline(platform::now_ns() + 60 * kMs);
+      Patience patience = Patience::until(platform::now_ns() + 60 * kMs);
       REQUIRE(names(refusal([] { heap().allocate(100, Kind::Bytes); }), other.pid()));
     }
-    Patience patience(30'000);
-    guard_patience().interrupted = [] { return true; };
+    ShortPatience patience(30'000);
+    Patience::now().interrupted = [] { return true; };
     REQUIRE(refusal([] { heap().allocate(100, Kind::Bytes); }) == "interrupted");
     REQUIRE(other.ends_by(SIGCONT));
   }
@@ -167,11 +167,11 @@ TEST_CASE("what would be lost waits through a Ctrl-C and the call's deadline, bu
   Unchanged heap_is;
   {
     Stopped other;
-    Patience patience(60);
-    guard_patience().interrupted = [] { return true; };
-    GuardDeadline deadline(platform::now_ns());
+    ShortPatience patience(60);
+    Patience::now().interrupted = [] { return true; };
+    Patience call = Patience::until(platform::now_ns());
     {
-      SteadyPatience steady;
+      Patience steady = Patience::steady();
       int64_t start = platform::now_ns();
       REQUIRE(names(refusal([] { heap().allocate(100, Kind::Bytes); }), other.pid()));
       REQUIRE(platform::now_ns() - start >= 60 * kMs);
@@ -214,7 +214,7 @@ TEST_CASE("a large message waits in its queue while the heap's user is stopped",
     Letter second(1, 8, 100'000);
     {
       Stopped other;
-      Patience patience(60);
+      ShortPatience patience(60);
       Incoming message;
       REQUIRE(get_message(queue, message, within(60)) == Status::Timeout);
       REQUIRE(queue_obstacle(queue).find("process " + other.pid()) == 0);
@@ -264,7 +264,7 @@ TEST_CASE("a queue whose user died is repaired once the heap's user goes on", "[
 TEST_CASE("a process that is stopped anywhere keeps nobody, and nothing is lost", "[guard][fork]") {
   Unchanged heap_is;
   uint64_t queue = create_queue(0), there = 0, back = 0, refused = 0, stops = 0;
-  Patience patience(5);
+  ShortPatience patience(5);
   auto letter = [&](uint64_t sender, uint64_t& sent) {
     try {
       if (send(queue, sender, sent + 1, 20'000, within(5)) == Status::Ok) ++sent;
