@@ -265,8 +265,12 @@ pool_state <- function(pool) {
     .Call(`_multiprocessing_pool_state`, pool)
 }
 
-pool_submit <- function(pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each, type) {
-    .Call(`_multiprocessing_pool_submit`, pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each, type)
+pool_submit <- function(pool, fun, body, iterable, count, chunks, order, retries, task_timeout, each, type) {
+    .Call(`_multiprocessing_pool_submit`, pool, fun, body, iterable, count, chunks, order, retries, task_timeout, each, type)
+}
+
+pool_run_once <- function(pool, count, chunks, order, retries, each, type) {
+    .Call(`_multiprocessing_pool_run_once`, pool, count, chunks, order, retries, each, type)
 }
 
 pool_call <- function(pool, fun, args, spawn) {

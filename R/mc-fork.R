@@ -22,11 +22,10 @@ fork_map <- function(X, frame, chunks, cores, before, silent = FALSE, affinity =
   started <- done <- FALSE
   on.exit(if (done) fork_map_end(ptr) else fork_map_cleanup(ptr, if (started) cleanup else TRUE))
   starts <- c(0, cumsum(as.numeric(lengths(chunks))))
-  id <- pool_submit(
-    ptr, NULL, NULL, NULL, length(X), starts, unlist(chunks), retry, 0, stop_on_error,
+  id <- pool_run_once(
+    ptr, length(X), starts, unlist(chunks), retry, stop_on_error,
     if (has_places(template) || is.name(template)) template
   )
-  pool_close(ptr) # the workers start; they leave as soon as nothing is left for them
   started <- TRUE
   if (progress) show_progress(list(ptr = ptr, id = id, count = length(X)))
   if (stop_on_error) pool_wait_failure(ptr, id) else pool_wait(ptr, id, NULL)

@@ -687,8 +687,8 @@ BEGIN_RCPP
 END_RCPP
 }
 // pool_submit
-int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks, SEXP places, int retries, double task_timeout, bool each, SEXP type);
-RcppExport SEXP _multiprocessing_pool_submit(SEXP poolSEXP, SEXP funSEXP, SEXP bodySEXP, SEXP iterableSEXP, SEXP countSEXP, SEXP chunksSEXP, SEXP placesSEXP, SEXP retriesSEXP, SEXP task_timeoutSEXP, SEXP eachSEXP, SEXP typeSEXP) {
+int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks, SEXP order, int retries, double task_timeout, bool each, SEXP type);
+RcppExport SEXP _multiprocessing_pool_submit(SEXP poolSEXP, SEXP funSEXP, SEXP bodySEXP, SEXP iterableSEXP, SEXP countSEXP, SEXP chunksSEXP, SEXP orderSEXP, SEXP retriesSEXP, SEXP task_timeoutSEXP, SEXP eachSEXP, SEXP typeSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
@@ -697,12 +697,28 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< SEXP >::type iterable(iterableSEXP);
     Rcpp::traits::input_parameter< double >::type count(countSEXP);
     Rcpp::traits::input_parameter< SEXP >::type chunks(chunksSEXP);
-    Rcpp::traits::input_parameter< SEXP >::type places(placesSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type order(orderSEXP);
     Rcpp::traits::input_parameter< int >::type retries(retriesSEXP);
     Rcpp::traits::input_parameter< double >::type task_timeout(task_timeoutSEXP);
     Rcpp::traits::input_parameter< bool >::type each(eachSEXP);
     Rcpp::traits::input_parameter< SEXP >::type type(typeSEXP);
-    rcpp_result_gen = Rcpp::wrap(pool_submit(pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each, type));
+    rcpp_result_gen = Rcpp::wrap(pool_submit(pool, fun, body, iterable, count, chunks, order, retries, task_timeout, each, type));
+    return rcpp_result_gen;
+END_RCPP
+}
+// pool_run_once
+int pool_run_once(SEXP pool, double count, SEXP chunks, SEXP order, int retries, bool each, SEXP type);
+RcppExport SEXP _multiprocessing_pool_run_once(SEXP poolSEXP, SEXP countSEXP, SEXP chunksSEXP, SEXP orderSEXP, SEXP retriesSEXP, SEXP eachSEXP, SEXP typeSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
+    Rcpp::traits::input_parameter< double >::type count(countSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type chunks(chunksSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type order(orderSEXP);
+    Rcpp::traits::input_parameter< int >::type retries(retriesSEXP);
+    Rcpp::traits::input_parameter< bool >::type each(eachSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type type(typeSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_run_once(pool, count, chunks, order, retries, each, type));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -1771,6 +1787,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_pool_join", (DL_FUNC) &_multiprocessing_pool_join, 2},
     {"_multiprocessing_pool_state", (DL_FUNC) &_multiprocessing_pool_state, 1},
     {"_multiprocessing_pool_submit", (DL_FUNC) &_multiprocessing_pool_submit, 11},
+    {"_multiprocessing_pool_run_once", (DL_FUNC) &_multiprocessing_pool_run_once, 7},
     {"_multiprocessing_pool_call", (DL_FUNC) &_multiprocessing_pool_call, 4},
     {"_multiprocessing_pool_abandon", (DL_FUNC) &_multiprocessing_pool_abandon, 2},
     {"_multiprocessing_pool_peek", (DL_FUNC) &_multiprocessing_pool_peek, 2},

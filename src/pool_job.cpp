@@ -11,8 +11,16 @@ using namespace mp::bind;
 // A job, see submit_map(). Returns its id.
 // [[Rcpp::export(rng = false)]]
 int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks,
-                SEXP places, int retries, double task_timeout, bool each, SEXP type) {
-  return submit_map(pool, fun, body, iterable, count, chunks, places, retries, task_timeout, each, type);
+                SEXP order, int retries, double task_timeout, bool each, SEXP type) {
+  return entry([&] {
+    return submit_map(pool_of(pool), fun, body, iterable, count, chunks, order, retries, task_timeout, each, type);
+  });
+}
+
+// A pool's only job, for which its workers are forked, see run_once(). Returns its id.
+// [[Rcpp::export(rng = false)]]
+int pool_run_once(SEXP pool, double count, SEXP chunks, SEXP order, int retries, bool each, SEXP type) {
+  return entry([&] { return run_once(pool_of(pool), count, chunks, order, retries, each, type); });
 }
 
 // One call of a function, waited for, see call_in_pool().

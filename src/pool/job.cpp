@@ -142,89 +142,92 @@ SEXP needs_in_pool(SEXP pool, SEXP fun, SEXP args, SEXP elements, bool spawn) {
   });
 }
 
-// A job. `fun` NULL: the workers inherited it (fork_map). `body`: see pool_job(). `iterable`: the
-// elements. `chunks`: see chunk_starts(). `places`: which element each position is, from 1; empty:
+// A job. `fun` NULL: the workers inherit it, see run_once(). `body`: see pool_job(). `iterable`: the
+// elements. `chunks`: see chunk_starts(). `order`: which element each position is, from 1; empty:
 // in order. `type`: NULL, or a vector of the type and length of all results, or a name: they may
 // become one vector, of whatever type. Returns its id.
-int submit_map(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks,
-                SEXP places, int retries, double task_timeout, bool each, SEXP type) {
-  return entry([&] {
-    PoolOwner& owner = pool_of(pool);
-    JobPlan plan;
-    if (count > INT_MAX)
-      throw Error{"ValueError", "a job has at most 2,147,483,647 elements: give each task a range "
-                                "of them, or use several jobs"};
-    plan.count = uint64_t(count);
-    plan.starts = chunk_starts(doubles_of(chunks), plan.count, uint32_t(owner.seats().size()));
-    plan.notify_each = each;
-    plan.timed = task_timeout > 0;
-    plan.small = room_for_small(plan);
-    // a share for each worker: none draws from another's stream or sees what its share left behind
-    plan.pinned = Rf_isNull(fun) && plan.starts.size() == owner.seats().size() + 1;
-    NewBlock function; // until the job refers to it
-    Exports::Job exports(owner.exports());
-    SentFunction* sent = Rf_isNull(fun) ? nullptr : sent_function(fun, plan.count > 1);
-    InUse in_use(sent);
-    if (!Rf_isNull(fun)) {
-      uint64_t block;
-      if (sent) {
-        block = sent->block;
-      } else {
-        Protected prepared(prepared_function(fun, plan.count > 1 && owner.is_new()));
-        function = NewBlock(store_encoded(exports.encode(prepared)));
-        block = function.get();
-      }
-      plan.function = {Heap::page_of(block), heap().serial_of(block)};
+int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks,
+               SEXP order, int retries, double task_timeout, bool each, SEXP type) {
+  JobPlan plan;
+  if (count > INT_MAX)
+    throw Error{"ValueError", "a job has at most 2,147,483,647 elements: give each task a range "
+                              "of them, or use several jobs"};
+  plan.count = uint64_t(count);
+  plan.starts = chunk_starts(doubles_of(chunks), plan.count, uint32_t(owner.seats().size()));
+  plan.notify_each = each;
+  plan.timed = task_timeout > 0;
+  plan.small = room_for_small(plan);
+  // a share for each worker: none draws from another's stream or sees what its share left behind
+  plan.pinned = Rf_isNull(fun) && plan.starts.size() == owner.seats().size() + 1;
+  NewBlock function; // until the job refers to it
+  Exports::Job exports(owner.exports());
+  SentFunction* sent = Rf_isNull(fun) ? nullptr : sent_function(fun, plan.count > 1);
+  InUse in_use(sent);
+  if (!Rf_isNull(fun)) {
+    uint64_t block;
+    if (sent) {
+      block = sent->block;
+    } else {
+      Protected prepared(prepared_function(fun, plan.count > 1 && owner.is_new()));
+      function = NewBlock(store_encoded(exports.encode(prepared)));
+      block = function.get();
     }
-    bool sees = Rf_length(body) > 5 && VECTOR_ELT(body, 5) == R_NilValue; // the session as it is
-    if (sees) {
-      Protected pages(owner.pages().as_vector());
-      SET_VECTOR_ELT(body, 5, pages);
-    }
-    codec::Encoding rest = encode_body(exports, body), input = codec::encode(iterable);
-    std::vector<Reference> refs = references_of(rest.handles()),
-                           more = references_of(input.handles());
-    if (sees) owner.pages().add_references(refs);
-    refs.insert(refs.end(), more.begin(), more.end());
-    plan.body_bytes = rest.size();
-    plan.input_bytes = input.size();
-    std::vector<int> elements = integers_of(places);
-    NewBlock values;
-    if (SEXPTYPE t = TYPEOF(type); plan.count && element_bytes(t)) {
-      plan.small = false;
-      plan.place_type = t;
-      plan.place_bytes = uint64_t(Rf_xlength(type)) * element_bytes(t);
-      uint64_t bytes = std::max<uint64_t>(1, plan.count * plan.place_bytes);
-      values = NewBlock(heap().allocate(platform::kVectorLead + bytes, Kind::Bytes, false));
-      plan.places = values.get();
-      for (int e : elements) plan.elements.push_back(uint32_t(e - 1));
-      refs.push_back({Heap::page_of(plan.places), heap().serial_of(plan.places)});
-    }
-    plan.references = refs.size();
-    NewBlock unsent(create_job(owner.block(), plan));
-    rest.write(heap().at(unsent.get() + job_at(unsent.get()).body.offset));
-    input.write(heap().at(unsent.get() + job_at(unsent.get()).input.offset));
-    seal_job(unsent.get(), refs);
-    auto job = make_job(owner, unsent.get(), plan);
-    job->inherited = Rf_isNull(fun);
-    job->heavy = is_heavy(plan);
-    job->retries = retries;
-    job->timeout_ns = int64_t(task_timeout * 1e9);
-    job->elements = std::move(elements);
-    if (plan.places) {
-      job->type = SEXPTYPE(plan.place_type);
-      job->width = uint64_t(Rf_xlength(type));
-      job->places = plan.places;
-    }
-    if (TYPEOF(type) == SYMSXP) {
-      job->vector = Kept(new_list(1));
-      job->in_vector.resize(plan.count);
-    }
-    int id = owner.submit(std::move(job));
-    unsent.release(); // the pool's from here on
-    values.release();
-    return id;
-  });
+    plan.function = {Heap::page_of(block), heap().serial_of(block)};
+  }
+  bool sees = Rf_length(body) > 5 && VECTOR_ELT(body, 5) == R_NilValue; // the session as it is
+  if (sees) {
+    Protected pages(owner.pages().as_vector());
+    SET_VECTOR_ELT(body, 5, pages);
+  }
+  codec::Encoding rest = encode_body(exports, body), input = codec::encode(iterable);
+  std::vector<Reference> refs = references_of(rest.handles()),
+                         more = references_of(input.handles());
+  if (sees) owner.pages().add_references(refs);
+  refs.insert(refs.end(), more.begin(), more.end());
+  plan.body_bytes = rest.size();
+  plan.input_bytes = input.size();
+  std::vector<int> elements = integers_of(order);
+  NewBlock values;
+  if (SEXPTYPE t = TYPEOF(type); plan.count && element_bytes(t)) {
+    plan.small = false;
+    plan.place_type = t;
+    plan.place_bytes = uint64_t(Rf_xlength(type)) * element_bytes(t);
+    uint64_t bytes = std::max<uint64_t>(1, plan.count * plan.place_bytes);
+    values = NewBlock(heap().allocate(platform::kVectorLead + bytes, Kind::Bytes, false));
+    plan.places = values.get();
+    for (int e : elements) plan.elements.push_back(uint32_t(e - 1));
+    refs.push_back({Heap::page_of(plan.places), heap().serial_of(plan.places)});
+  }
+  plan.references = refs.size();
+  NewBlock unsent(create_job(owner.block(), plan));
+  rest.write(heap().at(unsent.get() + job_at(unsent.get()).body.offset));
+  input.write(heap().at(unsent.get() + job_at(unsent.get()).input.offset));
+  seal_job(unsent.get(), refs);
+  auto job = make_job(owner, unsent.get(), plan);
+  job->inherited = Rf_isNull(fun);
+  job->heavy = is_heavy(plan);
+  job->retries = retries;
+  job->timeout_ns = int64_t(task_timeout * 1e9);
+  job->elements = std::move(elements);
+  if (plan.places) {
+    job->type = SEXPTYPE(plan.place_type);
+    job->width = uint64_t(Rf_xlength(type));
+    job->places = plan.places;
+  }
+  if (TYPEOF(type) == SYMSXP) {
+    job->vector = Kept(new_list(1));
+    job->in_vector.resize(plan.count);
+  }
+  int id = owner.submit(std::move(job));
+  unsent.release(); // the pool's from here on
+  values.release();
+  return id;
+}
+
+int run_once(PoolOwner& owner, double count, SEXP chunks, SEXP order, int retries, bool each, SEXP type) {
+  int id = submit_map(owner, R_NilValue, R_NilValue, R_NilValue, count, chunks, order, retries, 0, each, type);
+  owner.close(); // no other job comes; lanes that have a chunk to compute get their workers
+  return id;
 }
 
 // One call of a function, waited for: list(value) or list(NULL, failure). NULL: it is not a simple

@@ -5,9 +5,12 @@
 
 namespace mp::bind {
 
-// The entries from R, see src/pool_job.cpp.
-int submit_map(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks,
-               SEXP places, int retries, double task_timeout, bool each, SEXP type);
+// What src/pool_job.cpp calls.
+int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks,
+               SEXP order, int retries, double task_timeout, bool each, SEXP type);
+// The pool's only job: its workers are forked for it now, so they have its function and its elements,
+// and leave as soon as nothing is left for them.
+int run_once(PoolOwner& owner, double count, SEXP chunks, SEXP order, int retries, bool each, SEXP type);
 SEXP call_in_pool(SEXP pool, SEXP fun, SEXP args, bool spawn);
 SEXP inherited_name(SEXP pool, SEXP fun);
 SEXP needs_in_pool(SEXP pool, SEXP fun, SEXP args, SEXP elements, bool spawn);

@@ -32,7 +32,7 @@ struct PoolJob {
   uint64_t index = 0; // on the ring
   bool submitted = false, retired = false;
   bool fragile = false;   // a worker died in it: the hint `done_chunks` may lag
-  bool inherited = false; // workers are forked for it, with its function: by close()
+  bool inherited = false; // workers are forked for it, with its function: by run_once()
   bool each = false;      // every element is awaited (imap)
   bool heavy = false;     // its arguments take much memory, or keep other blocks
   int64_t timeout_ns = 0; // for one element
