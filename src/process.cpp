@@ -62,24 +62,24 @@ static std::vector<bool> wait_for_processes(SEXP processes, SEXP timeout, bool a
       Status s = waiter.until([&] {
         if (blocked) blocked->look();
         size_t known = 0; // a tick may have reaped one since we counted
-        for (RChild* c : cs) known += answered(c) || c->child.over;
+        for (RChild* c : cs) known += answered(c) || state_of(c->child) == ChildState::Reaped;
         bool changed = known > over;
         for (RChild* c : cs) {
-          if (c->child.over) continue;
-          if (is_alive(c->child.token)) waiter.watch(c->child.token);
-          else if (!is_expected(c->child.token)) changed = true;
+          ChildState state = state_of(c->child);
+          if (state == ChildState::Running) waiter.watch(c->child.token);
+          else if (state == ChildState::Ended) changed = true;
         }
         return changed;
       });
       check(s);
       for (RChild* c : cs) // its life is over; the system may need a moment more
-        if (!answered(c) && !is_expected(c->child.token) && !await_child(c->child, 20) &&
+        if (!answered(c) && state_of(c->child) == ChildState::Ended && !await_child(c->child, 20) &&
             step.tick())
           interrupt();
     }
     show_output();
     std::vector<bool> r;
-    for (RChild* c : cs) r.push_back(answered(c) || c->child.over);
+    for (RChild* c : cs) r.push_back(answered(c) || state_of(c->child) == ChildState::Reaped);
     return r;
   });
 }

@@ -71,7 +71,7 @@ std::vector<bool> wait_any(SEXP items, SEXP kinds, SEXP timeout) {
             if (event_is_set(block_of(item, Kind::Event))) return true;
           } else if (is(k, "process")) {
             Child& c = process_child(item).child;
-            if (!is_expected(c.token)) return true;
+            if (state_of(c) >= ChildState::Ended) return true;
             waiter.watch(c.token);
           } else {
             PoolOwner& owner = pool_of(VECTOR_ELT(item, 0));
@@ -86,7 +86,7 @@ std::vector<bool> wait_any(SEXP items, SEXP kinds, SEXP timeout) {
           wake_one(queue_shared(block_of(VECTOR_ELT(items, R_xlen_t(k)), Kind::Queue)).getters);
       for (size_t k = 0; k < n; ++k) // its life is over; the system may need a moment more
         if (is(k, "process") &&
-            !is_expected(process_child(VECTOR_ELT(items, R_xlen_t(k))).child.token))
+            state_of(process_child(VECTOR_ELT(items, R_xlen_t(k))).child) == ChildState::Ended)
           await_child(process_child(VECTOR_ELT(items, R_xlen_t(k))).child, 20);
     }
     show_output();

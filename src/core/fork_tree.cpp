@@ -19,7 +19,7 @@ bool lacks_resources(int e) { return e == EAGAIN || e == ENOMEM; }
 // It will never be there, as one whose sibling could not fork it.
 void refuse(Child& child) {
   close_child(child);
-  child.over = true;
+  child.reaped = true;
   child.status = 255;
   if (!child.refused) child.refused = EAGAIN;
 }

@@ -52,11 +52,11 @@ void prepare_outputs(Child& child, Output output) {
 }
 
 bool poll_child(Child& child) {
-  if (child.over) return true;
+  if (child.reaped) return true;
   if (!meet_child(child)) {
-    if (is_expected(child.token)) return false;
-    if (!meet_child(child)) { // who was to fork it is gone, or could not
-      child.over = true;
+    if (state_of(child) < ChildState::Ended) return false;
+    if (!meet_child(child)) { // what was to fork it is gone, or could not
+      child.reaped = true;
       child.status = 255;
       return true;
     }
@@ -66,7 +66,7 @@ bool poll_child(Child& child) {
     platform::signal_group(child.pid, SIGKILL);
   platform::Ending how{255, 0}; // somebody else reaped it; its record may know more
   if (platform::ask_ending(child.pid, &how) == platform::Asked::Runs) return false;
-  child.over = true;
+  child.reaped = true;
   child.status = how.status;
   child.peak_bytes = how.peak_bytes;
   if (heap_exists()) abandon_slot(child.token); // it may have died before it took its place
@@ -80,12 +80,15 @@ bool await_child(Child& child, int ms) {
   return poll_child(child);
 }
 
-bool child_running(Child& child) {
-  return !child.over && (is_alive(child.token) || !poll_child(child));
+ChildState state_of(Child& child) {
+  if (child.reaped) return ChildState::Reaped;
+  if (is_alive(child.token)) return ChildState::Running;
+  if (!is_expected(child.token)) return ChildState::Ended;
+  return meet_child(child) ? ChildState::Starting : ChildState::Unborn;
 }
 
 int signal_child(Child& child, int signal) {
-  if (child.over || !meet_child(child)) return 0;
+  if (child.reaped || !meet_child(child)) return 0;
   bool all = !child.spare && (signal == SIGTERM || signal == SIGKILL);
   if (all && platform::signal_process(child.watch_fd, child.pid, 0) == 0)
     platform::signal_group(child.pid, signal);

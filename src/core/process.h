@@ -9,6 +9,15 @@
 
 namespace mp {
 
+// A child's way, as its parent sees it; it goes down this list and may leave steps out.
+enum class ChildState {
+  Unborn,   // a sibling is to fork it
+  Starting, // it was started, and has not taken its place in the session
+  Running,  // its life holds
+  Ended,    // its life is over, or it will never be forked; the system may still be taking it down
+  Reaped    // it is gone: status and peak_bytes are known
+};
+
 // The parent's private knowledge of a child.
 struct Child {
   pid_t pid = 0;
@@ -18,11 +27,11 @@ struct Child {
   uint64_t read[2] = {1, 1}; // how far; the first byte is not the child's
   Growth growth[2];
   std::atomic<int32_t>* born = nullptr; // a sibling forks it: its pid, by the kernel; or -errno
-  bool over = false;                    // reaped
+  bool reaped = false;
   bool spare = false;                   // what it has started may stay when it is killed
   int refused = 0;                      // errno: the system has no room for it
   int status = 0;                       // exit code, or -signal
-  uint64_t peak_bytes = 0;              // of memory; known when it is over
+  uint64_t peak_bytes = 0;              // of memory
 };
 
 // Exit code of a fork that found no place in the session, and did nothing.
@@ -52,15 +61,14 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
 constexpr const char* kSpawnVariable = "MULTIPROCESSING_SPAWN";
 uint64_t join_spawned(const std::string& value);
 
-// Its pid is known: it was forked, by whomever.
+ChildState state_of(Child& child); // a look at memory, no system call
+// Unborn -> Starting: true when its pid is known.
 bool meet_child(Child& child);
-// True once the child is gone, or will never be forked; then `status` is set.
+// Any -> Reaped, if the system says that it is gone: true then.
 bool poll_child(Child& child);
 // The same, after waiting for at most `ms`: for a child whose life is over and who is still being
 // taken down (its memory may be large).
 bool await_child(Child& child, int ms);
-// It has a place in the session that is alive, or is on its way there.
-bool child_running(Child& child);
 // SIGTERM and SIGKILL are for the programs that it has started, too.
 int signal_child(Child& child, int signal);
 // How far its output reaches by now.

@@ -134,7 +134,7 @@ void PoolOwner::sweep_cancelled() {
 
 bool PoolOwner::news() {
   for (Seat& s : seats_)
-    if (s.child && !is_expected(s.child->child.token)) return true;
+    if (s.child && state_of(s.child->child) >= ChildState::Ended) return true;
   for (auto& entry : jobs_) {
     PoolJob& j = *entry.second;
     if (!j.submitted || j.done()) continue;
@@ -150,7 +150,7 @@ void PoolOwner::attend() {
   if (terminated_) return;
   for (size_t lane = 0; lane < seats_.size(); ++lane) {
     Seat& s = seats_[lane];
-    if (!s.child || is_expected(s.child->child.token)) continue;
+    if (!s.child || state_of(s.child->child) < ChildState::Ended) continue;
     if (inherited_ && has_left(lane)) {
       s.child->mute = true;
       s.child.reset(); // show_output() reaps it, once the system has taken its memory down

@@ -203,7 +203,7 @@ void PoolOwner::dismiss() {
     for (Seat& s : seats_) {
       if (!s.child) continue;
       signal_child(s.child->child, SIGKILL);
-      if (!is_expected(s.child->child.token)) continue;
+      if (state_of(s.child->child) >= ChildState::Ended) continue;
       waiter.watch(s.child->child.token);
       all = false;
     }
@@ -218,7 +218,7 @@ void PoolOwner::dismiss() {
   int64_t deadline = platform::now_ns() + (own_process() ? kTakenDownNs : kGoneNs);
   for (const ChildRef& c : children()) {
     int64_t left = std::max<int64_t>(0, deadline - platform::now_ns());
-    if (!is_expected(c->child.token)) await_child(c->child, int((left + 999'999) / 1'000'000));
+    if (state_of(c->child) == ChildState::Ended) await_child(c->child, int((left + 999'999) / 1'000'000));
   }
   drop_ghosts(); // by now no other thread of a killed worker can be writing there
   show_output();
@@ -241,7 +241,7 @@ void PoolOwner::meet_all() {
     check(waiter.until([&] {
       bool known = true;
       for (Seat& s : seats_) {
-        if (!s.child || meet_child(s.child->child) || !is_expected(s.child->child.token)) continue;
+        if (!s.child || state_of(s.child->child) != ChildState::Unborn) continue;
         waiter.watch(s.child->child.token);
         known = false;
       }

@@ -285,7 +285,7 @@ bool await_dying() {
   int64_t deadline = platform::now_ns() + kTakenDownNs;
   bool any = false;
   for (const ChildRef& c : std::vector<ChildRef>(children())) {
-    if (c->child.over || is_expected(c->child.token) || !meet_child(c->child)) continue;
+    if (state_of(c->child) != ChildState::Ended || !meet_child(c->child)) continue;
     any = true;
     while (!await_child(c->child, 20) && platform::now_ns() < deadline)
       if (interruptible_tick(nullptr)) interrupt();

@@ -132,7 +132,7 @@ void show_output() {
   }
   bool ended = false;
   for (const ChildRef& c : now) {
-    if (c->shown || is_expected(c->child.token)) continue;
+    if (c->shown || state_of(c->child) < ChildState::Ended) continue;
     bool over = poll_child(c->child);
     if (over || c->mute) show_rest(c);
     if (!over) continue;

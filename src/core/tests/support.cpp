@@ -87,7 +87,7 @@ Kid::~Kid() {
 }
 
 int Kid::join(int64_t ms) {
-  bool said = child_.over;
+  bool said = child_.reaped;
   if (!eventually([&] { return poll_child(child_); }, ms)) {
     kill();
     eventually([&] { return poll_child(child_); });

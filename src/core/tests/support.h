@@ -72,6 +72,11 @@ private:
   T* value_;
 };
 
+// Also one that may have died before it took its place.
+inline bool child_running(mp::Child& child) {
+  return mp::state_of(child) == mp::ChildState::Running || !mp::poll_child(child);
+}
+
 // A forked process of the session. What `body` returns is its exit code; if it is not 0, what it
 // said is printed.
 class Kid {
