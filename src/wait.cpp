@@ -8,10 +8,79 @@
 #include "core/pipe.h"
 #include "core/queue.h"
 
+#include <algorithm>
 #include <cstring>
 
 using namespace mp;
 using namespace mp::bind;
+
+namespace {
+
+// What the loop below asks of a kind of things. R may run between two calls and close the thing: each asks its handle
+// again.
+struct Waitable {
+  const char* kind;
+  bool (*ready)(SEXP); // may take what has come: results, how a process ended
+  void (*enlist)(SEXP, Waiter&, ChildWait&);
+  bool (*changed)(SEXP, Waiter&); // takes nothing, and names the lives that it depends on
+  void (*awake)(SEXP);            // after each sleep
+};
+
+uint64_t connection(SEXP x) { return block_of(x, Kind::Connection); }
+bool connection_ready(SEXP x) { return is_readable(connection(x)); }
+bool queue_ready(SEXP x) { return queue_length(block_of(x, Kind::Queue)) > 0; }
+WaiterMask& getters(SEXP x) { return queue_shared(block_of(x, Kind::Queue)).getters; }
+bool event_ready(SEXP x) { return event_is_set(block_of(x, Kind::Event)); }
+Child& child(SEXP x) { return process_child(x).child; }
+PoolOwner& owner(SEXP x) { return pool_of(VECTOR_ELT(x, 0)); } // of a result: list(pool, job id)
+void nothing(SEXP) {}
+
+const Waitable kWaitables[] = {
+    {"connection", connection_ready,
+     [](SEXP x, Waiter& waiter, ChildWait&) { waiter.add(connection_waiters(connection(x))); },
+     [](SEXP x, Waiter& waiter) {
+       if (connection_ready(x)) return true;
+       watch_other_end(waiter, connection(x));
+       return false;
+     },
+     nothing},
+    {"queue", queue_ready, [](SEXP x, Waiter& waiter, ChildWait&) { waiter.add(getters(x)); },
+     [](SEXP x, Waiter&) { return queue_ready(x); },
+     [](SEXP x) { wake_one(getters(x)); }}, // we take nothing: it was meant for one who gets
+    {"event", event_ready,
+     [](SEXP x, Waiter& waiter, ChildWait&) { waiter.add(event_waiters(block_of(x, Kind::Event))); },
+     [](SEXP x, Waiter&) { return event_ready(x); }, nothing},
+    {"process", [](SEXP x) { return is_over(process_child(x)); },
+     [](SEXP x, Waiter&, ChildWait& step) { step.children.push_back(child(x).token); },
+     [](SEXP x, Waiter& waiter) {
+       if (state_of(child(x)) >= ChildState::Ended) return true;
+       waiter.watch(child(x).token);
+       return false;
+     },
+     [](SEXP x) { // the system may need a moment more
+       if (state_of(child(x)) == ChildState::Ended) await_child(child(x), 20);
+     }},
+    {"result",
+     [](SEXP x) {
+       owner(x).attend();
+       return owner(x).is_done(Rf_asInteger(VECTOR_ELT(x, 1)));
+     },
+     [](SEXP x, Waiter&, ChildWait& step) {
+       for (Token t : owner(x).tokens()) step.children.push_back(t);
+     },
+     [](SEXP x, Waiter& waiter) {
+       if (owner(x).news()) return true;
+       for (Token t : owner(x).tokens()) waiter.watch(t);
+       return false;
+     },
+     nothing}};
+
+const Waitable& waitable(const char* kind) {
+  return *std::find_if(std::begin(kWaitables), std::end(kWaitables) - 1,
+                       [&](const Waitable& w) { return std::strcmp(w.kind, kind) == 0; });
+}
+
+} // namespace
 
 // Waits for any of several things; which of them are ready. `kinds` names each item: a
 // "connection", "queue", "event", "process" pointer, or a "result": list(pool, job id).
@@ -19,75 +88,26 @@ using namespace mp::bind;
 std::vector<bool> wait_any(SEXP items, SEXP kinds, SEXP timeout) {
   return entry([&] {
     Wait limit = wait_for(timeout);
-    size_t n = size_t(Rf_xlength(items));
-    std::vector<bool> ready(n);
-    auto is = [&](size_t k, const char* name) {
-      return std::strcmp(CHAR(STRING_ELT(kinds, R_xlen_t(k))), name) == 0;
-    };
+    std::vector<std::pair<SEXP, const Waitable*>> all;
+    for (R_xlen_t k = 0; k < Rf_xlength(items); ++k)
+      all.push_back({VECTOR_ELT(items, k), &waitable(CHAR(STRING_ELT(kinds, k)))});
+    std::vector<bool> ready(all.size());
     ChildWait step(limit);
     for (;;) {
       bool some = false;
       Waiter waiter(step.wait);
       step.children.clear();
-      for (size_t k = 0; k < n; ++k) {
-        SEXP item = VECTOR_ELT(items, R_xlen_t(k));
-        bool now = false;
-        if (is(k, "connection")) {
-          uint64_t c = block_of(item, Kind::Connection);
-          now = is_readable(c);
-          waiter.add(connection_waiters(c));
-        } else if (is(k, "queue")) {
-          uint64_t q = block_of(item, Kind::Queue);
-          now = queue_length(q) > 0;
-          waiter.add(queue_shared(q).getters);
-        } else if (is(k, "event")) {
-          uint64_t e = block_of(item, Kind::Event);
-          now = event_is_set(e);
-          waiter.add(event_waiters(e));
-        } else if (is(k, "process")) {
-          RChild& c = process_child(item);
-          now = is_over(c);
-          step.children.push_back(c.child.token);
-        } else {
-          PoolOwner& owner = pool_of(VECTOR_ELT(item, 0));
-          owner.attend();
-          for (Token t : owner.tokens()) step.children.push_back(t);
-          now = owner.is_done(Rf_asInteger(VECTOR_ELT(item, 1)));
-        }
-        ready[k] = now;
-        some = some || now;
+      for (size_t k = 0; k < all.size(); ++k) {
+        auto [item, w] = all[k];
+        ready[k] = w->ready(item);
+        some = some || ready[k];
+        w->enlist(item, waiter, step);
       }
       if (some || platform::now_ns() >= limit.deadline) break;
       check(waiter.until([&] {
-        for (size_t k = 0; k < n; ++k) {
-          SEXP item = VECTOR_ELT(items, R_xlen_t(k));
-          if (is(k, "connection")) {
-            uint64_t c = block_of(item, Kind::Connection);
-            if (is_readable(c)) return true;
-            watch_other_end(waiter, c);
-          } else if (is(k, "queue")) {
-            if (queue_length(block_of(item, Kind::Queue)) > 0) return true;
-          } else if (is(k, "event")) {
-            if (event_is_set(block_of(item, Kind::Event))) return true;
-          } else if (is(k, "process")) {
-            Child& c = process_child(item).child;
-            if (state_of(c) >= ChildState::Ended) return true;
-            waiter.watch(c.token);
-          } else {
-            PoolOwner& owner = pool_of(VECTOR_ELT(item, 0));
-            if (owner.news()) return true;
-            for (Token t : owner.tokens()) waiter.watch(t);
-          }
-        }
-        return false;
+        return std::any_of(all.begin(), all.end(), [&](auto& a) { return a.second->changed(a.first, waiter); });
       }));
-      for (size_t k = 0; k < n; ++k) // we take nothing: the wake-up was meant for whoever gets
-        if (is(k, "queue"))
-          wake_one(queue_shared(block_of(VECTOR_ELT(items, R_xlen_t(k)), Kind::Queue)).getters);
-      for (size_t k = 0; k < n; ++k) // its life is over; the system may need a moment more
-        if (is(k, "process") &&
-            state_of(process_child(VECTOR_ELT(items, R_xlen_t(k))).child) == ChildState::Ended)
-          await_child(process_child(VECTOR_ELT(items, R_xlen_t(k))).child, 20);
+      for (auto [item, w] : all) w->awake(item);
     }
     show_output();
     return ready;
