@@ -65,14 +65,22 @@ with_function <- function(frame, FUN) {
   frame
 }
 
-# body: list(args, variables, packages, star, seed, pages), see pool_job(). `seeded`: the job before had a seed.
+# What a job sends beside its function and elements, see src/pool/job_body.h. `pages`: NULL for those of the session as it
+# is, which submit_map() puts there; FALSE for none.
+job_parts <- c("args", "variables", "packages", "star", "seed", "pages")
+job_body <- function(args, variables, packages, star, seed, pages) list(args, variables, packages, star, seed, pages)
+
+# body: see job_body(). `seeded`: the job before had a seed.
 worker_frame <- function(FUN, body, seeded) {
-  if (length(body[[2L]]) || length(body[[3L]]) || length(seen$lent)) apply_needs(c(body[2L], body[[3L]]))
-  if (seeded && is.null(body[[5L]])) {
+  names(body) <- job_parts
+  if (length(body$variables) || length(body$packages) || length(seen$lent)) {
+    apply_needs(c(list(body$variables), body$packages))
+  }
+  if (seeded && is.null(body$seed)) {
     apply_random_kind()
     forget_random_state()
   }
-  with_function(if (length(body[[1L]])) do.call(new_frame, body[[1L]], quote = TRUE) else new_frame(), FUN)
+  with_function(if (length(body$args)) do.call(new_frame, body$args, quote = TRUE) else new_frame(), FUN)
 }
 
 # Elements of an iterable that travelled in one piece

@@ -95,8 +95,7 @@ pool_job <- function(private, func, elements, chunks, args, star, options, each,
   if (!private$spawns && is.null(sees) && !is.primitive(func)) func <- inherited_function(private$ptr, func)
   force_locals(c(func, args, if (star && length(elements) == 1L) elements[[1L]]))
   needs <- job_needs(private, func, args, elements, sees)
-  # read by src/pool/worker.cpp and worker_frame(); the sixth are pages of the session, FALSE: none
-  body <- list(
+  body <- job_body(
     args, if (length(needs)) needs[[1L]], if (length(needs) > 1L) needs[-1L], star, options$seed,
     if (isFALSE(sees$globals)) FALSE
   )

@@ -1,5 +1,6 @@
 // Jobs of a pool, from the owner's side: submitted, awaited, taken.
 #include "pool/job.h"
+#include "pool/job_body.h"
 #include "session/handle.h"
 #include "session/output.h"
 #include "session/session.h"
@@ -59,15 +60,16 @@ SEXP placed_values(const PoolJob& j, uint64_t count) {
   return x;
 }
 
-// What cannot travel is named as its user knows it: body is list(args, variables, ...).
+// What cannot travel is named as its user knows it.
 codec::Encoding encode_body(Exports::Job& exports, SEXP body) {
   try {
     return exports.encode(body);
   } catch (const codec::EncodeError& e) {
-    std::string where = e.where;
-    if (where.rfind("[[1]]", 0) == 0) where = "`args" + where.substr(5) + "`";
-    else if (where.rfind("[[2]][[2]]$", 0) == 0)
-      where = "`" + where.substr(11) + "`, a variable that the function uses,";
+    std::string where = e.where, args = path_of(JobPart::Args);
+    std::string values = path_of(JobPart::Variables) + "[[2]]$"; // behind the variables' names
+    if (where.rfind(args, 0) == 0) where = "`args" + where.substr(args.size()) + "`";
+    else if (where.rfind(values, 0) == 0)
+      where = "`" + where.substr(values.size()) + "`, a variable that the function uses,";
     throw Error{"EncodingError", where + " cannot be sent to another process: " + e.what()};
   }
 }
@@ -142,7 +144,7 @@ SEXP needs_in_pool(SEXP pool, SEXP fun, SEXP args, SEXP elements, bool spawn) {
   });
 }
 
-// A job. `fun` NULL: the workers inherit it, see run_once(). `body`: see pool_job(). `iterable`: the
+// A job. `fun` NULL: the workers inherit it, see run_once(). `body`: see job_body.h. `iterable`: the
 // elements. `chunks`: see chunk_starts(). `order`: which element each position is, from 1; empty:
 // in order. `type`: NULL, or a vector of the type and length of all results, or a name: they may
 // become one vector, of whatever type. Returns its id.
@@ -174,10 +176,10 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
     }
     plan.function = {Heap::page_of(block), heap().serial_of(block)};
   }
-  bool sees = Rf_length(body) > 5 && VECTOR_ELT(body, 5) == R_NilValue; // the session as it is
+  bool sees = !Rf_isNull(body) && part_of(body, JobPart::Pages) == R_NilValue; // the session as it is
   if (sees) {
     Protected pages(owner.pages().as_vector());
-    SET_VECTOR_ELT(body, 5, pages);
+    SET_VECTOR_ELT(body, R_xlen_t(JobPart::Pages), pages);
   }
   codec::Encoding rest = encode_body(exports, body), input = codec::encode(iterable);
   std::vector<Reference> refs = references_of(rest.handles()),

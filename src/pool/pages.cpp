@@ -204,6 +204,7 @@ void Pages::update(const Journal& j) {
 const std::vector<uint8_t>& Pages::call_body() {
   if (call_body_.empty()) {
     Protected none(list_of()), pages(as_vector());
+    // see job_body.h
     Protected body(list_of(SEXP(none), R_NilValue, R_NilValue, true, R_NilValue, SEXP(pages)));
     codec::Encoding e = codec::encode(body);
     call_body_.resize(e.size());

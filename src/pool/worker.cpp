@@ -1,6 +1,7 @@
 // A worker's loop: claims chunks, evaluates, publishes. R code runs between; a jump out of it ends
 // in the R function worker_main(), which reports it and comes back here.
 #include "pool/worker.h"
+#include "pool/job_body.h"
 
 #include "session/blocks.h"
 #include "session/defer.h"
@@ -168,21 +169,21 @@ void load_job() {
   } else {
     Protected fun(function_of(j.function));
     Protected body(decode(span_at(j.body), j.body.bytes));
-    run.star = LOGICAL(VECTOR_ELT(body, 3))[0];
-    read_pages(VECTOR_ELT(body, 5));
-    bool plain = Rf_length(VECTOR_ELT(body, 0)) == 0 && Rf_length(VECTOR_ELT(body, 1)) == 0 &&
-                 Rf_length(VECTOR_ELT(body, 2)) == 0 && !run.lent && !run.was_seeded;
+    run.star = LOGICAL(part_of(body, JobPart::Star))[0];
+    read_pages(part_of(body, JobPart::Pages));
+    bool plain = !has_part(body, JobPart::Args) && !has_part(body, JobPart::Variables) &&
+                 !has_part(body, JobPart::Packages) && !run.lent && !run.was_seeded;
     if (run.star && plain && !Rf_isObject(fun)) { // one call of a function: nothing to prepare
       Protected frame(codec::protect([] { return R_NewEnv(R_BaseNamespace, 0, 0); }));
       Rf_defineVar(symbol("FUN"), fun, frame);
       keep(run.frame, frame);
     } else {
-      run.lent = Rf_length(VECTOR_ELT(body, 1)) > 0;
+      run.lent = has_part(body, JobPart::Variables);
       Protected call(Rf_lang4(symbol("worker_frame"), fun, body, Rf_ScalarLogical(run.was_seeded)));
       Protected frame(evaluate(call, package_namespace()));
       keep(run.frame, frame);
     }
-    SEXP seed = VECTOR_ELT(body, 4);
+    SEXP seed = part_of(body, JobPart::Seed);
     run.seeded = run.was_seeded = !Rf_isNull(seed);
     if (run.seeded) run.stream = Stream::from_r(seed);
   }
