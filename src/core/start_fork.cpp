@@ -23,9 +23,9 @@ bool fork_child(Child& child, Output output, bool busy) {
     cannot_start(child, e);
   }
   if (pid == 0) {
+    platform::default_signals();
     // the system may let it wait there although other cores are idle
     if (busy) platform::leave_cpu(cpu);
-    platform::default_signals();
     if (!begin_child(parent)) platform::leave(1);
     child_files(child, output);
     if (self() == 0) platform::leave(kNoPlace);
