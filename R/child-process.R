@@ -270,7 +270,8 @@ process_main <- function(what) {
   forget_random_state()
   begin_session(what$session, what$needs)
   if (is.environment(what)) end_start() # a fork of an R that starts spawns nothing either
-  code <- run_and_publish(function() do.call(what$target, what$args, quote = TRUE), function(condition) {
+  target <- if (length(seen$lacks)) guarded(what$target) else what$target
+  code <- run_and_publish(function() do.call(target, what$args, quote = TRUE), function(condition) {
     call <- tryCatch(conditionCall(condition), error = function(e) NULL)
     message(sprintf(
       "%s (pid %d) failed:\n%s: %s", what$name, Sys.getpid(),

@@ -9,6 +9,7 @@ seen$born <- 0 # the version of the session with which this worker began
 seen$taken <- list() # versions of the large variables that were lent, by name
 seen$lent <- list() # variables of the latest job alone: list(name, value, before), see lend()
 seen$missing <- list() # packages that cannot be loaded here, and why
+seen$lacks <- list() # the package of each class whose package is missing
 seen$search <- NULL # the names on the session's search path, when it was applied last
 seen$random_kind <- NULL
 
@@ -71,7 +72,44 @@ apply_random_kind <- function() {
 
 # --- packages ---
 
-apply_packages <- function(paths) for (package in names(paths)) load_package(package, paths[[package]])
+apply_packages <- function(paths) {
+  loaded <- vapply(names(paths), function(package) load_package(package, paths[[package]]), TRUE)
+  missing <- names(paths)[!loaded]
+  classes <- attr(paths, "classes")
+  for (class in names(classes)) {
+    of <- intersect(classes[[class]], missing)
+    seen$lacks[[class]] <- if (length(of)) of[1L] # NULL: it has been installed since
+  }
+}
+
+# Without its package's methods an object of a class would give something else: an error of the elements that have one.
+guarded <- function(fun) {
+  function(...) {
+    refuse_classes(list(fun, ...))
+    fun(...)
+  }
+}
+
+refuse_classes <- function(values) {
+  found <- intersect(classes_inside(values), names(seen$lacks))
+  if (length(found)) missing_package(seen$lacks[[found[1L]]])
+}
+
+# Classes of a value, of its parts, and of what its functions name
+classes_inside <- function(x, depth = 0L) {
+  if (depth > 8L) {
+    return(NULL)
+  }
+  parts <- attributes(x)
+  if (is.list(x)) parts <- c(parts, unclass(x))
+  if (is.function(x) && !is.primitive(x)) {
+    for (env in unique(list(environment(x), globalenv()))) {
+      names <- intersect(all.names(body(x)), if (!is_top_level(env) || identical(env, globalenv())) names(env))
+      parts <- c(parts, mget(names, env))
+    }
+  }
+  c(class(x), unlist(lapply(parts, classes_inside, depth + 1L), use.names = FALSE))
+}
 
 # TRUE if it is loaded now. What is missing is an error of what needs it.
 load_package <- function(package, path) {

@@ -61,7 +61,7 @@ environment(new_frame) <- .BaseNamespaceEnv # `[[` is found at once, and then wh
 
 with_function <- function(frame, FUN) {
   if (inherits(FUN, inherited_class)) FUN <- get(FUN[[1L]], globalenv(), mode = "function")
-  frame$FUN <- FUN
+  frame$FUN <- if (length(seen$lacks)) guarded(FUN) else FUN
   frame
 }
 

@@ -7,6 +7,8 @@
 #' @param initializer,initargs a function that each worker calls first, and a list of its arguments.
 #' @param max_tasks_per_child replace a worker by a fresh one after this many calls; by default, never.
 #' @param context a start method, `"fork"` or `"spawn"`, or what [get_context()] returned; by default, [get_start_method()].
+#' @param globals,packages what all calls see of the session, see [what-travels]. (`...` of the methods belongs to `fn`.) Names of
+#'   variables are looked up at each call, in the frame that calls the method.
 #' @section Methods:
 #' - `$submit(fn, ...)`: the call `fn(...)`, as a [Future]. Returns at once.
 #' - `$map(fn, ..., timeout = NULL, chunksize = 1L)`: calls `fn` with the first elements of all vectors or lists in `...`, then with the
@@ -35,45 +37,52 @@
 #' with(ex <- ProcessPoolExecutor(1), ex$submit(sqrt, 16)$result())
 #' @export
 ProcessPoolExecutor <- function(max_workers = NULL, initializer = NULL, initargs = list(), max_tasks_per_child = NULL,
-                                context = NULL) {
+                                context = NULL, globals = TRUE, packages = NULL) {
+  if (!is.character(globals) || anyNA(globals)) check_globals(globals, parent.frame())
+  check_packages(packages)
   if (!is.null(max_workers)) check_count(max_workers, "max_workers", 1)
   if (!is.null(max_tasks_per_child)) check_count(max_tasks_per_child, "max_tasks_per_child", 1)
   pool <- Pool(max_workers, initializer, initargs, max_tasks_per_child, context)
-  ExecutorHandle$new(pool)
+  ExecutorHandle$new(pool, globals, packages)
 }
 
 ExecutorHandle <- R6::R6Class("ProcessPoolExecutor",
   cloneable = FALSE,
   public = list(
-    initialize = function(pool) {
+    initialize = function(pool, globals, packages) {
       private$pool <- pool
+      private$globals <- globals
+      private$packages <- packages
       private$shared <- new.env(parent = emptyenv())
       private$shared$withdrawn <- new.env(parent = emptyenv())
     },
-    submit = function(fn = required("fn"), ...) executor_submit(private, fn, list(...)),
+    submit = function(fn = required("fn"), ...) executor_submit(private, fn, list(...), parent.frame()),
     map = function(fn = required("fn"), ..., timeout = NULL, chunksize = 1L) {
-      executor_map(private, fn, list(...), timeout, chunksize)
+      executor_map(private, fn, list(...), timeout, chunksize, parent.frame())
     },
     shutdown = function(wait = TRUE, cancel_futures = FALSE) executor_shutdown(private, wait, cancel_futures),
     format = function(...) executor_format(private),
     print = function(...) print_formatted(self)
   ),
-  private = list(pool = NULL, shared = NULL, closed = FALSE)
+  private = list(pool = NULL, globals = TRUE, packages = NULL, shared = NULL, closed = FALSE)
 )
 
 check_open <- function(private) {
   if (private$closed) abort("RuntimeError", "this executor was shut down: create a new ProcessPoolExecutor()")
 }
 
-executor_submit <- function(private, fn, args) {
+executor_sees <- function(private, frame) what_to_see(private$globals, private$packages, frame)
+
+executor_submit <- function(private, fn, args, frame) {
   check_open(private)
   check_function(fn, "fn")
+  sees <- executor_sees(private, frame)
   # its finalizer gives the job up: a Ctrl-C between the two must wait
-  suspendInterrupts(new_future(private$shared, pool_single(private_of(private$pool), fn, args)))
+  suspendInterrupts(new_future(private$shared, pool_single(private_of(private$pool), fn, args, sees)))
 }
 
 # A job for each chunk of elements: so chunks are cancelled one by one, and a job is a future's.
-executor_map <- function(private, fn, iterables, timeout, chunksize) {
+executor_map <- function(private, fn, iterables, timeout, chunksize, frame) {
   check_open(private)
   check_function(fn, "fn")
   check_count(chunksize, "chunksize", 1)
@@ -85,9 +94,10 @@ executor_map <- function(private, fn, iterables, timeout, chunksize) {
   chunks <- split(calls, (seq_len(count) - 1L) %/% as.integer(chunksize))
   pool_private <- private_of(private$pool)
   options <- pool_private$settings$options
+  sees <- executor_sees(private, frame)
   futures <- lapply(unname(chunks), function(chunk) {
     suspendInterrupts({
-      job <- pool_job(pool_private, fn, chunk, length(chunk), list(), TRUE, options, FALSE)
+      job <- pool_job(pool_private, fn, chunk, length(chunk), list(), TRUE, options, FALSE, sees)
       job$whole <- TRUE
       new_future(private$shared, job)
     })

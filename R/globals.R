@@ -30,8 +30,10 @@ with_packages <- function(needs, packages) {
   if (is.null(packages)) {
     return(needs)
   }
-  found <- lapply(named(packages), package_path)
-  list(if (length(needs)) needs[[1L]], c(if (length(needs) > 1L) needs[[2L]], unlist(found)), packages)
+  of_classes <- if (length(needs) > 1L) needs[[2L]]
+  wanted <- c(of_classes, vapply(named(packages), package_path, ""))
+  attr(wanted, "classes") <- attr(of_classes, "classes")
+  list(if (length(needs)) needs[[1L]], wanted, packages)
 }
 
 given_variables <- function(globals) {
@@ -204,11 +206,13 @@ package_path <- function(package) {
 
 class_packages <- new.env(parent = emptyenv())
 
-# c(name = path) of the loaded packages that have methods for these classes (which may also be names of packages)
+# c(name = path) of the loaded packages that have methods for these classes (which may also be names of packages). Attribute
+# `classes`: list(class = packages) of those that R itself does not know, see refuse_classes().
 packages_for <- function(classes) {
   note_classes()
-  found <- unique(unlist(mget(classes[nzchar(classes)], class_packages$of, ifnotfound = list(NULL)), use.names = FALSE))
-  if (length(found)) vapply(named(found), package_path, "")
+  of <- Filter(length, mget(classes[nzchar(classes)], class_packages$of, ifnotfound = list(NULL)))
+  found <- unique(unlist(of, use.names = FALSE))
+  if (length(found)) structure(vapply(named(found), package_path, ""), classes = of[!names(of) %in% class_packages$of_r])
 }
 
 classes_in_packages <- function() {
@@ -221,6 +225,7 @@ note_classes <- function() {
   if (!identical(class_packages$loaded, loaded)) {
     class_packages$loaded <- loaded
     class_packages$of <- new.env(parent = emptyenv())
+    if (is.null(class_packages$of_r)) class_packages$of_r <- classes_of_r()
     for (package in setdiff(loaded, c(base_packages, "R6", "parallelly", "parallel", "compiler", "tools"))) {
       methods <- getNamespaceInfo(package, "S3methods")
       for (class in unique(c(package, if (is.matrix(methods)) methods[, 2L]))) {
@@ -229,4 +234,14 @@ note_classes <- function() {
       }
     }
   }
+}
+
+# Those for which the packages of R, and not only others, have methods
+classes_of_r <- function() {
+  methods <- lapply(setdiff(base_packages, c("base", "multiprocessing")), function(package) {
+    registered <- getNamespaceInfo(package, "S3methods")
+    if (is.matrix(registered)) registered[, 2L]
+  })
+  implicit <- c("numeric", "integer", "double", "character", "logical", "complex", "raw", "list", "function", "matrix", "array")
+  c(unlist(methods), .S3_methods_table[, 2L], implicit)
 }

@@ -31,10 +31,15 @@
 #'   has those that were there when it began and have not changed since. `globals = "data"` sends them.
 #' - **What a task changes** stays in the worker, until the session changes the same variable. [Queue()], [share()] and
 #'   results are the ways to tell others.
-#' - **A package that cannot be loaded in the worker** is an error of what uses it: its exports, and `package::name`, are
-#'   errors that name the package.
+#' - **A package that cannot be loaded in the worker** is an error of the elements that use it, a `ProcessError` that names the
+#'   package: those that look at its exports, or have an object of a class for which it has methods. `package::name` is R's error.
 #' - **`.Random.seed`, `.Last.value`, devices, sinks, and the options that need a screen** (`error`, `device`, `editor`, `pager`,
 #'   `browser` ...) are each process's own. `warn = 0` is 1 in a worker: warnings appear at once.
+#' - **Options** of more than 64 kB, and those with a live pointer or a connection, are each process's own, too.
+#' - **What is changed inside a package** (`assignInNamespace()`, `trace()` of a package's function) is seen by workers that are
+#'   forked after it.
+#' - **A lock** (`lockBinding()`) of a variable of the global environment is in workers that are forked after it. Inside environments
+#'   it goes along with the next change there.
 #' - **Compiled code that writes into a large vector in place**: the change is seen when a function names the vector, not in a
 #'   forked worker that finds it by a text.
 #' - **Handles** of pools and processes are read-only elsewhere.

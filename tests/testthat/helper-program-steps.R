@@ -382,8 +382,7 @@ program_steps <- c(object_steps, list(
       })),
       pick(quote(options(warn = 2)), quote(options(digits = 3)), quote(options(stringsAsFactors = NULL)), quote(options(dp.opt = NULL))),
       task(quote({
-        w <- as.integer("no number")
-        utils::capture.output(print(pi))
+        list(getOption("warn") > 1, tryCatch(as.integer("no number"), warning = function(w) "warned"), utils::capture.output(print(pi)))
       })),
       bquote(options(dp.opt = list(f = function(v) v + dp_k, e = new.env()))), bquote(assign("dp_k", .(k), globalenv())),
       task(quote(getOption("dp.opt")$f(x))), bquote(assign("v", .(m), getOption("dp.opt")$e)), task(quote(getOption("dp.opt")$e$v)),

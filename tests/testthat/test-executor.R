@@ -249,3 +249,23 @@ test_that("wrong arguments are named", {
   expect_error(executor$submit(), "fn", class = "ValueError")
   expect_error(executor$map(identity, 1:2, chunksize = 0), "chunksize", class = "ValueError")
 })
+
+test_that("an executor's calls see what globals and packages say", {
+  in_global <- function(f) {
+    environment(f) <- globalenv()
+    f
+  }
+  blind <- ProcessPoolExecutor(1, context = "spawn", globals = FALSE)
+  given <- ProcessPoolExecutor(1, globals = list(ex_given = 5), packages = "splines")
+  ex_named <- 7
+  named <- ProcessPoolExecutor(1, globals = "ex_named")
+  expect_true(given$submit(in_global(function() "package:splines" %in% search()))$result())
+  expect_identical(as.list(given$map(in_global(function(i) ex_given + i), 1:3)), list(6, 7, 8))
+  expect_identical(named$submit(in_global(function() ex_named))$result(), 7)
+  assign("ex_later", 3, globalenv())
+  expect_false(blind$submit(in_global(function() exists("ex_later", globalenv())))$result())
+  rm("ex_later", envir = globalenv())
+  for (e in list(blind, given, named)) e$shutdown()
+  expect_classed_error(ProcessPoolExecutor(1, globals = 3), "ValueError", "globals")
+  expect_classed_error(ProcessPoolExecutor(1, packages = 3), "ValueError", "packages")
+})

@@ -203,6 +203,7 @@ test_that("packages: the order in which they are attached, those that are loaded
     base::library("wtone", lib.loc = library, character.only = TRUE)
     base::library("wttwo", lib.loc = library, character.only = TRUE, warn.conflicts = FALSE)
   })
+  early <- Pool(1, context = "fork") # has no job before the package is gone
   loadNamespace(c("wtquiet"), lib.loc = library)
   price <- getExportedValue("wtquiet", "money")(7)
   pools <- c(pools, Pool(1, context = "spawn"))
@@ -211,13 +212,121 @@ test_that("packages: the order in which they are attached, those that are loaded
     expect_identical(pool$apply(in_global(function(x) format(x)), list(price)), "$7")
     expect_identical(pool$map(in_global(function(x) format(x)), list(price, price)), list("$7", "$7"))
   }
-  # one that is not there any more is an error of what needs it
+  # one that has been removed is an error of the elements that need it, and of no other
   detach("package:wttwo", character.only = TRUE, unload = TRUE)
-  unlink(file.path(library, "wtone"), recursive = TRUE)
+  unlink(file.path(library, c("wtone", "wtquiet")), recursive = TRUE)
   late <- Pool(1, context = "spawn")
-  expect_identical(late$apply(in_global(function(x) x + 1), list(1)), 2)
-  expect_error(late$apply(in_global(function() pick())), "wtone")
-  for (pool in c(pools, late)) pool$terminate()
+  shown <- in_global(function(x) format(x))
+  for (pool in list(early, late)) {
+    expect_identical(pool$apply(in_global(function(x) x + 1), list(1)), 2)
+    elements <- pool$imap(shown, list(1, price, list(price), 2))
+    expect_identical(elements$next_value(), "1")
+    expect_classed_error(elements$next_value(), "ProcessError", "package 'wtquiet' .* cannot be loaded in the worker")
+    expect_classed_error(elements$next_value(), "ProcessError", "wtquiet")
+    expect_identical(elements$next_value(), "2")
+  }
+  expect_classed_error(late$apply(in_global(function() pick())), "ProcessError", "wtone")
+  expect_error(late$apply(in_global(function() wtone::pick())), "wtone")
+  capture.output(type = "message", {
+    expect_classed_error(Process(shown, list(price), context = "spawn")$start()$value(60), "ProcessError", "wtquiet")
+    expect_identical(Process(shown, list(1), context = "spawn")$start()$value(60), "1")
+  })
+  for (pool in c(pools, early, late)) pool$terminate()
+})
+
+test_that("a worker that was forked after a connection or a pointer was made uses its own", {
+  on.exit(suppressWarnings(rm(list = c("wt_con", "wt_pointer"), envir = globalenv())))
+  file <- tempfile()
+  con <- file(file, "w")
+  assign("wt_con", con, globalenv())
+  pointer <- getDLLRegisteredRoutines("stats")$.Call[[1L]]$address
+  assign("wt_pointer", pointer, globalenv())
+  pool <- local_pool(1, context = "fork")
+  expect_identical(pool$apply(in_global(function() {
+    writeLines("by the worker", wt_con)
+    flush(wt_con)
+    typeof(wt_pointer)
+  })), "externalptr")
+  expect_identical(readLines(file), "by the worker")
+  close(con)
+  rm("wt_pointer", envir = globalenv())
+  each_pool(function(pool, method) {
+    assign("wt_pointer", pointer, globalenv())
+    expect_classed_error(pool$apply(in_global(function() wt_pointer)), "EncodingError", "wt_pointer")
+    assign("wt_pointer", list(n = 1, p = pointer), globalenv())
+    expect_identical(pool$apply(in_global(function() c(wt_pointer$n, typeof(wt_pointer$p)))), c("1", "externalptr"))
+    rm("wt_pointer", envir = globalenv())
+  })
+})
+
+test_that("what a task changes stays in its worker until the session changes the same variable", {
+  on.exit(suppressWarnings(rm("wt_count", envir = globalenv())))
+  each_pool(function(pool, method) {
+    assign("wt_count", 1, globalenv())
+    count <- in_global(function() wt_count <<- wt_count + 1)
+    expect_identical(c(pool$apply(count), pool$apply(count)), c(2, 3))
+    expect_identical(get("wt_count", globalenv()), 1)
+    assign("wt_count", 10, globalenv())
+    expect_identical(pool$apply(count), 11)
+  })
+})
+
+test_that("a forked worker finds by a text the large variables that it began with, as long as they are the same", {
+  on.exit(suppressWarnings(rm("wt_large", envir = globalenv())))
+  assign("wt_large", as.numeric(1:50000), globalenv())
+  by_text <- in_global(function() length(get(paste0("wt_", "large"))))
+  pool <- local_pool(1, context = "fork")
+  expect_identical(pool$apply(by_text), 50000L)
+  assign("wt_large", as.numeric(1:50001), globalenv())
+  expect_error(pool$apply(by_text), "not found")
+})
+
+test_that("options that need a screen, and large ones or with pointers, are each process's own", {
+  old <- options(editor = "wt_editor", pager = "wt_pager", wt.large = NULL, wt.pointer = NULL)
+  on.exit(options(old))
+  each_pool(function(pool, method) {
+    pool$apply(in_global(function() 1))
+    options(editor = paste0("wt_other_", method), wt.large = numeric(50000), wt.pointer = getDLLRegisteredRoutines("stats")$.Call[[1L]]$address)
+    seen <- pool$apply(in_global(function() list(getOption("editor"), getOption("wt.large"), getOption("wt.pointer"))))
+    expect_false(identical(seen[[1L]], getOption("editor")))
+    expect_null(seen[[2L]])
+    expect_null(seen[[3L]])
+    options(wt.large = NULL, wt.pointer = NULL)
+  })
+  old_warn <- options(warn = 0)
+  on.exit(options(old_warn), add = TRUE)
+  each_pool(function(pool, method) expect_identical(as.integer(pool$apply(in_global(function() getOption("warn")))), 1L))
+})
+
+test_that("what is changed inside a package is seen by workers that are forked after it", {
+  skip_if_not_installed("glue")
+  loadNamespace("glue")
+  trim <- glue::trim
+  pool <- local_pool(1, context = "fork")
+  pool$apply(in_global(function() 1))
+  utils::assignInNamespace("trim", function(x) "changed", "glue")
+  on.exit(utils::assignInNamespace("trim", trim, "glue"))
+  task <- in_global(function() glue::trim("a"))
+  expect_identical(pool$apply(task), "a")
+  later <- local_pool(1, context = "fork")
+  expect_identical(later$apply(task), "changed")
+})
+
+test_that("a lock goes along with its variable's value", {
+  on.exit({
+    unlockBinding("wt_locked", globalenv())
+    rm("wt_locked", envir = globalenv())
+  })
+  write <- in_global(function() wt_locked <<- 5)
+  assign("wt_locked", 1, globalenv())
+  lockBinding("wt_locked", globalenv())
+  expect_error(local_pool(1, context = "fork")$apply(write), "locked")
+})
+
+test_that("a pool in a worker is a handle that says so", {
+  each_pool(function(pool, method) {
+    expect_error(pool$apply(in_global(function(p) p$apply(identity, list(1))), list(pool)), "process")
+  })
 })
 
 test_that("a compiled function is used by workers that were forked after it was made", {
