@@ -14,8 +14,8 @@
 #' @param globals,packages what a spawned process gets of the session, see [what-travels].
 #' @section Methods:
 #' - `$start()`: once.
-#' - `$join(timeout = NULL)`: waits until it is over, at most `timeout` seconds. It never ends the process; `$exitcode` says
-#'   whether it is over.
+#' - `$join(timeout = NULL)`: waits until the process has ended, at most `timeout` seconds. It never ends the process;
+#'   `$exitcode` says whether it has ended.
 #' - `$is_alive()`; `$terminate()` (SIGTERM), `$kill()` (SIGKILL).
 #' - `$value(timeout = NULL)`: what `target` returned, or its error.
 #' - `$close()`: forgets the process; an error while it runs.

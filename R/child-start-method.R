@@ -1,8 +1,8 @@
 #' Start methods
 #'
-#' How child processes come to life. `fork` copies this process: everything is there, it takes a millisecond, and some 25
-#' more for each GB that the session holds.
-#' `spawn` starts a fresh R, which gets what it needs: slower (0.1 s, whatever the session holds), and safe where forking is
+#' How child processes are started. `fork` copies this process: the child has everything that the session has. It takes a
+#' millisecond, and some 25 more for each GB that the session holds.
+#' `spawn` starts a fresh R, which gets what it needs: slower (0.1 s, for a session of any size), and safe where forking is
 #' not (graphical front ends, threads). The default is `fork`, and `spawn` in RStudio, Positron and Jupyter.
 #'
 #' @param method `"fork"` or `"spawn"`.

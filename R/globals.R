@@ -48,7 +48,7 @@ check_globals <- function(globals, frame) {
   if (is.character(globals) && !anyNA(globals)) {
     missing <- globals[!vapply(globals, exists, TRUE, envir = frame)]
     if (length(missing)) {
-      abort("ValueError", sprintf("`globals` names `%s`, and there is no such variable", missing[1L]))
+      abort("ValueError", sprintf("`globals` names the variable `%s`, which does not exist", missing[1L]))
     }
     return(lapply(named(globals), get, envir = frame))
   }

@@ -13,8 +13,8 @@
 #' [withCallingHandlers()], [globalCallingHandlers()]. They run in the worker, and change nothing in
 #' the session.
 #'
-#' The call returns when the results are there and no worker runs any more. The system then needs as
-#' long to take down a worker's copy of a large session as it needed to make it; meanwhile, and until
+#' The call returns when all results have arrived and no worker runs any more. The system then needs as
+#' long to remove a worker's copy of a large session as it needed to make it; meanwhile, and until
 #' the session's next use of this package, `ps` shows that worker as ending or defunct.
 #'
 #' @section Which `mclapply()` is called:
@@ -43,16 +43,16 @@
 #' @section Differences to parallel:
 #' Everything not listed here is meant to be identical to the `mclapply()` of R 4.2's parallel,
 #' attributes and texts included.
-#' 1. *Only the element that failed is a `try-error`.* With `mc.preschedule = TRUE`, parallel puts
+#' 1. *A failing element does not take its core's whole share with it: it alone is a `try-error`.* With `mc.preschedule = TRUE`, parallel puts
 #'    the first error of a core in place of all elements of that core, those that were computed
 #'    included. Here the others are computed and returned. The warning says the same cores, then the
 #'    elements ("scheduled core 2 encountered error in user code, element 4 is affected"). The same holds
 #'    for a task that jumps to a handler or restart outside of it, such as that of a [tryCatch()] around
 #'    the call: the jump ends in the worker, and the result is parallel's "fatal error in wrapper code".
 #' 2. *A worker that dies costs only the element it was computing.* parallel loses the core's whole
-#'    share and leaves `NULL`s, which cannot be told from results. Here another process goes on with
-#'    the share, and the lost element is a `try-error` as described above. A share that is gone on
-#'    with draws from further substreams of its core's random stream, never the same numbers again.
+#'    share and leaves `NULL`s, which cannot be told from results. Here another process continues
+#'    the share, and the lost element is a `try-error` as described above. A share that is continued
+#'    draws from further substreams of its core's random stream, never the same numbers again.
 #' 3. *`mc.preschedule = FALSE` reuses its processes* instead of forking one for each element, which
 #'    makes small tasks many times faster. Random state and generator kind are set for each element
 #'    as if it had been forked for it; other things that a task leaves behind (a global variable, an
@@ -85,7 +85,7 @@
 #'     and so cannot be arguments that `...` passes on to `FUN`.
 #' 12. *`FUN` is compiled in the session* if it is not yet and there are more elements than cores. In
 #'    the workers R's compiler is off, as in parallel: what it makes there is lost with them.
-#' 13. *[interactive()] is `FALSE` in all workers*, as nobody answers there. In parallel it is `FALSE`
+#' 13. *[interactive()] is `FALSE` in all workers*, as no user answers there. In parallel it is `FALSE`
 #'    without prescheduling and in [pvec()] and [mcparallel()] only.
 #'
 #' @param X A vector, list or anything that [as.list()] takes.

@@ -1,6 +1,6 @@
 #' Evaluate an expression in a forked process, and collect the result
 #'
-#' `mcparallel()` forks a process that evaluates `expr` and goes on at once; `mccollect()` waits for
+#' `mcparallel()` forks a process that evaluates `expr`, and returns at once; `mccollect()` waits for
 #' the results of such jobs. They are drop-in replacements for [parallel::mcparallel()] and
 #' [parallel::mccollect()]. [Process()] is Python's way to do the same.
 #'
@@ -24,14 +24,14 @@
 #' @param name A name for the result, or `NULL`.
 #' @param mc.set.seed Whether the job gets a random stream of its own (with
 #'   `RNGkind("L'Ecuyer-CMRG")` the next one of the sequence that [mc.reset.stream()] starts,
-#'   otherwise a random seed), or goes on from the session's random state.
+#'   otherwise a random seed), or continues from the session's random state.
 #' @param silent `TRUE` drops what the job writes to standard output; standard error is not
 #'   affected.
 #' @param mc.affinity `NULL`, or the CPUs (numbers from 1) on which the job may run, see
 #'   [mcaffinity()].
 #' @param mc.interactive What [interactive()] is in the job: `TRUE`, `FALSE`, or `NA` for what it is
 #'   in the session.
-#' @param detached `TRUE` for a job whose result nobody wants: it cannot be collected.
+#' @param detached `TRUE` for a job whose result is not needed: it cannot be collected.
 #' @returns `mcparallel()`: a job, of class `c("parallelJob", "childProcess", "process")`, with
 #'   elements `pid`, `fd` and, if given, `name`. `mccollect()`: a list of results, named by the
 #'   jobs' names or else pids (by pids if a single job was given that is not in a list), in the

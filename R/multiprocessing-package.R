@@ -1,11 +1,11 @@
-#' @section Where things are:
+#' @section What to use:
 #' - [Pool()], [AsyncResult]: workers that compute many elements. [Process()]: one function in a process of its own.
-#' - [Lock()], [Semaphore()], [Event()], [Condition()], [Barrier()]: who may go on, and when.
-#' - [Queue()], [Pipe()], [wait()]: what processes tell each other.
+#' - [Lock()], [Semaphore()], [Event()], [Condition()], [Barrier()]: processes take turns, and wait for each other.
+#' - [Queue()], [Pipe()], [wait()]: messages between processes.
 #' - [Value()], [Array()], [Manager()]: numbers, dictionaries and lists that every process may change.
 #' - [SharedMemory()], [Listener()]: memory and connections of programs that did not start each other, also Python's.
 #' - [python-names]: Python's names, and ours beside them.
-#' - [share()]: large data, and who keeps them.
+#' - [share()]: large data, and which processes hold them.
 #' - [mclapply()], [mcmapply()], [pvec()], [mcparallel()]: in place of package parallel's.
 #' - [thread_map()], [cpp_fun()]: compiled functions in threads.
 #' - [get_start_method()], [current_process()]: fork or spawn; which processes there are.
@@ -13,18 +13,19 @@
 #' `vignette("multicore")` is a tutorial, with five programs in Python and in R; `vignette("faq")` answers questions.
 #'
 #' @section Errors:
-#' Every error has the class `multiprocessing_error`, and before it the one that says more:
-#' - `ValueError`: an argument is wrong, or the object is closed. `IndexError`, `KeyError`: there is no such element.
+#' Every error has the class `multiprocessing_error`, and before it one of these:
+#' - `ValueError`: an argument is wrong, or the object is closed. `IndexError`, `KeyError`: no such element.
 #' - `BrokenBarrierError`: see [Barrier()].
 #' - `TaskError`: the function failed. Fields `parent` (its own condition, whose classes the error has as well), `index`
 #'   (of the element), `pid`, `traceback`.
 #' - `WorkerDiedError`: a process died before it had a result. Fields `index`, `pid`, `signal` or `exitcode` (the other one is
 #'   `NA`), `peak_memory` in bytes.
 #' - `TimeoutError`: more than `timeout` or `task_timeout` seconds; or a process is stopped, see below.
-#' - `Empty`, `Full`: a queue was, until the `timeout`. `EOFError`, `BrokenPipeError`: nobody is at the other end of a pipe.
+#' - `Empty`, `Full`: the queue stayed so until the `timeout`. `EOFError`, `BrokenPipeError`: all processes have closed the
+#'   other end of the pipe.
 #' - `StopIteration`: an iterator is at its end. `CancelledError`: the job was cancelled.
-#' - `DeadlockError`: a process would wait for itself for ever, or processes wait for each other, see [Lock()].
-#' - `ProcessError`: a process cannot be started, was not started, or may not do this.
+#' - `DeadlockError`: a process would wait for itself, or processes wait for each other, so that no wait could end; see [Lock()].
+#' - `ProcessError`: a process could not be started, was not started, or is not allowed to do this.
 #' - `EncodingError`: a value that cannot be sent to another process, such as a connection; the message says where it is.
 #' - `HeapFullError`, `MemoryError`: shared memory, or that of this process, is full.
 #' - `CompileError`, `RuntimeError`: compiled functions, see [cpp_fun()].
@@ -32,11 +33,11 @@
 #' The warning `OwnerDiedWarning` comes from a lock whose owner died, see [Lock()].
 #'
 #' @section Stopped processes:
-#' A process that is stopped (SIGSTOP, a debugger) just while it works on the shared memory keeps all others out. Whoever needs
-#' that memory, or waits for a child that does (`$join()`, `$value()`, [wait()], a pool's results), is told after about 10
-#' seconds by a `TimeoutError`, even without a `timeout`. `Empty` and `Full` come then, too, if their `timeout` is longer. The
-#' message names the stopped process, and nothing has changed: continue it (`kill -CONT pid`) or end it (`kill -KILL pid`),
-#' and call again. A process that is stopped anywhere else is waited for like any other.
+#' A process may be stopped (SIGSTOP, a debugger) just while it works on the shared memory. All others are kept out then. A call
+#' that needs this memory, or that waits for a child which does (`$join()`, `$value()`, [wait()], a pool's results), fails after
+#' about 10 seconds with a `TimeoutError`, even without a `timeout`; so do calls with a longer `timeout` that would fail with
+#' `Empty` or `Full`. The message names the stopped process, and nothing has changed: continue it (`kill -CONT pid`) or end it
+#' (`kill -KILL pid`), and call again. A process that is stopped anywhere else is waited for like any other.
 #'
 #' @seealso `vignette("multicore")`, [Pool()], [mclapply()], [python-names].
 #' @concept parallel computing

@@ -1,16 +1,16 @@
-#' The result of a job that runs
+#' The result of an asynchronous job
 #'
 #' What `$apply_async()`, `$map_async()` and `$starmap_async()` of a [Pool()] return.
 #'
 #' @section Methods:
-#' - `$get(timeout = NULL)`: the value, or its error as from [Pool()]; `TimeoutError` if it is not there within `timeout`
+#' - `$get(timeout = NULL)`: the value, or its error as from [Pool()]; `TimeoutError` if it is not available within `timeout`
 #'   seconds; `CancelledError` after `$cancel()`.
-#' - `$wait(timeout = NULL)`: waits; `$ready()`: whether it is there.
-#' - `$successful()`: whether it is there and no error (`ValueError` before it is there).
-#' - `$cancel()`: the job is given up; a worker that is busy with it is interrupted, and replaced if that does not help
-#'   within a second. Invisibly `FALSE` if the value was taken before.
+#' - `$wait(timeout = NULL)`: waits for it; `$ready()`: whether it is available.
+#' - `$successful()`: whether it is a value and not an error (`ValueError` before it is available).
+#' - `$cancel()`: cancels the job; a worker that computes it is interrupted, and replaced if it does not stop within a
+#'   second. Invisibly `FALSE` if the value was taken before.
 #' @section Callbacks:
-#' They are called, and dead workers replaced, inside a later call of the package's; and while R waits at its prompt, if
+#' They are called, and dead workers replaced, during later calls of this package, and while R waits at its prompt, if
 #' package later is installed. An error in a callback becomes a warning.
 #' @section Python: `multiprocessing.pool.AsyncResult`; `$cancel()` is ours.
 #' @return A handle (an R6 object) of class `AsyncResult`.

@@ -1,27 +1,26 @@
 #' A pool of worker processes
 #'
-#' Workers wait in shared memory for jobs and claim their pieces by themselves: no dispatcher, no message per task. A
-#' worker that dies costs the element that it was computing, nothing else, and is replaced.
+#' Workers claim the elements of a job straight from shared memory: there is no dispatcher, and no message per task. If a worker
+#' dies, only the element that it was computing is lost, and the worker is replaced.
 #'
-#' With start method `fork` the workers are copies of the session as it is when `Pool()` is called. `Pool()` waits for one
-#' fork alone: that worker forks others, which fork others, while the session goes on. If the system refuses one of these,
-#' the next call of a method says so (`ProcessError`) and the pool is terminated.
+#' With start method `fork` the workers are copies of the session as it is when `Pool()` is called. `Pool()` forks one
+#' worker and returns; that worker forks others, and they fork others. If the operating system could not start one of these,
+#' the next call of a method is a `ProcessError` and the pool is terminated.
 #'
 #' What workers print appears here, in whole lines, while the session is in a call of this package. They have no input
 #' (`readline()` gives `""`) and no screen: plots go to `Rplots.pdf` unless the function opens a device. Connections belong to
 #' the process that opened them: open files and databases in the function, or in `initializer`.
 #'
-#' @param processes how many workers; `NULL`: [cpu_count()].
+#' @param processes Number of workers; by default, [cpu_count()].
 #' @param initializer,initargs a function that each worker calls when it starts, and the list of its arguments. If it fails,
-#'   the worker prints why and ends, and after some more of these the next call is a `ProcessError`.
-#' @param maxtasksperchild a worker is replaced by a fresh one after so many chunks; `NULL`: never.
+#'   the worker prints the error and ends. After several such failures the next call is a `ProcessError`.
+#' @param maxtasksperchild Replace a worker after this many chunks; by default, never.
 #' @param context a start method, `"fork"` or `"spawn"`, or what [get_context()] gave; `NULL`: [get_start_method()].
-#' @param retries how often an element whose worker died is computed again.
+#' @param retries How many times to retry an element whose worker died.
 #' @param task_timeout seconds that one element may take; then its worker is killed and replaced, and the element gives a
 #'   `TimeoutError`. `NULL`: no limit.
-#' @param seed an integer: element i of every `map` draws its random numbers from L'Ecuyer stream i of that seed, whatever
-#'   the workers, chunks and retries. `NULL`: workers are seeded by chance, whatever
-#'   `set.seed()` says here.
+#' @param seed an integer: element i of every `map` draws its random numbers from L'Ecuyer stream i of that seed, the same for
+#'   any number of workers, chunks and retries. `NULL`: workers get random seeds; `set.seed()` has no effect on them.
 #' @section Methods:
 #' - `$map(func, iterable, chunksize = NULL, args = list(), template = NULL, progress = FALSE, seed = NULL, retries = NULL,
 #'   task_timeout = NULL, on_error = "stop", globals = TRUE, packages = NULL)`: a list of `func(element)` with the names of
@@ -42,9 +41,9 @@
 #'   `stop("StopIteration")`; it is pulled a few elements ahead of the workers only.
 #' - `$apply_async()`, `$map_async()`, `$starmap_async()`: the same arguments, and back at once with an [AsyncResult]; also
 #'   `callback` and `error_callback`, functions of the value and of the error.
-#' - `$close()`: no more jobs; `$join(timeout = NULL)`: waits until the workers have left, and says invisibly whether they
+#' - `$close()`: no more jobs; `$join(timeout = NULL)`: waits until the workers have ended, and returns invisibly whether they
 #'   have; `$terminate()`: ends them now.
-#' - `$status()`: a data frame with a row for each worker: `worker`, its number; `pid`, `NA` when it has left; `chunks`, how
+#' - `$status()`: a data frame with a row for each worker: `worker`, its number; `pid`, `NA` when it has ended; `chunks`, how
 #'   many it has computed.
 #'
 #' Without `chunksize` chunks are large first and small at the end, so that all workers are done at the same time.

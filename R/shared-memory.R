@@ -10,12 +10,12 @@
 #' which of you writes.
 #'
 #' @param name the name, without slashes. `NULL`: a new one, `psm_` and eight digits.
-#' @param create `TRUE`: new memory, all zero; `FALSE`: opens what is there.
+#' @param create `TRUE`: new memory, all zero; `FALSE`: opens existing memory.
 #' @param size how many bytes, for `create = TRUE`; otherwise what it must have at least.
 #' @section Methods:
 #' - `$as_vector(type = "raw", dim = NULL)`: all of it as a vector, or a matrix or an array, of a type that [Value()] knows.
 #' - `$close()`: this process does not use it any more.
-#' - `$unlink()`: takes the name away. Programs that have it open keep using it; then it is gone.
+#' - `$unlink()`: removes the name. Programs that have the memory open keep using it; it is freed when the last one closes it.
 #' - `$buf$cast(type)`, `length(buf)`, `buf[i]`, `buf[i] <- v`, `buf[[i]]`; positive, negative and logical indices.
 #'
 #' @section Fields: `$name`, `$size` (in bytes), `$buf`.

@@ -130,7 +130,7 @@ cells_lock_of <- function(lock) {
 
 cells_get_lock <- function(ptr) {
   lock <- cells_lock_pointer(ptr)
-  if (is.null(lock)) abort("ValueError", "this was made with lock = FALSE: there is no lock")
+  if (is.null(lock)) abort("ValueError", "created with lock = FALSE: it has no lock")
   LockHandle$new(lock)
 }
 
@@ -201,7 +201,7 @@ cells_positions <- function(ptr, i) {
   }
   if (is.matrix(i) && is.numeric(i) && identical(ncol(i), length(cells_dim(ptr)))) {
     dim <- cells_dim(ptr)
-    if (anyNA(i) || any(i < 1) || any(t(i) > dim)) abort("IndexError", "there is no such element")
+    if (anyNA(i) || any(i < 1) || any(t(i) > dim)) abort("IndexError", "no such element")
     return(drop(1 + (i - 1) %*% cumprod(c(1, dim[-length(dim)]))))
   }
   positions_within(i, cells_length(ptr))
@@ -215,7 +215,7 @@ positions_within <- function(i, n) {
   if (!is.numeric(i) && !is.logical(i)) {
     abort("IndexError", sprintf("an index must be numbers or logical values, not %s", describe_value(i)))
   }
-  if (is.logical(i) && length(i) > n) abort("IndexError", sprintf("there is no such element: the array has %.0f", n))
+  if (is.logical(i) && length(i) > n) abort("IndexError", sprintf("no such element: the array has %.0f", n))
   tryCatch(seq_len(n)[i], error = function(e) abort("IndexError", conditionMessage(e)))
 }
 
@@ -235,7 +235,7 @@ cells_positions_of <- function(ptr, call, frame) {
     if (!is.numeric(i) && !is.logical(i)) abort("IndexError", "an index must be numbers or logical values")
     if (is.logical(i) && length(i) > dim[k]) abort("IndexError", sprintf("dimension %d has %d elements", k, dim[k]))
     at <- tryCatch(seq_len(dim[k])[i], error = function(e) abort("IndexError", conditionMessage(e)))
-    if (anyNA(at)) abort("IndexError", sprintf("there is no such element: dimension %d has %d", k, dim[k]))
+    if (anyNA(at)) abort("IndexError", sprintf("no such element: dimension %d has %d", k, dim[k]))
     at
   })
   strides <- cumprod(c(1, dim[-length(dim)]))

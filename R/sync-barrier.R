@@ -4,7 +4,7 @@
 #' begins. A barrier may be captured by, given to, or sent to any process of the session.
 #'
 #' @param parties the number of processes.
-#' @param action a function without arguments, or `NULL`. In each round the party that comes last calls it, before the others go on.
+#' @param action a function without arguments, or `NULL`. In each round the last party to arrive calls it, before `$wait()` returns to any of them.
 #' @param timeout seconds, for calls of `$wait()` that give none; `NULL`: no limit.
 #' @section Methods:
 #' - `$wait(timeout = NULL)`: waits for the other parties, at most `timeout` seconds. Returns how many came before, so exactly one

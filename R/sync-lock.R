@@ -17,10 +17,10 @@
 #' `Lock` that this process already holds is an error of class `DeadlockError`. Printing a lock shows which process holds it.
 #'
 #' @section Processes that wait for each other:
-#' If each of several processes waits without a timeout for a lock that the next of them holds, or for the end (`$join()`) of the next,
-#' none would ever go on. Within two seconds one of them, the one that began to wait last, has an error of class `DeadlockError` that names
-#' the processes, the locks (by the numbers that printing them shows), and for how long. A `with()` around it then releases what that
-#' process holds, and the others go on.
+#' A deadlock is a circle of processes, each of which waits without a timeout for a lock that the next one holds, or for its end
+#' (`$join()`). Within two seconds the process that began to wait last gets an error of class `DeadlockError`. The error names the
+#' processes, the locks (by the numbers that printing them shows) and how long each has waited. A `with()` around the call then
+#' releases what this process holds, and the others continue.
 #'
 #' @section Errors: `ValueError` (bad arguments, `$release()` of a lock that is not held, or by another than an `RLock`'s owner),
 #'   `DeadlockError`, `HeapFullError` (no memory for another lock), `TimeoutError` (a process is stopped,

@@ -1,8 +1,8 @@
 #' Dictionaries, lists and name spaces that processes share
 #'
 #' A manager makes objects that several processes read and change: `$dict()`, `$list()`, `$Namespace()`, and the objects that this package
-#' makes by functions of their own. In Python a server process keeps them. Here they lie in shared memory, there is no server:
-#' what a process puts is there for all at once, and reading takes microseconds.
+#' makes by functions of their own. In Python a server process keeps them. Here they lie in shared memory without a server:
+#' all processes see at once what one of them puts, and reading takes microseconds.
 #'
 #' What is put is encoded and what is read is a copy: `d[["k"]]$x <- 1` reads the value, changes it, and puts it again, and another
 #' process may have put another one meanwhile. `d$modify("k", f)` makes that one step.
@@ -10,7 +10,7 @@
 #' @section Dict: `m$dict(...)` has named arguments as its first entries. Keys are strings, values any R values that can travel.
 #' - `d[["k"]]`: the value; an error of class `KeyError` if there is none. `d[["k"]] <- v` puts a value (`NULL`, too).
 #' - `$get(key, default = NULL)`; `$pop(key, default)` removes and returns; `$setdefault(key, default = NULL)` puts it if there is none,
-#'   and returns what is there; `$update(...)` puts named arguments, or the elements of one named list; `$contains(key)`; `$clear()`.
+#'   and returns the value of the key; `$update(...)` puts named arguments, or the elements of one named list; `$contains(key)`; `$clear()`.
 #' - `$keys()`, `$values()`, `$items()` (a named list), in the order in which the keys came; `length(d)`, `names(d)`, `as.list(d)`.
 #' - `$modify(key, f, default = NULL)`: puts `f(old)` in the place of `old` and returns it. Nothing comes between: other processes' `$modify()`
 #'   wait; if the value is put otherwise meanwhile, `f` is called again.
@@ -110,7 +110,7 @@ dict_pop <- function(ptr, key, default) {
   if (length(found)) {
     return(found[[1L]])
   }
-  if (missing(default)) abort("KeyError", sprintf("there is no key \"%s\"", key))
+  if (missing(default)) abort("KeyError", sprintf("no such key: \"%s\"", key))
   default
 }
 
@@ -211,7 +211,7 @@ list_change <- function(ptr, f) {
 
 check_element <- function(i, n) {
   if (!is.numeric(i) || length(i) != 1L || is.na(i) || i < 1 || i > n || i != trunc(i)) {
-    abort("IndexError", sprintf("there is no element %s: the list has %d", describe_value(i), n))
+    abort("IndexError", sprintf("no element %s: the list has %d", describe_value(i), n))
   }
 }
 

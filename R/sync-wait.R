@@ -2,9 +2,9 @@
 #'
 #' @param object_list a list of connections (ready: a message or end-of-file), queues (ready: a message), events (ready:
 #'   set), processes (ready: over; their `$sentinel` does as well) and results of a pool (ready: done).
-#' @param timeout seconds; `NULL` waits for ever, 0 or less does not wait.
-#' @return Those of the list that are ready, in the same order; an empty list if none was in time, and at once
-#'   if the list is empty.
+#' @param timeout seconds; `NULL` waits without a limit, 0 or less does not wait.
+#' @return Those of the list that are ready, in the same order; an empty list if none was ready in time, or
+#'   if `object_list` is empty.
 #' @section Errors: `ValueError` (something that cannot be waited for), `ProcessError` (a process that was not started),
 #'   `TimeoutError` (a process is stopped, see [multiprocessing-package]).
 #' @section Python: `multiprocessing.connection.wait()`.

@@ -30,7 +30,7 @@
 #'   for each row or column. Double, or integer where base R's function or a `cpp_fun()` gives integers.
 #' @section Errors: `ValueError` for anything that cannot be mapped and for a compiled function that is not in this process;
 #'   `RuntimeError` with the text of what a compiled function threw.
-#' @section Python: `numpy`'s functions, or `multiprocessing.pool.ThreadPool` for code that lets go of the lock (the GIL) that
+#' @section Python: `numpy`'s functions, or `multiprocessing.pool.ThreadPool` for code that releases the lock (the GIL) that
 #'   Python's threads share.
 #' @seealso [cpp_fun()] to compile a function; [Pool()] and [mclapply()] for R functions.
 #' @concept threads

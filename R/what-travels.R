@@ -7,7 +7,7 @@
 #' @section What a task sees:
 #' - Functions of the global environment, S3 methods (also registered ones), S4 and reference classes, generics, and values of
 #'   up to 64 kB, whether the code names them or not: `get()`, `do.call("f")`, `eval(parse(text = ))`, templates and model
-#'   formulas find them. Variables that the session has removed are not there.
+#'   formulas find them. Variables that the session has removed do not exist in the worker.
 #' - Larger values when the code names them: followed through functions in lists, in elements, in objects, through
 #'   formulas, quoted calls, defaults, assignment functions. They stay for that job only.
 #' - The search path in its order, with attached lists and data frames; a package that was loaded from another library

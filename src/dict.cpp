@@ -102,7 +102,7 @@ SEXP dict_item(SEXP dict, SEXP key) {
     DictValue value;
     std::string name = key_of(key);
     if (!dict_get(dict_of(dict), name, &value))
-      throw Error{"KeyError", "there is no key \"" + name + "\""};
+      throw Error{"KeyError", "no such key: \"" + name + "\""};
     return decoded(value);
   });
 }

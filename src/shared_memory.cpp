@@ -47,11 +47,11 @@ NamedMemory& memory_of(SEXP pointer) {
   switch (error) {
   case EEXIST:
     kind = "FileExistsError";
-    why = "there is memory of this name already";
+    why = "memory of this name exists already";
     break;
   case ENOENT:
     kind = "FileNotFoundError";
-    why = "there is none of this name, or it was unlinked";
+    why = "no memory has this name, or it was unlinked";
     break;
   case EPERM:
     kind = "PermissionError";

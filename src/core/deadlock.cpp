@@ -81,7 +81,7 @@ std::string Blocked::describe(const std::vector<Link>& circle) {
       text += std::string(heap().at<LockShared>(l.what)->recursive ? "RLock #" : "Lock #") +
               std::to_string(heap().serial_of(l.what)) + ", which process " + other + " holds; ";
   }
-  return text + "this call is given up so that the others go on. Let all processes acquire locks in "
+  return text + "this call fails so that the others can continue. Let all processes acquire locks in "
                 "the same order, or give a `timeout`";
 }
 

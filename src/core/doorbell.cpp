@@ -179,13 +179,13 @@ void Waiter::sleep_watching(std::atomic<uint32_t>& door, uint32_t bell) {
   words[0] = {&door, bell | 1};
   int count = 1;
   int64_t until = std::min(next_tick_, wait_.deadline);
-  auto over = [](Token t) { return !is_expected(t); }; // one who is about to begin is not over
+  auto over = [](Token t) { return !is_expected(t); }; // a process that is about to begin is not over
   for (Token t : watched_)
     if (count <= 64 && watch_life(t, &words[count])) ++count; // the tick finds those beyond
   if (std::any_of(watched_.begin(), watched_.end(), over)) {
-    // The news may be ours to spread: then our own doorbell rings too, and we do not sleep.
-    // Otherwise what the dead held is swept as soon as his process is gone, a matter of
-    // milliseconds.
+    // We may be the first to notice this death. The sweep then rings every doorbell, ours too, so
+    // the sleep below returns at once. Otherwise what the dead process held is swept as soon as the
+    // system has removed it, within milliseconds.
     housekeeping();
     until = std::min(until, platform::now_ns() + kBurialNs);
   }

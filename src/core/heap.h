@@ -66,8 +66,8 @@ public:
   void hold(uint64_t block);                  // the caller's bit
   bool hold(uint64_t block, uint64_t serial); // only if it is still that block
   void hold_for(uint64_t block, Token t);
-  // Throws nothing and takes no time: while the guard is not to be had, the drop is kept for later,
-  // which is before anything else that this process does with the heap.
+  // Never throws or blocks. If the guard is busy, the drop is queued and done before this process's
+  // next heap operation.
   void drop(uint64_t block) noexcept;
   void drop_later_ones() noexcept;                  // if there are any, and if it is possible now
   void forget_postponed();                          // in a fork's child: they were its parent's
@@ -75,7 +75,7 @@ public:
   void clear_parent(uint64_t child);
   bool has_parent(uint64_t child, uint64_t parent);
   // Others than `but` that hold the block (their tokens), at most `room`.
-  // None while the guard is not to be had.
+  // None while the guard is busy.
   int holders(uint64_t block, Token but, Token* out, int room);
   Token guard_holder() { return header().guard.owner.load(std::memory_order_relaxed); }
 

@@ -129,7 +129,7 @@ uint64_t Heap::find_room(uint64_t bytes, Kind kind, const void* from, uint64_t l
   if (!block)
     throw Error{"HeapFullError",
                 "cannot reserve " + human(bytes) + " in shared memory: " + why +
-                    "; let go of results and messages that are not needed, or send less at a time"};
+                    "; remove results and messages that are not needed, or send less at a time"};
   return block;
 }
 

@@ -60,13 +60,13 @@ public:
   // Takes what was published since the last call, each lane's results oldest first. Values that
   // were put into their places are settled without `each`.
   void drain(const std::function<void(const ResultRecord&)>& each, const Small& small = nullptr);
-  // Settles small values: take(position, mark, value) of each that is new. What it throws at (or
-  // jumps) comes again.
+  // Settles small values: take(position, mark, value) of each that is new. If `take` throws or
+  // jumps, that element is offered again.
   template <class Take> void take_small(uint64_t first, uint64_t end, Take&& take);
   bool settled() const { return settled_count_ == settled_.size(); }
   bool has(uint64_t position) const { return settled_[position]; }
   uint64_t settled_count() const { return settled_count_; }
-  uint64_t computed() const; // settled, or over in a chunk whose end was not heard of
+  uint64_t computed() const; // settled, or over in a chunk whose end was not reported
   void settle_range(uint64_t first, uint64_t end);
   // The owner decides an element by itself (a worker died in it); false if it had a result already.
   bool settle(uint64_t position) {

@@ -20,7 +20,7 @@ public:
                     ? (INTEGER_RO(index_)[i] == NA_INTEGER ? NA_REAL : INTEGER_RO(index_)[i])
                     : REAL_RO(index_)[i];
     if (!(at >= 1 && at < double(length_) + 1))
-      throw Error{"IndexError", "there is no such element: the array has " +
+      throw Error{"IndexError", "no such element: the array has " +
                                     std::to_string(length_)};
     return uint64_t(at) - 1;
   }

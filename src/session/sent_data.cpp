@@ -11,7 +11,7 @@ namespace {
 
 std::vector<Exports*>& all = *new std::vector<Exports*>;
 
-// What may be kept that the latest job did not use
+// Upper bound for cached data that the latest job did not use
 uint64_t spare_bytes() {
   static const uint64_t bytes = std::min(uint64_t(1) << 30, platform::total_memory() / 16);
   return bytes;

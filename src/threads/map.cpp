@@ -105,8 +105,8 @@ SEXP map_in_threads(SEXP x, SEXP fun, SEXP threads, SEXP margin) {
     if (const NamedMap* map = find_map(f.name)) return map_by_name(x, source, *map, n);
     Fold fold;
     if (!find_fold(f.name, &fold))
-      throw Error{"ValueError", std::string("there is no built-in function \"") + f.name +
-                                    "\": see ?thread_map for their names, or use cpp_fun()"};
+      throw Error{"ValueError", std::string("no built-in function \"") + f.name +
+                                    "\": see ?thread_map for the names, or use cpp_fun()"};
     if (!m)
       throw Error{"ValueError", std::string("\"") + f.name +
                                     "\" makes one number of many: use thread_reduce(), or "

@@ -134,9 +134,9 @@ SEXP reduce_in_threads(SEXP x, SEXP fun, SEXP init, SEXP threads, SEXP margin) {
   if (f.name) {
     Fold fold;
     if (!find_fold(f.name, &fold))
-      throw Error{"ValueError", std::string("there is no built-in reduction \"") + f.name +
-                                    "\": there are \"sum\", \"prod\", \"min\", \"max\", \"mean\", "
-                                    "and what cpp_fun() compiles"};
+      throw Error{"ValueError", std::string("no built-in reduction \"") + f.name +
+                                    "\": use \"sum\", \"prod\", \"min\", \"max\", \"mean\", or "
+                                    "compile one with cpp_fun()"};
     if (m) return fold_slices(x, source, m, shape, f, fold, n);
     return fold_by_name(source, fold, n);
   }
