@@ -7,7 +7,7 @@
 
 out <- file.path(".build", "site")
 articles <- c(
-  "multicore", "multicore-zh", "mclapply", "travels", "from-python", "from-future-mirai", "from-foreach", "cluster-node", "speed", "faq"
+  "multicore", "multicore-zh", "mclapply", "travels", "from-python", "from-future-mirai", "from-foreach", "cluster-node", "speed", "cpp", "faq"
 )
 reference <- list(
   "Pools" = c("Pool", "AsyncResult", "ProcessPoolExecutor", "Future"),
