@@ -116,13 +116,82 @@ template <class T> R_xlen_t region_method(SEXP x, R_xlen_t first, R_xlen_t n, T*
   return n;
 }
 
-template <SEXPTYPE type> void common_methods(R_altrep_class_t c) {
+template <class T> struct NA;
+template <> struct NA<int> {
+  static int value() { return NA_INTEGER; }
+};
+template <> struct NA<double> {
+  static double value() { return NA_REAL; }
+};
+template <> struct NA<Rcomplex> {
+  static Rcomplex value() {
+    Rcomplex na;
+    na.r = na.i = NA_REAL;
+    return na;
+  }
+};
+template <> struct NA<Rbyte> {
+  static Rbyte value() { return 0; }
+};
+
+template <class T, class I> void gather(const View& view, const I* index, R_xlen_t n, T* to) {
+  const T* from = reinterpret_cast<const T*>(view.memory.at);
+  for (R_xlen_t k = 0; k < n; ++k) // an NA is no such place
+    to[k] = index[k] >= 1 && index[k] < static_cast<double>(view.length) + 1 ? from[static_cast<R_xlen_t>(index[k]) - 1] : NA<T>::value();
+}
+
+// x[index], of places from 1 on. R itself would ask for each element. The index may be a range that R has not written out.
+template <SEXPTYPE type, class T> SEXP subset_method(SEXP x, SEXP index, SEXP) {
+  constexpr R_xlen_t kPart = 512;
+  SEXPTYPE kind = static_cast<SEXPTYPE>(TYPEOF(index));
+  if (kind != INTSXP && kind != REALSXP) return nullptr;
+  R_xlen_t n = Rf_xlength(index);
+  SEXP part = PROTECT(Rf_allocVector(type, n));
+  T* to = static_cast<T*>(data_of(part));
+  for (R_xlen_t at = 0; at < n; at += kPart) {
+    R_xlen_t count = n - at < kPart ? n - at : kPart;
+    if (kind == INTSXP) {
+      int places[kPart];
+      INTEGER_GET_REGION(index, at, count, places);
+      gather(view_in(x), places, count, to + at);
+    } else {
+      double places[kPart];
+      REAL_GET_REGION(index, at, count, places);
+      gather(view_in(x), places, count, to + at);
+    }
+  }
+  UNPROTECT(1);
+  return part;
+}
+
+// R converts an ordinary vector several times as fast as one that it asks for each element.
+SEXP coerce_method(SEXP x, int type) {
+  const View& view = view_in(x);
+  SEXP copy = PROTECT(Rf_allocVector(static_cast<SEXPTYPE>(TYPEOF(x)), view.length));
+  std::memcpy(data_of(copy), view.memory.at, view.memory.bytes);
+  SHALLOW_DUPLICATE_ATTRIB(copy, x);
+  SEXP other = Rf_coerceVector(copy, static_cast<SEXPTYPE>(type));
+  UNPROTECT(1);
+  return other;
+}
+
+Rboolean inspect_method(SEXP x, int, int, int, void (*)(SEXP, int, int, int)) {
+  const View& view = view_in(x);
+  Rprintf(" shared memory, %.0f of %.0f elements%s\n", static_cast<double>(view.length), static_cast<double>(view.total),
+          view.written ? ", may have been written" : "");
+  return TRUE;
+}
+
+template <SEXPTYPE type, class T> void common_methods(R_altrep_class_t c) {
   R_set_altrep_Length_method(c, view_length);
   R_set_altrep_Duplicate_method(c, duplicate_method);
   R_set_altrep_Serialized_state_method(c, view_state);
   R_set_altrep_Unserialize_method(c, unserialize_method<type>);
   R_set_altvec_Dataptr_method(c, pointer_method);
   R_set_altvec_Dataptr_or_null_method(c, pointer_or_null_method);
+  R_set_altvec_Extract_subset_method(c, subset_method<type, T>);
+  R_set_altrep_Coerce_method(c, coerce_method);
+  R_set_altrep_Inspect_method(c, inspect_method);
 }
 
 } // namespace
@@ -145,23 +214,23 @@ const char* view_class_name(SEXPTYPE type) {
 void register_views(DllInfo* dll) {
   const char* package = kPackageName;
   logical_class = R_make_altlogical_class(view_class_name(LGLSXP), package, dll);
-  common_methods<LGLSXP>(logical_class);
+  common_methods<LGLSXP, int>(logical_class);
   R_set_altlogical_Elt_method(logical_class, element_method<int>);
   R_set_altlogical_Get_region_method(logical_class, region_method<int>);
   integer_class = R_make_altinteger_class(view_class_name(INTSXP), package, dll);
-  common_methods<INTSXP>(integer_class);
+  common_methods<INTSXP, int>(integer_class);
   R_set_altinteger_Elt_method(integer_class, element_method<int>);
   R_set_altinteger_Get_region_method(integer_class, region_method<int>);
   real_class = R_make_altreal_class(view_class_name(REALSXP), package, dll);
-  common_methods<REALSXP>(real_class);
+  common_methods<REALSXP, double>(real_class);
   R_set_altreal_Elt_method(real_class, element_method<double>);
   R_set_altreal_Get_region_method(real_class, region_method<double>);
   complex_class = R_make_altcomplex_class(view_class_name(CPLXSXP), package, dll);
-  common_methods<CPLXSXP>(complex_class);
+  common_methods<CPLXSXP, Rcomplex>(complex_class);
   R_set_altcomplex_Elt_method(complex_class, element_method<Rcomplex>);
   R_set_altcomplex_Get_region_method(complex_class, region_method<Rcomplex>);
   raw_class = R_make_altraw_class(view_class_name(RAWSXP), package, dll);
-  common_methods<RAWSXP>(raw_class);
+  common_methods<RAWSXP, Rbyte>(raw_class);
   R_set_altraw_Elt_method(raw_class, element_method<Rbyte>);
   R_set_altraw_Get_region_method(raw_class, region_method<Rbyte>);
   register_string_views(dll);

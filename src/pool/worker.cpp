@@ -16,6 +16,7 @@
 #include "pool/places.h"
 
 #include "core/platform/pages.h"
+#include "core/platform/platform.h"
 #include "r/compat.h"
 #include "pool/random_streams.h"
 
@@ -45,6 +46,8 @@ struct Run {
   bool lent = false;       // the latest job brought variables that are its own
   Stream stream;
   int chunks_left = -1; // maxtasksperchild
+  uint64_t sent = 0;    // bytes of results in shared memory that R may still have, too
+  int idle_ticks = 0;   // since a chunk was claimed
   uint64_t handles = 0; // handles_made() when those that tasks had dropped were last released
   uint32_t depth = 0;
 };
@@ -59,6 +62,7 @@ struct CachedFunction {
   bool once;     // has an environment of its own, and so comes anew with each job
 };
 std::vector<CachedFunction>& functions = *new std::vector<CachedFunction>;
+constexpr int kTicksToTrim = 20; // a second without work: what R has freed goes back to the system
 constexpr long kCachedFunctions = 16, kCachedOnce = 4; // as jobs may take turns
 
 // Makes place for one more, and lets go of what the oldest keep alive.
@@ -255,6 +259,7 @@ bool placed(SEXP value) {
   if ((width != 1 && first && r::has_attributes(value)) || !fits(value, type, width))
     return false;
   put_in_place(value, type, width, place);
+  run.sent += j.place_bytes;
   return true;
 }
 
@@ -268,6 +273,7 @@ bool put_small(SEXP value) {
 }
 
 void send_value(SEXP value, ResultStatus status) {
+  uint64_t before = stored_bytes();
   Patience patience = Patience::endless(); // nobody would do it later; the owner can kill us
   alignas(8) uint8_t small[256];
   uint64_t n = codec::encode_small(value, small, sizeof small);
@@ -280,6 +286,7 @@ void send_value(SEXP value, ResultStatus status) {
     if (!refs.empty()) run.worker->seal_result(refs);
   }
   run.worker->publish(run.claim, status);
+  run.sent += stored_bytes() - before;
 }
 
 // The element is over.
@@ -327,6 +334,14 @@ SEXP star_call(SEXP args, SEXP fun) {
   return call;
 }
 
+// A large result would be there twice until R collects by itself. May jump.
+void drop_sent() {
+  constexpr uint64_t kLarge = 16 * 1024 * 1024;
+  if (run.sent < kLarge) return;
+  run.sent = 0;
+  collect_dropped();
+}
+
 // Evaluates the elements that were read. May longjmp: its frames own nothing.
 SEXP evaluate_slice() {
   SEXP fun = PROTECT(symbol("FUN"));
@@ -368,6 +383,7 @@ SEXP evaluate_slice() {
     if (Rf_xlength(caller) > 0 || R_EnvironmentIsLocked(caller))
       REPROTECT(caller = R_NewEnv(run.frame, 0, 0), at_caller);
     UNPROTECT(1);
+    drop_sent();
     if (!published) break;
   }
   UNPROTECT(5);
@@ -386,6 +402,7 @@ void begin_worker(SEXP pool, int lane, int maxtasks, SEXP inherited, SEXP versio
     run.active = false;
     run.handles = handles_made();
     if (!Rf_isNull(inherited)) keep(run.inherited, inherited);
+    platform::keep_freed_memory();
     interrupt_wanted = cancelled;
     at_shortage(give_up_functions);
   });
@@ -401,6 +418,7 @@ bool run_worker() {
       collect_if_asked();
       show_output(); // of this worker's own children
       release_dropped();
+      if (++run.idle_ticks == kTicksToTrim) platform::trim_allocator();
       return false;
     };
     for (;;) {
@@ -408,6 +426,7 @@ bool run_worker() {
         if (run.chunks_left == 0) return true;
         if (run.worker->next(run.claim, idle) == Status::Ended) return true;
         run.active = true;
+        run.idle_ticks = 0;
         run.position = run.slice_end = run.claim.first;
         load_job();
       }

@@ -30,6 +30,7 @@ struct Pressure {
   uint64_t left_mappings = 0;
 };
 Pressure pressure;
+uint64_t stored = 0; // process-local, see stored_bytes()
 
 struct Viewed { // a block with views in this process
   uint64_t bytes = 0;
@@ -86,12 +87,14 @@ void charge(uint64_t bytes) {
 
 codec::HandleId store(const void* from, uint64_t bytes) {
   uint64_t block = heap().allocate_copy(from, bytes, kLead);
+  stored += bytes;
   keep_block(block);
   return {uint32_t(Kind::Bytes), block, heap().serial_of(block)};
 }
 
 codec::HandleId reserve(uint64_t bytes, uint8_t** at) {
   uint64_t block = heap().allocate(kLead + bytes, Kind::Bytes, false);
+  stored += bytes;
   keep_block(block);
   *at = heap().at(block + kLead);
   return {uint32_t(Kind::Bytes), block, heap().serial_of(block)};
@@ -201,6 +204,9 @@ void release_views() {
   }
   release_adopted();
 }
+
+uint64_t stored_bytes() { return stored; }
+void collect_dropped() { collect_young(); }
 
 void collect_if_heavy() {
   if (pressure.bytes + adopted_bytes() > pressure.left + young_limit()) collect_all();

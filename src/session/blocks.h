@@ -1,12 +1,19 @@
 // Blocks of large vectors in this process: who keeps them, and when R is to collect views.
 #pragma once
 
+#include <cstdint>
+
 namespace mp::bind {
 
 void prepare_blocks(); // the hooks of codec and heap
 
 // A handle's finalizer may run inside any allocation, so the hold waits here for the next entry.
 void release_views();
+
+// Bytes that this process has put into blocks so far, only compared.
+uint64_t stored_bytes();
+// Frees large values that were just dropped, by a collection of young objects. May jump where R is out of memory.
+void collect_dropped();
 
 // Runs R's collector if this process keeps much alive that may be garbage: for an idle worker.
 void collect_if_heavy();

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -116,6 +117,15 @@ void touch_pages(void* data, uint64_t bytes) {
   auto* at = static_cast<volatile uint8_t*>(data);
   for (uint64_t i = 0; i < bytes; i += page_bytes()) at[i] = at[i];
   if (bytes) at[bytes - 1] = at[bytes - 1];
+}
+
+// Either setting ends glibc's own adaptation of both. 32 MiB is the most that it takes for the first: what is larger always
+// has pages of its own.
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+#endif
 }
 
 } // namespace mp::platform
