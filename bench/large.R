@@ -45,7 +45,7 @@ results <- compare("4 results of 100 MB each, 2 workers", "s", rounds = laps, li
     python_figure("large", "time")
   })
 ))
-must_be(results, peer = "bettermc", ratio = 0.6)
+must_be(results, peer = "bettermc", ratio = 0.4)
 
 # ---- arguments -----------------------------------------------------------------------------------
 

@@ -185,6 +185,8 @@ if (!file.exists("/proc/self/smaps_rollup")) {
 Sys.setenv(R_LIBS = paste(.libPaths(), collapse = .Platform$path.sep))
 laps <- asked_rounds(3L)
 of <- "peak memory (proportional set size), session and 2 workers: "
-compare(paste0(of, "4 results of 100 MB"), "MB", watched("results"), laps)
+results <- compare(paste0(of, "4 results of 100 MB"), "MB", watched("results"), laps)
+must_be(results, peer = "bettermc", ratio = 1)
+must_be(results, peer = "Python (fork)", ratio = 1.1)
 compare(paste0(of, "400 MB read by 4 tasks"), "MB", watched("inputs"), laps)
 finish()

@@ -101,4 +101,24 @@ if (length(flat) > 1L) {
     paste0(said, "; must differ by <= 25 %"))
 }
 
+# ---- the same data, shared ------------------------------------------------------------------------
+
+# A fork copies the tables of a session's pages, but not those of pages in shared memory that nothing was written to.
+for (gb in c(2, 4)) {
+  work <- sprintf("2 workers and one call, %g GB share()d", gb)
+  if (!have_mclapply || available_gb() < 2 * gb + 2) {
+    verdict("SKIP", work, "not enough free memory")
+    next
+  }
+  hold <- sprintf("held <- numeric(%g * 2^27)", gb)
+  shared <- c(load_ours, sprintf("held <- multiprocessing::share(numeric(%g * 2^27)); invisible(gc())", gb))
+  result <- compare(work, "ms", rounds = 3L, list(
+    in_fresh("ours, mclapply", our_call, 2L, shared),
+    in_fresh("the same, nothing in the session", our_call, 2L, load_ours),
+    in_fresh("the same, ordinary data", our_call, 2L, c(load_ours, hold)),
+    in_fresh("mclapply, ordinary data", their_call, 2L, hold)
+  ))
+  must_be(result, peer = "the same, nothing in the session", ratio = 1.3, who = "ours, mclapply")
+}
+
 finish()

@@ -57,7 +57,7 @@ free <- compare("Lock acquire + release, free", "us", list(
   ),
   contestant("two empty R6 calls", function(state) acquire_release(empty_class()), when = has("R6"))
 ))
-must_be(free, at_most = 3e-6)
+must_be(free, at_most = 1.5e-6)
 must_be(free, at_most = 20e-9, who = "our core, from C++")
 
 # ---- one producer, one consumer ------------------------------------------------------------------
@@ -107,7 +107,7 @@ small <- compare("Queue, 1 producer 1 consumer, small items, per item", "us", li
     through_interprocess(20000L)
   })
 ))
-must_be(small, at_most = 2.5e-6)
+must_be(small, at_most = 1.5e-6)
 
 megabyte <- 2^20
 gb_per_s <- function(seconds) megabyte / seconds / 1e9
@@ -153,6 +153,6 @@ echo <- compare("Pipe there and back", "us", list(
   contestant("our core, from C++", function(state) core_figure("echo"), when = !is.null(core)),
   contestant("Python Pipe", function(state) python_figure("sync", "pipe"), when = has_python())
 ))
-must_be(echo, at_most = 15e-6)
+must_be(echo, at_most = 5e-6)
 
 finish()

@@ -48,7 +48,7 @@ whole <- compare("10,000 trivial tasks, 2 workers, default chunks, per task", "u
   })
 ))
 must_be(whole, at_most = 0.4e-6)
-must_be(whole, peer = "lapply", ratio = 1)
+must_be(whole, peer = "lapply", ratio = 0.75)
 
 few <- 100L
 work <- "10,000 trivial tasks, 2 workers, one at a time (chunksize 1), per task"

@@ -140,3 +140,17 @@ test_that("long vectors and results of 5 GB travel", {
   expect_identical(length(r), 625000000L)
   expect_identical(r[c(1, 625e6)], c(0, 1))
 })
+
+test_that("a worker has a large result no longer when it begins the next task", {
+  skip_if_not(file.exists("/proc/self/status"))
+  pool <- local_pool(1)
+  work <- function(i) {
+    if (i == 2) {
+      return(numeric(1.25e7) + i) # 100 MB
+    }
+    as.numeric(gsub("\\D", "", grep("^RssAnon", readLines("/proc/self/status"), value = TRUE)))
+  }
+  pool$map(work, 1:3)
+  kilobytes <- unlist(pool$map(work, 1:3, chunksize = 3)[c(1, 3)])
+  expect_lt(kilobytes[2] - kilobytes[1], 50e3)
+})

@@ -274,3 +274,35 @@ test_that("a fork keeps what it shows when its parent frees it", {
   expect_identical(process$value(timeout = 60), 3 * 5e6 + 1)
   expect_identical(sum(y), 9 * 5e6)
 })
+
+test_that("parts of a view are those of an ordinary vector, whatever the index is", {
+  local_views()
+  for (type in types) {
+    x <- big(type)
+    y <- through_queue(x)
+    expect_true(is_shared(y), label = type)
+    n <- length(x)
+    indices <- list(
+      10:5e4, c(1, NA, 7), c(NA, n, n + 1L, 3L), c(0L, 2L), c(n + 0.7, 1.9), -1L, -(5:n), n:1, integer(), seq(1, n, by = 600),
+      rep_len(c(TRUE, NA, FALSE), n), c(1e10, 2)
+    )
+    for (index in indices) expect_identical(y[index], x[index], label = paste(type, "by", deparse1(utils::head(index, 3))))
+    expect_identical(rev(y), rev(x))
+    expect_identical(utils::head(y, -3), utils::head(x, -3))
+  }
+})
+
+test_that("a view converts to other types as an ordinary vector does, with its attributes", {
+  local_views()
+  for (type in types) {
+    x <- big(type)
+    y <- through_queue(x)
+    for (to in c("logical", "integer", "double", "complex", "character", "list", "raw")) {
+      expect_identical(suppressWarnings(as.vector(y, to)), suppressWarnings(as.vector(x, to)), label = paste(type, "as", to))
+    }
+    m <- matrix(x[1:80000], 200)
+    v <- through_queue(m)
+    if (type != "complex") storage.mode(v) <- storage.mode(m) <- "double"
+    expect_identical(v, m)
+  }
+})
