@@ -334,10 +334,30 @@ SEXP star_call(SEXP args, SEXP fun) {
   return call;
 }
 
-// A large result would be there twice until R collects by itself. May jump.
+constexpr uint64_t kLargeResult = 16 * 1024 * 1024;
+
+// Is `value` a large vector with pages of its own, that nothing of R's refers to any more? R counts references from variables,
+// lists, attributes, promises and preserved objects.
+bool is_ours_alone(SEXP value) {
+  if (ALTREP(value) || MAYBE_REFERENCED(value) || !element_bytes(SEXPTYPE(TYPEOF(value)))) return false;
+  uint64_t bytes = codec::bytes_in(value);
+  return bytes >= kLargeResult && platform::has_own_pages(codec::data_of(value), bytes);
+}
+
+// A large result would be there twice, in shared memory and here, until R collects by itself; together with what its
+// computation left. Of one that is ours alone the pages go back at once. May jump.
+bool publish_result(SEXP value) {
+  if (!is_ours_alone(value)) return publish_quietly(value);
+  collect_dropped(); // what its computation left
+  if (!publish_quietly(value)) return false;
+  if (is_ours_alone(value)) platform::drop_pages(codec::data_of(value), codec::bytes_in(value));
+  run.sent = 0;
+  return true;
+}
+
+// Others are freed by a collection, if they are young.
 void drop_sent() {
-  constexpr uint64_t kLarge = 16 * 1024 * 1024;
-  if (run.sent < kLarge) return;
+  if (run.sent < kLargeResult) return;
   run.sent = 0;
   collect_dropped();
 }
@@ -379,7 +399,7 @@ SEXP evaluate_slice() {
     PROTECT(value);
     if (run.depth != fork_depth())
       platform::leave(0); // a fork that the function made came back here
-    bool published = publish_quietly(value);
+    bool published = publish_result(value);
     if (Rf_xlength(caller) > 0 || R_EnvironmentIsLocked(caller))
       REPROTECT(caller = R_NewEnv(run.frame, 0, 0), at_caller);
     UNPROTECT(1);

@@ -154,3 +154,32 @@ test_that("a worker has a large result no longer when it begins the next task", 
   kilobytes <- unlist(pool$map(work, 1:3, chunksize = 3)[c(1, 3)])
   expect_lt(kilobytes[2] - kilobytes[1], 50e3)
 })
+
+test_that("a large result that its task keeps somewhere stays whole there", {
+  pool <- local_pool(1)
+  fresh <- function() numeric(5e6) + 1 # 40 MB, a mapping of its own
+  keep_and_return <- list(
+    variable = function(x) assign("kept", x, globalenv()),
+    list = function(x) assign("kept", list(x), globalenv()),
+    attribute = function(x) assign("kept", structure(1, a = x), globalenv()),
+    closure = function(x) assign("kept", function() x, globalenv()),
+    promise = function(x) assign("kept", (function(y) function() y)(x), globalenv()),
+    pairlist = function(x) assign("kept", as.call(list(quote(f), x)), globalenv())
+  )
+  for (keep in keep_and_return) {
+    results <- pool$map(function(i, keep, fresh) {
+      if (i == 1) {
+        x <- fresh()
+        keep(x)
+        return(x)
+      }
+      kept <- get("kept", globalenv())
+      whole <- function(x) is.numeric(x) && length(x) == 5e6 && all(x == 1)
+      candidates <- list(
+        kept, if (is.list(kept)) kept[[1]], attr(kept, "a"), if (is.function(kept)) kept(), if (is.call(kept)) kept[[2]]
+      )
+      any(vapply(candidates, whole, TRUE))
+    }, 1:2, chunksize = 2, args = list(keep = keep, fresh = fresh))
+    expect_identical(results, list(numeric(5e6) + 1, TRUE))
+  }
+})

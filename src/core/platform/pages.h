@@ -30,6 +30,9 @@ bool shows_file(const std::vector<FilePages>& mappings, const void* data, uint64
 // Makes all pages this process's own.
 void touch_pages(void* data, uint64_t bytes);
 
+// Gives the pages behind the first of such a vector back to the system: reading them gives zeros.
+void drop_pages(void* data, uint64_t bytes);
+
 // From now on the C library keeps more of the memory that is freed, until trim_allocator(): vectors of a few megabytes, made
 // and freed by turns, would be had from the system page by page again each time.
 void keep_freed_memory();

@@ -119,6 +119,11 @@ void touch_pages(void* data, uint64_t bytes) {
   if (bytes) at[bytes - 1] = at[bytes - 1];
 }
 
+void drop_pages(void* data, uint64_t bytes) {
+  uint64_t from = first_page(data) + page_bytes(), end = pages_end(data, bytes);
+  if (from < end) madvise(reinterpret_cast<void*>(from), end - from, MADV_DONTNEED);
+}
+
 // Either setting ends glibc's own adaptation of both. 32 MiB is the most that it takes for the first: what is larger always
 // has pages of its own.
 void keep_freed_memory() {
