@@ -18,6 +18,14 @@ wait_until <- function(condition, timeout = 20) {
   TRUE
 }
 
+# A shell that starts something in the background has it ignore SIGINT. R leaves that so since 4.6, and then neither this
+# session nor one that it starts can be interrupted.
+skip_if_interrupts_are_ignored <- function() {
+  ignored <- sub("^SigIgn:\\s*", "", grep("^SigIgn:", readLines("/proc/self/status"), value = TRUE))
+  last <- strtoi(substring(ignored, nchar(ignored)), 16L) # signals 1 to 4
+  testthat::skip_if(bitwAnd(last, 2L) > 0L, "this R was started with SIGINT ignored (in the background of a script)")
+}
+
 # What is not right yet with the newest R: told here and in NEWS, not hidden.
 skip_on_newest_r <- function(why) testthat::skip_if(getRversion() >= "4.6", paste("not right yet with R 4.6:", why))
 

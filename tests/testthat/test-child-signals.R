@@ -16,6 +16,7 @@ start_programs <- function(q) {
 
 test_that("Ctrl-C for other code does not break elements that sleep, read or wait for a program, nor a process that sleeps", {
   skip_on_cran()
+  skip_if_interrupts_are_ignored()
   for (method in c("fork", "spawn")) {
     session <- background_r(function(method) {
       q <- Queue()

@@ -45,6 +45,7 @@ expect_interruptible <- function(n, setup, body, check, longest = 0.03) {
 }
 
 test_that("Ctrl-C in map: control is back at once, and the next map is right", {
+  skip_if_interrupts_are_ignored()
   skip_on_cran()
   expect_interruptible(
     rounds(200, 12),
@@ -55,6 +56,7 @@ test_that("Ctrl-C in map: control is back at once, and the next map is right", {
 })
 
 test_that("Ctrl-C while workers sleep is an interrupt, not an error of theirs", {
+  skip_if_interrupts_are_ignored()
   skip_on_cran()
   # R's Sys.sleep() is interrupted by any SIGINT: the workers' failures race the interrupt of this process
   expect_interruptible(
@@ -71,6 +73,7 @@ test_that("Ctrl-C while workers sleep is an interrupt, not an error of theirs", 
 })
 
 test_that("Ctrl-C in map of tasks that never end: their workers are free again", {
+  skip_if_interrupts_are_ignored()
   skip_on_cran()
   expect_interruptible(
     rounds(200, 8),
@@ -81,6 +84,7 @@ test_that("Ctrl-C in map of tasks that never end: their workers are free again",
 })
 
 test_that("Ctrl-C in mclapply(): its workers are gone, and the next call is right", {
+  skip_if_interrupts_are_ignored()
   skip_on_cran()
   expect_interruptible(
     rounds(200, 8),
@@ -91,6 +95,7 @@ test_that("Ctrl-C in mclapply(): its workers are gone, and the next call is righ
 })
 
 test_that("Ctrl-C in get of a queue: the next get has the next message, none is lost", {
+  skip_if_interrupts_are_ignored()
   skip_on_cran()
   expect_interruptible(
     rounds(200, 12),
@@ -104,6 +109,7 @@ test_that("Ctrl-C in get of a queue: the next get has the next message, none is 
 })
 
 test_that("Ctrl-C while messages flow: what was put and not got is still there, in order", {
+  skip_if_interrupts_are_ignored()
   skip_on_cran()
   expect_interruptible(
     rounds(200, 12),
@@ -123,6 +129,7 @@ test_that("Ctrl-C while messages flow: what was put and not got is still there, 
 })
 
 test_that("Ctrl-C in put of a full queue: nothing was put", {
+  skip_if_interrupts_are_ignored()
   skip_on_cran()
   expect_interruptible(
     rounds(200, 8),
@@ -142,6 +149,7 @@ test_that("Ctrl-C in put of a full queue: nothing was put", {
 })
 
 test_that("Ctrl-C in acquire: the lock is where it was", {
+  skip_if_interrupts_are_ignored()
   skip_on_cran()
   expect_interruptible(
     rounds(200, 12),
@@ -174,6 +182,7 @@ test_that("Ctrl-C in acquire: the lock is where it was", {
 })
 
 test_that("Ctrl-C in with(lock, ...): the lock is released", {
+  skip_if_interrupts_are_ignored()
   skip_on_cran()
   expect_interruptible(
     rounds(200, 12),
@@ -188,6 +197,7 @@ test_that("Ctrl-C in with(lock, ...): the lock is released", {
 })
 
 test_that("Ctrl-C in join, value and wait: the process is still there and can be joined", {
+  skip_if_interrupts_are_ignored()
   skip_on_cran()
   expect_interruptible(
     rounds(200, 12),
@@ -213,6 +223,7 @@ test_that("Ctrl-C in join, value and wait: the process is still there and can be
 })
 
 test_that("Ctrl-C in get of a result and in an iterator: the result comes all the same", {
+  skip_if_interrupts_are_ignored()
   skip_on_cran()
   expect_interruptible(
     rounds(200, 12),
@@ -234,6 +245,7 @@ test_that("Ctrl-C in get of a result and in an iterator: the result comes all th
 })
 
 test_that("Ctrl-C while a process or a job starts is taken when they are known", {
+  skip_if_interrupts_are_ignored()
   start <- process_start
   replace_by <- function(f) utils::assignInNamespace("process_start", f, "multiprocessing")
   on.exit(replace_by(start), add = TRUE)
@@ -260,6 +272,7 @@ test_that("Ctrl-C while a process or a job starts is taken when they are known",
 })
 
 test_that("after a Ctrl-C that a handler answers by \"resume\" the wait goes on, and its result is right", {
+  skip_if_interrupts_are_ignored()
   skip_on_cran()
   me <- Sys.getpid()
   seen <- 0
@@ -349,6 +362,7 @@ test_that("after a Ctrl-C that a handler answers by \"resume\" the wait goes on,
 })
 
 test_that("workers do not end by a Ctrl-C that is not for them", {
+  skip_if_interrupts_are_ignored()
   pool <- local_pool(2)
   result <- pool$map_async(function(i) {
     until <- Sys.time() + 0.2
@@ -360,6 +374,7 @@ test_that("workers do not end by a Ctrl-C that is not for them", {
 })
 
 test_that("a fresh R does not end by a Ctrl-C while it starts", {
+  skip_if_interrupts_are_ignored()
   process <- Process(function() 42, context = "spawn")
   process$start()
   tools::pskill(process$pid, tools::SIGINT)
@@ -370,6 +385,7 @@ test_that("a fresh R does not end by a Ctrl-C while it starts", {
 })
 
 test_that("Ctrl-C when a result has left the pool: it is there all the same", {
+  skip_if_interrupts_are_ignored()
   pool <- local_pool(1)
   result <- pool$map_async(function(i) letters[i], 1:3, template = character(1))
   outcome <- job_outcome
@@ -386,6 +402,7 @@ test_that("Ctrl-C when a result has left the pool: it is there all the same", {
 })
 
 test_that("Ctrl-C while a pool is terminated: who asks for its results is told, and does not wait for ever", {
+  skip_if_interrupts_are_ignored()
   skip_on_cran()
   me <- Sys.getpid()
   for (round in seq_len(rounds(20, 4))) { # the Ctrl-C may come too late
@@ -416,6 +433,7 @@ test_that("Ctrl-C while a pool is terminated: who asks for its results is told, 
 })
 
 test_that("Ctrl-C in mccollect(): what had come can be collected again", {
+  skip_if_interrupts_are_ignored()
   jobs <- list(mcparallel(1, name = "quick"), mcparallel(Sys.sleep(1000), name = "slow"))
   came <- function(partial) {
     tools::pskill(Sys.getpid(), tools::SIGINT)
@@ -432,6 +450,7 @@ test_that("the heap is sound after all of this", {
 })
 
 test_that("Ctrl-C in a call that waits for a process that is stopped in the heap: control is back at once", {
+  skip_if_interrupts_are_ignored()
   skip_on_cran()
   expect_interruptible(
     rounds(200, 10),

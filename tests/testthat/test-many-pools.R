@@ -42,7 +42,8 @@ test_that("pools that nobody closed leave nothing once they are collected", {
   }))
   before <- collect()
   for (k in seq_len(rounds(300, 20))) use(k)
-  expect_true(wait_until(function() identical(collect(), before)))
+  # less is possible: what other tests have dropped is collected, too
+  expect_true(wait_until(function() all(unlist(collect()) <= unlist(before))))
 })
 
 test_that("processes, locks, queues and pipes leave nothing, either", {
