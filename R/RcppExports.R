@@ -277,6 +277,26 @@ pool_call <- function(pool, fun, args, spawn) {
     .Call(`_multiprocessing_pool_call`, pool, fun, args, spawn)
 }
 
+pool_begin <- function(pool, fun, args, spawn) {
+    .Call(`_multiprocessing_pool_begin`, pool, fun, args, spawn)
+}
+
+pool_ticket <- function(pool, id) {
+    .Call(`_multiprocessing_pool_ticket`, pool, id)
+}
+
+pool_ticket_job <- function(ticket) {
+    .Call(`_multiprocessing_pool_ticket_job`, ticket)
+}
+
+pool_finish <- function(pool, ticket, timeout, state) {
+    .Call(`_multiprocessing_pool_finish`, pool, ticket, timeout, state)
+}
+
+pool_finished <- function(pool) {
+    .Call(`_multiprocessing_pool_finished`, pool)
+}
+
 pool_abandon <- function(pool, id) {
     invisible(.Call(`_multiprocessing_pool_abandon`, pool, id))
 }

@@ -44,58 +44,77 @@
 #' executor$shutdown()
 NULL
 
-# A future is an environment with its methods, and no R6 object: a submit must cost no more than `Pool$apply()`. `state` is
-# what take_outcome() and deliver_callbacks() work on. Withdrawn jobs are known by `executor$withdrawn`.
-new_future <- function(executor, job) {
-  state <- new.env(parent = emptyenv())
-  state$job <- job
-  state$executor <- executor
-  state$callbacks <- list()
-  self <- new.env(parent = emptyenv())
-  self$result <- function(timeout = NULL) future_result(state, timeout)
-  self$exception <- function(timeout = NULL) future_outcome(state, timeout)$error
+# A future is an environment with its methods, and no R6 object: a submit costs little more than `Pool$apply()`. This function's
+# own frame is the future's state. `job`: of several elements, see executor_map(). Withdrawn jobs are known by
+# `executor$withdrawn`.
+new_future <- function(executor, pool, ticket, job = NULL) {
+  outcome <- taken <- callbacks <- NULL
+  state <- environment()
+  self <- new.env(hash = FALSE, parent = emptyenv())
+  self$result <- function(timeout = NULL) {
+    if (is.null(outcome)) future_await(state, timeout)
+    if (is.null(outcome$error)) outcome$value else raise(outcome$error)
+  }
+  self$exception <- function(timeout = NULL) future_exception(state, timeout)
   self$done <- function() future_wait(state, 0)
-  self$running <- function() !future_wait(state, 0) && pool_claimed(state$job$ptr, state$job$id)
-  self$cancel <- function() future_cancel(self, state)
+  self$running <- function() future_runs(state)
+  self$cancel <- function() future_cancel(state)
   self$cancelled <- function() future_is_cancelled(state)
-  self$add_done_callback <- function(fn) future_add_callback(self, state, fn)
+  self$add_done_callback <- function(fn) future_add_callback(state, fn)
   self$.state <- state
   lockEnvironment(self, bindings = TRUE)
-  reg.finalizer(state, forget_future)
   class(self) <- c("multiprocessing_future", "Future")
   self
 }
 
-# The call still runs, as in Python; its result is dropped when it is available.
-forget_future <- function(state) {
-  if (is.null(state$outcome)) pool_abandon(state$job$ptr, state$job$id)
-}
-
 # TRUE if it is done within the time
 future_wait <- function(state, timeout) {
-  if (is.null(state$outcome)) {
-    if (!future_is_cancelled(state)) {
-      available <- take_outcome(state, timeout)
-      deliver_callbacks(state$job$private)
-      return(available)
-    }
+  if (!is.null(state$outcome) || (length(state$executor$withdrawn) && future_is_cancelled(state))) {
+    return(TRUE)
   }
+  done <- future_take(state, timeout)
+  if (length(state$pool$pending)) deliver_callbacks(state$pool)
+  done
+}
+
+future_take <- function(state, timeout) {
+  if (!is.null(state$job)) {
+    return(take_outcome(state, timeout))
+  }
+  if (is.null(state$taken) && !.Call(`_multiprocessing_pool_finish`, state$pool$ptr, state$ticket, timeout, state)) {
+    return(FALSE)
+  }
+  taken <- state$taken
+  state$outcome <- if (length(taken) == 2L) list(error = single_failure(taken[[2L]])) else list(value = taken[[1L]])
+  state$taken <- NULL
   TRUE
 }
 
-future_outcome <- function(state, timeout) {
-  if (!future_wait(state, timeout)) abort("TimeoutError", paste0("the future is not done", waited(timeout)))
-  if (isTRUE(state$outcome$cancelled)) stop(state$outcome$error)
-  state$outcome
+# The pool ended by itself: as Python's BrokenProcessPool
+pool_failure <- function(why) new_condition(c("BrokenProcessPool", "ProcessError", "multiprocessing_error", "error"), why)
+
+future_exception <- function(state, timeout) {
+  future_await(state, timeout)
+  if (isTRUE(state$outcome$cancelled)) raise(state$outcome$error)
+  state$outcome$error
 }
 
-future_result <- function(state, timeout) outcome_value(future_outcome(state, timeout))
+future_await <- function(state, timeout) {
+  if (!future_wait(state, timeout)) abort("TimeoutError", paste0("the future is not done", waited(timeout)))
+}
+
+future_id <- function(state) pool_ticket_job(state$ticket)
+
+future_runs <- function(state) !future_wait(state, 0) && pool_claimed(state$pool$ptr, future_id(state))
 
 future_is_cancelled <- function(state) {
   withdrawn <- state$executor$withdrawn
-  if (is.null(state$outcome) && length(withdrawn) && !is.null(withdrawn[[as.character(state$job$id)]])) {
-    rm(list = as.character(state$job$id), envir = withdrawn)
-    future_set_cancelled(state)
+  if (is.null(state$outcome) && length(withdrawn)) {
+    id <- as.character(future_id(state))
+    if (!is.null(withdrawn[[id]])) {
+      rm(list = id, envir = withdrawn)
+      future_set_cancelled(state)
+    }
   }
   isTRUE(state$outcome$cancelled)
 }
@@ -105,33 +124,34 @@ future_set_cancelled <- function(state) {
   state$outcome <- list(error = error, cancelled = TRUE)
 }
 
-future_cancel <- function(self, state) {
+future_cancel <- function(state) {
   if (future_is_cancelled(state)) {
     return(TRUE)
   }
-  if (!is.null(state$outcome) || !pool_withdraw(state$job$ptr, state$job$id)) {
+  if (!is.null(state$outcome) || !pool_withdraw(state$pool$ptr, future_id(state))) {
     return(FALSE)
   }
   future_set_cancelled(state)
-  deliver_callbacks(state$job$private)
+  if (length(state$callbacks)) state$pool$due <- TRUE
+  deliver_callbacks(state$pool)
   TRUE
 }
 
-future_add_callback <- function(self, state, fn) {
+future_add_callback <- function(state, fn) {
   check_function(fn, "fn")
   if (future_wait(state, 0)) {
-    call_future_callback(fn, self)
+    call_future_callback(fn, state$self)
     return(invisible())
   }
   state$callbacks <- c(state$callbacks, fn)
   if (length(state$callbacks) == 1L) {
-    await_in_callbacks(state$job, function() {
-      if (!future_is_cancelled(state) && is.null(state$outcome) && !take_outcome(state, 0)) {
+    await_in_callbacks(list(id = future_id(state), private = state$pool), function() {
+      if (is.null(state$outcome) && !future_is_cancelled(state) && !future_take(state, 0)) {
         return(NULL)
       }
       callbacks <- state$callbacks
-      state$callbacks <- list()
-      function() for (fn in callbacks) call_future_callback(fn, self)
+      state$callbacks <- NULL
+      function() for (fn in callbacks) call_future_callback(fn, state$self)
     })
   }
   invisible()
@@ -187,19 +207,23 @@ wait_futures <- function(fs, timeout = NULL, return_when = "ALL_COMPLETED") {
     ))
   }
   until <- deadline_of(timeout)
+  if (return_when == "ALL_COMPLETED") {
+    for (f in fs) if (!future_wait(f$.state, time_left(until))) break
+  }
   done <- vapply(fs, function(f) f$done(), TRUE)
   failed <- function(f) !f$cancelled() && !is.null(f$exception(0))
-  over <- function() {
-    all(done) || switch(return_when,
-      ALL_COMPLETED = FALSE,
-      FIRST_COMPLETED = any(done),
-      FIRST_EXCEPTION = any(vapply(fs[done], failed, TRUE))
-    )
-  }
-  while (!over()) {
+  enough <- function(done) switch(return_when,
+    ALL_COMPLETED = FALSE,
+    FIRST_COMPLETED = any(done),
+    FIRST_EXCEPTION = any(vapply(fs[done], failed, TRUE))
+  )
+  over <- return_when == "ALL_COMPLETED" || enough(done)
+  while (!over && !all(done)) {
     ready <- wait_for_futures(fs[!done], time_left(until))
     if (!any(ready)) break
-    done[!done] <- ready
+    new <- which(!done)[ready]
+    done[new] <- TRUE
+    over <- enough(new)
   }
   list(done = fs[done], not_done = fs[!done])
 }
@@ -217,16 +241,20 @@ as_completed <- function(fs, timeout = NULL) {
   fs <- unname(check_futures(fs))
   total <- length(fs)
   until <- deadline_of(timeout)
+  done <- list() # and not given yet
   new_iterator(
-    more = function() length(fs) > 0L,
+    more = function() length(fs) + length(done) > 0L,
     take = function() {
-      ready <- wait_for_futures(fs, time_left(until))
-      if (!any(ready)) {
-        abort("TimeoutError", sprintf("%d of %d futures are not done%s", length(fs), total, waited(timeout)))
+      if (!length(done)) {
+        ready <- wait_for_futures(fs, time_left(until))
+        if (!any(ready)) {
+          abort("TimeoutError", sprintf("%d of %d futures are not done%s", length(fs), total, waited(timeout)))
+        }
+        done <<- fs[ready]
+        fs <<- fs[!ready]
       }
-      first <- which(ready)[1L]
-      future <- fs[[first]]
-      fs <<- fs[-first]
+      future <- done[[1L]]
+      done <<- done[-1L]
       future$done() # takes its outcome
       future
     }

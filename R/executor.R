@@ -53,6 +53,7 @@ ExecutorHandle <- R6::R6Class("ProcessPoolExecutor",
       private$pool <- pool
       private$globals <- globals
       private$packages <- packages
+      private$below <- private_of(pool)
       private$shared <- new.env(parent = emptyenv())
       private$shared$withdrawn <- new.env(parent = emptyenv())
     },
@@ -64,7 +65,7 @@ ExecutorHandle <- R6::R6Class("ProcessPoolExecutor",
     format = function(...) executor_format(private),
     print = function(...) print_formatted(self)
   ),
-  private = list(pool = NULL, globals = TRUE, packages = NULL, shared = NULL, closed = FALSE)
+  private = list(pool = NULL, below = NULL, globals = TRUE, packages = NULL, shared = NULL, closed = FALSE)
 )
 
 check_open <- function(private) {
@@ -74,11 +75,19 @@ check_open <- function(private) {
 executor_sees <- function(private, frame) what_to_see(private$globals, private$packages, frame)
 
 executor_submit <- function(private, fn, args, frame) {
-  check_open(private)
-  check_function(fn, "fn")
+  if (private$closed) check_open(private)
+  pool <- private$below
   sees <- executor_sees(private, frame)
-  # its finalizer gives the job up: a Ctrl-C between the two must wait
-  suspendInterrupts(new_future(private$shared, pool_single(private_of(private$pool), fn, args, sees)))
+  # the ticket's finalizer gives the job up
+  ticket <- if (is.null(sees)) .Call(`_multiprocessing_pool_begin`, pool$ptr, fn, args, pool$spawns)
+  if (is.null(ticket)) {
+    check_function(fn, "fn")
+    ticket <- suspendInterrupts({
+      job <- pool_single(pool, fn, args, sees)
+      pool_ticket(job$ptr, job$id)
+    })
+  }
+  new_future(private$shared, pool, ticket)
 }
 
 # A job for each chunk of elements: so chunks are cancelled one by one, and a job is a future's.
@@ -92,14 +101,14 @@ executor_map <- function(private, fn, iterables, timeout, chunksize, frame) {
   count <- min(lengths(columns))
   calls <- lapply(seq_len(count), function(i) lapply(columns, `[[`, i))
   chunks <- split(calls, (seq_len(count) - 1L) %/% as.integer(chunksize))
-  pool_private <- private_of(private$pool)
+  pool_private <- private$below
   options <- pool_private$settings$options
   sees <- executor_sees(private, frame)
   futures <- lapply(unname(chunks), function(chunk) {
     suspendInterrupts({
       job <- pool_job(pool_private, fn, chunk, length(chunk), list(), TRUE, options, FALSE, sees)
       job$whole <- TRUE
-      new_future(private$shared, job)
+      new_future(private$shared, pool_private, pool_ticket(job$ptr, job$id), job)
     })
   })
   ready <- list() # list(value, failure) of each element of a chunk that came
@@ -112,7 +121,8 @@ executor_map <- function(private, fn, iterables, timeout, chunksize, frame) {
     taken <- tryCatch(futures[[1L]]$result(time_left(until)), multiprocessing_error = function(e) {
       end()
       if (inherits(e, "TimeoutError")) e$message <- sprintf("element %d of $map() is not available%s", given + 1L, waited(timeout))
-      stop(e)
+      e["call"] <- list(NULL)
+      raise(e)
     })
     futures <<- futures[-1L]
     ready <<- Map(list, taken$values, taken$failures)
@@ -137,7 +147,7 @@ executor_map <- function(private, fn, iterables, timeout, chunksize, frame) {
 executor_shutdown <- function(private, wait, cancel_futures) {
   check_flag(wait, "wait")
   check_flag(cancel_futures, "cancel_futures")
-  pool_private <- private_of(private$pool)
+  pool_private <- private$below
   private$closed <- TRUE
   if (cancel_futures) {
     for (id in pool_unclaimed(pool_private$ptr)) {
@@ -151,7 +161,7 @@ executor_shutdown <- function(private, wait, cancel_futures) {
 }
 
 executor_format <- function(private) {
-  state <- pool_state(private_of(private$pool)$ptr)
+  state <- pool_state(private$below$ptr)
   workers <- length(state$pids)
   sprintf(
     "<ProcessPoolExecutor of %d %s (%s%s)>", workers, if (workers == 1L) "worker" else "workers",

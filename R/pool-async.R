@@ -80,6 +80,8 @@ async_result <- function(pool, pool_private, job, callback, error_callback) {
 # `ready()` gives NULL, or once the job is done a function that calls its callbacks.
 await_in_callbacks <- function(job, ready) {
   assign(as.character(job$id), ready, job$private$pending)
+  # what was done before it was awaited here no note will say
+  if (pool_wait(job$private$ptr, job$id, 0)) job$private$due <- TRUE
   attend_when_idle(job$private)
 }
 
@@ -184,9 +186,10 @@ result_cancel <- function(private) {
   invisible(TRUE)
 }
 
-# Calls the callbacks of the jobs that are done; never nested, and their errors become warnings.
+# Calls the callbacks of the jobs that are done, in the order of their submission; never nested, and their errors become
+# warnings. Of many jobs the pool says which are done since it was asked last; `due`: look at all of them.
 deliver_callbacks <- function(pool_private) {
-  if (pool_private$delivering) {
+  if (pool_private$delivering || !length(pool_private$pending)) {
     return(invisible())
   }
   pool_private$delivering <- TRUE
@@ -194,10 +197,25 @@ deliver_callbacks <- function(pool_private) {
     pool_private$delivering <- FALSE
     if (!is.null(pool_private$attended) && !length(pool_private$pending)) pool_private$attended$pool <- NULL
   })
-  for (id in ls(pool_private$pending)) {
-    calls <- get(id, pool_private$pending)()
-    if (is.null(calls)) next
-    rm(list = id, envir = pool_private$pending)
-    calls()
+  few <- 32L
+  repeat {
+    finished <- pool_finished(pool_private$ptr)
+    ids <- if (pool_private$due || length(pool_private$pending) <= few) {
+      ls(pool_private$pending, sorted = FALSE)
+    } else {
+      intersect(as.character(finished), ls(pool_private$pending, sorted = FALSE))
+    }
+    pool_private$due <- FALSE
+    called <- FALSE
+    for (id in ids[order(as.numeric(ids))]) {
+      calls <- get(id, pool_private$pending)()
+      if (is.null(calls)) next
+      rm(list = id, envir = pool_private$pending)
+      called <- TRUE
+      calls()
+    }
+    if (!called) {
+      return(invisible())
+    }
   }
 }

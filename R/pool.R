@@ -216,7 +216,7 @@ PoolHandle <- R6::R6Class("Pool",
     format = function(...) pool_format(private),
     print = function(...) print_formatted(self)
   ),
-  private = list(ptr = NULL, settings = NULL, pending = NULL, spawns = FALSE, delivering = FALSE, attended = NULL, shut = FALSE, feeds = list())
+  private = list(ptr = NULL, settings = NULL, pending = NULL, spawns = FALSE, delivering = FALSE, due = TRUE, attended = NULL, shut = FALSE, feeds = list())
 )
 
 pool_open <- function(settings) {

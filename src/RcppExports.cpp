@@ -735,6 +735,63 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// pool_begin
+SEXP pool_begin(SEXP pool, SEXP fun, SEXP args, bool spawn);
+RcppExport SEXP _multiprocessing_pool_begin(SEXP poolSEXP, SEXP funSEXP, SEXP argsSEXP, SEXP spawnSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type fun(funSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type args(argsSEXP);
+    Rcpp::traits::input_parameter< bool >::type spawn(spawnSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_begin(pool, fun, args, spawn));
+    return rcpp_result_gen;
+END_RCPP
+}
+// pool_ticket
+SEXP pool_ticket(SEXP pool, int id);
+RcppExport SEXP _multiprocessing_pool_ticket(SEXP poolSEXP, SEXP idSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
+    Rcpp::traits::input_parameter< int >::type id(idSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_ticket(pool, id));
+    return rcpp_result_gen;
+END_RCPP
+}
+// pool_ticket_job
+int pool_ticket_job(SEXP ticket);
+RcppExport SEXP _multiprocessing_pool_ticket_job(SEXP ticketSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type ticket(ticketSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_ticket_job(ticket));
+    return rcpp_result_gen;
+END_RCPP
+}
+// pool_finish
+bool pool_finish(SEXP pool, SEXP ticket, SEXP timeout, SEXP state);
+RcppExport SEXP _multiprocessing_pool_finish(SEXP poolSEXP, SEXP ticketSEXP, SEXP timeoutSEXP, SEXP stateSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type ticket(ticketSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type timeout(timeoutSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type state(stateSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_finish(pool, ticket, timeout, state));
+    return rcpp_result_gen;
+END_RCPP
+}
+// pool_finished
+std::vector<int> pool_finished(SEXP pool);
+RcppExport SEXP _multiprocessing_pool_finished(SEXP poolSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_finished(pool));
+    return rcpp_result_gen;
+END_RCPP
+}
 // pool_abandon
 void pool_abandon(SEXP pool, int id);
 RcppExport SEXP _multiprocessing_pool_abandon(SEXP poolSEXP, SEXP idSEXP) {
@@ -1789,6 +1846,11 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_pool_submit", (DL_FUNC) &_multiprocessing_pool_submit, 11},
     {"_multiprocessing_pool_run_once", (DL_FUNC) &_multiprocessing_pool_run_once, 7},
     {"_multiprocessing_pool_call", (DL_FUNC) &_multiprocessing_pool_call, 4},
+    {"_multiprocessing_pool_begin", (DL_FUNC) &_multiprocessing_pool_begin, 4},
+    {"_multiprocessing_pool_ticket", (DL_FUNC) &_multiprocessing_pool_ticket, 2},
+    {"_multiprocessing_pool_ticket_job", (DL_FUNC) &_multiprocessing_pool_ticket_job, 1},
+    {"_multiprocessing_pool_finish", (DL_FUNC) &_multiprocessing_pool_finish, 4},
+    {"_multiprocessing_pool_finished", (DL_FUNC) &_multiprocessing_pool_finished, 1},
     {"_multiprocessing_pool_abandon", (DL_FUNC) &_multiprocessing_pool_abandon, 2},
     {"_multiprocessing_pool_peek", (DL_FUNC) &_multiprocessing_pool_peek, 2},
     {"_multiprocessing_pool_wait", (DL_FUNC) &_multiprocessing_pool_wait, 3},

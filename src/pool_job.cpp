@@ -29,6 +29,35 @@ SEXP pool_call(SEXP pool, SEXP fun, SEXP args, bool spawn) {
   return call_in_pool(pool, fun, args, spawn);
 }
 
+// The same, and back at once with a ticket, whose collection gives the call's result up. NULL: as pool_call().
+// [[Rcpp::export(rng = false)]]
+SEXP pool_begin(SEXP pool, SEXP fun, SEXP args, bool spawn) {
+  return submit_call(pool, fun, args, spawn);
+}
+
+// [[Rcpp::export(rng = false)]]
+SEXP pool_ticket(SEXP pool, int id) { return ticket_of_job(pool, id); }
+
+// The job of a ticket; 0: its outcome was taken.
+// [[Rcpp::export(rng = false)]]
+int pool_ticket_job(SEXP ticket) { return job_of_ticket(ticket); }
+
+// TRUE once the call is done: then `taken` in `state` is list(value) or list(NULL, failure).
+// [[Rcpp::export(rng = false)]]
+bool pool_finish(SEXP pool, SEXP ticket, SEXP timeout, SEXP state) {
+  return finish_call(pool, ticket, timeout, state);
+}
+
+// The jobs that are done since this was called last. Noted from the first call on: look at all jobs after that one.
+// [[Rcpp::export(rng = false)]]
+std::vector<int> pool_finished(SEXP pool) {
+  return entry([&] {
+    PoolOwner& owner = pool_of(pool);
+    owner.attend();
+    return owner.finished();
+  });
+}
+
 // Nobody will ask for this job's results any more. Called by R's collector: only takes note.
 // [[Rcpp::export(rng = false)]]
 void pool_abandon(SEXP pool, int id) {

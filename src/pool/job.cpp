@@ -232,58 +232,138 @@ int run_once(PoolOwner& owner, double count, SEXP chunks, SEXP order, int retrie
   return id;
 }
 
-// One call of a function, waited for: list(value) or list(NULL, failure). NULL: it is not a simple
-// one (options, variables or packages that have to be sent), take the long way.
+// One call of a function, submitted: its id. 0: it is not a simple one (options, variables or packages that have to be
+// sent), take the long way.
+static int begin_call(PoolOwner& owner, SEXP fun, SEXP args, bool spawn) {
+  if (!owner.simple() || !Rf_isFunction(fun) || TYPEOF(args) != VECSXP || Rf_isObject(args)) return 0;
+  for (R_xlen_t i = 0; i < Rf_xlength(args); ++i)
+    if (!is_bare(VECTOR_ELT(args, i))) return 0;
+  SentFunction* sent = sent_function(fun, false);
+  InUse in_use(sent);
+  if (!sent) return 0;
+  if (!journal().quiet() || !needs_nothing(*sent)) {
+    uint64_t version = journal().look();
+    bool classes = spawn || journal().loaded_since(owner.pages().base());
+    if ((classes || journal().withheld()) && sent->needed_nothing != 2 * version + classes) {
+      Needs needs(journal().withheld() > 0, classes);
+      needs.visit(fun);
+      if (needs.any()) return 0;
+      sent->needed_nothing = 2 * version + classes;
+    }
+  }
+  owner.pages().update(journal());
+  const std::vector<uint8_t>& body = owner.pages().call_body();
+
+  Protected elements(list_of(args));
+  codec::Encoding input = codec::encode(elements);
+  std::vector<Reference> refs = references_of(input.handles());
+  JobPlan plan;
+  plan.count = 1;
+  plan.starts = {0, 1};
+  plan.function = {Heap::page_of(sent->block), heap().serial_of(sent->block)};
+  owner.pages().add_references(refs);
+  plan.body_bytes = body.size();
+  plan.input_bytes = input.size();
+  plan.references = refs.size();
+  NewBlock unsent(create_job(owner.block(), plan));
+  std::copy(body.begin(), body.end(), heap().at(unsent.get() + job_at(unsent.get()).body.offset));
+  input.write(heap().at(unsent.get() + job_at(unsent.get()).input.offset));
+  seal_job(unsent.get(), refs);
+  auto job = make_job(owner, unsent.get(), plan);
+  job->heavy = is_heavy(plan);
+  int id = owner.submit(std::move(job));
+  unsent.release();
+  return id;
+}
+
+// list(value) or list(NULL, failure) of a job with one element that is done.
+static SEXP call_outcome(PoolJob& j) {
+  SEXP value = VECTOR_ELT(j.values, 0), failure = VECTOR_ELT(j.failures, 0);
+  return failure == R_NilValue ? list_of(value) : list_of(value, failure);
+}
+
+// One call of a function, waited for: list(value) or list(NULL, failure). NULL: see begin_call().
 SEXP call_in_pool(SEXP pool, SEXP fun, SEXP args, bool spawn) {
   return entry([&]() -> SEXP {
     PoolOwner& owner = pool_of(pool);
-    if (!owner.simple() || !Rf_isFunction(fun) || TYPEOF(args) != VECSXP || Rf_isObject(args))
-      return R_NilValue;
-    for (R_xlen_t i = 0; i < Rf_xlength(args); ++i)
-      if (!is_bare(VECTOR_ELT(args, i))) return R_NilValue;
-    SentFunction* sent = sent_function(fun, false);
-    InUse in_use(sent);
-    if (!sent) return R_NilValue;
-    if (!journal().quiet() || !needs_nothing(*sent)) {
-      uint64_t version = journal().look();
-      bool classes = spawn || journal().loaded_since(owner.pages().base());
-      if ((classes || journal().withheld()) && sent->needed_nothing != 2 * version + classes) {
-        Needs needs(journal().withheld() > 0, classes);
-        needs.visit(fun);
-        if (needs.any()) return R_NilValue;
-        sent->needed_nothing = 2 * version + classes;
-      }
-    }
-    owner.pages().update(journal());
-    const std::vector<uint8_t>& body = owner.pages().call_body();
-
-    Protected elements(list_of(args));
-    codec::Encoding input = codec::encode(elements);
-    std::vector<Reference> refs = references_of(input.handles());
-    JobPlan plan;
-    plan.count = 1;
-    plan.starts = {0, 1};
-    plan.function = {Heap::page_of(sent->block), heap().serial_of(sent->block)};
-    owner.pages().add_references(refs);
-    plan.body_bytes = body.size();
-    plan.input_bytes = input.size();
-    plan.references = refs.size();
-    NewBlock unsent(create_job(owner.block(), plan));
-    std::copy(body.begin(), body.end(),
-              heap().at(unsent.get() + job_at(unsent.get()).body.offset));
-    input.write(heap().at(unsent.get() + job_at(unsent.get()).input.offset));
-    seal_job(unsent.get(), refs);
-    auto job = make_job(owner, unsent.get(), plan);
-    job->heavy = is_heavy(plan);
-    int id = owner.submit(std::move(job));
-    unsent.release();
+    int id = begin_call(owner, fun, args, spawn);
+    if (!id) return R_NilValue;
     Awaited guard(owner, id);
     await_job(owner, id);
-    PoolJob& j = owner.job(id);
-    SEXP value = VECTOR_ELT(j.values, 0), failure = VECTOR_ELT(j.failures, 0);
-    Protected r(failure == R_NilValue ? list_of(value) : list_of(value, failure));
+    Protected r(call_outcome(owner.job(id)));
     owner.forget(id);
     return SEXP(r);
+  });
+}
+
+// --- futures: a call that is submitted, and a ticket for it ---
+
+static SEXP ticket_tag() {
+  static SEXP tag = nullptr;
+  if (!tag) tag = Rf_install("multiprocessing_ticket");
+  return tag;
+}
+
+// Nobody will ask for the job any more. The pool's own pointer may have been collected with this one.
+static void finalize_ticket(SEXP ticket) {
+  int id = int(reinterpret_cast<intptr_t>(R_ExternalPtrAddr(ticket)));
+  SEXP pool = R_ExternalPtrProtected(ticket);
+  if (id && R_ExternalPtrAddr(pool)) static_cast<PoolOwner*>(R_ExternalPtrAddr(pool))->abandon(id);
+  R_ClearExternalPtr(ticket);
+}
+
+static void set_job(SEXP ticket, int id) { R_SetExternalPtrAddr(ticket, reinterpret_cast<void*>(intptr_t(id))); }
+
+static SEXP new_ticket(SEXP pool) {
+  return protect([&] { return new_pointer(ticket_tag(), pool, finalize_ticket, FALSE); });
+}
+
+// A call as a ticket, whose collection gives the call's result up; NULL: see begin_call().
+SEXP submit_call(SEXP pool, SEXP fun, SEXP args, bool spawn) {
+  return entry([&]() -> SEXP {
+    PoolOwner& owner = pool_of(pool);
+    Protected ticket(new_ticket(pool));
+    int id = begin_call(owner, fun, args, spawn);
+    if (!id) return R_NilValue;
+    set_job(ticket, id);
+    return SEXP(ticket);
+  });
+}
+
+SEXP ticket_of_job(SEXP pool, int id) {
+  return entry([&]() -> SEXP {
+    Protected ticket(new_ticket(pool));
+    set_job(ticket, id);
+    return SEXP(ticket);
+  });
+}
+
+int job_of_ticket(SEXP ticket) { return int(reinterpret_cast<intptr_t>(R_ExternalPtrAddr(ticket))); }
+
+// If the call is done within the time its outcome, list(value) or list(NULL, failure), becomes the variable `taken` of
+// `state`: no Ctrl-C comes in between.
+bool finish_call(SEXP pool, SEXP ticket, SEXP timeout, SEXP state) {
+  return entry([&] {
+    PoolOwner& owner = pool_of(pool);
+    int id = job_of_ticket(ticket);
+    auto done = [&] { return owner.has_ended(id) || owner.job(id).done(); };
+    try {
+      if (!owner.wait(wait_for(timeout), done)) return show_output(), false;
+    } catch (const Error&) {
+      if (!owner.has_ended(id)) throw; // the pool has, just now
+    }
+    show_output();
+    static SEXP taken = nullptr;
+    if (!taken) taken = Rf_install("taken");
+    bool ended = owner.has_ended(id); // the pool by itself, and the call with it
+    Protected outcome(ended ? list_of(R_NilValue, call_r("pool_failure", owner.why())) : call_outcome(owner.job(id)));
+    protect([&] {
+      Rf_defineVar(taken, outcome, state);
+      return R_NilValue;
+    });
+    R_ClearExternalPtr(ticket);
+    if (!ended) owner.forget(id);
+    return true;
   });
 }
 

@@ -12,6 +12,10 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
 // and leave as soon as nothing is left for them.
 int run_once(PoolOwner& owner, double count, SEXP chunks, SEXP order, int retries, bool each, SEXP type);
 SEXP call_in_pool(SEXP pool, SEXP fun, SEXP args, bool spawn);
+SEXP submit_call(SEXP pool, SEXP fun, SEXP args, bool spawn);
+SEXP ticket_of_job(SEXP pool, int id);
+int job_of_ticket(SEXP ticket); // 0: its outcome was taken
+bool finish_call(SEXP pool, SEXP ticket, SEXP timeout, SEXP state);
 SEXP inherited_name(SEXP pool, SEXP fun);
 SEXP needs_in_pool(SEXP pool, SEXP fun, SEXP args, SEXP elements, bool spawn);
 void await_job(PoolOwner& owner, int id);

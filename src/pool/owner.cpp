@@ -36,6 +36,20 @@ bool free_soon(uint64_t pool, uint64_t job, bool heavy) {
 
 } // namespace
 
+// Workers claim the jobs in their order. Only what was taken back from dead workers is free before one that is claimed,
+// at most a job for each seat: behind more free ones than that none was begun.
+template <class F> bool PoolOwner::any_begun(F look) {
+  constexpr uint64_t kFewChunks = 8; // more of them are not worth looking at
+  size_t free = 0;
+  for (PoolJob* j : on_ring_) {
+    if (look(*j)) return true;
+    bool begun = j->done() || job_at(j->owner.block()).chunks > kFewChunks || j->owner.claimed();
+    free = begun ? 0 : free + 1;
+    if (free > seats_.size()) break;
+  }
+  return false;
+}
+
 PoolOwner::PoolOwner(int workers, SEXP start, bool plain)
     : block_(create_pool(uint32_t(workers))), depth_(fork_depth()), start_(start), plain_(plain),
       seats_(size_t(workers)) {
@@ -62,12 +76,30 @@ int PoolOwner::submit(std::unique_ptr<PoolJob> job) {
   if (!job->done() && !job->inherited) start_all();
   int id = next_id_++;
   PoolJob& j = *job;
+  j.id = id;
   inherited_ = inherited_ || j.inherited;
+  on_ring_.reserve(on_ring_.size() + 1); // nothing fails once it is submitted
   jobs_[id] = std::move(job);
+  timed_ += j.timeout_ns > 0;
   if (j.done()) return id; // nothing to do
-  if (waiting_.empty() && submit_job(block_, j.owner.block(), &j.index)) j.submitted = true;
-  else waiting_.push_back(id);
+  if (!waiting_.empty() || !put_on_ring(j)) waiting_.push_back(id);
   return id;
+}
+
+bool PoolOwner::put_on_ring(PoolJob& job) {
+  on_ring_.push_back(&job);
+  if (submit_job(block_, job.owner.block(), &job.index)) return job.submitted = true;
+  on_ring_.pop_back();
+  return false;
+}
+
+void PoolOwner::take_off_ring(PoolJob& job) {
+  if (!job.submitted || job.retired) return;
+  retire_job(block_, job.index);
+  job.retired = true;
+  auto at = std::lower_bound(on_ring_.begin(), on_ring_.end(), job.id,
+                             [](const PoolJob* j, int id) { return j->id < id; });
+  on_ring_.erase(at);
 }
 
 PoolJob& PoolOwner::job(int id) {
@@ -81,7 +113,8 @@ void PoolOwner::forget(int id) {
   auto it = jobs_.find(id);
   if (it == jobs_.end()) return;
   PoolJob& j = *it->second;
-  if (j.submitted && !j.retired) retire_job(block_, j.index);
+  take_off_ring(j);
+  timed_ -= j.timeout_ns > 0;
   waiting_.erase(std::remove(waiting_.begin(), waiting_.end(), id), waiting_.end());
   if (!j.submitted) heap().drop(j.owner.block());
   else if (!free_soon(block_, j.owner.block(), j.done() && j.heavy))
@@ -135,15 +168,12 @@ void PoolOwner::sweep_cancelled() {
 bool PoolOwner::news() {
   for (Seat& s : seats_)
     if (s.child && state_of(s.child->child) >= ChildState::Ended) return true;
-  for (auto& entry : jobs_) {
-    PoolJob& j = *entry.second;
-    if (!j.submitted || j.done()) continue;
+  return any_begun([](const PoolJob& j) {
+    if (j.done()) return false;
     JobShared& shared = job_at(j.owner.block());
-    if (j.each || j.fragile ? has_results(j.owner.block())
-                            : shared.done_chunks.load(std::memory_order_acquire) >= shared.chunks)
-      return true;
-  }
-  return false;
+    return j.each || j.fragile ? has_results(j.owner.block())
+                               : shared.done_chunks.load(std::memory_order_acquire) >= shared.chunks;
+  });
 }
 
 void PoolOwner::attend() {
@@ -161,25 +191,21 @@ void PoolOwner::attend() {
     bury(lane);
   }
   if (std::vector<size_t> lanes = vacant(); !lanes.empty()) start(lanes);
-  for (auto& entry : jobs_) {
-    PoolJob& j = *entry.second;
-    if (!j.submitted || j.done()) continue;
-    collect(j);
-    mourn(j);
-    if (j.timeout_ns && !j.done()) expire(j);
+  std::vector<PoolJob*> complete;
+  any_begun([&](PoolJob& j) {
+    if (!j.done()) {
+      collect(j);
+      mourn(j);
+      if (j.timeout_ns && !j.done()) expire(j);
+    }
+    if (j.done()) complete.push_back(&j);
+    return false;
+  });
+  for (PoolJob* j : complete) {
+    take_off_ring(*j);
+    if (awaited_) finished_.push_back(j->id);
   }
-  for (auto& entry : jobs_) { // what is complete leaves the ring
-    PoolJob& j = *entry.second;
-    if (!j.submitted || !j.done() || j.retired) continue;
-    retire_job(block_, j.index);
-    j.retired = true;
-  }
-  while (!waiting_.empty()) {
-    PoolJob& j = *jobs_[waiting_.front()];
-    if (!submit_job(block_, j.owner.block(), &j.index)) break;
-    j.submitted = true;
-    waiting_.pop_front();
-  }
+  while (!waiting_.empty() && put_on_ring(*jobs_[waiting_.front()])) waiting_.pop_front();
   for (size_t i = 0; i < abandoned_.size();) {
     if (!is_done(abandoned_[i])) {
       ++i;
@@ -281,7 +307,8 @@ bool PoolOwner::wait(const Wait& limit, const std::function<bool()>& ready) {
       next_tick = now + limit.tick_ns;
     }
     bool busy = !ghosts_.empty() || !waiting_.empty() || !vacant().empty();
-    for (auto& entry : jobs_) busy = busy || (entry.second->timeout_ns && !entry.second->done());
+    if (timed_)
+      for (auto& entry : jobs_) busy = busy || (entry.second->timeout_ns && !entry.second->done());
     step.wait.deadline = busy ? std::min(limit.deadline, now + 10'000'000) : limit.deadline;
     step.children = tokens();
     Waiter waiter(step.wait);

@@ -8,9 +8,11 @@
 
 #include "core/job_board.h"
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
+#include <utility>
 
 namespace mp::bind {
 
@@ -28,6 +30,7 @@ struct Death { // of a worker
 };
 
 struct PoolJob {
+  int id = 0;
   JobOwner owner;
   uint64_t index = 0; // on the ring
   bool submitted = false, retired = false;
@@ -111,6 +114,13 @@ public:
   bool simple() const { return plain_; }
   bool is_new() const; // no worker has finished a chunk yet: each would compile a function anew
   const std::vector<Seat>& seats() const { return seats_; }
+  bool has_ended(int id) const { return std::count(ended_.begin(), ended_.end(), id) > 0; } // with the pool
+  const std::string& why() const { return why_; }
+  // The jobs that are done since the last call; from the first one on they are noted.
+  std::vector<int> finished() {
+    awaited_ = true;
+    return std::exchange(finished_, {});
+  }
   bool is_done(int id) { return jobs_.count(id) == 0 || jobs_[id]->done(); }
   size_t unfinished() const;
   std::vector<Token> tokens() const;
@@ -125,6 +135,8 @@ private:
   bool has_left(size_t lane);
   bool kill_all(int ms);
   bool offers_chunk(size_t lane);
+  bool put_on_ring(PoolJob& job); // false: the ring is full
+  void take_off_ring(PoolJob& job);
   std::vector<size_t> vacant();
   void collect(PoolJob& job);
   void take_small(PoolJob& job, uint64_t first, uint64_t end);
@@ -143,7 +155,13 @@ private:
   Pages pages_;
   Kept large_; // values that the latest workers were forked with, see Journal::mark_large()
   std::vector<Seat> seats_;
+  // A job that a worker may have begun; of thousands that wait in line only the first few are looked at. True: `look`
+  // said so of one, and the others were left out.
+  template <class F> bool any_begun(F look);
+
   std::map<int, std::unique_ptr<PoolJob>> jobs_;
+  std::vector<PoolJob*> on_ring_; // submitted and not retired, oldest first
+  int timed_ = 0;                 // jobs with a limit for their elements
   std::deque<int> waiting_; // jobs that found the ring full
   struct Ghost {            // a job that is over or cancelled, still looked at by a worker
     uint64_t block;
@@ -151,6 +169,8 @@ private:
   };
   std::vector<Ghost> ghosts_;
   std::vector<int> abandoned_;
+  std::vector<int> finished_;
+  bool awaited_ = false; // R asks for finished()
   int next_id_ = 1;
   int failed_starts_ = 0, killed_starts_ = 0; // workers in a row that ended before they could work
   std::string why_;                           // the pool ended by itself

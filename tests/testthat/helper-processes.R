@@ -159,3 +159,42 @@ next_line <- function(process, timeout = 30) {
     process$poll_io(200L)
   }
 }
+
+# --- functions whose package ends the process that reads them ---
+
+library_of_crashy <- function() {
+  skip_on_cran()
+  library <- tempfile("library")
+  source <- file.path(tempfile("source"), "crashy")
+  dir.create(library)
+  dir.create(file.path(source, "R"), recursive = TRUE)
+  writeLines(c("Package: crashy", "Version: 1.0", "Title: Crashes", "Description: It does.", "License: GPL-3"), file.path(source, "DESCRIPTION"))
+  writeLines("export(f)", file.path(source, "NAMESPACE"))
+  writeLines(c(
+    "f <- function(x = 0) x",
+    ".onLoad <- function(lib, pkg) {",
+    "  if (Sys.getenv('CRASHY_SESSION') != Sys.getpid()) eval(parse(text = Sys.getenv('CRASHY')))",
+    "}"
+  ), file.path(source, "R", "f.R"))
+  Sys.setenv(CRASHY_SESSION = Sys.getpid())
+  said <- system2(file.path(R.home("bin"), "R"), c("CMD", "INSTALL", "--no-docs", "--no-test-load", paste0("--library=", library), source),
+    stdout = TRUE, stderr = TRUE
+  )
+  stopifnot(file.exists(file.path(library, "crashy", "DESCRIPTION")))
+  library
+}
+
+# The function of a package that is not loaded here; `way` is what happens to those who load it
+crashing_function <- function(library, way, envir = parent.frame()) {
+  old <- .libPaths()
+  .libPaths(c(library, old))
+  Sys.setenv(CRASHY = "")
+  f <- loadNamespace(c("crashy"))$f
+  unloadNamespace(c("crashy"))
+  Sys.setenv(CRASHY = way)
+  do.call(on.exit, list(substitute({
+    .libPaths(old)
+    Sys.unsetenv("CRASHY")
+  }, list(old = old)), add = TRUE), envir = envir)
+  f
+}

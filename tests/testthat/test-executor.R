@@ -208,31 +208,195 @@ test_that("with() shuts the executor down", {
   expect_error(ex$submit(sqrt, 1), class = "RuntimeError")
 })
 
-for (method in c("fork", "spawn")) {
-  test_that(paste("a worker that dies costs one future, at every stage of the call:", method), {
+# An error, a quit, a kill and a crash: what the exception of the future is
+ways_to_fail <- list(
+  error = list(f = function() stop("no"), class = "TaskError"),
+  quit = list(f = function() quit(status = 0), class = "WorkerDiedError"),
+  killed = list(f = function() tools::pskill(Sys.getpid(), 9L), class = "WorkerDiedError"),
+  crashed = list(f = function() tools::pskill(Sys.getpid(), 11L), class = "WorkerDiedError")
+)
+
+for (method in get_all_start_methods()) {
+  test_that(paste("a worker that fails in the call costs one future, within a second:", method), {
     executor <- local_executor(1, context = method)
-    deaths <- list(
-      killed = function() tools::pskill(Sys.getpid(), tools::SIGKILL),
-      crashed = function() tools::pskill(Sys.getpid(), 11L),
-      left = function() quit(status = 3)
-    )
-    for (how in names(deaths)) {
-      future <- executor$submit(deaths[[how]])
+    executor$submit(identity, 0)$result(timeout = 60)
+    seconds <- numeric()
+    for (way in ways_to_fail) {
+      begun <- now()
+      future <- executor$submit(way$f)
+      behind <- executor$submit(identity, 1)
       error <- future$exception(timeout = 60)
-      expect_s3_class(error, "WorkerDiedError")
-      expect_identical(executor$submit(identity, how)$result(timeout = 60), how)
+      seconds <- c(seconds, now() - begun)
+      expect_s3_class(error, way$class)
+      expect_identical(behind$result(timeout = 60), 1)
     }
+    expect_lte(max(seconds), if (soaking()) 1 else 30)
+  })
+
+  test_that(paste("a worker that fails as it reads the arguments costs one future:", method), {
+    library <- library_of_crashy()
+    for (way in c("quit('no', 0)", "tools::pskill(Sys.getpid(), 9)", "tools::pskill(Sys.getpid(), 11)")) {
+      f <- crashing_function(library, way)
+      executor <- ProcessPoolExecutor(1, context = method)
+      error <- executor$submit(function(g) g(1), f)$exception(timeout = 60)
+      expect_s3_class(error, "WorkerDiedError")
+      expect_identical(executor$submit(sum, 1, 2)$result(timeout = 60), 3)
+      executor$shutdown()
+    }
+  })
+
+  test_that(paste("a result that cannot travel is the future's error; a worker killed while it travels costs it at most:", method), {
+    executor <- local_executor(1, context = method)
+    expect_s3_class(executor$submit(function() stdin())$exception(timeout = 60), "EncodingError")
+    for (round in 1:3) {
+      future <- executor$submit(function(s) {
+        system(sprintf("(sleep %f; kill -9 %d) >/dev/null 2>&1 &", s, Sys.getpid()))
+        Sys.sleep(s / 2)
+        numeric(5e6)
+      }, round / 100)
+      error <- future$exception(timeout = 60)
+      if (is.null(error)) expect_identical(future$result(), numeric(5e6)) else expect_s3_class(error, "WorkerDiedError")
+      expect_identical(executor$submit(identity, 1)$result(timeout = 60), 1)
+    }
+  })
+
+  test_that(paste("a worker killed after its result costs nothing:", method), {
+    executor <- local_executor(1, context = method)
+    future <- executor$submit(Sys.getpid)
+    wait_futures(list(future), timeout = 60)
+    kill_9(future$result())
+    expect_false(executor$submit(Sys.getpid)$result(timeout = 60) == future$result())
   })
 }
 
-test_that("ten thousand futures are submitted and dropped", {
+test_that("ten thousand futures are submitted, awaited in any order, and dropped", {
   executor <- local_executor(2)
-  n <- if (nzchar(Sys.getenv("MULTIPROCESSING_SOAK"))) 10000 else 1000
+  n <- 10000L
   fs <- lapply(seq_len(n), function(i) executor$submit(identity, i))
-  expect_identical(vapply(fs, function(f) f$result(), 1L), seq_len(n))
-  rm(fs)
+  at <- sample(n)
+  expect_identical(vapply(fs[at], function(f) f$result(), 1L), at)
+  fs <- lapply(seq_len(n), function(i) executor$submit(identity, i))
+  expect_length(wait_futures(fs, timeout = 300)$done, n)
+  fs <- lapply(seq_len(n), function(i) executor$submit(identity, i))
+  seen <- integer()
+  it <- as_completed(fs, timeout = 300)
+  while (it$has_next()) seen <- c(seen, it$next_value()$result())
+  expect_setequal(seen, seq_len(n))
+  rm(fs, it)
   gc()
   expect_identical(executor$submit(identity, 1)$result(), 1)
+})
+
+test_that("each of a thousand futures calls its callback once, also those that were done before", {
+  executor <- local_executor(2)
+  calls <- integer(1000)
+  fs <- lapply(1:1000, function(i) executor$submit(identity, i))
+  fs[[7]]$result()
+  lapply(1:1000, function(i) fs[[i]]$add_done_callback(function(f) calls[i] <<- calls[i] + f$result()))
+  wait_futures(fs, timeout = 300)
+  executor$submit(identity, 1)$result()
+  expect_identical(calls, 1:1000)
+})
+
+# What each method of a future says in each state, as Python's documentation has it
+test_that("a future in each of its states", {
+  executor <- local_executor(1)
+  g <- gate()
+  running <- executor$submit(g$call, 1)
+  g$await()
+  pending <- executor$submit(identity, 2)
+  cancelled <- executor$submit(identity, 3)
+  cancelled$cancel()
+  says <- function(f) {
+    list(
+      cancelled = f$cancelled(), running = f$running(), done = f$done(),
+      result = tryCatch(f$result(timeout = 0), error = function(e) class(e)[1]),
+      exception = tryCatch(f$exception(timeout = 0), error = function(e) class(e)[1])
+    )
+  }
+  expect_identical(says(pending), list(cancelled = FALSE, running = FALSE, done = FALSE, result = "TimeoutError", exception = "TimeoutError"))
+  expect_identical(says(running), list(cancelled = FALSE, running = TRUE, done = FALSE, result = "TimeoutError", exception = "TimeoutError"))
+  expect_identical(says(cancelled), list(cancelled = TRUE, running = FALSE, done = TRUE, result = "CancelledError", exception = "CancelledError"))
+  g$open()
+  pending$result(timeout = 60)
+  failed <- executor$submit(function() stop("no"))
+  failed$exception(timeout = 60)
+  expect_identical(says(running), list(cancelled = FALSE, running = FALSE, done = TRUE, result = 1, exception = NULL))
+  got <- says(failed)
+  expect_identical(got[c("cancelled", "running", "done", "result")], list(cancelled = FALSE, running = FALSE, done = TRUE, result = "TaskError"))
+  expect_s3_class(got$exception, "TaskError")
+  expect_identical(conditionCall(tryCatch(failed$result(), error = identity))[[1]], quote(failed$result))
+  for (f in list(running, cancelled, failed)) expect_identical(f$cancel(), f$cancelled())
+})
+
+test_that("a callback of a cancelled future that fails is told, and the others run", {
+  executor <- local_executor(1)
+  g <- gate()
+  running <- executor$submit(g$call)
+  g$await()
+  pending <- executor$submit(identity, 1)
+  said <- NULL
+  pending$add_done_callback(function(f) stop("bad"))
+  pending$add_done_callback(function(f) said <<- "second")
+  expect_warning(pending$cancel(), "bad")
+  expect_identical(said, "second")
+  g$open()
+})
+
+test_that("a callback may submit, wait for what it has submitted, and add callbacks", {
+  executor <- local_executor(2)
+  said <- NULL
+  future <- executor$submit(identity, 1)
+  future$add_done_callback(function(f) {
+    inner <- executor$submit(identity, 2)
+    inner$add_done_callback(function(f) said <<- c(said, f$result()))
+    said <<- c(said, inner$result(timeout = 60) + 40)
+    f$add_done_callback(function(f) said <<- c(said, "late"))
+  })
+  future$result(timeout = 60)
+  executor$submit(identity, 3)$result(timeout = 60)
+  expect_setequal(said, c("42", "late", "2"))
+})
+
+test_that("shutdown in every state: nothing submitted, pending, running, finished, twice, without waiting", {
+  ProcessPoolExecutor(1)$shutdown()
+  for (wait in c(TRUE, FALSE)) {
+    executor <- ProcessPoolExecutor(1)
+    g <- gate()
+    finished <- executor$submit(identity, 1)
+    finished$result(timeout = 60)
+    running <- executor$submit(g$call, 2)
+    pending <- executor$submit(identity, 3)
+    g$await()
+    executor$shutdown(wait = FALSE)
+    expect_error(executor$submit(identity, 4), class = "RuntimeError")
+    expect_false(pending$done())
+    g$open()
+    executor$shutdown(wait = wait)
+    expect_identical(list(finished$result(), running$result(timeout = 60), pending$result(timeout = 60)), list(1, 2, 3))
+    executor$shutdown(cancel_futures = TRUE)
+  }
+  executor <- ProcessPoolExecutor(1)
+  future <- executor$submit(function() quit(status = 2))
+  executor$shutdown()
+  expect_s3_class(future$exception(timeout = 60), "WorkerDiedError")
+})
+
+test_that("futures outlive the last mention of their executor", {
+  future <- ProcessPoolExecutor(1)$submit(function() 5)
+  gc()
+  expect_identical(future$result(timeout = 60), 5)
+})
+
+test_that("an executor whose workers cannot start fails its futures as broken, and does not hang", {
+  executor <- ProcessPoolExecutor(1, initializer = function() quit(status = 4))
+  future <- tryCatch(executor$submit(identity, 1), ProcessError = function(e) NULL)
+  if (!is.null(future)) {
+    expect_s3_class(future$exception(timeout = 60), "ProcessError")
+    expect_true(future$done())
+    expect_error(future$result(), class = "ProcessError")
+  }
+  expect_error(executor$submit(identity, 1)$result(timeout = 60), class = "multiprocessing_error")
 })
 
 test_that("max_tasks_per_child replaces workers, an initializer runs in each", {

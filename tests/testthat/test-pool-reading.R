@@ -1,43 +1,6 @@
 # A worker dies while it reads what it is to compute: the function's package kills the process that loads it, or an
 # element does. A package is installed for that; in this process it does nothing.
 
-library_of_crashy <- function() {
-  skip_on_cran()
-  library <- tempfile("library")
-  source <- file.path(tempfile("source"), "crashy")
-  dir.create(library)
-  dir.create(file.path(source, "R"), recursive = TRUE)
-  writeLines(c("Package: crashy", "Version: 1.0", "Title: Crashes", "Description: It does.", "License: GPL-3"), file.path(source, "DESCRIPTION"))
-  writeLines("export(f)", file.path(source, "NAMESPACE"))
-  writeLines(c(
-    "f <- function(x = 0) x",
-    ".onLoad <- function(lib, pkg) {",
-    "  if (Sys.getenv('CRASHY_SESSION') != Sys.getpid()) eval(parse(text = Sys.getenv('CRASHY')))",
-    "}"
-  ), file.path(source, "R", "f.R"))
-  Sys.setenv(CRASHY_SESSION = Sys.getpid())
-  said <- system2(file.path(R.home("bin"), "R"), c("CMD", "INSTALL", "--no-docs", "--no-test-load", paste0("--library=", library), source),
-    stdout = TRUE, stderr = TRUE
-  )
-  stopifnot(file.exists(file.path(library, "crashy", "DESCRIPTION")))
-  library
-}
-
-# The function of a package that is not loaded here; `way` is what happens to those who load it
-crashing_function <- function(library, way, envir = parent.frame()) {
-  old <- .libPaths()
-  .libPaths(c(library, old))
-  Sys.setenv(CRASHY = "")
-  f <- loadNamespace(c("crashy"))$f
-  unloadNamespace(c("crashy"))
-  Sys.setenv(CRASHY = way)
-  do.call(on.exit, list(substitute({
-    .libPaths(old)
-    Sys.unsetenv("CRASHY")
-  }, list(old = old)), add = TRUE), envir = envir)
-  f
-}
-
 # Calls that would never end fail after a while
 in_time <- function(code, seconds = 60) {
   setTimeLimit(elapsed = seconds, transient = TRUE)
