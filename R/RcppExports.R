@@ -533,6 +533,10 @@ parallel_exit <- function(status) {
     .Call(`_multiprocessing_parallel_exit`, status)
 }
 
+log_set_level <- function(level) {
+    invisible(.Call(`_multiprocessing_log_set_level`, level))
+}
+
 share_value <- function(x) {
     .Call(`_multiprocessing_share_value`, x)
 }

@@ -58,6 +58,7 @@ worker_handles <- function() {
 
 # Before a process ends by itself: its daemons are terminated, its other children joined.
 finish_child <- function() {
+  if (!is.null(session$parent)) log_event("INFO", "ends")
   processes <- own_processes()
   if (!length(processes)) {
     return(invisible())

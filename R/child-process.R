@@ -150,6 +150,7 @@ process_run <- function(self, private) {
     private$what <- NULL
     session$processes <- c(own_processes(), self)
   })
+  if (logger$least > 0L) log_event("INFO", "%s (pid %d) was started by %s", self$name, private$number, private$method)
   register_exit()
   show_when_idle()
   invisible(self)
@@ -185,7 +186,15 @@ show_when_idle <- function() {
 }
 
 process_exitcode <- function(private) {
-  if (is.null(private$code) && !is.null(private$ptr)) private$code <- process_status(private$ptr)
+  if (is.null(private$code) && !is.null(private$ptr)) {
+    private$code <- process_status(private$ptr)
+    if (!is.null(private$code) && logger$least > 0L) {
+      log_record(
+        if (private$code < 0L) log_levels[["WARNING"]] else log_levels[["INFO"]],
+        log_end_of(private$label, private$number, private$code)
+      )
+    }
+  }
   private$code
 }
 

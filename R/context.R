@@ -14,7 +14,8 @@ get_context <- function(method = NULL) {
       Semaphore = Semaphore, BoundedSemaphore = BoundedSemaphore, Event = Event, Condition = Condition, Barrier = Barrier,
       Value = Value, Array = Array, JoinableQueue = JoinableQueue, Manager = Manager,
       Queue = Queue, SimpleQueue = SimpleQueue, Pipe = Pipe, cpu_count = cpu_count, current_process = current_process,
-      parent_process = parent_process, active_children = active_children, get_start_method = function() method
+      parent_process = parent_process, active_children = active_children, get_logger = get_logger,
+      log_to_stderr = log_to_stderr, get_start_method = function() method
     ),
     class = "multiprocessing_context"
   )

@@ -24,7 +24,7 @@
 #'   `TimeoutError` when `timeout` seconds have passed since `as_completed()` was called.
 #' @section Errors: `TimeoutError` (not available in time), `CancelledError` (the future was cancelled), `TaskError` (the call failed;
 #'   its own condition is `$parent`, and its classes are those of the error), `WorkerDiedError` (its worker died),
-#'   `ValueError` (bad arguments).
+#'   `BrokenProcessPool` (the executor's workers cannot start), `ValueError` (bad arguments).
 #' @section Python: `concurrent.futures.Future`, `wait()`, `as_completed()`. `wait_futures()` has another name, since [wait()] is
 #'   that of `multiprocessing.connection`; it takes futures, too.
 #' @seealso [ProcessPoolExecutor()], [wait()]

@@ -20,6 +20,8 @@ enter_child <- function(name, what, daemon = TRUE, number = NULL) {
     name = name, daemon = daemon, parent = parent, counter = 0L, identity = c(parent$identity, number), shows = FALSE,
     start_method = parent$method
   ), session)
+  if (!is.null(parent$log)) inherit_logging(parent$log)
+  log_event("INFO", "started by %s (pid %d)", parent$name, parent$pid)
   if (isTRUE(what$sinks)) { # the parent's would swallow what we print
     while (sink.number() > 0L) sink()
     if (sink.number(type = "message") != 2L) sink(type = "message")
@@ -49,7 +51,9 @@ own_processes <- function() {
 
 # What a child is told about the process that starts it
 this_process <- function() {
-  list(pid = Sys.getpid(), name = session$name, identity = session$identity, method = session$start_method)
+  list(
+    pid = Sys.getpid(), name = session$name, identity = session$identity, method = session$start_method, log = inherited_logging()
+  )
 }
 
 has_later <- function() {

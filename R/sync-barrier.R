@@ -16,7 +16,8 @@
 #' @section A broken barrier:
 #' A barrier breaks for all when a party has waited longer than its `timeout`, is interrupted, when the action fails, and when a
 #' party is killed: one that waits, or one that has been in an earlier round since the last `$reset()`, at the latest when another
-#' party of that round comes again. (A process that has never come is not known.) A process that ends by itself breaks nothing.
+#' party of that round comes again. (A process that has never come is not known.) A process that ends by itself breaks nothing, and neither
+#' does a worker that has no task when its pool ends.
 #' @section Errors: `BrokenBarrierError`, `ValueError` (bad arguments), `HeapFullError` (no memory for another one).
 #' @return A handle of class `Barrier`.
 #' @section Python: `multiprocessing.Barrier(parties, action, timeout)`.

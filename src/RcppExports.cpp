@@ -1396,6 +1396,15 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// log_set_level
+void log_set_level(int level);
+RcppExport SEXP _multiprocessing_log_set_level(SEXP levelSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< int >::type level(levelSEXP);
+    log_set_level(level);
+    return R_NilValue;
+END_RCPP
+}
 // share_value
 SEXP share_value(SEXP x);
 RcppExport SEXP _multiprocessing_share_value(SEXP xSEXP) {
@@ -1910,6 +1919,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_output_show", (DL_FUNC) &_multiprocessing_output_show, 0},
     {"_multiprocessing_process_leave", (DL_FUNC) &_multiprocessing_process_leave, 1},
     {"_multiprocessing_parallel_exit", (DL_FUNC) &_multiprocessing_parallel_exit, 1},
+    {"_multiprocessing_log_set_level", (DL_FUNC) &_multiprocessing_log_set_level, 1},
     {"_multiprocessing_share_value", (DL_FUNC) &_multiprocessing_share_value, 1},
     {"_multiprocessing_is_shared_value", (DL_FUNC) &_multiprocessing_is_shared_value, 1},
     {"_multiprocessing_memory_blocks", (DL_FUNC) &_multiprocessing_memory_blocks, 0},

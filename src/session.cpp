@@ -1,4 +1,5 @@
 // What R calls of the session: R/session.R, R/preload.R.
+#include "session/log.h"
 #include "session/session.h"
 
 #include "session/children.h"
@@ -41,3 +42,7 @@ void process_leave(int status) { leave_child(status); }
 // What parallel's mcexit() calls in a child.
 // [[Rcpp::export(rng = false)]]
 SEXP parallel_exit(SEXP status) { return leave_for_parallel(status); }
+
+// 0: nothing is logged.
+// [[Rcpp::export(rng = false)]]
+void log_set_level(int level) { log_level.store(level, std::memory_order_relaxed); }

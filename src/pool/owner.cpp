@@ -2,6 +2,7 @@
 #include "pool/pool.h"
 #include "r/compat.h"
 #include "session/defer.h"
+#include "session/log.h"
 #include "session/handle.h"
 
 #include <algorithm>
@@ -83,6 +84,7 @@ int PoolOwner::submit(std::unique_ptr<PoolJob> job) {
   timed_ += j.timeout_ns > 0;
   if (j.done()) return id; // nothing to do
   if (!waiting_.empty() || !put_on_ring(j)) waiting_.push_back(id);
+  log(kDebug, "job_submitted", id, double(Rf_xlength(j.failures)));
   return id;
 }
 
@@ -205,6 +207,11 @@ void PoolOwner::attend() {
     take_off_ring(*j);
     if (awaited_) finished_.push_back(j->id);
   }
+  if (logs(kDebug)) {
+    std::vector<std::pair<int, int>> done; // what R is called with may change the jobs
+    for (PoolJob* j : complete) done.emplace_back(j->id, j->failed);
+    for (auto [id, failed] : done) log(kDebug, "job_done", id, failed);
+  }
   while (!waiting_.empty() && put_on_ring(*jobs_[waiting_.front()])) waiting_.pop_front();
   for (size_t i = 0; i < abandoned_.size();) {
     if (!is_done(abandoned_[i])) {
@@ -277,6 +284,7 @@ void PoolOwner::drop_ghosts() {
 }
 
 void PoolOwner::terminate() {
+  end_idle_workers();
   forget_unfinished();
   while (!kill_all(50))
     if (interruptible_tick(nullptr)) interrupt();

@@ -134,6 +134,7 @@ private:
   void mourn(PoolJob& job); // makes the failures of lost elements
   bool has_left(size_t lane);
   bool kill_all(int ms);
+  void end_idle_workers() noexcept; // as if they left by themselves, which a barrier's parties see
   bool offers_chunk(size_t lane);
   bool put_on_ring(PoolJob& job); // false: the ring is full
   void take_off_ring(PoolJob& job);

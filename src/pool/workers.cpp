@@ -1,5 +1,6 @@
 // The workers of a pool, from the owner's side: how they start, are met, are replaced and end.
 #include "pool/pool.h"
+#include "session/log.h"
 #include "session/output.h"
 #include "core/reaper.h"
 
@@ -118,6 +119,7 @@ void PoolOwner::bury(size_t lane) {
   for (auto& entry : jobs_)
     if (entry.second->submitted && !entry.second->done()) take_back(*entry.second, *child, death);
   s.child.reset();
+  log(death.status < 0 ? kWarning : kInfo, "worker_ended", child->name, death.pid, death.status);
   std::string last = std::to_string(death.pid);
   if (began) {
     failed_starts_ = killed_starts_ = 0;
@@ -131,7 +133,10 @@ void PoolOwner::bury(size_t lane) {
              ") with exit code " + std::to_string(death.status) +
              ": see what they printed above, and look at what runs first (`initializer`, packages)");
   }
-  if (!terminated_ && (!closing_ || offers_chunk(lane))) start({lane});
+  if (!terminated_ && (!closing_ || offers_chunk(lane))) {
+    start({lane});
+    log(kInfo, "worker_replaced", child->name, death.pid);
+  }
 }
 
 void PoolOwner::end_with(const std::string& why) {
@@ -161,7 +166,14 @@ bool PoolOwner::has_left(size_t lane) {
          !offers_chunk(lane);
 }
 
+void PoolOwner::end_idle_workers() noexcept {
+  if (unfinished() || !ghosts_.empty()) return; // one may compute
+  for (Seat& s : seats_)
+    if (s.child) end_idle(s.child->child.token);
+}
+
 void PoolOwner::dismiss_workers() noexcept {
+  end_idle_workers();
   close_pool(block_); // those that are still to be forked leave by themselves
   for (Seat& s : seats_)
     if (s.child) signal_child(s.child->child, SIGKILL);
@@ -194,6 +206,7 @@ void PoolOwner::dismiss() {
   if (unfinished() == 0) // they end as if they left by themselves: what they have started stays
     for (Seat& s : seats_)
       if (s.child) s.child->child.spare = true;
+  end_idle_workers();
   forget_unfinished();
   Wait limit = Wait::until(platform::now_ns() + kLeaveNs);
   limit.tick_ns = kLookNs;

@@ -208,6 +208,18 @@ test_that("with() shuts the executor down", {
   expect_error(ex$submit(sqrt, 1), class = "RuntimeError")
 })
 
+test_that("a worker that ends as it reads the arguments costs one future", {
+  library <- library_of_crashy()
+  for (way in c("quit('no', 0)", "tools::pskill(Sys.getpid(), 9)", "tools::pskill(Sys.getpid(), 11)")) {
+    f <- crashing_function(library, way)
+    executor <- ProcessPoolExecutor(1)
+    error <- executor$submit(function(g) g(1), f)$exception(timeout = 60)
+    expect_s3_class(error, "WorkerDiedError")
+    expect_identical(executor$submit(sum, 1, 2)$result(timeout = 60), 3)
+    executor$shutdown()
+  }
+})
+
 # An error, a quit, a kill and a crash: what the exception of the future is
 ways_to_fail <- list(
   error = list(f = function() stop("no"), class = "TaskError"),
@@ -231,18 +243,6 @@ for (method in get_all_start_methods()) {
       expect_identical(behind$result(timeout = 60), 1)
     }
     expect_lte(max(seconds), if (soaking()) 1 else 30)
-  })
-
-  test_that(paste("a worker that fails as it reads the arguments costs one future:", method), {
-    library <- library_of_crashy()
-    for (way in c("quit('no', 0)", "tools::pskill(Sys.getpid(), 9)", "tools::pskill(Sys.getpid(), 11)")) {
-      f <- crashing_function(library, way)
-      executor <- ProcessPoolExecutor(1, context = method)
-      error <- executor$submit(function(g) g(1), f)$exception(timeout = 60)
-      expect_s3_class(error, "WorkerDiedError")
-      expect_identical(executor$submit(sum, 1, 2)$result(timeout = 60), 3)
-      executor$shutdown()
-    }
   })
 
   test_that(paste("a result that cannot travel is the future's error; a worker killed while it travels costs it at most:", method), {

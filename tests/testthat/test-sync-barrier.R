@@ -150,3 +150,51 @@ test_that("a barrier says how it is, what is wrong with its arguments, and trave
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
+
+test_that("parties that ended by themselves, or were workers without a task, are not missed by the next round", {
+  barrier <- Barrier(2)
+  parties <- list(
+    process = function() {
+      p <- Process(function() barrier$wait())
+      p$start()
+      barrier$wait(60)
+      p$join(60)
+    },
+    failed = function() {
+      p <- Process(function() {
+        barrier$wait()
+        quit(status = 3)
+      })
+      p$start()
+      barrier$wait(60)
+      p$join(60)
+    },
+    mclapply = function() mclapply(1:2, function(i) barrier$wait(60), mc.cores = 2),
+    closed = function() {
+      pool <- Pool(2)
+      pool$map(function(i) barrier$wait(60), 1:2, chunksize = 1)
+      pool$close()
+      pool$join()
+    },
+    terminated = function() with(pool <- Pool(2), pool$map(function(i) barrier$wait(60), 1:2, chunksize = 1)),
+    executor = function() with(ex <- ProcessPoolExecutor(2), as.list(ex$map(function(i) barrier$wait(60), 1:2)))
+  )
+  for (name in names(parties)) {
+    parties[[name]]()
+    gc()
+    other <- Process(function() barrier$wait(60))
+    other$start()
+    expect_no_error(barrier$wait(60), message = name)
+    other$join(60)
+    expect_false(barrier$broken, info = name)
+  }
+})
+
+test_that("a pool that is terminated while its workers wait breaks their barrier", {
+  barrier <- Barrier(3)
+  pool <- Pool(1)
+  pool$apply_async(function() barrier$wait())
+  expect_true(wait_until(function() barrier$n_waiting == 1L, 60))
+  pool$terminate()
+  expect_classed_error(barrier$wait(60), "BrokenBarrierError", "killed")
+})
