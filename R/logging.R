@@ -28,8 +28,8 @@
 #' logger$removeHandler("stderr")
 #' @export
 log_to_stderr <- function(level = NULL) {
-  logger$handlers$stderr <- log_line_to_stderr
   if (!is.null(level)) logger$level <- check_log_level(level)
+  logger$handlers$stderr <- log_line_to_stderr
   log_refresh()
   invisible(get_logger())
 }

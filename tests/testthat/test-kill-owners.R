@@ -16,7 +16,7 @@ cases_of_owners <- function() {
   rlock <- RLock()
   semaphore <- Semaphore(1)
   condition <- Condition()
-  barrier <- Barrier(2)
+  barrier <- Barrier(3) # the third never comes
   queue <- Queue()
   tasks <- JoinableQueue()
   dict <- Manager()$dict(n = 0, other = 1)
