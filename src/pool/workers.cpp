@@ -167,7 +167,9 @@ bool PoolOwner::has_left(size_t lane) {
 }
 
 void PoolOwner::end_idle_workers() noexcept {
-  if (unfinished() || !ghosts_.empty()) return; // one may compute
+  if (unfinished()) return; // one may compute, and so may one whose job was cancelled
+  for (const Ghost& g : ghosts_)
+    if (g.kill_ns != INT64_MAX) return;
   for (Seat& s : seats_)
     if (s.child) end_idle(s.child->child.token);
 }
