@@ -160,6 +160,12 @@ void reset_barrier(uint64_t block) {
   wake_all(b.waiters);
 }
 
+void end_idle(Token t) {
+  // Its owner has not reaped it: the slot is no other's yet. Release: pairs with the load in forget()
+  if (t && participant(t).look().generation == generation_of(t))
+    participant(t).ended.store(1, std::memory_order_release);
+}
+
 Status wait_at_barrier(uint64_t block, const Wait& wait, Round* out) {
   BarrierShared& b = shared(block);
   Round round;

@@ -44,4 +44,8 @@ void reset_barrier(uint64_t block);
 // With an action the last party has not ended its round when it comes back.
 Status wait_at_barrier(uint64_t block, const Wait& wait, Round* round = nullptr);
 
+// The caller, its owner, ends a participant that has nothing to do: a barrier's other parties do not miss it, as if it had
+// left by itself.
+void end_idle(Token t);
+
 } // namespace mp

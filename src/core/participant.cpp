@@ -136,12 +136,6 @@ void end_participant() {
   if (self()) participant(self()).ended.store(1, std::memory_order_release);
 }
 
-void end_idle(Token t) {
-  // Its owner has not reaped it: the slot is no other's yet. Release: as above
-  if (t && participant(t).look().generation == generation_of(t))
-    participant(t).ended.store(1, std::memory_order_release);
-}
-
 void leave_session() {
   if (self() == 0) return;
   end_participant();

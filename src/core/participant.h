@@ -16,8 +16,6 @@ void check_lives();
 void leave_session();
 // The process ends by itself now: to those who ask, it was not killed.
 void end_participant();
-// The same of one that has nothing to do and that the caller, its owner, ends now.
-void end_idle(Token t);
 
 // A slot for a child that is about to start; it must claim it soon (kReservationNs). 0 when none is
 // free.

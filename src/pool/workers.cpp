@@ -4,6 +4,8 @@
 #include "session/output.h"
 #include "core/reaper.h"
 
+#include "core/barrier.h"
+
 #include <algorithm>
 #include <csignal>
 #include <cstring>
