@@ -39,12 +39,14 @@ handle_format <- function(self, private, state = NULL) {
   })
 }
 
+takes_pointer <- list(initialize = function(ptr) open_handle(self, private, ptr))
+
 # Makes a class of handles whose constructor takes the pointer. R6 gives the methods that a class inherits another environment,
 # without `ptr`: so there is no class of such a class.
 handle_class <- function(name, public, private = list(), active = NULL) {
   R6::R6Class(name,
     inherit = Handle, cloneable = FALSE,
-    public = c(if (is.null(public$initialize)) list(initialize = function(ptr) open_handle(self, private, ptr)), public),
+    public = c(if (is.null(public$initialize)) takes_pointer, public),
     private = private, active = active, parent_env = topenv()
   )
 }

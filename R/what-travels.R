@@ -35,7 +35,8 @@
 #'   package: those that look at its exports, or have an object of a class for which it has methods. `package::name` is R's error.
 #' - **`.Random.seed`, `.Last.value`, devices, sinks, and the options that need a screen** (`error`, `device`, `editor`, `pager`,
 #'   `browser` ...) are each process's own. `warn = 0` is 1 in a worker: warnings appear at once.
-#' - **Options** of more than 64 kB, and those with a live pointer or a connection, are each process's own, too.
+#' - **Options** of more than 64 kB, and those with a live pointer or a connection, are each process's own, too. An option is sent
+#'   when it is set to another value; what changes later inside an environment that it holds is not.
 #' - **What is changed inside a package** (`assignInNamespace()`, `trace()` of a package's function) is seen by workers that are
 #'   forked after it.
 #' - **A lock** (`lockBinding()`) of a variable of the global environment is in workers that are forked after it. Inside environments

@@ -3,6 +3,7 @@
 // packages, the kind of random numbers, methods of the session in packages' tables, namespaces.
 #pragma once
 
+#include "session/insides.h"
 #include "session/settings.h"
 
 #include <unordered_set>

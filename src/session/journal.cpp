@@ -59,7 +59,7 @@ uint64_t Journal::look() {
   version_.begin_look();
   frames_.look();
   look_at_variables();
-  options_.look(version_, frames_);
+  options_.look(version_);
   environment_.look(version_);
   facts_.look(version_, frames_);
   return version();

@@ -36,7 +36,6 @@ void drop_unseen(Settings& settings, Version& version) {
   for (auto& [name, s] : settings)
     if (!s.seen && s.set()) {
       s.value = Kept();
-      s.insides = Insides();
       s.version = version.next();
     }
 }
@@ -50,7 +49,7 @@ bool Options::same() const {
   return n == cells_.size();
 }
 
-void Options::take(const std::string& name, SEXP value, Version& version, Frames& frames) {
+void Options::take(const std::string& name, SEXP value, Version& version) {
   Setting& s = all_[name];
   s.seen = true;
   if (s.version && SEXP(s.value) == value) return;
@@ -58,30 +57,19 @@ void Options::take(const std::string& name, SEXP value, Version& version, Frames
   survey.look_at(value);
   if (survey.large || survey.pointer) return; // as it was before, if it was set
   s.value = Kept(value);
-  s.insides = survey.frames.empty() ? Insides() : Insides(survey, frames);
   s.version = version.next();
 }
 
-void Options::look(Version& version, Frames& frames) {
-  for (Setting* s : deep_)
-    if (!s->insides.same()) {
-      Survey survey;
-      survey.look_at(s->value);
-      s->insides = Insides(survey, frames);
-      s->version = version.next();
-    }
+void Options::look(Version& version) {
   if (same()) return;
   cells_.clear();
-  deep_.clear();
   begin(all_);
   for (SEXP o = option_list(); o != R_NilValue; o = CDR(o)) cells_.emplace_back(TAG(o), Kept(CAR(o)));
   for (auto& [symbol, value] : cells_) {
     std::string name = CHAR(PRINTNAME(symbol));
-    if (!is_own_option(name)) take(name, value, version, frames);
+    if (!is_own_option(name)) take(name, value, version);
   }
   drop_unseen(all_, version);
-  for (auto& [name, s] : all_)
-    if (!s.insides.none()) deep_.push_back(&s);
 }
 
 bool EnvironmentVariables::same() const {

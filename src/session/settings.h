@@ -1,9 +1,10 @@
 // Options and environment variables of the session, each with the version that it has had its value since.
 #pragma once
 
-#include "session/insides.h"
+#include "session/survey.h"
 
 #include <map>
+#include <string>
 
 namespace mp::bind {
 
@@ -27,23 +28,23 @@ struct Setting {
   Kept value; // NULL: it was unset
   uint64_t version = 0;
   bool seen = false;
-  Insides insides; // of an option with environments
   bool set() const { return SEXP(value) != R_NilValue; }
 };
 
 using Settings = std::map<std::string, Setting>;
 
+// An option is sent when it gets another value, and not when an environment in it changes: options of debuggers and of test
+// frameworks hold the very frames that run, with all that lies there.
 class Options {
 public:
   bool same() const;
-  void look(Version& version, Frames& frames);
+  void look(Version& version);
   const Settings& all() const { return all_; }
 
 private:
-  void take(const std::string& name, SEXP value, Version& version, Frames& frames);
+  void take(const std::string& name, SEXP value, Version& version);
   Settings all_;
   std::vector<std::pair<SEXP, Kept>> cells_; // R's list of them: names and values
-  std::vector<Setting*> deep_;               // those with environments
 };
 
 class EnvironmentVariables {

@@ -384,8 +384,8 @@ program_steps <- c(object_steps, list(
       task(quote({
         list(getOption("warn") > 1, tryCatch(as.integer("no number"), warning = function(w) "warned"), utils::capture.output(print(pi)))
       })),
-      bquote(options(dp.opt = list(f = function(v) v + dp_k, e = new.env()))), bquote(assign("dp_k", .(k), globalenv())),
-      task(quote(getOption("dp.opt")$f(x))), bquote(assign("v", .(m), getOption("dp.opt")$e)), task(quote(getOption("dp.opt")$e$v)),
+      bquote(options(dp.opt = list(f = function(v) v + dp_k, e = list2env(list(v = .(m)))))), bquote(assign("dp_k", .(k), globalenv())),
+      task(quote(getOption("dp.opt")$f(x))), task(quote(getOption("dp.opt")$e$v)),
       quote(options(dp.opt = NULL)), task(quote(getOption("dp.opt"))), quote(Sys.setenv(DP_VAR = "a=b=c")), task(quote(Sys.getenv("DP_VAR")))
     )
   },

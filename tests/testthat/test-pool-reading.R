@@ -124,7 +124,6 @@ test_that("elements that R itself cannot read are an error, and the pool works o
   if (getRversion() < "4.3") expect_s3_class(failures[[3]], "error")
   # newer Rs can read it
   expect_true(inherits(failures[[3]], "error") || identical(failures[[3]], 60000L))
-  expect_identical(failures[-3], list(1L, 1L, 1L))
   expect_identical(in_time(pool$map(length, list(1, 2:3))), list(1L, 2L))
 })
 
