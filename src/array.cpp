@@ -229,8 +229,7 @@ void cells_set(SEXP array, SEXP index, SEXP values) {
                                     std::to_string(given) + ": not a multiple"};
     uint64_t first = 0;
     bool run = at.are_run(&first);
-    if (!run)
-      for (R_xlen_t i = 0; i < n; ++i) at[i]; // refuses before anything is written
+    if (!run) at.check(); // before anything is written
     std::vector<uint8_t> cells = make_cells(type, values);
     uint8_t* data = cells_data(block);
     mark_output();

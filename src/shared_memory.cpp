@@ -165,7 +165,7 @@ void named_memory_write(SEXP memory, std::string typecode, SEXP index, SEXP valu
     if (given == 0 || n % given)
       throw Error{"ValueError", std::to_string(n) + " elements cannot be replaced by " + std::to_string(given) +
                                     ": not a multiple"};
-    for (R_xlen_t i = 0; i < n; ++i) at[i]; // refuses before anything is written
+    at.check(); // before anything is written
     std::vector<uint8_t> cells = make_cells(type, values);
     for (R_xlen_t i = 0, run; i < n; i += run) {
       R_xlen_t from = i % given;

@@ -38,8 +38,15 @@ public:
   // How many from the i-th on follow each other.
   R_xlen_t run_from(R_xlen_t i, R_xlen_t most) const {
     R_xlen_t n = 1, end = count();
+    if (all()) return most < end - i ? most : end - i;
     for (uint64_t first = (*this)[i]; n < most && i + n < end && (*this)[i + n] == first + uint64_t(n);) ++n;
     return n;
+  }
+
+  // Refuses those that are not in the array.
+  void check() const {
+    if (all()) return;
+    for (R_xlen_t i = 0, n = count(); i < n; ++i) (*this)[i];
   }
 
 private:
