@@ -170,7 +170,7 @@ watched <- function(work) {
     }
     contestant(one$name, function(state) peak_of(start), when = one$when)
   }
-  in_python <- function(times) c(python(), file.path(bench_dir(), "peer_large.py"), work, times)
+  in_python <- function(times) c("env", python_env, python(), file.path(bench_dir(), "peer_large.py"), work, times)
   c(
     lapply(works[[work]], session),
     list(contestant("Python (fork)", function(state) peak_of(in_python), when = has_python()))

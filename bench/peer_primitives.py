@@ -1,18 +1,22 @@
-"""Python's Event, Condition, Semaphore, Barrier, Array and Manager, measured for the R script beside this file. Prints
-one number, in seconds.
+"""Python's Event, Condition, Semaphore, Barrier, JoinableQueue, Value, Array, Manager, SharedMemory and
+ProcessPoolExecutor, measured for the R script beside this file. Prints one number, in seconds.
 
-peer_primitives.py event | condition | semaphore | barrier | element | slice | get | set
+peer_primitives.py event | condition | semaphore | semaphore_free | barrier | joinable | value_get | value_set |
+    element_get | element_set | slice_get | slice_set | get | set | memory_get | memory_set | submit | submits
 """
 
+import concurrent.futures
 import multiprocessing as mp
+import multiprocessing.shared_memory
 import statistics
 import sys
 import time
 
 
-def per_call(f, n):
+def per_call(f, n, batches=5):
+    """Seconds per call: the median of some batches of `n`."""
     times = []
-    for _ in range(5):
+    for _ in range(batches):
         start = time.perf_counter()
         for _ in range(n):
             f()
@@ -90,26 +94,108 @@ def barrier():
     return hand_over(go, go)
 
 
-def main(argv):
-    mp.set_start_method("fork")
-    what = argv[0]
-    if what in ("element", "slice"):
-        a = mp.Array("d", 1000)
+def joinable():
+    queue = mp.JoinableQueue()
 
-        def element():
-            a[5] = a[6]
+    def produce(n):
+        for _ in range(n):
+            queue.put(1.0)
 
-        def part():
-            a[:] = a[:]
+    def consume(n):
+        for _ in range(n):
+            queue.get()
+            queue.task_done()
 
-        return per_call(element if what == "element" else part, 20000 if what == "element" else 500)
-    if what in ("get", "set"):
-        d = mp.Manager().dict(k=1)
+    per_item = hand_over(produce, consume, 10000)
+    queue.join()
+    return per_item
+
+
+def semaphore_free():
+    one = mp.Semaphore(1)
+
+    def both():
+        one.acquire()
+        one.release()
+
+    return per_call(both, 50000)
+
+
+def value(what):
+    v = mp.Value("d", 0)
+
+    def put():
+        v.value = 1.0
+
+    return per_call(put if what == "value_set" else (lambda: v.value), 20000)
+
+
+def array(what):
+    a, x = mp.Array("d", 2000), [0.5] * 1000
+
+    def put():
+        a[4] = 1.0
+
+    def put_slice():
+        a[500:1500] = x
+
+    if what.startswith("element"):
+        return per_call(put if what == "element_set" else (lambda: a[5]), 20000)
+    return per_call(put_slice if what == "slice_set" else (lambda: a[500:1500]), 500)
+
+
+def dictionary(what):
+    with mp.Manager() as manager:
+        d = manager.dict(k=1)
 
         def put():
             d["k"] = 1.0
 
-        return per_call(put if what == "set" else (lambda: d["k"]), 3000)
+        return per_call(put if what == "set" else (lambda: d["k"]), 1000)
+
+
+def memory(what):
+    shm = multiprocessing.shared_memory.SharedMemory(create=True, size=2**20)
+    data = bytes(range(256)) * 2**12
+    try:
+
+        def put():
+            shm.buf[: 2**20] = data
+
+        put()
+        return per_call(put if what == "memory_set" else (lambda: bytes(shm.buf)), 300)
+    finally:
+        shm.close()
+        shm.unlink()
+
+
+def same(x):
+    return x
+
+
+def executor(what):
+    with concurrent.futures.ProcessPoolExecutor(1) as ex:
+        ex.submit(same, 1.0).result()
+        if what == "submit":
+            return per_call(lambda: ex.submit(same, 1.0).result(), 300)
+
+        def thousand():
+            for future in [ex.submit(same, i) for i in range(1000)]:
+                future.result()
+
+        return per_call(thousand, 1, 3) / 1000
+
+
+def main(argv):
+    mp.set_start_method("fork")
+    what = argv[0]
+    families = {"value": value, "element": array, "slice": array, "memory": memory}
+    if what in ("get", "set"):
+        return dictionary(what)
+    if what in ("submit", "submits"):
+        return executor(what)
+    if what.split("_")[0] in families:
+        return families[what.split("_")[0]](what)
     return globals()[what]()
 
 

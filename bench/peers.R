@@ -36,10 +36,13 @@ python <- function() Sys.which(Sys.getenv("BENCH_PYTHON", "python3"))[[1L]]
 
 has_python <- function() nzchar(python())
 
+#' R sets LD_LIBRARY_PATH, which may lead a Python to the library of another one.
+python_env <- if (.Platform$OS.type == "unix") "LD_LIBRARY_PATH=" else character()
+
 #' One figure from `peer_<script>.py <arguments>`, which prints one number.
 python_figure <- function(script, ...) {
   file <- file.path(bench_dir(), paste0("peer_", script, ".py"))
-  out <- suppressWarnings(system2(python(), c(shQuote(file), ...), stdout = TRUE))
+  out <- suppressWarnings(system2(python(), c(shQuote(file), ...), stdout = TRUE, env = python_env))
   status <- attr(out, "status")
   if (!is.null(status)) stop("python3 ended with status ", status, call. = FALSE)
   as.numeric(out[length(out)])
@@ -69,7 +72,7 @@ versions <- function() {
   )
   packages <- Filter(has, packages)
   shown <- vapply(packages, function(p) paste(p, as.character(utils::packageVersion(p))), "")
-  c(R.version.string, if (has_python()) system2(python(), "--version", stdout = TRUE), shown)
+  c(R.version.string, if (has_python()) system2(python(), "--version", stdout = TRUE, env = python_env), shown)
 }
 
 #' Rounds of every comparison: `--rounds=9` on the command line, or BENCH_ROUNDS.
@@ -244,14 +247,16 @@ verdict <- function(word, what, said) {
   invisible(word)
 }
 
-#' One row per contestant: its median and its range, on a logarithmic axis.
+#' One row per contestant: its median and its range, on a logarithmic axis; differences, which may be negative, on a linear one.
 plot_table <- function(result) {
   scale <- scale_of[[result$unit]]
-  figures <- lapply(result$figures, function(x) scale * x[is.finite(x) & x > 0])
+  figures <- lapply(result$figures, function(x) scale * x[is.finite(x)])
+  signed <- any(unlist(figures) < 0)
+  if (!signed) figures <- lapply(figures, function(x) x[x > 0])
   figures <- figures[lengths(figures) > 0L]
   rows <- seq_along(figures)
   colour <- ifelse(grepl("^(multiprocessing|our)", names(figures)), "#b2182b", "#444444")
-  graphics::plot(range(unlist(figures)), range(rows), type = "n", log = "x", yaxt = "n", bty = "n",
+  graphics::plot(range(unlist(figures)), range(rows), type = "n", log = if (signed) "" else "x", yaxt = "n", bty = "n",
     ylim = c(length(rows) + 0.5, 0.5), xlab = "", ylab = "", main = result$work)
   graphics::mtext(result$unit, side = 1L, line = 1.8, cex = 0.8)
   graphics::abline(h = rows, col = "grey90")

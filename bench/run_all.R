@@ -3,7 +3,9 @@
 #   Rscript bench/run_all.R [--rounds=5] [script names]
 
 here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1L]))
-scripts <- c("task_latency", "throughput", "start", "sync", "primitives", "threads", "large", "memory", "views", "jobs")
+scripts <- c(
+  "task_latency", "throughput", "start", "sync", "primitives", "session", "threads", "large", "memory", "views", "jobs"
+)
 given <- commandArgs(TRUE)
 options_given <- grep("^--", given, value = TRUE)
 chosen <- setdiff(given, options_given)
