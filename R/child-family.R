@@ -1,4 +1,4 @@
-# The processes that this one started, the one that started it, and how it ends them before it ends itself.
+# This process's children and its parent, and how it ends its children before it ends.
 
 #' The processes of this session
 #'
@@ -56,7 +56,7 @@ worker_handles <- function() {
   }, workers$pointers, workers$names, USE.NAMES = FALSE)
 }
 
-# Before a process ends by itself: its daemons are terminated, its other children joined.
+# Called before a process exits normally: terminates its daemons, joins its other children.
 finish_child <- function() {
   if (!is.null(session$parent)) log_event("INFO", "ends")
   processes <- own_processes()

@@ -1,4 +1,4 @@
-# Methods, classes and generics of the session in a worker: R has them in tables besides the variables by which they travel.
+# The session's methods, classes and generics in a worker. R keeps them in tables, besides the variables that we send.
 
 # A method that registerS3method() has put into the table of a package: list(package, name, method)
 apply_method <- function(method) {
@@ -17,7 +17,7 @@ forget_definitions <- function(changed, s4) {
   }
 }
 
-# After it. R keeps with each generic which method it has found for which classes; cacheMetaData() replaces nothing there.
+# Called after that. A generic caches the methods that R found for each class; cacheMetaData() does not replace these.
 note_definitions <- function() {
   suppressMessages(methods_of_r()$cacheMetaData(globalenv(), TRUE))
   generics <- methods_of_r()$.genericTable
@@ -36,7 +36,7 @@ forget_found <- function(frame) {
   list2env(as.list(frame$.MTable, all.names = TRUE), frame$.AllMTable)
 }
 
-# What R's tables of S4 methods and classes have of one that is removed or has fewer methods now
+# Clears R's tables of S4 methods and classes for a definition that was removed or has fewer methods now
 forget_methods <- function(name, value) {
   before <- get0(name, globalenv(), inherits = FALSE)
   if (startsWith(name, ".__C__") && is.null(value) && !is.null(before)) {

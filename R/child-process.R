@@ -143,7 +143,7 @@ process_run <- function(self, private) {
   } else {
     as.call(list(process_main, what))
   }
-  suspendInterrupts({ # there is no process that nobody knows
+  suspendInterrupts({ # no Ctrl-C between starting the process and recording it
     private$ptr <- process_start(call, spawn, FALSE)
     private$started <- TRUE
     private$number <- process_pid(private$ptr)
@@ -221,7 +221,7 @@ process_value <- function(self, private, timeout) {
   outcome$value
 }
 
-# list(value, failure) of a process that is over
+# list(value, failure) of a process that has ended
 process_outcome <- function(ptr, pid, code, name) {
   result <- process_result(ptr)
   if (is.null(result)) {
@@ -278,7 +278,7 @@ process_main <- function(what) {
   enter_child(what$name, what, what$daemon, what$number)
   forget_random_state()
   begin_session(what$session, what$needs)
-  if (is.environment(what)) end_start() # a fork of an R that starts spawns nothing either
+  if (is.environment(what)) end_start() # not in a fork: a fork of an R that is still starting spawns nothing either
   target <- if (length(seen$lacks)) guarded(what$target) else what$target
   code <- run_and_publish(function() do.call(target, what$args, quote = TRUE), function(condition) {
     call <- tryCatch(conditionCall(condition), error = function(e) NULL)
@@ -311,10 +311,10 @@ run_and_publish <- function(fun, report = function(condition) NULL) {
   )
 }
 
-# A Ctrl-C is never meant for a child (see interrupts.cpp), but R's Sys.sleep() ends by any SIGINT: it sleeps on.
+# A Ctrl-C is never meant for a child (see interrupts.cpp), but any SIGINT ends R's Sys.sleep(): this resumes it.
 ignore_interrupt <- function(i) tryInvokeRestart("resume")
 
-# A condition may hold what cannot travel: then its message goes alone.
+# A condition may hold values that cannot be sent: then only its message is sent.
 publish_failure <- function(publish, condition, trace) {
   sent <- list(condition, trace, Sys.getpid())
   tryCatch(publish(sent), error = function(e) {

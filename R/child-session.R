@@ -1,12 +1,12 @@
-# A worker makes itself like the session. What it is given has versions of the session's journal, see
-# src/session/journal.h; what is newer than its own is applied. What an initializer or a task has set stays, as long as the
-# session does not change the same thing.
+# Brings a worker up to date with the session. Everything that it receives has a version of the session's journal (see
+# src/session/journal.h); what is newer than the worker's version is applied. What an initializer or a task has set stays
+# until the session changes the same thing.
 
 seen <- new.env(parent = emptyenv())
 seen$given <- new.env(parent = emptyenv()) # variables that came from the session, by name
 seen$fork <- FALSE
-seen$born <- 0 # the version of the session with which this worker began
-seen$taken <- list() # versions of the large variables that were lent, by name
+seen$born <- 0 # the session's version when this worker started
+seen$taken <- list() # versions of the large variables that one job brought, by name
 seen$lent <- list() # variables of the latest job alone: list(name, value, before), see lend()
 seen$missing <- list() # packages that cannot be loaded here, and why
 seen$lacks <- list() # the package of each class whose package is missing
@@ -63,7 +63,7 @@ apply_locale <- function(locale) {
   }
 }
 
-# The generator of a job with a seed stays behind
+# A job with a seed leaves its generator behind: this sets the session's again
 apply_random_kind <- function() {
   kind <- seen$random_kind
   if (is.null(kind)) kind <- rep("default", 3L)
@@ -142,7 +142,7 @@ apply_search <- function(wanted) {
   here <- here[seq(2L, length(here) - 1L)]
   fixed <- c("Autoloads", "package:base")
   own <- setdiff(here, c(names, seen$search, fixed))
-  keep <- 0L # so many at the end are as they should be
+  keep <- 0L # number of entries at the end that are already right
   there <- setdiff(here, own)
   while (keep < min(length(there), length(names)) &&
     identical(there[length(there) - keep], names[length(names) - keep]) && is.null(wanted[[length(names) - keep]]$values)) {
@@ -176,7 +176,7 @@ attach_entry <- function(entry, position) {
     }
     seen$missing[[package]] <- failed
   }
-  # What it exports is an error that names it.
+  # Whatever the package exports is an error that names the package.
   stand_in <- attach_quietly(list(), position, entry$name)
   complain <- eval(bquote(function(value) missing_package(.(package))))
   for (name in entry$exports) makeActiveBinding(name, complain, stand_in)
@@ -236,7 +236,7 @@ is_from_session <- function(name) {
   is_same_object(value, seen$given[[name]]) || (seen$fork && is_same_object(value, session_had(name)))
 }
 
-# Variables of one job: large ones that its functions name, and those of `globals`. What was there comes back after it.
+# Variables of one job: large ones that its functions name, and those of `globals`. The old values return after the job.
 lend <- function(columns) {
   for (entry in seen$lent) {
     if (!is_same_object(get0(entry$name, globalenv(), inherits = FALSE), entry$value)) next # a task has set it since
@@ -277,7 +277,7 @@ refusal <- function(text) {
   function(value) abort("EncodingError", text)
 }
 
-# Called when a worker or process begins. `session`: of a new R, what session_page() gave; NULL: this is a fork. `needs`:
+# Called when a worker or process starts. `session`: in a new R, what session_page() gave; NULL: this is a fork. `needs`:
 # what start_needs() gave.
 begin_session <- function(session, needs) {
   seen$fork <- is.null(session)

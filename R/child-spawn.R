@@ -17,7 +17,7 @@ spawn_command <- function() {
     ),
     environment = c(
       R_TESTS = "R_TESTS=", R_LIBS = paste0("R_LIBS=", paste(.libPaths(), collapse = .Platform$path.sep)),
-      # inside ours: gone with it, even if the child is killed
+      # inside ours: removed with it, even if the child is killed
       TMPDIR = paste0("TMPDIR=", tempdir())
     )
   )
@@ -26,7 +26,7 @@ spawn_command <- function() {
 spawned_main <- function() {
   variable <- Sys.getenv("MULTIPROCESSING_SPAWN")
   Sys.unsetenv("TMPDIR")
-  what <- list2env(process_spawned(variable)) # one copy, of which worker_main() drops what it needs no more
+  what <- list2env(process_spawned(variable)) # one copy: worker_main() drops what it no longer needs
   main <- switch(what$main,
     process_main = process_main,
     worker_main = worker_main
@@ -35,11 +35,11 @@ spawned_main <- function() {
   quit(save = "no", status = code, runLast = FALSE)
 }
 
-# Called when a spawned R has all that its task needs. Until then it starts, and spawns nothing: what its profile or a
-# package spawned, each R that it spawned would spawn again.
+# Called when a spawned R has loaded all that its task needs. Until then it is starting, and spawns nothing: if its
+# profile or a package spawned an R, that one would run the same code and spawn another.
 end_start <- function() Sys.unsetenv("MULTIPROCESSING_SPAWN")
 
-# In an R that was spawned and still starts: its parent, whose name it was not told yet
+# In a spawned R that is still starting: its parent, whose name is not known yet
 starting_parent <- function() {
   variable <- Sys.getenv("MULTIPROCESSING_SPAWN")
   if (nzchar(variable)) list(pid = as.integer(sub("^.*:", "", variable)), name = NA_character_)

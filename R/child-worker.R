@@ -1,9 +1,9 @@
-# What a pool's worker does. Its loop is src/pool/worker.cpp; here it comes back with what R throws.
+# What a pool's worker does. Its loop is in src/pool/worker.cpp; it returns here with the errors of R.
 worker_main <- function(what, lane = what$lane) {
   enter_child(what$names[[lane + 1L]], what, number = lane + 1L)
   forget_random_state()
   begin_session(what$session, what$needs)
-  if (is.environment(what)) end_start() # a fork of an R that starts spawns nothing either
+  if (is.environment(what)) end_start() # not in a fork: a fork of an R that is still starting spawns nothing either
   if (!is.null(what$initializer)) {
     failed <- tryCatch(
       {
@@ -57,7 +57,7 @@ new_frame <- function(...) {
   FUN <- NULL
   environment()
 }
-environment(new_frame) <- .BaseNamespaceEnv # `[[` is found at once, and then what the session has
+environment(new_frame) <- .BaseNamespaceEnv # so that `[[` is found at once; other names are looked up in the session
 
 with_function <- function(frame, FUN) {
   if (inherits(FUN, inherited_class)) FUN <- get(FUN[[1L]], globalenv(), mode = "function")

@@ -4,7 +4,7 @@ abort <- function(class, message, ..., call = user_call()) {
   stop(new_condition(c(class, "multiprocessing_error", "error"), message, ..., call = call))
 }
 
-# Signals an error that was made before: it names the call that gives it to the user
+# Signals an error that was created earlier. Its call is the one in which the user receives it.
 raise <- function(condition) {
   classes <- class(condition)
   condition <- unclass(condition)
@@ -23,7 +23,7 @@ message_of <- function(condition) {
   paste(text, collapse = "\n")
 }
 
-# An error of a task inherits the classes of the task's condition, whose methods do not know what we add
+# An error of a task inherits the classes of the task's condition; their methods do not know our fields.
 #' @export
 conditionMessage.multiprocessing_error <- function(c) c$message
 
@@ -42,7 +42,7 @@ task_failure <- function(index, sent) {
   )
 }
 
-# A worker that is gone: `status` is its exit code, or -signal. `limit`: we killed it after so many seconds, its
+# A worker that has died: `status` is its exit code, or -signal. `limit`: we killed it after this many seconds, its
 # task_timeout. `tries`: how often the element was given to a worker. `reading`: it died as it read what all elements of
 # the job need: the function and its arguments, and elements that travel in one piece.
 death_of_worker <- function(index, pid, status, limit, peak = NA_real_, tries = 1L, reading = FALSE) {
@@ -63,8 +63,8 @@ death_of_worker <- function(index, pid, status, limit, peak = NA_real_, tries = 
   ))
 }
 
-# The same for the elements of a job whose function (or what else all of them need) no worker could read: `workers` in a
-# row died of it.
+# The same for the elements of a job whose function (or other data that all of them need) no worker could read: this many
+# `workers` in a row died while reading it.
 deaths_of_readers <- function(indices, pid, status, limit, peak, workers) {
   how <- if (limit > 0) {
     sprintf("took longer than %s and was replaced", in_seconds(limit))
@@ -136,16 +136,16 @@ signal_name <- function(signal) {
   if (is.na(name)) "an unknown signal" else name
 }
 
-# R's own errors about arguments are of no class of ours. This is the default of an argument that must be given: it
-# costs nothing if it is.
+# R's own errors about arguments have none of our classes. This is the default of a required argument; it costs nothing
+# when the argument is given.
 required <- function(name) missing_argument(name)
 
-# The same for functions whose arguments stand in the documentation: `if (missing(x)) missing_argument("x")`
+# The same where the documented usage should show no default: `if (missing(x)) missing_argument("x")`
 missing_argument <- function(name) {
   abort("ValueError", sprintf("argument \"%s\" is missing, with no default", name))
 }
 
-# What R finds wrong with an argument, as an error of ours: `expr` is a call of base R's that checks
+# Turns R's error about an argument into one of our class: `expr` is a call of base R that checks the argument.
 in_our_class <- function(expr) {
   tryCatch(expr, error = function(e) {
     if (inherits(e, "multiprocessing_error")) raise(e)
@@ -196,7 +196,7 @@ is_function_name <- function(x) {
   !is.na(x) && nzchar(x) && (grepl("^[A-Za-z.][A-Za-z0-9.]*:::?[A-Za-z._0-9]+$", x) || exists(x, globalenv(), mode = "function"))
 }
 
-# The function that a caller gave as `name`. One that does not exist would be an error of R's in our own frame.
+# The function that a caller passed as `name`. Otherwise one that does not exist would be R's error in our own frame.
 function_argument <- function(frame, name, caller) {
   if (eval(call("missing", as.name(name)), frame)) missing_argument(name)
   given <- eval(call("substitute", as.name(name)), frame)

@@ -98,8 +98,8 @@ first_name <- function(...) {
 
 name_of_argument <- function(name) if (nzchar(name)) paste0("`", name, "`") else "without a name"
 
-# The mclapply() family gives its `...` to FUN. What FUN cannot take, and looks like one of our arguments, would fail in
-# every element.
+# The mclapply() family passes its `...` to FUN. An argument that FUN does not accept, and that looks like one of ours,
+# would fail in every element.
 refuse_other_words <- function(what, known, FUN, ...) {
   names <- if (...length()) names(substitute(list(...)))[-1L]
   names <- names[nzchar(names)]
@@ -128,8 +128,8 @@ public_names <- function(x) {
   setdiff(names, c("initialize", "finalize", "clone", "format", "print"))
 }
 
-# `$` of the classes below: a call of NULL would say "attempt to apply non-function". Locks, queues and connections go
-# without: a method of `$` takes a third of the time of `lock$acquire()`.
+# `$` of the classes below: a call of NULL would say "attempt to apply non-function". Locks, queues and connections
+# do not have it: a method of `$` takes a third of the time of `lock$acquire()`.
 #' @rawNamespace S3method("$", Pool, get_member)
 #' @rawNamespace S3method("$", Process, get_member)
 #' @rawNamespace S3method("$", AsyncResult, get_member)
@@ -146,7 +146,7 @@ get_member <- function(x, name) {
   member
 }
 
-# Other packages have classes of these names, too (a pool of database connections, a process), and their own idea of `$`.
+# Other packages have classes of these names, too (a pool of database connections, a process), with their own `$`.
 has_our_members <- function(x) {
   if (!is.environment(x)) return(FALSE)
   inside <- .subset2(x, ".__enclos_env__")

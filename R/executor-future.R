@@ -228,7 +228,7 @@ wait_futures <- function(fs, timeout = NULL, return_when = "ALL_COMPLETED") {
   list(done = fs[done], not_done = fs[!done])
 }
 
-# Which are done, once one is or the time is over
+# Which futures are done, once one is or the time is up
 wait_for_futures <- function(fs, timeout) {
   items <- lapply(fs, function(f) waitable(f)$of)
   wait_any(items, rep("result", length(items)), timeout)
@@ -241,7 +241,7 @@ as_completed <- function(fs, timeout = NULL) {
   fs <- unname(check_futures(fs))
   total <- length(fs)
   until <- deadline_of(timeout)
-  done <- list() # and not given yet
+  done <- list() # and not returned yet
   new_iterator(
     more = function() length(fs) + length(done) > 0L,
     take = function() {

@@ -78,7 +78,7 @@ executor_submit <- function(private, fn, args, frame) {
   if (private$closed) check_open(private)
   pool <- private$below
   sees <- executor_sees(private, frame)
-  # the ticket's finalizer gives the job up
+  # the ticket's finalizer abandons the job
   ticket <- if (is.null(sees)) .Call(`_multiprocessing_pool_begin`, pool$ptr, fn, args, pool$spawns)
   if (is.null(ticket)) {
     check_function(fn, "fn")
@@ -90,7 +90,7 @@ executor_submit <- function(private, fn, args, frame) {
   new_future(private$shared, pool, ticket)
 }
 
-# A job for each chunk of elements: so chunks are cancelled one by one, and a job is a future's.
+# Each chunk of elements is a job, and each job belongs to one future: so chunks can be cancelled one by one.
 executor_map <- function(private, fn, iterables, timeout, chunksize, frame) {
   check_open(private)
   check_function(fn, "fn")
@@ -111,7 +111,7 @@ executor_map <- function(private, fn, iterables, timeout, chunksize, frame) {
       new_future(private$shared, pool_private, pool_ticket(job$ptr, job$id), job)
     })
   })
-  ready <- list() # list(value, failure) of each element of a chunk that came
+  ready <- list() # list(value, failure) of each element of a chunk that has arrived
   given <- 0L
   end <- function() {
     for (f in futures) f$cancel()

@@ -1,4 +1,4 @@
-# What a job takes along of the session, see src/session/journal.h: the facts that the journal asks for, the packages of
+# What a job takes along from the session, see src/session/journal.h: the facts that the journal asks for, the packages of
 # classes, and the arguments `globals` and `packages` of the methods that take a function.
 
 # list(variables, packages, packages to attach) for the body of a job; NULL: nothing. Variables: list(names, values, versions, kinds).
@@ -18,7 +18,7 @@ start_needs <- function(values, globals = TRUE, packages = NULL) {
   with_packages(needs, packages)
 }
 
-# What a job is to see; NULL: the session as it is
+# What a job sees of the session; NULL: the session as it is
 what_to_see <- function(globals, packages, frame) {
   if (isTRUE(globals) && is.null(packages)) {
     return(NULL)
@@ -68,8 +68,8 @@ check_packages <- function(packages) {
   packages
 }
 
-# Arguments of a surrounding function that nobody has looked at so far are evaluated here: in the worker what they are
-# made of may be missing. Only those that the code of a function names.
+# Arguments of a surrounding function that were not evaluated yet are evaluated here: the worker may lack what they are
+# computed from. Only those that the code of a function names.
 force_locals <- function(values) {
   seen <- list()
   todo <- Filter(is.function, values)
@@ -93,7 +93,7 @@ local_functions <- function(fun) {
       if (bindingIsActive(name, local)) next
       value <- tryCatch(
         if (name == "...") eval(quote(list(...)), local) else get(name, envir = local, inherits = FALSE),
-        error = function(e) NULL # it is one in the worker, too, if it is used
+        error = function(e) NULL # the worker signals the error, if it uses the argument
       )
       found <- c(found, Filter(is.function, if (name == "...") value else list(value)))
     }
@@ -107,7 +107,7 @@ is_top_level <- function(env) {
   identical(env, globalenv()) || identical(env, baseenv()) || identical(env, emptyenv()) || isNamespace(env)
 }
 
-# A function with a live pointer that the workers of a fork pool have as a variable is named to them, not sent.
+# The workers of a fork pool have the variables with live pointers. Such a function is sent to them by its name.
 inherited_function <- function(ptr, func) {
   name <- pool_inherited(ptr, func)
   if (is.null(name)) func else structure(list(name), class = inherited_class)
@@ -189,7 +189,7 @@ is_of_session <- function(env) {
   identical(env, globalenv())
 }
 
-# Those that are loaded from a folder in which nobody would look for them
+# Namespaces that were loaded from a folder outside .libPaths(), where a worker would not look for them
 namespaces_of_session <- function() {
   paths <- vapply(setdiff(loadedNamespaces(), base_packages), package_path, "")
   paths[nzchar(paths) & !dirname(paths) %in% .libPaths()]

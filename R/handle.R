@@ -1,5 +1,5 @@
-# Objects of the shared heap. They hold an external pointer; in a message only its number travels, and the
-# receiver makes its own handle: see revive_handle().
+# Objects of the shared heap. They hold an external pointer; a message has only its number, and the
+# receiver creates its own handle: see revive_handle().
 #
 # A call of a method, `lock$acquire()`, takes three times as long as what it does. Most of that is R's search for a method of
 # `$`, for each name of the object's class; so the class is without R6's own name. And methods find the pointer as `ptr`,
@@ -13,7 +13,7 @@ Handle <- R6::R6Class("multiprocessing_handle",
   private = list(ptr = NULL)
 )
 
-# What a handle is, or that it is closed: its own process has closed it, or it was saved in another session
+# `text` of an open handle, or that it is closed: this process has closed it, or it was saved in another session
 unless_closed <- function(self, ptr, text) {
   if (handle_is_open(ptr)) text else sprintf("<%s (closed)>", class(self)[1L])
 }
@@ -41,8 +41,8 @@ handle_format <- function(self, private, state = NULL) {
 
 takes_pointer <- list(initialize = function(ptr) open_handle(self, private, ptr))
 
-# Makes a class of handles whose constructor takes the pointer. R6 gives the methods that a class inherits another environment,
-# without `ptr`: so there is no class of such a class.
+# Makes a class of handles whose constructor takes the pointer. R6 gives inherited methods another environment, without
+# `ptr`: so no class inherits from such a class.
 handle_class <- function(name, public, private = list(), active = NULL) {
   R6::R6Class(name,
     inherit = Handle, cloneable = FALSE,

@@ -1,4 +1,4 @@
-# The engine of the mclapply() family: workers that are forked for one call and so have the function (in `frame`) and
+# The engine of the mclapply() family: workers that are forked for one call, and thus have the function (in `frame`) and
 # its data. `chunks`: integer vectors, elements that one worker computes one after the other; as many as workers: chunk
 # c is worker c's. `before(c, done)` runs in the worker before it begins or takes over a chunk, of which `done` elements
 # are done. Returns what pool_take() gives.
@@ -68,8 +68,8 @@ fork_map_resume <- function() {
 
 # --- what the children of the family have in common with parallel's ---
 
-# R's compiler is off: what it makes in a child is lost with it. Each child would compile anew what the session, which
-# does not call it, never compiles.
+# Turns R's compiler off: code that is compiled in a child is lost when it ends. The session does not call this code, so
+# it never compiles it, and each child would compile it again.
 enter_family <- function() compiler::enableJIT(0L)
 
 # By parallel's mcexit(), in which covr and others save what a child has done; it ends this process.
@@ -79,14 +79,14 @@ leave_family <- function(code) {
   code
 }
 
-# Has somebody put another function in the place of parallel's mcexit()? Then children are not killed before they have
+# Has other code replaced parallel's mcexit()? Then children are not killed before they have
 # called it. (parallel's own is compiled, a changed copy is not.)
 watches_exit <- function() {
   exit <- get0("mcexit", asNamespace("parallel"), mode = "function")
   !is.null(exit) && !(is_compiled(exit) && identical(environment(exit), asNamespace("parallel")) && !is.object(exit))
 }
 
-# A handler or restart of the code around the call was to go on in a child
+# A child wanted to jump to a handler or restart of the code around the call
 jump_condition <- function() {
   new_condition(
     c("left_by_jump", "error"), paste(
@@ -118,7 +118,7 @@ job_resume <- function() {
   leave_family(1L)
 }
 
-# Which of the jobs have a result or are over, after waiting for the first for at most `timeout` seconds
+# Which of the jobs have a result or have ended, after waiting for the first for at most `timeout` seconds
 job_poll <- function(jobs, timeout) {
   processes <- lapply(jobs, function(job) job$ptr)
   if (watches_exit()) process_join(processes, timeout, FALSE) else process_ready(processes, timeout)

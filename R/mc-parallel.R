@@ -58,7 +58,7 @@ mcparallel <- function(expr, name, mc.set.seed = TRUE, silent = FALSE, mc.affini
     set_interactive(mc.interactive)
     eval(expr, env)
   }
-  suspendInterrupts({ # there is no job that nobody knows
+  suspendInterrupts({ # no Ctrl-C between starting the job and recording it
     job <- job_start(run, silent = isTRUE(silent), affinity = mc.affinity)
     remember_job(job, detached)
   })
@@ -134,7 +134,7 @@ remember_job <- function(job, detached) {
 }
 
 # parallel's selectChildren(), readChild() and so on ask a job for its pid, do not find that among their own children, and
-# answer as if the job were over. So they are refused; parallel's own jobs have the same class, and are not.
+# answer as if the job had ended. So they are refused; parallel's own jobs have the same class, and are accepted.
 #' @export
 `$.parallelJob` <- function(x, name) {
   value <- .subset2(x, name, exact = FALSE)
@@ -174,8 +174,8 @@ job_names <- function(jobs, pids) {
   pids
 }
 
-# Of a finished job: list(value or try-error), and whether a result was delivered. Jobs leave the list when all that was
-# asked for is there: after a Ctrl-C they can be collected again.
+# Of a finished job: list(value or try-error), and whether a result was delivered. Jobs leave the list only when all
+# results that were asked for are available: after a Ctrl-C they can be collected again.
 result_of <- function(pid) {
   result <- job_result(mc_state$jobs[[pid]])
   if (is.null(result$failure)) {
@@ -221,7 +221,7 @@ collect_finished <- function(pids, labels, theirs, timeout) {
   open <- intersect(pids, names(known_jobs()))
   deadline <- Sys.time() + timeout
   repeat {
-    both <- length(theirs) && length(open) # are asked in turn
+    both <- length(theirs) && length(open) # both kinds are polled in turn
     limit <- if (both) 0.01 else timeout
     finished <- if (length(open)) open[job_poll(mc_state$jobs[open], if (limit >= 0) limit)]
     ready <- if (length(theirs)) parallels_ready(theirs, if (both) 0 else timeout)

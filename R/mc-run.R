@@ -1,8 +1,8 @@
 # What mclapply(), mcmapply() and pvec() share: checks, the schedule without prescheduling, one run
-# of the fork engine and what becomes of its failures.
+# of the fork engine, and how its failures are reported.
 
-# The arguments are looked at as parallel looks at them, for the same errors and warnings: `if (x)`, not a check of ours.
-# `pinned`: with an affinity.list the number of cores comes from there
+# The arguments are checked as parallel checks them, for the same errors and warnings: `if (x)`, not a check of ours.
+# `pinned`: with an affinity.list, which sets the number of cores
 check_cores <- function(mc.cores, pinned = FALSE) {
   cores <- in_our_class(as.integer(mc.cores))
   # `||` looks at the first of several before R 4.3, and R CMD check ends R there

@@ -5,7 +5,7 @@
 memory_usage <- function() {
   blocks <- memory_blocks()
   blocks$creator[blocks$creator == 0L] <- NA
-  blocks$holders <- I(lapply(blocks$holders, unique)) # a fork that is on its way holds what its parent holds, under one pid
+  blocks$holders <- I(lapply(blocks$holders, unique)) # a starting fork holds what its parent holds, under one pid
   structure(as.data.frame(blocks, stringsAsFactors = FALSE), class = c("memory_usage", "data.frame"))
 }
 
@@ -29,7 +29,7 @@ print.memory_usage <- function(x, ...) {
   invisible(x)
 }
 
-# Who a process is, as far as this one knows
+# The role of a process, as far as this one knows it
 process_role <- function(pid, usage = memory_usage()) {
   if (pid == Sys.getpid()) {
     return(sprintf("(this process, %s)", session$name))

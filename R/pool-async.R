@@ -60,7 +60,7 @@ AsyncResultHandle <- R6::R6Class("AsyncResult",
 async_result <- function(pool, pool_private, job, callback, error_callback) {
   if (!is.null(callback)) check_function(callback, "callback")
   if (!is.null(error_callback)) check_function(error_callback, "error_callback")
-  # its finalizer gives the job up: a Ctrl-C between the two must wait
+  # its finalizer abandons the job: no Ctrl-C may come between the two
   result <- suspendInterrupts({
     force(job)
     AsyncResultHandle$new(pool, job)
@@ -80,7 +80,7 @@ async_result <- function(pool, pool_private, job, callback, error_callback) {
 # `ready()` gives NULL, or once the job is done a function that calls its callbacks.
 await_in_callbacks <- function(job, ready) {
   assign(as.character(job$id), ready, job$private$pending)
-  # what was done before it was awaited here no note will say
+  # no note will tell of a job that was done before this call
   if (pool_wait(job$private$ptr, job$id, 0)) job$private$due <- TRUE
   attend_when_idle(job$private)
 }
@@ -96,8 +96,8 @@ call_back <- function(outcome, callback, error_callback) {
   })
 }
 
-# While R waits at its prompt, package later (if it is there) lets us call callbacks, and look after the jobs they wait
-# for. A pool that is terminated, or has no callback to call, is not kept for it: a script never waits at a prompt.
+# While R waits at its prompt, package later (if it is installed) lets us call callbacks, and attend to the jobs that they
+# wait for. This keeps no pool that is terminated or has no callback to call: a script never waits at a prompt.
 attend_when_idle <- function(pool_private) {
   if (!has_later()) {
     return(invisible())
@@ -131,7 +131,7 @@ idle_call <- function(attended) {
   }
 }
 
-# TRUE if the outcome is there within the time
+# TRUE if the outcome is available within the time
 result_wait <- function(private, timeout) {
   if (!is.null(private$outcome)) {
     return(TRUE)
@@ -147,7 +147,7 @@ take_outcome <- function(private, timeout) {
     if (!pool_wait(job$ptr, job$id, timeout)) {
       return(FALSE)
     }
-    suspendInterrupts(private$taken <- pool_take(job$ptr, job$id)) # the pool has it no more
+    suspendInterrupts(private$taken <- pool_take(job$ptr, job$id)) # the pool no longer has it
   }
   private$outcome <- job_outcome(job, private$taken)
   private$taken <- NULL
@@ -187,7 +187,7 @@ result_cancel <- function(private) {
 }
 
 # Calls the callbacks of the jobs that are done, in the order of their submission; never nested, and their errors become
-# warnings. Of many jobs the pool says which are done since it was asked last; `due`: look at all of them.
+# warnings. With many jobs, the pool tells which were finished since the last call; `due`: look at all of them.
 deliver_callbacks <- function(pool_private) {
   if (pool_private$delivering || !length(pool_private$pending)) {
     return(invisible())

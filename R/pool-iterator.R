@@ -16,11 +16,11 @@ pool_imap <- function(.pool, .private, .method, .call, .frame, .caller, ...) {
   if (!is.null(lazy)) {
     return(LazyIterator$new(.pool, .private, sees, func, lazy, chunksize, ordered))
   }
-  # its finalizer gives the job up: a Ctrl-C between the two must wait
+  # its finalizer abandons the job: no Ctrl-C may come between the two
   suspendInterrupts(EagerIterator$new(.pool, .private, sees, func, unname(as_elements(iterable)), chunksize, ordered))
 }
 
-# A function that gives list(element), or NULL at the end; NULL if `x` is not lazy
+# A function that returns list(element), or NULL at the end; NULL if `x` is not lazy
 lazy_source <- function(x) {
   pull <- if (inherits(x, "iter") || inherits(x, "abstractiter")) {
     if (!requireNamespace("iterators", quietly = TRUE)) {
@@ -59,7 +59,7 @@ iterator_format <- function(private) {
   sprintf("<PoolIterator (%s, %s)>", order, private$progress())
 }
 
-# For package iterators, whose users look for this text
+# For package iterators, whose users test for this text
 next_element <- function(iterator) {
   if (!iterator$has_next()) abort("StopIteration", "StopIteration")
   iterator$next_value()
@@ -119,7 +119,7 @@ LazyIterator <- R6::R6Class("LazyIterator",
     progress = function() {
       sprintf("%d given, %d pulled%s", private$given, private$feed$pulled, if (private$feed$ended) " until the end of the source" else "")
     },
-    ready = list(), # elements that came and were not given yet
+    ready = list(), # elements that have arrived and were not returned yet
     more = function() {
       if (length(private$ready)) {
         return(TRUE)
@@ -131,7 +131,7 @@ LazyIterator <- R6::R6Class("LazyIterator",
       feed <- private$feed
       if (!length(private$ready)) {
         feed_refill(feed, private$window)
-        if (!length(feed$jobs)) { # all before it were given: the source's error, once
+        if (!length(feed$jobs)) { # all elements before it were returned: the source's error, once
           failure <- feed$failure
           feed$failure <- NULL
           return(list(failure = failure))
@@ -203,7 +203,7 @@ feed_take <- function(feed, at) {
   })
 }
 
-# Its pool has to wait for it no more; a closed one that waits for no other has had its last job.
+# Its pool need not wait for it any more; a closed pool that waits for no other feed has had its last job.
 feed_leave <- function(feed) {
   pool_private <- feed$pool_private
   mine <- vapply(pool_private$feeds, identical, TRUE, feed)
@@ -214,7 +214,7 @@ feed_leave <- function(feed) {
   if (pool_private$shut && !length(pool_private$feeds)) pool_close(pool_private$ptr)
 }
 
-# Nobody asks for more of it. Called by R's collector.
+# No more of its elements will be requested. Called by R's collector.
 feed_drop <- function(feed) {
   for (job in feed$jobs) pool_abandon(job$ptr, job$id)
   feed$ended <- TRUE

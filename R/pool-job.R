@@ -1,4 +1,4 @@
-# Jobs of a pool: made of the arguments of its methods, awaited, and what came of them.
+# Jobs of a pool: created from the arguments of its methods, awaited, and turned into results.
 
 pool_apply <- function(private, func, args, sees) {
   refuse_if_shut(private)
@@ -46,8 +46,8 @@ pool_map <- function(.private, .method, .call, .frame, .caller, ...) {
   job
 }
 
-# The elements of starmap(), each a list of the arguments of one call. Two habits from elsewhere fail in every element, so
-# they are told at once: a plain vector, and the arguments as columns, as zip() and mapply() take them.
+# The elements of starmap(), each a list of the arguments of one call. Two habits from other functions would fail in every
+# element, so they are errors at once: a plain vector, and the arguments as columns, as zip() and mapply() take them.
 argument_lists <- function(elements, func) {
   limits <- argument_count(func)
   counts <- lengths(elements)
@@ -69,7 +69,7 @@ argument_lists <- function(elements, func) {
   lapply(as.list(elements), as.list)
 }
 
-# The least and the largest number of arguments that a function takes, as far as that can be seen
+# The least and the largest number of arguments that a function takes, as far as this can be known
 argument_count <- function(func) {
   formals <- formals(if (is.primitive(func)) args(func) else func)
   if (is.primitive(func) || "..." %in% names(formals)) {
@@ -110,7 +110,7 @@ pool_job <- function(private, func, elements, chunks, args, star, options, each,
 # Waits for a job of this call and takes its value; an interrupt cancels it.
 job_value <- function(job) {
   taken <- NULL
-  suspendInterrupts({ # there is no job that nobody would cancel
+  suspendInterrupts({ # no Ctrl-C between submitting the job and being ready to cancel it
     force(job)
     on.exit(if (is.null(taken)) pool_cancel(job$ptr, job$id))
   })
@@ -130,7 +130,7 @@ show_progress <- function(job) {
   cli::cli_progress_done(id = bar)
 }
 
-# list(value) or list(error) of what pool_take() gave
+# list(value) or list(error), from what pool_take() gave
 job_outcome <- function(job, taken) {
   if (isTRUE(job$single)) {
     failure <- taken$failures[[1L]]

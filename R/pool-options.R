@@ -33,7 +33,7 @@ has_dots <- function(call) {
   FALSE
 }
 
-# The name of a type is no value of it
+# The name of a type is not a value of that type
 check_template <- function(template) {
   types <- c("numeric", "double", "integer", "character", "logical", "complex", "raw")
   if (!is.character(template) || length(template) != 1L || is.na(template) || !template %in% c(types, "list")) {
@@ -77,7 +77,7 @@ unknown_option <- function(name, method) {
   ))
 }
 
-# Where a user finds a place for them
+# Tells users where to pass them
 further_arguments <- function(method, name = "") {
   switch(sub("_async|_unordered", "", method),
     map = ,

@@ -224,13 +224,13 @@ pool_open <- function(settings) {
   plain <- options$retries == 0L && is.null(options$task_timeout) && is.null(options$seed)
   ptr <- pool_create(settings$processes, function() worker_start(ptr, settings), plain)
   started <- FALSE
-  on.exit(if (!started) pool_terminate(ptr)) # the system allows only some of them: none stays
+  on.exit(if (!started) pool_terminate(ptr)) # the system could not start all of them: end the others
   pool_start(ptr)
   started <- TRUE
   ptr
 }
 
-# How to start workers; called by the binding for the first ones and for those that replace others
+# Starts workers; called by the binding for the first ones and for those that replace others
 worker_start <- function(ptr, settings) {
   what <- list(
     main = "worker_main", names = sprintf("PoolWorker-%d", seq_len(settings$processes)), parent = this_process(),
@@ -254,7 +254,7 @@ with_lane <- function(what, lane) {
 
 pool_shut <- function(private) {
   private$shut <- TRUE
-  # lazy iterators that began before have their jobs still to come
+  # lazy iterators that were started before will still submit jobs
   if (length(private$feeds)) pool_close_later(private$ptr) else pool_close(private$ptr)
   invisible(NULL)
 }

@@ -1,5 +1,5 @@
 # Random streams of the mclapply family. `mc_state$stream` is the L'Ecuyer stream that was handed
-# out last; it is inherited by fork, so that a worker which starts jobs of its own goes on from the
+# out last; it is inherited by fork, so that a worker which starts jobs of its own continues from the
 # stream that it was given. Written only by advance_stream(), reset_stream() and, in a worker,
 # start_stream().
 mc_state <- new.env(parent = emptyenv())
@@ -50,7 +50,7 @@ assign_seed <- function(seed) {
 #' @export
 mc.reset.stream <- function() {
   reset_stream()
-  # what parallel's own function does, which may be this one by now, put in its place
+  # what parallel's own function does; that one may have been replaced by this one
   theirs <- get0("RNGenv", asNamespace("parallel"), mode = "environment")
   if (uses_lecuyer() && !is.null(theirs)) assign("LEcuyer.seed", mc_state$stream, envir = theirs)
   invisible(if (uses_lecuyer()) mc_state$stream)
@@ -99,8 +99,8 @@ start_stream <- function(start) {
 }
 
 # Streams of the chunks of one job: a function that puts the worker at the start of a chunk's stream.
-# `done`: so many of its elements were computed by a worker that died. Then the next one must not
-# draw the numbers of the beginning a second time: the element at place p goes on with the (p - 1)th
+# `done`: how many of its elements a worker had computed that died. The next worker must not
+# draw the first numbers again: the element at position p continues with the (p - 1)th
 # substream of the chunk's stream.
 chunk_streams <- function(chunks, set_seed) {
   # only streams differ from chunk to chunk
@@ -123,7 +123,7 @@ skip_substreams <- function(stream, n) {
   assign_seed(stream)
 }
 
-# `mc.seed`: element i draws from the ith stream after `seed`, whoever computes it. Streams are
+# `mc.seed`: element i draws from the ith stream after `seed`, in whichever worker. Streams are
 # walked forwards in each process; a step back (an element tried again) starts from the first one.
 seeded <- function(evaluate, seed) {
   if (is.null(seed)) {

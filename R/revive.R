@@ -1,4 +1,4 @@
-# Which class a handle has that arrives in a message. Called by the binding.
+# The class of a handle that arrives in a message. Called by the binding.
 
 # Numbers as in core/layout.h: enum class Kind. Those without a class here belong to compiled code.
 revive_handle <- function(kind, ptr) {

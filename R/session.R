@@ -7,11 +7,11 @@ session$parent <- NULL # this_process() of the process that started this one
 session$identity <- integer() # Process-1:2 is the second child of the main process's first one
 session$counter <- 0L
 session$detached <- list() # pools of mclapply() calls that were interrupted with mc.cleanup = FALSE
-session$processes <- list() # Process handles that were started here and are not known to be over, see own_processes()
+session$processes <- list() # Process handles that were started here and are not known to have ended, see own_processes()
 session$processes_of <- NULL # the pid of the process that the list belongs to
 session$exit_registered <- FALSE # see register_exit()
 session$shows <- FALSE # show_when_idle() will be called
-session$has_later <- NULL # whether package later is there, once it was looked for
+session$has_later <- NULL # whether package later is available; NULL: not looked for yet
 
 # Called first in every child. Little may be done here: what a fork touches for the first time is copied, page by page.
 enter_child <- function(name, what, daemon = TRUE, number = NULL) {
@@ -29,7 +29,7 @@ enter_child <- function(name, what, daemon = TRUE, number = NULL) {
   # R keeps warnings until it is at its prompt, which a child never is
   if (!is.null(what$warn)) options(warn = what$warn)
   if (getOption("warn") == 0L) options(warn = 1L)
-  set_interactive(FALSE) # nobody answers here
+  set_interactive(FALSE) # there is no user who could answer
 }
 
 # The flag behind interactive() has no public setter; parallel's own is used where there is one
@@ -40,7 +40,7 @@ set_interactive <- function(what) {
   invisible()
 }
 
-# A forked child, ours or somebody else's, inherits the list and has none of its own
+# A forked child, ours or another package's, inherits the list, but none of these is its own child
 own_processes <- function() {
   if (!identical(session$processes_of, Sys.getpid())) {
     session$processes_of <- Sys.getpid()
@@ -65,7 +65,7 @@ has_sinks <- function() sink.number() > 0L || sink.number(type = "message") != 2
 
 collect_young <- function() gc(full = FALSE)
 
-# A function as R makes it by itself when it is called a second time, which each new worker would do anew
+# A function as R compiles it at its second call: done once here, not again in each new worker
 compile_function <- function(fun) {
   if (is_compiled(fun) || compiler::enableJIT(-1L) < 1L) {
     return(fun)

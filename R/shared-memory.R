@@ -77,7 +77,7 @@ create_memory <- function(name, size) {
   }
 }
 
-# The names that the main process has to take away when it ends by itself
+# The names that the main process removes when it exits normally
 created_memory <- new.env(parent = emptyenv())
 created_memory$names <- character()
 created_memory$pid <- NULL
@@ -126,7 +126,7 @@ SharedMemoryHandle <- R6::R6Class("SharedMemory",
   )
 )
 
-# A handle that came by a message has a pointer to nothing.
+# A handle that arrived in a message has a nil pointer.
 memory_pointer <- function(private) {
   if (private$closed) abort("ValueError", sprintf("the shared memory \"%s\" is closed", private$of))
   if (!named_memory_is_open(private$ptr)) private$ptr <- named_memory_open(private$of, 0)

@@ -41,7 +41,7 @@ split_digest <- function(message) {
 
 refuse_peer <- function(why) abort("AuthenticationError", paste("the peer was not authenticated:", why))
 
-# Runs a handshake within its time; whatever goes wrong closes the connection.
+# Runs a handshake within its time; any failure closes the connection.
 authenticated <- function(ptr, key, handshake, accepts) {
   if (is.null(key)) {
     return(SocketConnectionHandle$new(ptr, NULL))

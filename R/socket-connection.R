@@ -45,7 +45,7 @@ socket_receive_bytes <- function(private, maxlength, timeout) {
   closing_on_damage(private, socket_receive_frame(private$ptr, limit, timeout))
 }
 
-# After a frame that was refused or came in part nothing more can be read: where the next one begins is not known.
+# After a frame that was refused, or received in part, nothing more can be read: the start of the next one is not known.
 closing_on_damage <- function(private, expr) {
   tryCatch(expr, OSError = function(e) {
     socket_close(private$ptr)

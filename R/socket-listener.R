@@ -113,7 +113,7 @@ listener_accept <- function(self, private, timeout) {
   connection
 }
 
-# The file of a Unix socket goes with its listener, but not with a fork's copy of it.
+# Closing a listener removes the file of its Unix socket; closing a fork's copy of the listener does not.
 listener_close <- function(private) {
   if (!socket_is_open(private$ptr)) {
     return(invisible(NULL))

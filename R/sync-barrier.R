@@ -76,8 +76,8 @@ barrier_round <- function(private, timeout) {
   as.integer(place[1L])
 }
 
-# In a process that got the barrier by a message the action comes from shared memory. Variables that it needs, and that
-# are not there, come with it.
+# In a process that received the barrier in a message, the action comes from shared memory, together with the variables
+# that it needs and that this process lacks.
 action_of <- function(private) {
   if (is.null(private$action)) {
     sent <- barrier_action(private$ptr)

@@ -85,7 +85,7 @@ with.Lock <- function(data, expr, ...) {
   suspendInterrupts(with_lock(private_of(data)$ptr, expr))
 }
 
-# Ctrl-C comes in only while we wait for the lock or evaluate: never between having it and being sure to release it.
+# Ctrl-C is let in only while we wait for the lock or evaluate: never between acquiring it and being sure to release it.
 with_lock <- function(ptr, expr) {
   held <- lock_depth(ptr)
   on.exit(if (lock_depth(ptr) > held) .Call(`_multiprocessing_lock_release`, ptr))

@@ -148,7 +148,7 @@ dict_modify <- function(ptr, key, f, default) {
   invisible(new)
 }
 
-# An owner that died has left nothing half changed
+# No warning: an owner that died has left nothing half changed
 with_lock_quietly <- function(ptr, expr) {
   held <- lock_depth(ptr)
   on.exit(if (lock_depth(ptr) > held) .Call(`_multiprocessing_lock_release`, ptr))

@@ -33,7 +33,7 @@ Pipe <- function(duplex = TRUE) {
   structure(lapply(pipe_create(check_flag(duplex, "duplex")), ConnectionHandle$new), class = "Pipe")
 }
 
-# A list of two, with a word for those who take one bracket for the end itself
+# A list of two connections. `ends[1]` for `ends[[1]]` keeps the class, so that `$` can explain the error.
 #' @export
 `[.Pipe` <- function(x, i) {
   ends <- unclass(x)[i]

@@ -63,7 +63,7 @@ with.Semaphore <- function(data, expr, ...) {
   suspendInterrupts(with_permit(private_of(data)$ptr, expr))
 }
 
-# As with_lock(): Ctrl-C never comes in between having the permit and being sure to give it back.
+# As with_lock(): Ctrl-C never comes between acquiring the permit and being sure to release it.
 with_permit <- function(ptr, expr) {
   owned <- semaphore_owned(ptr)
   on.exit(if (semaphore_owned(ptr) > owned) semaphore_leave(ptr))

@@ -33,14 +33,14 @@ wait <- function(object_list, timeout = NULL) {
   object_list[wait_for_items(object_list, timeout)]
 }
 
-# Which are ready, once one is or the time is over
+# Which items are ready, once one is or the time is up
 wait_for_items <- function(object_list, timeout) {
   items <- lapply(object_list, waitable)
   kinds <- vapply(items, function(item) item$kind, "")
   wait_any(lapply(items, function(item) item$of), kinds, timeout)
 }
 
-# The system wakes a process for a socket or for its doorbell, not for both: they are looked at in turn.
+# The system wakes a process for a socket or for its doorbell, not for both: they are checked in turn.
 wait_with_sockets <- function(object_list, is_socket, timeout) {
   ready <- logical(length(object_list))
   sockets <- lapply(object_list[is_socket], function(x) private_of(x)$ptr)

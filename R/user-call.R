@@ -1,4 +1,4 @@
-# The call that an error of ours names: what the user wrote, and none of our own functions.
+# The call that an error of ours names: what the user wrote, never a call of our own functions.
 #
 # A frame is an *entry* if its function is exported, an S3 method, or a method of a handle. The innermost entry is found by
 # position, because what compiled code calls (abort() above all) has no caller in R. From there we follow the callers: the
