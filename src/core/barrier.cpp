@@ -1,6 +1,6 @@
-// One word says it all: {round | broken | how many have come}. A party that is killed while others
-// wait breaks the barrier: one that has come in this round, or in an earlier one since the last
-// reset. A process that was never here is not missed.
+// One word has the whole state: {round | broken | how many have arrived}. A party that is killed while others
+// wait breaks the barrier: one that has arrived in this round, or in an earlier one since the last
+// reset. A process that never arrived here is not missed.
 #include "barrier.h"
 #include "heap.h"
 
@@ -16,7 +16,7 @@ constexpr uint64_t kArrived = kBroken - 1;
 uint32_t round_of(uint64_t state) { return uint32_t(state >> 32); }
 uint64_t next_round(uint64_t state) { return uint64_t(round_of(state) + 1) << 32; }
 
-// Becomes a member, before it has come: from then on its death is noticed. True: it was one.
+// Makes the caller a member before it arrives: from then on its death is noticed. True: it was one.
 bool become_member(BarrierShared& b) {
   uint32_t slot = slot_of(self());
   std::atomic<uint64_t>& word = b.members.word[slot / 64];
@@ -51,12 +51,12 @@ void forget(uint64_t block, Token gone) {
   if (!(b.members.word[slot / 64].load(std::memory_order_relaxed) & bit_of(slot))) return;
   const Participant& p = participant(gone);
   if (!p.ended.load(std::memory_order_acquire)) { // pairs with the store in end_participant()
-    // seq_cst, both: pairs with arrive(), which comes and then looks; one of the two breaks it
+    // seq_cst, both: pairs with arrive(), which arrives and then looks; one of the two breaks it
     b.lost.store(std::max(p.look().pid, 1u), std::memory_order_seq_cst);
     uint64_t state = b.state.load(std::memory_order_seq_cst);
-    if (state & kArrived) break_round(b, round_of(state)); // otherwise the next member that comes
+    if (state & kArrived) break_round(b, round_of(state)); // otherwise the next arrival does it
   }
-  forget_waiter(b.members, slot); // last: a sweep that dies before is done again
+  forget_waiter(b.members, slot); // last: after a death before this line the sweep is done again
 }
 
 } // namespace
@@ -111,7 +111,7 @@ Round arrive(uint64_t block) {
     // look_at(). seq_cst: pairs with forget()
   } while (!b.state.compare_exchange_weak(state, next, std::memory_order_seq_cst));
   if (round_of(next) != r.number) wake_all(b.waiters);
-  else if (was_member && b.lost.load(std::memory_order_seq_cst)) { // it was of our rounds, and will not come
+  else if (was_member && b.lost.load(std::memory_order_seq_cst)) { // it was a member, and will not arrive
     break_round(b, r.number);
     r.broken = true;
   }
@@ -145,7 +145,7 @@ void abort_barrier(uint64_t block) {
   if (!(state & kBroken)) wake_all(b.waiters);
 }
 
-// A death after the first step leaves it broken; before the last one nobody can come, so the round
+// A death after the first step leaves it broken; before the last one no party can arrive, so the round
 // that by_reset names is not completed.
 void reset_barrier(uint64_t block) {
   BarrierShared& b = shared(block);
@@ -161,7 +161,7 @@ void reset_barrier(uint64_t block) {
 }
 
 void end_idle(Token t) {
-  // Its owner has not reaped it: the slot is no other's yet. Release: pairs with the load in forget()
+  // Its owner has not reaped it: no other participant has the slot yet. Release: pairs with the load in forget()
   if (t && participant(t).look().generation == generation_of(t))
     participant(t).ended.store(1, std::memory_order_release);
 }
@@ -169,7 +169,7 @@ void end_idle(Token t) {
 Status wait_at_barrier(uint64_t block, const Wait& wait, Round* out) {
   BarrierShared& b = shared(block);
   Round round;
-  // Whatever ends the wait before the round does, a throw of a tick too, breaks it for all.
+  // If the wait ends before the round, also by an exception of a tick, the barrier is broken for all.
   struct Break {
     BarrierShared& b;
     Round& round;

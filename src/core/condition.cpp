@@ -35,16 +35,16 @@ bool notify_one(ConditionShared& c) {
       at = slot;
     });
     if (!first) return false;
-    // release: what the notifier did before is seen by whom it wakes; pairs with the acquire there.
-    // It fails if that one leaves just now: then the next.
+    // release: the participant that it wakes sees what the notifier did before; pairs with the acquire there.
+    // Fails if that participant is just leaving: then the next one.
     uint64_t notified = word_of(first >> 2, ConditionPlace::Notified);
     if (!c.place[at].compare_exchange_strong(first, notified, std::memory_order_acq_rel)) continue;
-    ring(token_at(at)); // one that is dead now is found by its sweep
+    ring(token_at(at)); // if it is dead by now, its sweep finds the notice
     return true;
   }
 }
 
-// The place of a participant from its wait's begin to its end.
+// The word of a participant, from the beginning to the end of its wait.
 class Place {
 public:
   explicit Place(ConditionShared& c) : c_(c), word_(c.place[slot_of(self())]) {
@@ -55,14 +55,14 @@ public:
   Place(const Place&) = delete;
   Place& operator=(const Place&) = delete;
   bool notified() const { return word_.load(std::memory_order_acquire) != waiting_; }
-  // Nobody can notify it from here on; false: somebody has.
+  // From here on it cannot be notified; false: it was notified already.
   bool withdraw() {
     uint64_t expected = waiting_;
     return word_.compare_exchange_strong(expected, 0, std::memory_order_acq_rel);
   }
   void consume() { consumed_ = true; }
   ~Place() {
-    if (!withdraw() && notified_here() && !consumed_) notify_one(c_); // it was not for us, then
+    if (!withdraw() && notified_here() && !consumed_) notify_one(c_); // not used: pass it on
     word_.store(0, std::memory_order_release);
   }
 
@@ -76,7 +76,7 @@ private:
   bool consumed_ = false;
 };
 
-// A notice for one that is dead is not taken: the sweep passes it on.
+// A notice for a dead participant is not taken: the sweep passes it on.
 void watch_notified(ConditionShared& c, Waiter& waiter) {
   each_place(c, [&](uint32_t slot, uint64_t word) {
     if (place_of(word) == ConditionPlace::Notified) waiter.watch(token_at(slot));
@@ -86,7 +86,7 @@ void watch_notified(ConditionShared& c, Waiter& waiter) {
 void forget(uint64_t block, Token gone) {
   ConditionShared& c = shared(block);
   std::atomic<uint64_t>& word = c.place[slot_of(gone)];
-  // A sweep that dies between the two wakes one more than was notified.
+  // If the sweeper dies between the two, one participant more is woken than was notified.
   if (place_of(word.load(std::memory_order_acquire)) == ConditionPlace::Notified) notify_one(c);
   word.store(0, std::memory_order_release);
 }
@@ -120,7 +120,7 @@ Status wait_for_notice(uint64_t block, const Wait& wait, bool* owner_died) {
   uint32_t depth = release_lock_whole(lock);
   Status s;
   try {
-    Waiter waiter(wait); // no mask: a notifier rings the doorbell of the one whom it has chosen
+    Waiter waiter(wait); // no mask: a notifier rings the doorbell of the participant that it has chosen
     s = waiter.until([&] {
       if (place.notified()) return true;
       watch_notified(c, waiter);

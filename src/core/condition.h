@@ -1,5 +1,5 @@
-// Condition, between processes: to wait, with a lock that is let go meanwhile, until another
-// process notifies.
+// Condition, between processes: releases a lock, waits until another process notifies, and acquires
+// the lock again.
 #pragma once
 
 #include "doorbell.h"
@@ -16,7 +16,7 @@ uint64_t condition_lock(uint64_t block);
 // it waited for the lock, otherwise with it. What a tick throws is treated the same.
 Status wait_for_notice(uint64_t block, const Wait& wait, bool* owner_died);
 
-// Wakes the `n` that have waited longest; how many it were. The caller holds the lock.
+// Wakes the `n` that have waited longest; returns how many were woken. The caller holds the lock.
 uint32_t notify(uint64_t block, uint32_t n);
 uint32_t condition_waiting(uint64_t block);
 

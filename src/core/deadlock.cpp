@@ -6,12 +6,12 @@
 namespace mp {
 namespace {
 
-constexpr int64_t kPatienceNs = 200'000'000; // most waits are over before: nobody looks
+constexpr int64_t kPatienceNs = 200'000'000; // most waits end sooner, without a look
 constexpr int64_t kBetweenNs = 100'000'000;
 
 bool is_end(uint64_t what) { return what & 1; }
 
-Token waited_for(uint64_t what) { // 0: nobody, or what it says is over
+Token waited_for(uint64_t what) { // 0: none, or what it names has ended
   if (is_end(what)) return Token(what >> 1);
   if (heap().kind_of(what) != Kind::Lock) return 0;
   Token owner = heap().at<LockShared>(what)->owner.load(std::memory_order_relaxed);
@@ -60,7 +60,7 @@ void Blocked::look() {
   if (now < next_look_) return;
   next_look_ = now + kBetweenNs;
   std::vector<Link> links = circle();
-  // The same waits twice: none of them has ended meanwhile, so all were there at once.
+  // The same waits as at the last look: none has ended meanwhile, so all existed at the same time.
   bool confirmed = !links.empty() && links == seen_;
   seen_ = std::move(links);
   if (!confirmed) return;

@@ -9,8 +9,8 @@
 namespace mp {
 
 // For the length of a scope the caller waits without a limit, for a lock or for another
-// participant's end. Others see it, and each of them looks now and then whether the chain from
-// itself, who waits for whom, leads back to it. README.md, "Circles".
+// participant's end. Others see it, and each of them looks now and then whether the chain of waits that
+// starts at itself leads back to it. README.md, "Circles".
 class Blocked {
 public:
   enum Why { kLock, kEnd };
@@ -22,7 +22,7 @@ public:
   void look();
 
 private:
-  struct Link { // who waits for what, since when
+  struct Link { // which participant waits for what, since when
     Token who;
     uint64_t what;
     int64_t since;

@@ -35,7 +35,7 @@ uint64_t record_bytes(uint64_t key_bytes, uint64_t inline_bytes) {
   return sizeof(RecordShared) + padded(key_bytes) + padded(inline_bytes);
 }
 
-// A table in this process's eyes.
+// A table, as this process maps it.
 struct Table {
   explicit Table(uint64_t b) : block(b), t(heap().at<TableShared>(b)) {}
   uint64_t block;
@@ -315,7 +315,7 @@ private:
     std::atomic_signal_fence(std::memory_order_seq_cst);
     d_.arriving = 0;
     if (d_.leaving_table) heap().clear_parent(d_.leaving_table);
-    d_.leaving_table = 0; // `fresh` is the caller's still, who drops it outside the guard
+    d_.leaving_table = 0; // `fresh` still belongs to the caller, which drops it outside the guard
   }
 
   void drop_leaving() {

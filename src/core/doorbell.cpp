@@ -11,7 +11,7 @@ namespace {
 thread_local int64_t usual_wait_ns = 20'000;
 constexpr int64_t kSpinWorthNs = 150'000;
 constexpr int64_t kUsualCapNs = 1'000'000;
-constexpr int64_t kBurialNs = 1'000'000; // between looks whether a dead process is gone
+constexpr int64_t kBurialNs = 1'000'000; // between looks whether a dead process was removed
 
 void learn(int64_t waited_ns) {
   usual_wait_ns += (std::min(waited_ns, kUsualCapNs) - usual_wait_ns) / 4;
@@ -30,7 +30,7 @@ void ring(Token t) {
 
 void ring_parent() {
   Token parent = participant(self()).parent.load(std::memory_order_relaxed);
-  if (parent) ring(parent); // if it has ended, whoever has its slot now looks once in vain
+  if (parent) ring(parent); // if it has ended, the slot's next participant looks once in vain
 }
 
 void ring_all() {
@@ -48,7 +48,7 @@ bool wake_one(WaiterMask& mask) {
   // the fetch_or in Waiter::begin(), which comes before the waiter's look at the change
   std::atomic_thread_fence(std::memory_order_seq_cst);
   uint32_t words = (h.top_slot.load(std::memory_order_relaxed) + 63) / 64;
-  // Round the slots, from the one after ours: the same few do not hand it to each other for ever.
+  // Round the slots, from the one after ours, so that the same few do not wake each other again and again.
   uint32_t first = words ? (slot_of(self()) + 1) % (words * 64) : 0;
   uint64_t later = ~uint64_t(0) << (first % 64); // of the first word; its other bits come last
   for (uint32_t n = 0; n <= words && words; ++n) {
@@ -67,7 +67,7 @@ bool wake_one(WaiterMask& mask) {
       if (state.life != Life::Live) continue;
       Token t = make_token(slot, state.generation);
       ring(t);
-      if (is_alive(t)) return true; // the dead pass it on; one that dies now is found by reap()
+      if (is_alive(t)) return true; // if it is dead, pass it on; if it dies now, reap() finds it
     }
   }
   return false;
@@ -98,17 +98,17 @@ void wake_all(WaiterMask& mask) {
 }
 
 void forget_waiter(WaiterMask& mask, uint32_t slot) {
-  // relaxed: nobody waits for that slot any more
+  // relaxed: that slot no longer waits
   mask.word[slot / 64].fetch_and(~bit_of(slot), std::memory_order_relaxed);
 }
 
 namespace {
 
-// Ticks are counted over all waits of a process: many short ones, too, let a Ctrl-C in. (A signal
+// Ticks are counted over all waits of a process, so that many short ones see a Ctrl-C, too. (A signal
 // alone does not end a sleep: R's handlers restart system calls.)
 thread_local int64_t tick_due = 0;
 
-// relaxed, as all that is asked here: a mistake costs time, nothing else
+// relaxed, like all loads here: a wrong answer costs time, nothing else
 bool is_awake(const Participant& p) {
   return SlotState::unpack(p.state.load(std::memory_order_relaxed)).life == Life::Live &&
          !(p.doorbell.load(std::memory_order_relaxed) & 1);
@@ -130,8 +130,8 @@ bool alone_on(uint32_t cpu) {
   });
 }
 
-// On a core that another awake participant ran on last, spinning keeps that one from running. Now
-// and then it is tried all the same: two that are busy on one core are what makes the system part
+// On a core where another awake participant ran last, spinning keeps that one from running. Now
+// and then we spin all the same: two busy processes on one core make the system move one of
 // them.
 bool worth_spinning() {
   static thread_local int skip = 0;
@@ -168,8 +168,8 @@ void Waiter::leave() {
   uint32_t slot = slot_of(self());
   uint64_t bit = bit_of(slot);
   for (WaiterMask* m : masks_) {
-    // A waker took our bit and we go: the wake-up may have been meant for something that we did not
-    // consume. One too many costs a look; one too few is lost.
+    // A waker took our bit and we stop waiting: the wake-up may have been meant for something that we did
+    // not consume. One too many costs a look; one too few is lost.
     if (!(m->word[slot / 64].fetch_and(~bit, std::memory_order_acq_rel) & bit)) wake_one(*m);
   }
 }
@@ -179,9 +179,9 @@ void Waiter::sleep_watching(std::atomic<uint32_t>& door, uint32_t bell) {
   words[0] = {&door, bell | 1};
   int count = 1;
   int64_t until = std::min(next_tick_, wait_.deadline);
-  auto over = [](Token t) { return !is_expected(t); }; // a process that is about to begin is not over
+  auto over = [](Token t) { return !is_expected(t); }; // a process that is about to begin has not ended
   for (Token t : watched_)
-    if (count <= 64 && watch_life(t, &words[count])) ++count; // the tick finds those beyond
+    if (count <= 64 && watch_life(t, &words[count])) ++count; // the tick finds the rest
   if (std::any_of(watched_.begin(), watched_.end(), over)) {
     // We may be the first to notice this death. The sweep then rings every doorbell, ours too, so
     // the sleep below returns at once. Otherwise what the dead process held is swept as soon as the
@@ -191,7 +191,7 @@ void Waiter::sleep_watching(std::atomic<uint32_t>& door, uint32_t bell) {
   }
   // seq_cst: pairs with the CAS in ring(); one of the two sees the other
   if (door.fetch_or(1, std::memory_order_seq_cst) == bell) platform::sleep_on(words, count, until);
-  door.fetch_and(~1u, std::memory_order_relaxed); // concerns ringers' economy only
+  door.fetch_and(~1u, std::memory_order_relaxed); // only saves ringers a system call
   // The kernel has told one sleeper of a death, which may be us even if we were rung as well: tell
   // all.
   if (std::any_of(watched_.begin(), watched_.end(), over)) housekeeping();

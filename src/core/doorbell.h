@@ -30,11 +30,11 @@ void ring_all();
 void ring_parent();
 
 // Wakes waiters of a mask. Call after the change that they wait for (both fence by themselves).
-// wake_one returns false if nobody alive waited.
+// wake_one returns false if no living participant waited.
 bool wake_one(WaiterMask& mask);
 void wake_all(WaiterMask& mask);
-// After a change that was itself a seq_cst read-modify-write: needs no fence, costs little if
-// nobody waits.
+// After a change that was itself a seq_cst read-modify-write: needs no fence, costs little
+// without waiters.
 bool anybody_waits(const WaiterMask& mask);
 void forget_waiter(WaiterMask& mask, uint32_t slot);
 

@@ -22,8 +22,8 @@ void set_event(uint64_t block) {
   EventShared& e = shared(block);
   uint64_t v = e.state.load(std::memory_order_relaxed);
   do {
-    if (v & 1) break; // whoever set it wakes them, or they look at their next tick
-    // Pairs with the acquire in event_is_set() and wait_for_event(). seq_cst: whoever begins to
+    if (v & 1) break; // the process that set it wakes them, or they look at their next tick
+    // Pairs with the acquire in event_is_set() and wait_for_event(). seq_cst: a process that begins to
     // wait either sees it, or is seen.
   } while (!e.state.compare_exchange_weak(v, v + 3, std::memory_order_seq_cst));
   if (anybody_waits(e.waiters)) wake_all(e.waiters);

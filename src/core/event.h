@@ -9,7 +9,7 @@ namespace mp {
 uint64_t create_event();
 void register_event_kind();
 
-void set_event(uint64_t block); // wakes everybody who waits
+void set_event(uint64_t block); // wakes all waiters
 void clear_event(uint64_t block);
 bool event_is_set(uint64_t block);
 // Ok: it is set, or was at some time since the call began. Timeout, Interrupted.

@@ -16,7 +16,7 @@ bool siblings_refused = false;
 
 bool lacks_resources(int e) { return e == EAGAIN || e == ENOMEM; }
 
-// It will never be there, as one whose sibling could not fork it.
+// The child will never exist; treated as one that its sibling could not fork.
 void refuse(Child& child) {
   close_child(child);
   child.reaped = true;
@@ -72,7 +72,7 @@ int fork_children(const std::vector<Child*>& children, Output output, bool busy)
     try {
       for (; i < children.size(); ++i)
         if (fork_child(*children[i], output, busy)) return int(i);
-    } catch (const Error&) { // those that are there work already
+    } catch (const Error&) { // the children that exist work already
       if (i == 0) throw;
       for (; i < children.size(); ++i) refuse(*children[i]);
     }
@@ -91,7 +91,7 @@ int fork_children(const std::vector<Child*>& children, Output output, bool busy)
       if (children[i]->token) abandon_slot(children[i]->token);
     throw;
   }
-  platform::yield_cpu(); // to the child, which goes to another core and forks while we go on
+  platform::yield_cpu(); // to the child, which moves to another core and forks while we continue
   for (size_t i = 1; i < children.size(); ++i) expect_from(children[i]->token, 0, children[0]->pid);
   return -1;
 }

@@ -7,12 +7,12 @@ namespace mp {
 namespace {
 
 constexpr int64_t kGraceNs = 20'000'000;
-constexpr int64_t kBusyNs = 1'000'000'000; // for an owner who runs, when many want his core
-// A token that nobody ever has: a slot's first participant is its generation 1.
+constexpr int64_t kBusyNs = 1'000'000'000; // for an owner that runs, when many want its core
+// A token that no participant ever has: a slot's first participant is its generation 1.
 constexpr Token kNobody = 1;
 static_assert(generation_of(kNobody) == 0 && kNobody != 0, "nobody's token is not alive");
 
-// Free, or held by somebody who is dead: then it is ours. `holder` gets who holds it otherwise.
+// If it is free, or its holder is dead, we take it. Otherwise `holder` gets its holder.
 bool try_lock(GuardWord& g, Token me, Status* how, Token* holder) {
   uint32_t v = 0;
   // acquire: pairs with the release in unlock_guard()
@@ -29,7 +29,7 @@ bool try_lock(GuardWord& g, Token me, Status* how, Token* holder) {
   return false;
 }
 
-// Who has it may himself wait for the heap's.
+// Its holder may itself wait for the heap's guard.
 std::string obstacle(const GuardWord& g) {
   std::string why = stopped_holder(g);
   return why.empty() ? stopped_holder(header().guard) : why;
@@ -77,8 +77,8 @@ Status lock_guard(GuardWord& g, int64_t deadline) {
 }
 
 void unlock_guard(GuardWord& g) {
-  // Pairs with the acquire in try_lock(); seq_cst, since whoever begins to wait either sees it, or
-  // is seen.
+  // Pairs with the acquire in try_lock(); seq_cst, since a process that begins to wait either sees it,
+  // or is seen.
   g.owner.exchange(0, std::memory_order_seq_cst);
   if (anybody_waits(g.waiters)) wake_one(g.waiters);
 }

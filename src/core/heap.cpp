@@ -1,5 +1,5 @@
-// Blocks: who holds them, what they belong and refer to, when they are freed. Where they come from
-// is heap_memory.cpp's, their pages are heap_runs.cpp's.
+// Blocks: which participants hold them, what they belong and refer to, when they are freed. Where they come from
+// is in heap_memory.cpp, their pages are in heap_runs.cpp.
 #include "heap_internal.h"
 
 #include <memory>
@@ -116,11 +116,11 @@ void Heap::drop(uint64_t block) noexcept {
   uint64_t page = page_of(block);
   bool trim_now;
   {
-    // One that waited in vain is enough: the others only look.
+    // One drop that has waited in vain is enough: later ones only try.
     bool again = postponed_.load(std::memory_order_relaxed) != nullptr;
     HeapSection section(*this, again ? kNoWait : 0);
     if (!section.held()) return postpone(page);
-    if (run_kind(runs_[page]) != kUsed) return; // dropped twice: nothing to free, and nobody else's
+    if (run_kind(runs_[page]) != kUsed) return; // dropped twice: there is no block to free
     records_[page].remove_holder(slot_of(self()));
     release(page);
     trim_now = header().free_backed_pages > warm_pages();
@@ -136,7 +136,7 @@ void Heap::postpone(uint64_t page) noexcept {
   }
 }
 
-// First of all in every section, so that nothing that is held anew meanwhile is dropped.
+// First in every section, so that a hold that was taken meanwhile is not dropped.
 void Heap::drop_postponed() {
   Postponed* list = postponed_.exchange(nullptr, std::memory_order_acquire);
   while (list) {

@@ -1,4 +1,4 @@
-// The session's shared memory: blocks of whole pages, and who keeps them alive.
+// The session's shared memory: blocks of whole pages, and what keeps them alive.
 #pragma once
 
 #include "doorbell.h"
@@ -28,7 +28,7 @@ struct HeapReport { // what Heap::check() found
   std::string problem; // empty: consistent
 };
 
-// What a kind of block does when it is freed, and how it forgets a participant that is gone. Called
+// What a kind of block does when it is freed, and how it forgets a participant that has ended. Called
 // under the heap's guard: they ring doorbells and write their own block, nothing else.
 struct KindActions {
   void (*on_free)(uint64_t block) = nullptr; // of sealed blocks alone
@@ -55,9 +55,9 @@ public:
   // `lead` bytes of the block come before the copy.
   uint64_t allocate_copy(const void* from, uint64_t bytes, uint64_t lead = 0);
   // What is asked to free memory of this process before an allocation fails; then it is tried
-  // again. Called without a guard, by whoever allocates; may not throw.
+  // again. Called without a guard, by the thread that allocates; may not throw.
   void set_reclaim(void (*reclaim)()) { reclaim_ = reclaim; }
-  // Changes when somebody found no room: whoever waits then frees what it does not need.
+  // Changes when a process found no room: a process that waits then frees what it does not need.
   uint32_t shortages() { return header().shortages.load(std::memory_order_acquire); }
   // Declares that the block refers to others (pairs of page and serial at `offset` in it). The
   // caller holds each of them. From now on they live as long as the block.
@@ -88,9 +88,9 @@ public:
 
   bool inherit(Token parent, Token child) noexcept; // a fork copies what the parent holds
   // Of what the caller holds, keeps only blocks for which keep(block) is true; or all, if the guard
-  // is not to be had.
+  // cannot be acquired.
   void keep_only(const std::function<bool(uint64_t)>& keep);
-  bool sweep(Token gone) noexcept; // Dead -> Free; false: the guard was not to be had
+  bool sweep(Token gone) noexcept; // Dead -> Free; false: the guard was not acquired
   HeapReport check();
   std::vector<BlockInfo> blocks();
   // Gives free pages back to the system, all but about so many.
@@ -98,7 +98,7 @@ public:
 
 private:
   friend class HeapSection;
-  struct Postponed { // a drop; of the participant that it is of
+  struct Postponed { // a drop, and the participant whose hold it is
     uint64_t page;
     Token holder;
     Postponed* next;
@@ -114,7 +114,7 @@ private:
   void give_run(uint64_t page, uint64_t pages, bool backed, uint64_t warm);
   void list_add(uint64_t page, uint64_t pages, bool backed, uint64_t warm);
   void list_remove(uint64_t page, uint64_t pages);
-  void release(uint64_t page); // frees the block if nobody needs it, and what it alone kept
+  void release(uint64_t page); // frees the block if nothing keeps it, and what it alone kept
   void unlink_child(uint64_t page);
   void link_child(uint64_t page, uint64_t parent);
   bool needed(const BlockRecord& r) const;

@@ -1,4 +1,4 @@
-// What the files of the heap share; and its guard for those who change several things as one.
+// What the files of the heap share; and its guard, for callers that change several things as one.
 #pragma once
 
 #include "guard.h"
@@ -32,7 +32,7 @@ public:
   }
   // The same, but held() may be false. See lock_guard() for `deadline`.
   HeapSection(Heap& h, int64_t deadline) : guard_(h.header().guard) {
-    // Nobody else writes our token into it.
+    // Only we write our token into it.
     inner_ = self() != 0 && guard_.owner.load(std::memory_order_relaxed) == self();
     if (inner_) return;
     status_ = lock_guard(guard_, deadline);

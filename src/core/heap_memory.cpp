@@ -1,5 +1,5 @@
-// Where memory comes from: the session's, made or handed over, and room in it for new blocks. What
-// is short is asked for, and an error with the numbers if it is not to be had.
+// Where memory comes from: the session's, made or handed over, and room in it for new blocks. If there is too
+// little, processes are asked to free some; if that is not enough, there is an error with the numbers.
 #include "heap_internal.h"
 
 #include <algorithm>
@@ -104,7 +104,7 @@ uint64_t Heap::allocate_copy(const void* from, uint64_t bytes, uint64_t lead) {
   return find_room(lead + bytes, Kind::Bytes, from, lead);
 }
 
-// What is short may be kept by garbage, of this process or of others: they are asked, and have
+// Garbage, of this process or of others, may take the room: they are asked to free it, and have
 // until their next tick and a little longer.
 uint64_t Heap::find_room(uint64_t bytes, Kind kind, const void* from, uint64_t lead) {
   std::string why;
@@ -176,7 +176,7 @@ uint64_t Heap::try_allocate(uint64_t bytes, Kind kind, const void* from, uint64_
     if (e) *why = platform::memory_problem(e);
   }
   if (why->empty()) {
-    records_[page].backed = true; // nobody else writes it while we hold the block
+    records_[page].backed = true; // only we write it while we hold the block
     return offset;
   }
   drop(offset);

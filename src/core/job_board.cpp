@@ -30,7 +30,7 @@ uint64_t create_pool(uint32_t lanes) {
   uint64_t lane_offset = aligned(sizeof(PoolShared));
   uint64_t ring_offset = lane_offset + lanes * sizeof(LaneShared);
   uint64_t pool = heap().allocate(ring_offset + kRing * sizeof(uint64_t), Kind::Pool, false);
-  std::memset(heap().at(pool), 0, ring_offset); // a place of the ring is read once it was written
+  std::memset(heap().at(pool), 0, ring_offset); // a position of the ring is read only after it was written
   PoolShared& p = pool_at(pool);
   p.owner = self();
   p.lanes = lanes;
@@ -95,7 +95,7 @@ void seal_job(uint64_t job, const std::vector<Reference>& references) {
 
 std::vector<uint64_t> guided_chunks(uint64_t count, uint32_t workers) {
   // A quarter of what is left, shared by the workers: the last chunks are single elements, so that
-  // nobody waits long for the slowest, and 10,000 elements make some 60 chunks for two workers.
+  // no job waits long for its slowest worker, and 10,000 elements make some 60 chunks for two workers.
   std::vector<uint64_t> starts{0};
   uint64_t at = 0;
   while (at < count) {
@@ -167,7 +167,7 @@ void JobOwner::drain(const std::function<void(const ResultRecord&)>& each, const
     for (uint64_t r = newest; r; r = heap().at<ResultRecord>(r)->next) order.push_back(r);
     taken_.insert(taken_.end(), order.rbegin(), order.rend());
   }
-  for (; !taken_.empty(); taken_.pop_front()) { // what `each` throws at is the next call's first
+  for (; !taken_.empty(); taken_.pop_front()) { // if `each` throws, that record is the next call's first
     const ResultRecord& record = *heap().at<ResultRecord>(taken_.front());
     if (record.position >= settled_.size())
       throw Error{"ProcessError",
@@ -206,7 +206,7 @@ JobOwner::Suspect JobOwner::recover(Token worker, const std::function<bool(uint6
                                     const Small& small) {
   Suspect suspect;
   JobShared& j = job_at(job_);
-  // First, as taking them may fail, and then all of this is done again.
+  // First, as taking them may fail; then all of this is done again.
   for (uint32_t c = 0; j.marks && c < j.chunks; ++c) {
     ClaimWord w = ClaimWord::unpack(claim_at(j, job_, c).load(std::memory_order_acquire));
     if (w.worker == worker && w.state != ChunkState::Free)
@@ -221,7 +221,7 @@ JobOwner::Suspect JobOwner::recover(Token worker, const std::function<bool(uint6
   for (uint32_t c = 0; c < j.chunks; ++c) {
     std::atomic<uint64_t>& word = claim_at(j, job_, c);
     ClaimWord w = ClaimWord::unpack(word.load(std::memory_order_acquire));
-    if (w.state == ChunkState::Free) { // offered to the dead, who had not yet claimed it?
+    if (w.state == ChunkState::Free) { // offered to the dead worker, which had not claimed it yet?
       reopen = reopen || c < j.next_chunk.load(std::memory_order_relaxed);
       continue;
     }
@@ -232,13 +232,13 @@ JobOwner::Suspect JobOwner::recover(Token worker, const std::function<bool(uint6
     if (j.places) settle_range(first, first + std::min<uint64_t>(cursor, size));
     bool reading = w.state == ChunkState::Claimed;
     if (reading && in_slice) {
-      // One of several, and nobody knows which. Who claims them again (acquire) sees this.
+      // It died in one of several, unknown in which. A worker that claims them again (acquire) sees this.
       j.one_by_one.store(1, std::memory_order_relaxed);
     } else if (!settled_[first + cursor]) {
       suspect = {true, reading, first + cursor};
       if (!again(suspect.position)) ++cursor;
     } else {
-      ++cursor; // it had published, and died before it went on
+      ++cursor; // it had published this one, and died before the next
     }
     if (cursor >= size) {
       word.store(ClaimWord{worker, uint32_t(size), ChunkState::Done}.pack(),

@@ -1,6 +1,6 @@
 // Jobs for a pool's workers: no dispatcher, no message per task. The owner (the process that made
 // the pool) writes a job and puts it on the pool's ring; workers claim its chunks with one CAS
-// each, compute and push results; the owner takes them. README.md tells what a death leaves and who
+// each, compute and push results; the owner takes them. README.md tells what a death leaves and which process
 // repairs it.
 #pragma once
 
@@ -66,7 +66,7 @@ public:
   bool settled() const { return settled_count_ == settled_.size(); }
   bool has(uint64_t position) const { return settled_[position]; }
   uint64_t settled_count() const { return settled_count_; }
-  uint64_t computed() const; // settled, or over in a chunk whose end was not reported
+  uint64_t computed() const; // settled, or computed in a chunk whose end was not reported
   void settle_range(uint64_t first, uint64_t end);
   // The owner decides an element by itself (a worker died in it); false if it had a result already.
   bool settle(uint64_t position) {
@@ -86,7 +86,7 @@ public:
   // as it read several elements leaves no suspect: from then on all read one by one.
   Suspect recover(Token worker, const std::function<bool(uint64_t)>& again,
                   const Small& small = nullptr);
-  // Is there a chunk that nobody has claimed and that this lane may?
+  // Is there a chunk that is not claimed and that this lane may claim?
   bool offers_chunk(uint32_t lane) const;
   // Which element the worker reads or computes now; false: none.
   bool running(Token worker, uint64_t* position) const;
@@ -137,7 +137,7 @@ public:
   Status next(Claim& claim, const Wait& wait);
   void begin(const Claim& claim, uint64_t position) {
     if (claim.shared->timed) note_time();
-    // release: what was published before is visible to who sees the cursor after our death
+    // release: what was published before is visible to a process that sees the cursor after our death
     claim.word->store(ClaimWord{me_, uint32_t(position - claim.origin), ChunkState::Running}.pack(),
                       std::memory_order_release);
   }
@@ -163,7 +163,7 @@ public:
   }
   // Several elements of the claim are read, before one of them begins.
   void read_slice() {
-    // After our death the kernel's release of our life shows it, as it does all that we did.
+    // After our death the kernel's release of our life makes it visible, like everything that we wrote.
     lane_at(pool_, lane_).in_slice.store(1, std::memory_order_relaxed);
   }
   bool cancelled(const Claim& claim) const {

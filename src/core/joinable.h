@@ -18,7 +18,7 @@ struct LostTasks {
   uint32_t pid = 0; // of the last process that ended with some
 };
 // Ok: there are no messages, and all that were taken are done. OwnerDied: `lost` were taken by
-// processes that have ended since; they are told once, and not waited for any more. Interrupted.
+// processes that have ended since; these are reported once, and not waited for any more. Interrupted.
 Status join_queue(uint64_t queue, const Wait& wait, LostTasks* lost);
 uint64_t unfinished_tasks(uint64_t queue); // a hint
 

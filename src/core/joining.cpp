@@ -19,7 +19,7 @@ bool take(Token t) {
   return true;
 }
 
-// May not throw: whoever forks knows nothing of us.
+// May not throw: the code that forks does not know about us.
 void before_fork() {
   fork_reserved = 0;
   if (self() != 0 && heap_exists()) fork_reserved = reserve_for_fork();

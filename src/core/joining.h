@@ -11,7 +11,7 @@ namespace mp {
 // Throws Error("ProcessError") when all slots are taken.
 void join_session(Token reserved = 0);
 
-// fork() by anybody (ours, parallel's, a system library's): reserves a slot in the parent, claims
+// For every fork(), by us, by parallel or by a system library: reserves a slot in the parent, claims
 // it in the child. Installed once per process.
 void install_fork_handlers();
 // What the fork handlers do in a child, for one that they have not seen: `t` was reserved for it.

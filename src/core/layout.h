@@ -1,4 +1,4 @@
-// What lies in shared memory, apart from the algorithms. Every word says who writes it and what a
+// The layout of shared memory, apart from the algorithms. The comment of every word names its writer and what a
 // death leaves in it. Shared memory holds offsets, never pointers: each process maps it elsewhere.
 //
 //   page 0 ..            HeapHeader (with the participants)
@@ -26,7 +26,7 @@ static_assert(std::atomic<uint32_t>::is_always_lock_free, "a futex is a lock-fre
 static_assert(sizeof(std::atomic<uint64_t>) == 8 && sizeof(std::atomic<uint32_t>) == 4,
               "atomics have the size of their value in every process");
 
-// A participant is named by a token: its slot and the generation of that slot. 0 is nobody.
+// A participant is named by a token: its slot and the generation of that slot. 0 is no participant.
 using Token = uint32_t;
 constexpr uint32_t kSlotBits = 10;
 constexpr uint32_t slot_of(Token t) { return t & (kSlots - 1); }
@@ -37,7 +37,7 @@ constexpr Token make_token(uint32_t slot, uint32_t generation) {
 
 enum class Life : uint32_t { Free = 0, Reserved = 1, Claiming = 2, Live = 3, Dead = 4 };
 
-// A slot's state in one word: who it is, and whether he lives.
+// A slot's state in one word: its process, and whether it lives.
 struct SlotState {
   uint32_t pid;
   uint32_t generation;
@@ -53,7 +53,7 @@ static_assert(32 - kSlotBits + 3 <= 32, "a generation and a life fit the lower h
 constexpr uint64_t bit_of(uint32_t slot) { return uint64_t(1) << (slot % 64); }
 
 // A set of participants that wait for something. Bits are set by their owner, cleared by the owner
-// or by whoever wakes it. A death leaves a stale bit: wakers skip the dead, sweep() clears it.
+// or by its waker. A death leaves a stale bit: wakers skip the dead, sweep() clears it.
 struct WaiterMask {
   std::atomic<uint64_t> word[kMaskWords];
 };
@@ -64,9 +64,9 @@ struct alignas(128) Participant {
   std::atomic<uint32_t> doorbell; // counter in steps of 2; bit 0: asleep (owner sets and clears it)
   platform::Life life;            // of its main thread; the system marks it at the death
   int64_t claimed_at;             // boot_ns(); by the participant before it is Live
-  std::atomic<int64_t> noted_at;  // boot_ns(); by who writes a pid into `state`, before it does
-  std::atomic<int64_t> reserved_at; // by who reserves; an abandoned reservation expires
-  std::atomic<Token> parent;        // who reserved the slot, by himself
+  std::atomic<int64_t> noted_at;  // boot_ns(); by the writer of a pid in `state`, before it
+  std::atomic<int64_t> reserved_at; // by the reserver; an abandoned reservation expires
+  std::atomic<Token> parent;        // which participant reserved the slot; by that one
   std::atomic<uint32_t> cpu;   // 1 + where it ran when it last waited, a hint; by the participant
   std::atomic<uint32_t> ended; // it has left by itself, was not killed; by the participant
   std::atomic<uint64_t> waits_for;  // without a limit: block of a lock, or 2 * token + 1 of a
@@ -149,7 +149,7 @@ constexpr uint64_t padded(uint64_t bytes) { return (bytes + 7) & ~uint64_t(7); }
 constexpr uint32_t kSizeClasses = 40;
 
 struct HeapHeader {
-  uint64_t magic; // this and the sizes: written once by the creator before anybody else maps it
+  uint64_t magic; // this and the sizes: written once by the creator before any other process maps it
   uint64_t nonce;
   uint64_t bytes;
   uint64_t pages;
@@ -162,8 +162,8 @@ struct HeapHeader {
   uint64_t free_backed_pages;  // derived: free pages that may hold memory
   uint64_t next_serial;
   uint32_t free_head[kSizeClasses];      // derived
-  std::atomic<uint32_t> shortages;       // fetch_add by whoever found no room: others collect
-  std::atomic<uint64_t> output_sequence; // fetch_add by whoever marks its output, see OutputMark
+  std::atomic<uint32_t> shortages;       // fetch_add by a process that found no room: others collect
+  std::atomic<uint64_t> output_sequence; // fetch_add by a process that marks its output, see OutputMark
   std::atomic<uint32_t> top_slot;        // 1 + highest slot ever used; grows by CAS
   Participant participants[kSlots];
 };
@@ -185,18 +185,18 @@ struct BarrierShared {
   uint32_t parties; // by the creator
   std::atomic<uint64_t> state;
   WaiterMask waiters;
-  WaiterMask members;         // who has come since the last reset; each sets its own bit
+  WaiterMask members;         // parties that arrived since the last reset; each sets its own bit
   std::atomic<uint32_t> lost; // pid of a member that was killed, 0: none; by the sweep
   std::atomic<uint64_t> by_reset[kResets]; // [round % kResets]: 1 + a round that a reset ended,
-                                           // by who resets, before the CAS that ends it
+                                           // by the process that resets, before the CAS that ends it
   int64_t timeout_ns;                      // by the creator: of waits that give none
   Reference action; // by the creator: block with an encoded function, page 0: none
 };
 
-// The permits of a Semaphore in one word, by CAS. Permits that somebody owns, who gets them back
-// when he dies, are counted for his slot in `held`. Both words change as one: the CAS names the
-// slot and a turn, and is then entered into the slot's count, once, by whoever sees it first. A
-// death leaves an entry that the next one makes, and a count that the sweep gives back.
+// The permits of a Semaphore in one word, by CAS. Owned permits, which come back when their owner
+// dies, are also counted for the owner's slot in `held`. Both words change as one: the CAS names the
+// slot and a turn; the first process that sees this enters it into the slot's count, once. A
+// death leaves an entry that the next process makes, and a count that the sweep gives back.
 struct SemaphoreWord {
   uint32_t permits;
   bool giving;   // the slot gives one back, or takes one
@@ -225,18 +225,18 @@ struct EventShared {
   WaiterMask waiters;
 };
 
-// Who waits, a word per slot: {ticket:62 | ConditionPlace:2}. None -> Waiting by its participant,
-// Waiting -> Notified by CAS of a notifier, to None by the participant: by CAS if nobody notified
-// it. A death leaves Waiting, which nobody notifies, or Notified, which the sweep passes on.
+// The waiters, a word per slot: {ticket:62 | ConditionPlace:2}. None -> Waiting by its participant,
+// Waiting -> Notified by CAS of a notifier, to None by the participant: by CAS if it was not
+// notified. A death leaves Waiting, which is never notified, or Notified, which the sweep passes on.
 enum class ConditionPlace : uint64_t { None = 0, Waiting = 1, Notified = 2 };
 struct ConditionShared {
   Reference lock;                // by the creator, sealed
-  std::atomic<uint64_t> tickets; // fetch_add by who begins to wait
+  std::atomic<uint64_t> tickets; // fetch_add by a process that begins to wait
   std::atomic<uint64_t> place[kSlots];
 };
 
 // Numbers of one type, which any process may write at any time: what a death leaves is what it
-// wrote. With a lock they change as one for those who take it.
+// wrote. With a lock they change as one for processes that acquire it.
 constexpr uint32_t kMostDims = 8;
 struct CellsShared { // all by the creator
   Reference lock;    // sealed; page 0: none
@@ -259,7 +259,7 @@ struct DictShared {
   uint64_t leaving;            // a value's block that is replaced or removed
   uint64_t leaving_table;      // a table that is replaced
   uint64_t changes;            // ever made: the next one's stamp
-  std::atomic<uint64_t> items; // stored under the guard, read by anybody as a hint
+  std::atomic<uint64_t> items; // stored under the guard, read by any process as a hint
   Reference lock;              // by the creator, sealed
   uint64_t face;               // by the creator: the binding's, what users see
 };
@@ -284,8 +284,8 @@ struct RecordShared { // written before a word leads to it, never changed
 static_assert(sizeof(RecordShared) % 8 == 0, "encoded values are aligned to 8");
 
 // A queue is a list of segments. Small messages lie one after the other in a common segment; a
-// large one, or one that refers to other blocks, has a segment of its own, filled before anybody
-// sees it.
+// large one, or one that refers to other blocks, has a segment of its own, filled before it is visible to
+// other processes.
 struct MessageHeader {
   uint64_t bytes;
 };
@@ -313,12 +313,12 @@ struct QueueShared {
   uint64_t leaving;            // a segment being unlinked
   uint64_t max_items;          // 0: unbounded; by the creator
   uint64_t simple;             // what users see: kPlainQueue ...; by the creator
-  std::atomic<uint64_t> items; // stored under the guard, read by anybody as a hint
+  std::atomic<uint64_t> items; // stored under the guard, read by any process as a hint
   WaiterMask getters;
   WaiterMask putters;
 };
 
-// A queue and who has taken messages that are not done. `taking` and what belongs to it are written
+// A queue, and which participants have taken messages that are not done. `taking` and what belongs to it are written
 // under the queue's guard; a death leaves them, and repair_taking() finds out whether the message
 // was taken. `taken` changes under the guard, and is set to 0 by the sweep.
 struct JoinableShared {
@@ -329,11 +329,11 @@ struct JoinableShared {
   uint64_t taking_window;
   uint64_t taking_count;
   std::atomic<uint64_t> lost; // {messages:32 | pid:32} that were not done when their taker ended;
-                              // by the sweep, to 0 by who is told
+                              // by the sweep, to 0 by the process that is told
   std::atomic<uint32_t> taken[kSlots];
 };
 
-// Two one-way queues. Each end is a Connection block that refers to the pipe; when nobody holds it
+// Two one-way queues. Each end is a Connection block that refers to the pipe; when it has no holder
 // any more, the heap frees it and marks the end closed (under the heap's guard).
 struct PipeShared {
   uint64_t queue[2];               // by the creator: blocks; queue[i] carries what end i sends
@@ -348,7 +348,7 @@ struct ConnectionShared { // by the creator
 
 // --- the job board ------------------------------------------------------------------------------
 
-// A chunk of a job, one word: who computes it and how far it is. Free -> Claimed by a worker's CAS;
+// A chunk of a job, one word: which worker computes it and how far it is. Free -> Claimed by a worker's CAS;
 // then stored by that worker alone (Running before an element, Done at the end); after its death by
 // the owner of the pool alone. While it is Claimed the worker reads the job's function and
 // elements.
@@ -434,10 +434,10 @@ struct alignas(64) LaneShared {
                                   // its elements, 0 if it reads what they all need
 };
 
-constexpr uint32_t kRing = 16384; // submitted jobs that are not over
+constexpr uint32_t kRing = 16384; // submitted jobs that have not ended
 
 // Where workers begin to look for a free chunk. The owner starts a new round when it puts a chunk
-// back, so that a worker who looked before that cannot advance the word over it.
+// back, so that a worker that looked before that cannot advance the word over it.
 struct OpenWord {
   uint32_t round; // by the owner
   uint64_t index; // on the ring

@@ -77,7 +77,7 @@ Released release_lock(uint64_t block) {
     if (--l.depth > 0) return Released::Ok;
   }
   // Pairs with the acquire CAS in try_acquire_lock(). A CAS, since two may release at once;
-  // seq_cst, since whoever begins to wait either sees it, or is seen.
+  // seq_cst, since a process that begins to wait either sees it, or is seen.
   if (!l.owner.compare_exchange_strong(owner, 0, std::memory_order_seq_cst))
     return Released::NotLocked;
   if (anybody_waits(l.waiters)) wake_one(l.waiters);
@@ -88,7 +88,7 @@ bool is_locked(uint64_t block) { return lock_owner(block) != 0; }
 
 uint32_t lock_depth(uint64_t block) {
   LockShared& l = shared(block);
-  // If it is ours nobody else writes `depth`.
+  // If it is ours, no other process writes `depth`.
   return l.owner.load(std::memory_order_relaxed) == self() ? l.depth : 0;
 }
 

@@ -14,7 +14,7 @@ void register_lock_kind();
 Status acquire_lock(uint64_t block, const Wait& wait);
 
 // One try, as participant `me`, which need not be the caller's: nothing but atomics. If it fails,
-// `holder` is whose it is.
+// `holder` is the participant that holds it.
 bool try_acquire_lock(uint64_t block, Token me, Status* how, Token* holder);
 bool is_recursive(uint64_t block);
 WaiterMask& lock_waiters(uint64_t block);
@@ -23,7 +23,7 @@ enum class Released { Ok, NotLocked, NotOwner };
 // A Lock may be released by any process, an RLock by its owner alone, as in Python.
 Released release_lock(uint64_t block);
 bool is_locked(uint64_t block);
-// Who holds it now; 0: nobody.
+// Its holder now; 0: none.
 Token lock_owner(uint64_t block);
 // How often this process holds it: 0 or 1, more for an RLock.
 uint32_t lock_depth(uint64_t block);

@@ -1,6 +1,6 @@
 // (1) The caller alone does a little of the work and looks at the clock. (2) If the rest is not
-// worth a second thread it goes on alone. (3) Otherwise helpers are called, everybody takes grains
-// from one counter. (4) The caller finds nothing left, shuts the door and waits for those who are
+// worth a second thread, it continues alone. (3) Otherwise helpers are called, and all threads take grains
+// from one counter. (4) When the caller finds nothing left, it shuts the door and waits for the helpers that are
 // inside; a helper that comes later finds it shut. So a helper that never comes (a pool that is
 // busy, or was lost in a fork) costs nothing but its share of the speed.
 #include "loop.h"
@@ -22,7 +22,7 @@ using platform::now_ns;
 
 constexpr int64_t kPollNs = 20'000'000;
 constexpr int64_t kGrainNs = 1'000'000;   // a grain takes about this long: few enough of them,
-                                          // and the last one keeps nobody waiting
+                                          // and the last one delays the end little
 constexpr int64_t kGlanceNs = 5'000;      // less cannot be measured well
 constexpr int64_t kWorthHelpNs = 100'000; // less is done before a helper has come
 
@@ -30,7 +30,7 @@ struct Crew {
   explicit Crew(const Loop& l) : loop(l) {}
   const Loop loop;
   std::atomic<uint64_t> next{0};     // by fetch_add; may go beyond the count
-  std::atomic<bool> must_end{false}; // by anybody, never taken back
+  std::atomic<bool> must_end{false}; // by any thread, never reset
   std::mutex door;
   std::condition_variable somebody_left;
   int inside = 0;    // helpers; under `door`
@@ -60,7 +60,7 @@ struct Polls {
 void take_grains(Crew& crew, uint64_t grain, Polls* polls) {
   const Loop& loop = crew.loop;
   int64_t began = now_ns();
-  // relaxed: who sees it late does one grain more
+  // relaxed: a thread that sees it late does one grain more
   while (!crew.must_end.load(std::memory_order_relaxed)) {
     uint64_t first = crew.next.fetch_add(grain, std::memory_order_relaxed);
     if (first >= loop.count) return;
@@ -127,7 +127,7 @@ void launch_with(Launcher l) { launcher = l; }
 void launch_threads(unsigned count, const std::function<void()>& helper) {
   try {
     while (count-- > 0) std::thread(helper).detach();
-  } catch (const std::system_error&) { // no more threads to be had: those who came will do
+  } catch (const std::system_error&) { // no more threads: those that have started will do
   }
 }
 

@@ -1,5 +1,5 @@
-// A loop over a range in several threads of this process, who take grains of it until nothing is
-// left. It knows neither who the threads are (launch_with) nor what a Ctrl-C is (poll).
+// A loop over a range in several threads of this process, which take grains of it until nothing is
+// left. It knows neither where the threads come from (launch_with) nor what a Ctrl-C is (poll).
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ struct Loop {
 // thread alone.
 LoopEnd run_loop(const Loop& loop);
 
-// This thread works for a loop that is to end: whoever waits for something here gives up.
+// This thread works for a loop that must end: what waits for something in this thread gives up.
 bool loop_must_end();
 
 // Starts `helper` in up to `count` other threads, at once, later, or never: the loop does not

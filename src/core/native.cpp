@@ -29,13 +29,13 @@ struct Gate {
   std::condition_variable turn;
   // Under the mutex:
   uint64_t turns = 0;    // how often the sleeper has woken
-  bool sleeping = false; // somebody is on the doorbell, or about to be
+  bool sleeping = false; // a thread sleeps on the doorbell, or is about to
   uint32_t slept_on = 0; // with this value in it
   std::vector<Waiting> waiting;
 };
 
 // A forked child's first open() puts a new one here; the old one may be locked by a thread that
-// exists no more.
+// no longer exists.
 std::atomic<Gate*> current{nullptr};
 
 Gate& gate() {
@@ -47,7 +47,7 @@ Gate& gate() {
 
 std::atomic<uint32_t>& doorbell(const Gate& g) { return participant(g.token).doorbell; }
 
-// In the gate. Something was done that may have slept on the doorbell.
+// In the gate, after something that may have slept on the doorbell.
 void pass_on(Gate& g) {
   if (g.sleeping && doorbell(g).load(std::memory_order_seq_cst) != g.slept_on)
     platform::wake(&doorbell(g), INT_MAX);
@@ -59,13 +59,13 @@ void sleep(Gate& g, std::unique_lock<std::mutex>& hold, uint32_t bell, Token wat
   std::atomic<uint32_t>& door = doorbell(g);
   platform::Watch words[2] = {{&door, bell | 1}, {}};
   int count = watched && watch_life(watched, &words[1]) ? 2 : 1;
-  if (watched && !is_expected(watched)) { // swept as soon as its process is gone
+  if (watched && !is_expected(watched)) { // swept as soon as its process has ended
     reap();
     until = std::min(until, platform::now_ns() + 1'000'000);
   }
   g.sleeping = true;
   g.slept_on = bell | 1;
-  // seq_cst: pairs with ring(). The bit stays until the next ring: no use here for who is awake.
+  // seq_cst: pairs with ring(). The bit stays until the next ring: it does not tell which process is awake here.
   if (door.fetch_or(1, std::memory_order_seq_cst) == bell) {
     hold.unlock();
     platform::sleep_on(words, count, until);
@@ -109,7 +109,7 @@ public:
     ActAs act(gate_.token);
     pass_on(gate_);
     auto it = find();
-    if (--it->threads > 0) return; // a waker who took the bit has called the others by the doorbell
+    if (--it->threads > 0) return; // a waker that took the bit has woken the others by the doorbell
     gate_.waiting.erase(it);
     bool was_set = mask_.word[slot() / 64].fetch_and(~bit(), std::memory_order_acq_rel) & bit();
     if (!was_set && !consumed_) wake_one(mask_); // it may have been meant for another process
@@ -128,10 +128,10 @@ private:
   bool consumed_ = false;
 };
 
-// look(&watched) is called in the gate until it is true; `watched` is whose death ends the sleep.
+// look(&watched) is called in the gate until it is true; the death of the participant `watched` ends the sleep.
 template <class Look> Status until(Gate& g, WaiterMask& mask, const Wait& wait, Look look) {
   std::unique_lock<std::mutex> hold(g.mutex);
-  Place place(g, mask); // goes before the gate does
+  Place place(g, mask); // destroyed before the gate is left
   const Token me = self();
   int64_t next_tick = 0;
   for (;;) {
@@ -178,7 +178,7 @@ void open() {
     join_session();
     token = self();
   }
-  participant(token).doorbell.fetch_or(1, std::memory_order_relaxed); // nobody waits: asleep
+  participant(token).doorbell.fetch_or(1, std::memory_order_relaxed); // no thread waits: counts as asleep
   current.store(new Gate(token), std::memory_order_release);          // pairs with gate()
 }
 

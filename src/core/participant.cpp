@@ -1,20 +1,20 @@
 // A slot's state word, its transitions, all by CAS but the last:
 //
-//   Free(g) -> Reserved(g+1)             by the one who will fork, or joins
-//   Reserved(g) -> Reserved(g,pid)       by the parent, as soon as it knows whom it expects
+//   Free(g) -> Reserved(g+1)             by the process that will fork, or that joins
+//   Reserved(g) -> Reserved(g,pid)       by the parent, as soon as it knows which process it expects
 //   Reserved(g,pid) -> Reserved(g,pid')  by pid or pid', when pid has forked pid' to fork further
 //   Reserved(g) -> Claiming(g,pid)       by the participant; from here on it alone writes the slot
 //   Claiming(g) -> Live(g)               by the participant, after it holds `life`
 //
-//   Reserved(g) -> Dead(g)               by anybody, when the reservation has expired
-//   Reserved(g,pid) -> Dead(g)           by anybody, when the process of that pid is gone
+//   Reserved(g) -> Dead(g)               by any process, when the reservation has expired
+//   Reserved(g,pid) -> Dead(g)           by any process, when the process of that pid has ended
 //   Claiming(g,pid) -> Dead(g)           the same
-//   Reserved, Claiming(g) -> Dead(g)     by the parent, when it knows that the child is gone or
-//                                        will never be there
-//   Live(g) -> Dead(g)                   by anybody, once `life` is over
+//   Reserved, Claiming(g) -> Dead(g)     by the parent, when it knows that the child has ended or
+//                                        will never exist
+//   Live(g) -> Dead(g)                   by any process, once `life` is over
 //   Dead(g) -> Free(g)                   under the heap's guard, after everything of it was swept
 //
-// A death between two steps leaves a state from which reap() goes on.
+// A death between two steps leaves a state from which reap() continues.
 #include "participant.h"
 
 namespace mp {
@@ -24,7 +24,7 @@ SlotState state_of(Token t) { return participant(t).look(); }
 
 bool advance(Participant& p, SlotState from, SlotState to) {
   uint64_t expected = from.pack();
-  // acq_rel: what its owner wrote before is visible to whoever loads the new state
+  // acq_rel: what its owner wrote before is visible to any process that loads the new state
   return p.state.compare_exchange_strong(expected, to.pack(), std::memory_order_acq_rel);
 }
 
@@ -96,7 +96,7 @@ Token reserve_slot() {
       uint32_t g = (s.generation + 1) & ((1u << (32 - kSlotBits)) - 1);
       if (g == 0) g = 1; // a token is never 0
       p.reserved_at.store(platform::now_ns(), std::memory_order_relaxed);
-      raise_top(h, slot); // before: a slot that reap() does not visit would be lost with us
+      raise_top(h, slot); // before: a slot that reap() does not visit would be lost if we died
       if (!advance(p, s, {0, g, Life::Reserved})) continue;
       p.parent.store(self(), std::memory_order_relaxed);
       return make_token(slot, g);
@@ -126,7 +126,7 @@ bool expect_from(Token t, pid_t before, pid_t pid) {
 void abandon_slot(Token t) {
   SlotState s = state_of(t);
   if (s.generation != generation_of(t)) return;
-  // The pid in a reservation is who is expected, or is to fork him: nobody to wait for.
+  // The pid in a reservation is of the expected process, or of the one that should fork it: not to be waited for.
   if (s.life == Life::Reserved) advance(participant(t), s, {0, s.generation, Life::Dead});
   else if (s.life == Life::Claiming) advance(participant(t), s, {s.pid, s.generation, Life::Dead});
 }
@@ -140,7 +140,7 @@ void leave_session() {
   if (self() == 0) return;
   end_participant();
   // An unlocked life is a life that is over: from here on nothing may be done in its name, and what
-  // it held is swept by whoever reaps next.
+  // it held is swept by the process that reaps next.
   platform::end_life(participant(self()).life);
   become(0);
 }

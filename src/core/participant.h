@@ -1,4 +1,4 @@
-// Who takes part in the session, and who is still alive.
+// The participants of the session, and which of them are still alive.
 #pragma once
 
 #include "error.h"
@@ -8,30 +8,30 @@
 
 namespace mp {
 
-// The calling thread becomes the participant for whom the slot was reserved. False if the reservation
+// The calling thread becomes the participant for which the slot was reserved. False if the reservation
 // has expired. Call ring_parent() then.
 bool claim(Token t);
 // Throws where a death would not be noticed: before the first claim().
 void check_lives();
 void leave_session();
-// The process ends by itself now: to those who ask, it was not killed.
+// The process now ends by itself: others see that it was not killed.
 void end_participant();
 
 // A slot for a child that is about to start; it must claim it soon (kReservationNs). 0 when none is
 // free.
 Token reserve_slot();
 Token require_slot(); // the same, but throws Error("ProcessError") then
-// The reservation lasts as long as process `pid` lives, no longer as long as `before` (0: a while).
-// True if it is `pid` on whom it depends now.
+// The reservation now lasts as long as process `pid` lives, and no longer as long as `before` (0: a while).
+// True if it now depends on `pid`.
 bool expect_from(Token t, pid_t before, pid_t pid);
-void abandon_slot(Token t); // nobody will claim it any more
+void abandon_slot(Token t); // it will not be claimed
 
-// False from the moment the participant's main thread is gone, zombie or not.
+// False from the moment the participant's main thread has ended, zombie or not.
 bool is_alive(Token t);
 // Fills a watch on a participant's life; false if it is over. The kernel wakes one sleeper at the
 // death, and only if the waiters bit is set, which this does.
 bool watch_life(Token t, platform::Watch* out);
-// Nothing of it is left: its process is gone with all its threads, and what it held was let go.
+// Nothing of it is left: its process has ended with all its threads, and what it held was released.
 bool is_swept(Token t);
 // The participant may still claim its reservation or lives.
 bool is_expected(Token t);

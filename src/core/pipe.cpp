@@ -9,7 +9,7 @@ PipeShared& pipe_of(uint64_t c) { return *heap().at<PipeShared>(end_at(c).pipe.p
 uint64_t outbox(uint64_t c) { return pipe_of(c).queue[end_at(c).side]; }
 uint64_t inbox(uint64_t c) { return pipe_of(c).queue[1 - end_at(c).side]; }
 
-// The last holder of an end is gone. Under the heap's guard.
+// The last holder of an end has closed it or died. Under the heap's guard.
 void end_freed(uint64_t c) {
   PipeShared& p = pipe_of(c);
   // release: pairs with the acquire in put_message() and get_message()

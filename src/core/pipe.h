@@ -9,11 +9,11 @@ namespace mp {
 // Two blocks of Kind::Connection, held by the caller. Not duplex: ends[0] receives, ends[1] sends.
 void create_pipe(bool duplex, uint64_t ends[2]);
 
-// Closed: nobody reads.
+// Closed: the other end has no holder.
 Status send_message(uint64_t connection, const Outgoing& message, const Wait& wait);
-// Ended: nobody sends.
+// Ended: the other end has no holder, and no message is left.
 Status receive_message(uint64_t connection, Incoming& message, const Wait& wait);
-// A message is there, or the end is reached: receive_message() will not wait.
+// A message is available, or the end is reached: receive_message() will not wait.
 bool is_readable(uint64_t connection);
 uint64_t messages_waiting(uint64_t connection);
 bool other_end_is_closed(uint64_t connection);

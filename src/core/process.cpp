@@ -55,7 +55,7 @@ bool poll_child(Child& child) {
   if (child.reaped) return true;
   if (!meet_child(child)) {
     if (state_of(child) < ChildState::Ended) return false;
-    if (!meet_child(child)) { // what was to fork it is gone, or could not
+    if (!meet_child(child)) { // the process that was to fork it has ended, or could not
       child.reaped = true;
       child.status = 255;
       return true;
@@ -64,7 +64,7 @@ bool poll_child(Child& child) {
   // Until it is reaped no other group can have its number. What it started does not stay behind.
   if (!child.spare && platform::killed_by_signal(child.pid))
     platform::signal_group(child.pid, SIGKILL);
-  platform::Ending how{255, 0}; // somebody else reaped it; its record may know more
+  platform::Ending how{255, 0}; // other code reaped it; its record may know more
   if (platform::ask_ending(child.pid, &how) == platform::Asked::Runs) return false;
   child.reaped = true;
   child.status = how.status;
@@ -124,7 +124,7 @@ void close_child(Child& child) {
 
 void leave_process(uint64_t process, int code) {
   std::fflush(nullptr);
-  if (process) // release: pairs with the parent's load once the life word says that we are gone
+  if (process) // release: pairs with the parent's load once the life word says that we have ended
     heap().at<ProcessShared>(process)->left.store(uint32_t(1 + (code & 255)),
                                                   std::memory_order_release);
   end_participant();

@@ -15,7 +15,7 @@ enum class ChildState {
   Starting, // it was started, and has not taken its place in the session
   Running,  // its life holds
   Ended,    // its life is over, or it will never be forked; the system may still be taking it down
-  Reaped    // it is gone: status and peak_bytes are known
+  Reaped    // the system has removed it: status and peak_bytes are known
 };
 
 // The parent's private knowledge of a child.
@@ -43,12 +43,12 @@ enum class Output { Captured, Discarded, Inherited }; // Discarded: stdout alone
 void prepare_outputs(Child& child, Output output);
 // Forks. Returns true in the child, which is then set up: it leads a group of its own, which ends
 // with its parent, has default signals, no stdin, its own outputs, and a place in the session. The
-// child must end with leave_process(). A parent that is `busy` goes on working, so the child moves
-// to another core at once; the core of one that is about to wait it may have. Throws
+// child must end with leave_process(). If the parent is `busy`, it keeps its core and the child moves
+// to another core at once; otherwise it is about to wait, and the child may use its core. Throws
 // Error("ProcessError").
 bool fork_child(Child& child, Output output, bool busy = true);
 // Forks several: the first child forks the others, half of them through its own first, and so on,
-// so that many processes start as fast as the cores allow, while the parent goes on. All are the
+// so that many processes start as fast as the cores allow, while the parent continues. All are the
 // parent's children, and copies of it as it is now. Each has its `born`. A parent that is not
 // `busy` forks two itself: the first begins to work sooner. Returns which child the caller is, or -1 in the parent.
 int fork_children(const std::vector<Child*>& children, Output output, bool busy);
@@ -64,10 +64,10 @@ uint64_t join_spawned(const std::string& value);
 ChildState state_of(Child& child); // a look at memory, no system call
 // Unborn -> Starting: true when its pid is known.
 bool meet_child(Child& child);
-// Any -> Reaped, if the system says that it is gone: true then.
+// Any -> Reaped, if the system says that it has ended: true then.
 bool poll_child(Child& child);
-// The same, after waiting for at most `ms`: for a child whose life is over and who is still being
-// taken down (its memory may be large).
+// The same, after waiting for at most `ms`: for a child whose life is over and which the system is still
+// taking down (its memory may be large).
 bool await_child(Child& child, int ms);
 // SIGTERM and SIGKILL are for the programs that it has started, too.
 int signal_child(Child& child, int signal);

@@ -59,11 +59,11 @@ void repair_queue(uint64_t block, QueueShared& q) {
     }
   }
   q.items.store(items, std::memory_order_release);
-  wake_all(q.getters); // what they were to be told died with the owner
+  wake_all(q.getters); // the owner died before it could wake them
   wake_all(q.putters);
 }
 
-// Waiting in vain without a deadline of the caller's is an error, not a status.
+// A wait in vain without a deadline of the caller's is an error, not a status.
 Status refused(Status s, const GuardWord& g, const Wait& wait) {
   if (s == Status::Timeout && wait.deadline == platform::kForever) refuse_guard(s, g);
   return s;
@@ -97,7 +97,7 @@ void unlink_head(QueueShared& q) {
   q.leaving = 0;
 }
 
-// A common segment with room for `bytes` at the tail, or 0 if memory for a new one must be had
+// A common segment with room for `bytes` at the tail, or 0 if memory for a new one must be allocated
 // first.
 uint64_t tail_with_room(QueueShared& q, uint64_t bytes) {
   if (!q.tail) return 0;
@@ -132,7 +132,7 @@ void forget(uint64_t block, Token gone) {
   forget_taker(q, gone);
 }
 
-// Who was woken and goes without having taken what he was woken for wakes the next.
+// A process that was woken and leaves without having taken anything wakes the next.
 struct WakeUp {
   WaiterMask& mask;
   bool owed = false;
@@ -155,7 +155,7 @@ Status lock_queue(uint64_t block, QueueShared& q, const Wait& wait) {
   return Status::Ok;
 }
 
-// Somebody died at work: the count of items is not to be believed before the next one repairs it.
+// An owner of the guard died at work: the count of items is wrong until the next owner repairs it.
 bool is_torn(const QueueShared& q) {
   Token owner = q.guard.owner.load(std::memory_order_relaxed);
   return owner != 0 && !is_alive(owner);
@@ -180,8 +180,8 @@ void seal_segment(uint64_t segment, uint64_t offset, uint32_t count) {
 
 uint64_t queue_length(uint64_t queue) {
   QueueShared& q = queue_shared(queue);
-  // A producer may have died between its commit and the count. Without that repair nobody would see
-  // the message who only looks.
+  // A producer may have died between its commit and the count. Without that repair a process that only
+  // looks would not see the message.
   if (is_torn(q) && lock_queue(queue, q, Wait::until(0)) == Status::Ok) unlock_guard(q.guard);
   return q.items.load(std::memory_order_acquire);
 }
@@ -238,7 +238,7 @@ Status put_message(uint64_t block, const Outgoing& message, const Wait& wait,
         uint8_t* at = segment_data(tail) + write_of(w);
         reinterpret_cast<MessageHeader*>(at)->bytes = message.size;
         std::memcpy(at + sizeof(MessageHeader), message.bytes, message.size);
-        // release: the commit; whoever takes the guard over sees the message whole or not at all
+        // release: the commit; the guard's next owner sees the message whole or not at all
         t.window.store(window(read_of(w), write_of(w) + uint32_t(need)), std::memory_order_release);
         q.items.store(items + 1, std::memory_order_release); // pairs with queue_length()
         break;
@@ -248,7 +248,7 @@ Status put_message(uint64_t block, const Outgoing& message, const Wait& wait,
         NewBlock(new_segment(kCommonBytes, false)); // may fail, may take time: outside the guard
   }
   wake_up.owed = false;
-  // Ours no more: the queue keeps its segments.
+  // No longer ours: the queue keeps its segments.
   if (message.segment) heap().drop(message.segment);
   wake_one(q.getters);
   return Status::Ok;

@@ -26,7 +26,7 @@ uint8_t* segment_data(uint64_t segment);
 void seal_segment(uint64_t segment, uint64_t offset, uint32_t count);
 
 // Ok, Timeout (the queue stayed full), Interrupted; OwnerDied never reaches the caller. `closed`,
-// when given, ends the put with Closed once it is not 0 (a pipe whose reader has gone).
+// when given, ends the put with Closed once it is not 0 (a pipe whose other end has no holder).
 Status put_message(uint64_t queue, const Outgoing& message, const Wait& wait,
                    const std::atomic<uint32_t>* closed = nullptr);
 
@@ -69,7 +69,7 @@ bool queue_full(uint64_t queue);
 uint64_t queue_capacity(uint64_t queue);
 bool queue_simple(uint64_t queue);
 bool queue_joinable(uint64_t queue);
-// After a Timeout: which stopped process keeps us from what is there, or "".
+// After a Timeout: which stopped process keeps us from an available message, or "".
 std::string queue_obstacle(uint64_t queue);
 QueueShared& queue_shared(uint64_t queue);
 void register_queue_kind();

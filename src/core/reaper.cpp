@@ -15,12 +15,12 @@ bool reap() {
   bool found = false;
   for (uint32_t slot = 0; slot < top; ++slot)
     if (note_death(slot)) found = true;
-  if (found) ring_all(); // before the sweep: that waits for processes to be gone
+  if (found) ring_all(); // before the sweep, which waits until processes have ended
   for (uint32_t slot = 0; slot < top; ++slot) {
     Participant& p = h.participants[slot];
     SlotState s = p.look();
     if (s.life != Life::Dead) continue;
-    // a thread of the core's tests is gone at once
+    // for a thread of the core's tests there is nothing to wait for
     bool other = s.pid != 0 && pid_t(s.pid) != platform::own_pid();
     if (other && !platform::process_gone(pid_t(s.pid), p.claimed_at) &&
         !platform::runs_without(pid_t(s.pid), heap().fd()))

@@ -1,11 +1,11 @@
-// What becomes of the dead.
+// Finds dead participants and sweeps what they held.
 #pragma once
 
 namespace mp {
 
-// Marks the dead as dead, rings everybody if there was one, and takes back what they held as soon
-// as their processes are really gone. Cheap when nobody died. Returns true if somebody was found
-// dead.
+// Marks the dead as dead, rings every doorbell if there was one, and takes back what they held as soon
+// as the system has removed their processes. Cheap without a death. Returns true if a dead participant
+// was found.
 bool reap();
 
 } // namespace mp

@@ -1,4 +1,4 @@
-// One word has the permits, and a word for each slot those that are its own. README.md, "Permits
+// One word counts the permits, and a word for each slot the permits that it owns. README.md, "Permits
 // that come back", says why no death loses or doubles one.
 #include "semaphore.h"
 #include "heap.h"
@@ -36,8 +36,8 @@ void enter_count(SemaphoreShared& s, SemaphoreWord w) {
   }
 }
 
-// One permit from the word to the slot's count, or back. False: there is none. For the dead anybody
-// may give back: who is second finds the word changed, looks again, and sees the count.
+// One permit from the word to the slot's count, or back. False: there is none. For the dead, any
+// process may give back: the second one finds the word changed, looks again, and sees the count.
 bool move_owned(SemaphoreShared& s, uint32_t slot, bool giving) {
   uint64_t v = s.state.load(std::memory_order_acquire);
   for (;;) {
@@ -58,7 +58,7 @@ bool move_owned(SemaphoreShared& s, uint32_t slot, bool giving) {
     next.slot = slot + 1;
     do next.turn = (next.turn + 1) & SemaphoreWord::kTurns;
     while (next.turn == last);
-    // seq_cst: whoever begins to wait either sees it, or is seen
+    // seq_cst: a process that begins to wait either sees it, or is seen
     if (!s.state.compare_exchange_weak(v, next.pack(), std::memory_order_seq_cst)) continue;
     enter_count(s, next);
     return true;
@@ -72,13 +72,13 @@ bool try_acquire(SemaphoreShared& s, bool owned) {
     SemaphoreWord w = SemaphoreWord::unpack(v);
     if (w.permits == 0) return false;
     --w.permits;
-    // acquire: pairs with the CAS of who released it
+    // acquire: pairs with the CAS of the process that released it
     if (s.state.compare_exchange_weak(v, w.pack(), std::memory_order_acquire)) return true;
   }
 }
 
-// Permits of these come back when they die. True: some did; the system may need a while until the
-// sweep can find the process gone.
+// Watches the owners: their permits come back when they die. True: some did; the system may need a while until the
+// sweep can see that the process has ended.
 bool watch_owners(SemaphoreShared& s, Waiter& waiter) {
   HeapHeader& h = heap().header();
   uint32_t top = h.top_slot.load(std::memory_order_relaxed);
@@ -99,7 +99,7 @@ void forget(uint64_t block, Token gone) {
   forget_waiter(s.waiters, slot);
   SemaphoreWord w = SemaphoreWord::unpack(s.state.load(std::memory_order_acquire));
   if (w.slot == slot + 1) enter_count(s, w);
-  // A sweep that dies here is done again: each permit is given back whole.
+  // If the sweeper dies here, the sweep is done again: each permit is given back whole.
   while (count_of(s.held[slot].load(std::memory_order_acquire))) {
     move_owned(s, slot, true);
     wake_one(s.waiters);
@@ -129,7 +129,7 @@ Status acquire_semaphore(uint64_t block, const Wait& wait, bool owned) {
     if (try_acquire(s, owned)) return true;
     return watch_owners(s, waiter) && try_acquire(s, owned);
   });
-  // What came back may be more than one: the next one who waits wakes another in turn.
+  // More than one permit may have come back: each waiter that gets one wakes the next.
   if (how == Status::Ok && semaphore_value(block) && anybody_waits(s.waiters)) wake_one(s.waiters);
   return how;
 }
@@ -142,7 +142,7 @@ bool release_semaphore(uint64_t block) {
     w = SemaphoreWord::unpack(v);
     if (w.permits >= s.most) return false;
     ++w.permits;
-    // Pairs with the acquire in try_acquire(). seq_cst: whoever begins to wait either sees it, or
+    // Pairs with the acquire in try_acquire(). seq_cst: a process that begins to wait either sees it, or
     // is seen.
   } while (!s.state.compare_exchange_weak(v, w.pack(), std::memory_order_seq_cst));
   if (anybody_waits(s.waiters)) wake_one(s.waiters);

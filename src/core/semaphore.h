@@ -11,7 +11,7 @@ uint64_t create_semaphore(uint32_t permits, bool bounded);
 void register_semaphore_kind();
 
 // Ok, Timeout or Interrupted. `owned`: the permit comes back when the caller dies, and is given
-// back by release_owned(); otherwise it is nobody's, any process may release it.
+// back by release_owned(); otherwise it has no owner, and any process may release it.
 Status acquire_semaphore(uint64_t block, const Wait& wait, bool owned);
 // False: it has as many permits as it may have.
 bool release_semaphore(uint64_t block);

@@ -1,5 +1,5 @@
-// The session's memory, where this process has mapped it, and who the calling thread is in it. What
-// is above asks here and need not know the heap.
+// The session's memory, where this process has mapped it, and the participant that the calling thread is. Layers
+// above ask here and need not know the heap.
 #pragma once
 
 #include "layout.h"
@@ -18,9 +18,9 @@ inline Participant& participant(Token t) { return header().participants[slot_of(
 // This thread's participant. In R that is the main thread, and there is one per process; the core's
 // own tests run many in one process.
 Token self();
-void become(Token t); // 0: nobody
+void become(Token t); // 0: none
 
-// The calling thread acts as `t` until the end of the scope. Of those who act as one participant
+// The calling thread acts as `t` until the end of the scope. Of the threads that act as one participant,
 // only one at a time may be in the core: see native.h.
 class ActAs {
 public:
@@ -38,7 +38,7 @@ private:
 uint32_t fork_depth();
 void count_fork(); // in a fork's child
 
-// What every wait does on its ticks, and whoever finds the session full: see reap(). It may wait
+// What every wait does on its ticks, and a process that finds the session full: see reap(). It may wait
 // itself.
 void housekeeping();
 void set_housekeeping(void (*work)());

@@ -29,7 +29,7 @@ bool fork_child(Child& child, Output output, bool busy) {
     if (!begin_child(parent)) platform::leave(1);
     child_files(child, output);
     if (self() == 0) platform::leave(kNoPlace);
-    platform::volunteer_for_oom(); // as will those whom this child forks
+    platform::volunteer_for_oom(); // as will the processes that this child forks
     return true;
   }
   child.pid = pid;

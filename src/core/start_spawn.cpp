@@ -49,7 +49,7 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
   auto prepare = [](void* data) {
     auto& s = *static_cast<Start*>(data);
     platform::default_signals();
-    platform::hold_interrupts(true); // until it can tell whom a Ctrl-C is for
+    platform::hold_interrupts(true); // until it can tell what a Ctrl-C is for
     platform::lead_group();
     if (!platform::die_with_parent(s.parent)) platform::leave(1);
     child_files(s.child, Output::Captured);

@@ -6,7 +6,7 @@
 
 namespace mp::platform {
 
-// One word that somebody sleeps on, with the value at which it is worth sleeping.
+// One word that a process sleeps on, with the value at which it is worth sleeping.
 struct Watch {
   std::atomic<uint32_t>* word;
   uint32_t expected;

@@ -9,7 +9,7 @@ constexpr int64_t kForever = INT64_MAX;
 
 // Monotonic. Every deadline in this library is a value of this clock.
 int64_t now_ns();
-// Since the machine was started: by it, processes know when they were.
+// Time since the machine was started: the clock that dates the start of processes.
 int64_t boot_ns();
 void nap(int64_t ns); // may be shorter
 

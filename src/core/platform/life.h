@@ -1,5 +1,5 @@
-// Who lives: a place in shared memory that one thread holds for its life, and that the system marks
-// when it ends.
+// Lives: places in shared memory, each held by one thread for its life, and marked by the system
+// when that thread ends.
 #pragma once
 
 #include "platform.h"
@@ -18,7 +18,7 @@ void begin_life(Life& life); // of the calling thread
 void end_life(Life& life);   // by the thread that began it
 bool life_over(const Life& life);
 // What to sleep on beside a doorbell; false if it is over. The system wakes one sleeper at the
-// death, and only if somebody has asked by this.
+// death, and only if a process has asked for it by this call.
 bool watch_life(Life& life, Watch* out);
 
 } // namespace mp::platform

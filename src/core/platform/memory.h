@@ -7,11 +7,11 @@
 namespace mp::platform {
 
 // A session may have been started without standard descriptors; what is printed there then goes to
-// whoever has the number, which must not be a file of ours: such a descriptor is replaced by
+// the file that has the number, which must not be a file of ours: such a descriptor is replaced by
 // another.
 int off_standard(int fd);
 // Anonymous shared memory without a name in any file system. Returns a descriptor (close-on-exec),
-// or -1 with errno. The size can be changed by nobody afterwards.
+// or -1 with errno. No process can change the size afterwards.
 int create_memory(const char* label, uint64_t bytes);
 // All of it, for reading and writing, and not for core dumps. nullptr with errno.
 uint8_t* map_shared(int fd, uint64_t bytes);

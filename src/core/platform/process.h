@@ -13,12 +13,12 @@ int cpu_count();
 uint32_t current_cpu(); // where the caller runs right now
 // Moves the caller to another core that it may run on, if it is on this one and there is another.
 void leave_cpu(uint32_t cpu);
-void yield_cpu(); // whoever waits for this core may run first
+void yield_cpu(); // a process that waits for this core may run first
 
 pid_t own_pid();
 // The number of the calling thread, as the system has it.
 uint32_t thread_id();
-// Called around each fork of this process, whoever asks for it: in the parent before, in the child.
+// Called around each fork of this process, whatever code forks: in the parent before, in the child.
 void on_fork(void (*before)(), void (*in_child)());
 
 // True when no thread of the process that had this pid at the time `seen_at` (of boot_ns(); 0: not
@@ -29,15 +29,15 @@ bool process_stopped(pid_t pid);
 // True when that process runs, but has put another program (exec) in the place of the one that
 // mapped the memory of `fd`.
 bool runs_without(pid_t pid, int fd);
-// A descriptor (close-on-exec) that becomes readable when the child is gone; -1 where there is
+// A descriptor (close-on-exec) that becomes readable when the child has ended; -1 where there is
 // none.
 int watch_process(pid_t pid);
 // Sends a signal through the watched descriptor when there is one, so that a reused pid is safe.
 int signal_process(int watch_fd, pid_t pid, int signal);
 // The same to all processes of the group that this child leads, if it leads one. Only for a child
-// that nobody has reaped: until then its number can be no other group's.
+// that was not reaped yet: until then its number can be no other group's.
 void signal_group(pid_t leader, int signal);
-// True for a child that a signal has ended and that nobody has reaped.
+// True for a child that a signal has ended and that was not reaped yet.
 bool killed_by_signal(pid_t pid);
 
 // How a child has ended: its exit code, or -signal; and the most memory that it had.
@@ -45,13 +45,13 @@ struct Ending {
   int status;
   uint64_t peak_bytes;
 };
-enum class Asked { Runs, Ended, Lost }; // Lost: somebody else has asked before, and was told
+enum class Asked { Runs, Ended, Lost }; // Lost: other code has asked before, and was told
 // Tells it once: from then on the child's number may be another process's.
 Asked ask_ending(pid_t child, Ending* how);
-// Waits for at most `ms` until the child of this descriptor is gone; -1: for the whole time.
+// Waits for at most `ms` until the child of this descriptor has ended; -1: for the whole time.
 void await_process(int watch_fd, int ms);
-// Before children are started: how they end must be kept for us. A launcher may have handed down
-// that SIGCHLD is ignored; the system would then forget it, and give their numbers away at once.
+// Before children are started: the system must keep for us how they end. A launcher may have handed down
+// that SIGCHLD is ignored; the system would then forget it, and reuse their pids at once.
 void keep_exit_states();
 
 // fork(), with the hooks of on_fork(). -1 with errno.
@@ -76,7 +76,7 @@ std::vector<std::string> environment_with(const std::vector<std::string>& lines)
 // Handlers of the parent's that make no sense in a child: R's own for these delete the parent's
 // temporary folder, prompt on stdin, or save its workspace.
 void default_signals();
-// An interrupt waits until the process can tell whom it is for.
+// Interrupts wait until the process can tell what they are for.
 void hold_interrupts(bool hold);
 // Nothing to read; `out` and `err` (-1: as they are), or nowhere for `out` (kNowhere).
 constexpr int kNowhere = -2;
@@ -86,10 +86,10 @@ int open_again(pid_t process, int fd);
 // Whether the programs that this process becomes have the file, too.
 void hand_down(int fd, bool yes);
 // This process leads a group of its own: a terminal's Ctrl-C does not reach it, nor the programs
-// that it starts. A program that asks the terminal for input is refused, and does not stop for ever
-// in the background. False if there is no such group; then it stays in its parent's.
+// that it starts. A program that asks the terminal for input gets an error, and does not stop
+// in the background without an end. False if there is no such group; then it stays in its parent's.
 bool lead_group();
-// The kernel ends this process when its parent ends. False if the parent is gone already.
+// The kernel ends this process when its parent ends. False if the parent has already ended.
 bool die_with_parent(pid_t parent);
 // From now on, when its parent ends, all processes of the group that it leads end with it. A program
 // that it becomes (exec) has to ask for this again; until then it ends alone.

@@ -34,7 +34,7 @@ void make(pthread_mutex_t* mutex) {
 }
 
 // Where in a mutex the C library keeps the word that the kernel marks (the first in glibc, the
-// second in musl): the one that is our thread's number while we hold it, and 0 while nobody does.
+// second in musl): the one that is our thread's number while we hold it, and 0 while it is free.
 // -1: not found.
 int life_offset() {
   static const int offset = [] {
@@ -84,8 +84,8 @@ bool watch_life(Life& life, Watch* out) {
   std::atomic<uint32_t>& word = word_of(life);
   uint32_t v = word.load(std::memory_order_acquire);
   do {
-    // Without a thread id the slot's next participant may be about to lock it. It must find nothing
-    // in the word: a lone waiters bit would have it wait for nobody.
+    // Without a thread id the slot's next participant may be about to lock it. It must not find a lone
+    // waiters bit in the word: it would wait for a holder that does not exist.
     if (is_over(v)) return false;
     // relaxed: the bit concerns the kernel alone
   } while (!(v & kWaiters) &&

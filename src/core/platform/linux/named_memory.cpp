@@ -19,7 +19,7 @@ int failed(int fd, int error) {
   return -1;
 }
 
-// Before pages are asked for: the system would kill somebody for the last of them.
+// Before pages are asked for: for the last of them the system would kill a process.
 int room_for(int fd, uint64_t bytes) {
   struct statvfs fs;
   if (fstatvfs(fd, &fs) != 0) return errno;
@@ -40,7 +40,7 @@ int give_pages(int fd, uint64_t bytes) {
 int create_named_memory(const std::string& name, uint64_t bytes) {
   int fd = off_standard(shm_open(path_of(name).c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR));
   if (fd < 0) return -1;
-  int error = give_pages(fd, bytes); // who opens it before it has its size refuses it
+  int error = give_pages(fd, bytes); // a process that opens it before it has its size refuses it
   if (error == 0) return fd;
   shm_unlink(path_of(name).c_str());
   return failed(fd, error);

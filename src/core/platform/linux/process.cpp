@@ -97,7 +97,7 @@ bool runs_without(pid_t pid, int fd) {
     found = inode == st.st_ino && std::strstr(line, "/memfd:") != nullptr;
   }
   std::fclose(f);
-  return any && !found; // no line at all: it is on its way out, and its other threads may still run
+  return any && !found; // no line at all: it is ending, and its other threads may still run
 }
 
 pid_t own_pid() { return getpid(); }

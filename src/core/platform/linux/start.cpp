@@ -102,9 +102,9 @@ pid_t start_program(char* const* argv, char* const* envp, void (*prepare)(void*)
 
 namespace {
 
-// The kernel's message that the parent is gone. A signal that can be handled, as SIGKILL would leave
-// the programs that the process has started. It has no other use, so nobody blocks or replaces it.
-// A stopped process hears of it, too: with its parent its group loses its last tie to the session,
+// The kernel's message that the parent has ended. A signal that can be handled, as SIGKILL would leave
+// the programs that the process has started. It has no other use, so no code blocks or replaces it.
+// A stopped process gets it, too: with its parent its group loses its last tie to the session,
 // and the kernel continues the stopped processes of such a group. One that is about to stop takes
 // the lower number first, which is this one's.
 #ifdef SIGSTKFLT
