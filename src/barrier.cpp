@@ -47,7 +47,7 @@ SEXP barrier_action(SEXP barrier) {
   });
 }
 
-// c(index, round): the round is over; -1 for the round if this party is to act and then to pass it.
+// c(index, round): the round is over; -1 for the round if this party must act and then end the round.
 // [[Rcpp::export(rng = false)]]
 SEXP barrier_wait(SEXP barrier, SEXP timeout) {
   return entry([&] {

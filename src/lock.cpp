@@ -26,7 +26,7 @@ static bool enter_lock(SEXP lock, const Wait& wait, bool* got) {
   return s == Status::OwnerDied;
 }
 
-// Waits for ever, and leaves the warning to the caller.
+// Waits without a limit, and leaves the warning to the caller.
 // [[Rcpp::export(rng = false)]]
 bool lock_enter(SEXP lock) {
   return entry([&] {

@@ -76,7 +76,7 @@ bool connection_poll(SEXP connection, SEXP timeout) {
 // [[Rcpp::export(rng = false)]]
 SEXP connection_state(SEXP connection) {
   return entry([&] {
-    reap(); // a dead process has its ends no more
+    reap(); // takes back the ends of dead processes
     uint64_t block = block_of(connection, Kind::Connection);
     return with_names(list_of(can_receive(block), can_send(block), double(messages_waiting(block)),
                               other_end_is_closed(block)),

@@ -38,7 +38,7 @@ void pool_attend(SEXP pool) {
   });
 }
 
-// Closed, except that what was begun before will submit jobs until pool_close().
+// Closed, except that lazy iterators that were started before will submit jobs until pool_close().
 // [[Rcpp::export(rng = false)]]
 void pool_close_later(SEXP pool) {
   entry([&] { pool_of(pool).close_later(); });

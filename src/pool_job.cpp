@@ -29,7 +29,7 @@ SEXP pool_call(SEXP pool, SEXP fun, SEXP args, bool spawn) {
   return call_in_pool(pool, fun, args, spawn);
 }
 
-// The same, and back at once with a ticket, whose collection gives the call's result up. NULL: as pool_call().
+// The same, but returns at once, with a ticket: when it is collected, the result is abandoned. NULL: as pool_call().
 // [[Rcpp::export(rng = false)]]
 SEXP pool_begin(SEXP pool, SEXP fun, SEXP args, bool spawn) {
   return submit_call(pool, fun, args, spawn);
@@ -58,14 +58,14 @@ std::vector<int> pool_finished(SEXP pool) {
   });
 }
 
-// Nobody will ask for this job's results any more. Called by R's collector: only takes note.
+// The job's results will not be asked for any more. Called by R's collector: only takes note.
 // [[Rcpp::export(rng = false)]]
 void pool_abandon(SEXP pool, int id) {
   if (TYPEOF(pool) == EXTPTRSXP && R_ExternalPtrAddr(pool))
     static_cast<PoolOwner*>(R_ExternalPtrAddr(pool))->abandon(id);
 }
 
-// What is there of a job so far: list(values, failures).
+// The results of a job so far: list(values, failures).
 // [[Rcpp::export(rng = false)]]
 SEXP pool_peek(SEXP pool, int id) {
   return entry([&] {

@@ -37,8 +37,8 @@ SEXP process_status(SEXP process) {
   });
 }
 
-// Waits for processes, for the last or the first: which of them are over. With `results` one that has
-// published what it returns counts as over.
+// Waits for processes, for the last or the first: which of them have ended. With `results` one that has
+// published what it returns counts as ended.
 static std::vector<bool> wait_for_processes(SEXP processes, SEXP timeout, bool all_of_them,
                                             bool results) {
   return entry([&] {

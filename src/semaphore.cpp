@@ -45,7 +45,7 @@ void semaphore_release(SEXP semaphore) {
   });
 }
 
-// Waits for ever for a permit that comes back when this process dies.
+// Waits without a limit for a permit that comes back when this process dies.
 // [[Rcpp::export(rng = false)]]
 void semaphore_enter(SEXP semaphore) {
   entry([&] {

@@ -1,5 +1,5 @@
 // Sockets as external pointers, and the frames on them: a length, then so many bytes, as Python's
-// multiprocessing.connection has them. What is above (who may talk, R values) is R's: R/socket-*.R.
+// multiprocessing.connection has them. What is above (authentication, R values) is in R/socket-*.R.
 #include "session/session.h"
 #include "session/waits.h"
 
@@ -175,7 +175,7 @@ SEXP socket_accept(SEXP listener, SEXP timeout) {
       int fd = platform::accept_socket(listening);
       if (fd >= 0) return new_socket(fd, "");
       int error = errno;
-      // ECONNABORTED: the peer was gone before; another one may come
+      // ECONNABORTED: the peer closed before we accepted it; another one may come
       if (error != EAGAIN && error != EWOULDBLOCK && error != EINTR && error != ECONNABORTED)
         fail("no connection can be accepted", error);
       if (!await(listening, false, wait)) throw Error{"TimeoutError", "no peer connected in time"};

@@ -23,7 +23,7 @@ SEXP heap_check() {
   });
 }
 
-// The process that is at work in the heap right now, 0: nobody.
+// The process that is at work in the heap right now, 0: none.
 // [[Rcpp::export(rng = false)]]
 int heap_holder() {
   return entry([&] {

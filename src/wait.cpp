@@ -46,7 +46,7 @@ const Waitable kWaitables[] = {
      nothing},
     {"queue", queue_ready, [](SEXP x, Waiter& waiter, ChildWait&) { waiter.add(getters(x)); },
      [](SEXP x, Waiter&) { return queue_ready(x); },
-     [](SEXP x) { wake_one(getters(x)); }}, // we take nothing: it was meant for one who gets
+     [](SEXP x) { wake_one(getters(x)); }}, // we take nothing: it was meant for a process that gets
     {"event", event_ready,
      [](SEXP x, Waiter& waiter, ChildWait&) { waiter.add(event_waiters(block_of(x, Kind::Event))); },
      [](SEXP x, Waiter&) { return event_ready(x); }, nothing},

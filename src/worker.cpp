@@ -1,7 +1,7 @@
 // What R calls in a worker: R/child-worker.R, R/mc-fork.R.
 #include "pool/worker.h"
 
-// `version`: of the session's journal that a new R was given; NULL in a fork, whose copy knows.
+// `version`: of the session's journal that a new R was given; NULL in a fork, which has its own copy of it.
 // `inherited`: NULL, or the frame of fork_map(), which has the function and the elements.
 // [[Rcpp::export(rng = false)]]
 void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited, SEXP version) {

@@ -83,7 +83,7 @@ SEXP Carver::without_names(SEXP list) {
 }
 
 void Carver::write(const void* from, uint64_t n) {
-  if (failure_ || confused_ || (found_ && !carves_)) return; // nobody will read it
+  if (failure_ || confused_ || (found_ && !carves_)) return; // the rest will not be read
   if (left_) return data(static_cast<const uint8_t*>(from), n);
   if (n == sizeof(int32_t)) {
     ++numbers_;
@@ -143,8 +143,8 @@ HandleId Carver::place() {
   HandleId shown;
   if (blocks.adopted && blocks.adopted(start_, bytes_, &shown)) return shown;
   if (const HandleId* id = out_.find_known(start_, bytes_)) return *id;
-  // Twice in one value. What R made to write it (a function's bytecode) may be gone, and something
-  // else be at its address.
+  // Twice in one value. What R made to write it (a function's bytecode) may have been freed, and
+  // other data may be at its address.
   for (const Encoding::Stored& s : out_.stored_)
     if (s.bytes == bytes_ && s.data == start_ && has_bytes(s.id, start_, bytes_)) return s.id;
   out_.stored_.reserve(out_.stored_.size() + 1);
@@ -180,7 +180,7 @@ void Carver::refer(const HandleId& id) {
   number(REALSXP);
   number(1);
   sink_.add(&length_, sizeof length_);
-  if (!(flags_ & kHasAttributes)) number(kNil); // else R goes on with them
+  if (!(flags_ & kHasAttributes)) number(kNil); // otherwise R writes the attributes next
 }
 
 } // namespace mp::codec

@@ -4,7 +4,7 @@
 // its data, always straight from where they lie. From a large one we take the data away, and write
 // in place of the whole what R would have written for a view of the block where they are now
 // (see view_state()). So R reads back a view, wherever in an environment, an object or an attribute
-// the vector was; the vector itself, and who holds it, are not touched.
+// the vector was; the vector itself, and what refers to it, are not touched.
 //
 // R numbers the symbols that it writes, and the name of the view's class is one: the value is
 // written as the last element of a list that begins with those names, so that they have numbers
@@ -62,7 +62,7 @@ private:
   bool found_ = false, confused_ = false;
   std::exception_ptr failure_;
   int numbers_ = 0; // so many pieces of 4 bytes came one after the other
-  // The vector whose data come now:
+  // The vector whose data arrive now:
   uint64_t left_ = 0; // bytes
   uint64_t bytes_ = 0;
   const uint8_t* start_ = nullptr;

@@ -6,7 +6,7 @@
 //   SEXP y = decode(block, e.size());
 //
 // Main thread only. Nothing here lets a longjmp of R through, except decode_small(): an R error
-// arrives as Unwind, and whoever stands at the boundary to R calls continue_unwind().
+// arrives as Unwind, and the code at the boundary to R calls continue_unwind().
 #pragma once
 
 #include "r/unwind.h"
@@ -38,7 +38,7 @@ inline bool operator==(const HandleId& a, const HandleId& b) {
 // Set once when the package is loaded, by the layer that knows what handles are.
 struct HandleHooks {
   // Is this environment or external pointer a handle? If so its id is in `out`. Neither allocates
-  // nor jumps, and always says the same of the same object: write() asks again.
+  // nor jumps, and always gives the same answer for the same object: write() asks again.
   bool (*describe)(SEXP x, HandleId* out);
   // The R object for `id` in this process. May allocate and may signal R errors, but throws
   // nothing.
@@ -49,7 +49,7 @@ void set_hooks(const HandleHooks& hooks);
 struct Mapping {
   uint8_t* at;
   uint64_t bytes;
-  uint64_t charge; // for the use of whoever maps and unmaps
+  uint64_t charge; // for use by map() and unmap()
 };
 
 // Large vectors lie in blocks of their own, apart from the frame that names them. Without these
@@ -77,7 +77,7 @@ struct BlockHooks {
   // Up to how many bytes a copy is better than a view, which R's functions read element by element; at most
   // kCopyBytes. nullptr: kCopyBytes.
   uint64_t (*copy_limit)();
-  // Somebody got a pointer that he may write to; once for each mapping.
+  // A caller got a pointer that it may write to; called once for each mapping.
   void (*may_write)(Mapping* mapping);
   // Both never jump nor throw; unmap() is called by R's collector.
   void (*unmap)(const HandleId& id, const Mapping& mapping);
@@ -85,7 +85,7 @@ struct BlockHooks {
 };
 void set_block_hooks(const BlockHooks& hooks);
 
-// A block with data that a value may have, too.
+// A block whose data a value may have, too.
 struct Known {
   HandleId id;
   const uint8_t* data;
@@ -128,7 +128,7 @@ public:
   void write(uint8_t* dst) const;
   // Did the value go through R's serializer?
   bool serialized() const { return serialized_ != nullptr; }
-  // The blocks that were made for it, of strings too. They are kept as long as this.
+  // The blocks that were made for it, of strings too. They are kept as long as this object.
   std::vector<Known> made() const;
 
 private:
@@ -175,7 +175,7 @@ constexpr uint64_t kCopyBytes = 64 << 20;
 
 // Vectors of numbers of at least `block_bytes` go into blocks of their own; those that were decoded
 // from a block and not changed since are referred to, and so are those that are bit by bit what one
-// of the `known` blocks has (the caller keeps these; the hooks may take unused ones away
+// of the `known` blocks has (the caller keeps these; the hooks may remove unused ones
 // meanwhile). Throws EncodeError, Unwind, std::bad_alloc, and what the hooks throw.
 Encoding encode(SEXP x, uint64_t block_bytes = kBlockBytes, std::vector<Known>* known = nullptr);
 

@@ -72,7 +72,7 @@ public:
   bool deep() const { return deep_; } // nested deeper than the format allows
 
 private:
-  // Once something was not plain, the walk goes on only to find what cannot travel.
+  // Once something was not plain, the walk continues only to find what cannot travel.
   void value(SEXP x, const Step* step, int depth, bool in_attribute) {
     if (depth > kMaxDepth) {
       plain_ = false;

@@ -1,4 +1,4 @@
-// What the files of the codec share with each other and with nobody else.
+// What the files of the codec share among themselves only.
 #pragma once
 
 #include "codec/codec.h"
@@ -26,12 +26,12 @@ private:
   bool dim_seen_ = false;
 };
 
-// The way for everything that is not plain.
+// Encodes everything that is not plain.
 class Serializer {
 public:
   // Throws Unwind; with `deep`, which costs 10 us, R's errors are caught and become EncodeError.
   // `refer`: untouched views are written as references to their blocks, other large vectors are put
-  // into some.
+  // into blocks.
   static void encode(SEXP x, bool deep, bool refer, Encoding* out);
   static SEXP decode(const uint8_t* bytes, uint64_t n, bool carved);
 };

@@ -18,7 +18,7 @@ namespace {
 R_altrep_class_t string_class;
 bool address_wanted = false; // by string_view_address(), of the view that it asks next
 
-SEXP absent() { // a string that nobody else has; found again by its address
+SEXP absent() { // a string of our own, recognized by its address
   static SEXP text = nullptr;
   if (!text) {
     text = Rf_mkCharCE("\001multiprocessing: not read yet\001", CE_BYTES);

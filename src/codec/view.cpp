@@ -1,5 +1,5 @@
-// Views: R vectors over a private mapping of a block. Reading costs no copy; a write goes to pages
-// of this process's own, and is seen by nobody else. ALTREP, as nothing else lets an R vector lie
+// Views: R vectors over a private mapping of a block. Reading costs no copy; a write goes to this
+// process's own pages, and no other process sees it. ALTREP, as nothing else lets an R vector lie
 // where we want without R's collector counting its bytes.
 //
 //   data1   external pointer to the View; its finalizer unmaps
@@ -83,7 +83,7 @@ void* pointer_method(SEXP x, Rboolean writable) {
 
 const void* pointer_or_null_method(SEXP x) { return view_in(x).memory.at; }
 
-// The same bytes once more, copied only where one of both is written.
+// A second mapping of the same bytes: a page is copied only when one of the two is written.
 SEXP duplicate_method(SEXP x, Rboolean) {
   View& view = view_in(x);
   if (view.memory.bytes >= kCheapCopy && is_untouched(view)) {

@@ -13,7 +13,7 @@ struct View {
   R_xlen_t length;
   uint64_t first;        // element of the block where it begins
   uint64_t total;        // elements of the block
-  bool written = false;  // somebody got a pointer for writing, or wrote
+  bool written = false;  // a pointer for writing was given out, or it was written
   bool complete = false; // of strings: all were read
   bool whole() const { return first == 0 && static_cast<uint64_t>(length) == total; }
 };

@@ -37,7 +37,7 @@ std::vector<uint64_t> chunk_starts(const std::vector<double>& wanted, uint64_t c
   return wanted[0] > 0 ? equal_chunks(count, uint64_t(wanted[0])) : guided_chunks(count, workers);
 }
 
-// Is it worthwhile to have room for a number from each element? They are seen by the end of their
+// Is it worthwhile to have room for a number from each element? Such numbers become visible at the end of their
 // chunk, and a chunk costs as much as a few results.
 bool room_for_small(const JobPlan& plan) {
   return !plan.notify_each && plan.count >= 4 * (plan.starts.size() - 1);
@@ -74,7 +74,7 @@ codec::Encoding encode_body(Exports::Job& exports, SEXP body) {
   }
 }
 
-// A job whose caller waits for it: nobody else would cancel it.
+// A job whose caller waits for it: nothing else would cancel it.
 class Awaited {
 public:
   Awaited(PoolOwner& owner, int id) : owner_(owner), id_(id) {}
@@ -83,7 +83,7 @@ public:
   ~Awaited() {
     try {
       owner_.cancel(id_); // nothing, if it was taken
-    } catch (...) {       // the heap's guard was not to be had: what is left goes with the pool
+    } catch (...) {       // the heap's guard was not acquired: the rest is freed with the pool
     }
   }
 
@@ -304,7 +304,7 @@ static SEXP ticket_tag() {
   return tag;
 }
 
-// Nobody will ask for the job any more. The pool's own pointer may have been collected with this one.
+// The job will not be asked for any more. The pool's own pointer may have been collected with this one.
 static void finalize_ticket(SEXP ticket) {
   int id = int(reinterpret_cast<intptr_t>(R_ExternalPtrAddr(ticket)));
   SEXP pool = R_ExternalPtrProtected(ticket);
@@ -318,7 +318,7 @@ static SEXP new_ticket(SEXP pool) {
   return protect([&] { return new_pointer(ticket_tag(), pool, finalize_ticket, FALSE); });
 }
 
-// A call as a ticket, whose collection gives the call's result up; NULL: see begin_call().
+// A call as a ticket; when the ticket is collected, the call's result is abandoned. NULL: see begin_call().
 SEXP submit_call(SEXP pool, SEXP fun, SEXP args, bool spawn) {
   return entry([&]() -> SEXP {
     PoolOwner& owner = pool_of(pool);

@@ -37,8 +37,8 @@ bool free_soon(uint64_t pool, uint64_t job, bool heavy) {
 
 } // namespace
 
-// Workers claim the jobs in their order. Only what was taken back from dead workers is free before one that is claimed,
-// at most a job for each seat: behind more free ones than that none was begun.
+// Workers claim the jobs in their order. A free job before a claimed one was taken back from a dead worker, so there is
+// at most one for each seat: after more free jobs than that, none was begun.
 template <class F> bool PoolOwner::any_begun(F look) {
   constexpr uint64_t kFewChunks = 8; // more of them are not worth looking at
   size_t free = 0;
@@ -143,7 +143,7 @@ void PoolOwner::expire(PoolJob& job) {
   }
 }
 
-// To those that are at a cancelled job. It may be lost on a worker that is about to sleep.
+// Signals the workers of a cancelled job. The signal may be lost in a worker that is about to sleep.
 void PoolOwner::interrupt_workers(uint64_t job) {
   for (size_t lane = 0; lane < seats_.size(); ++lane)
     if (seats_[lane].child && lane_at(block_, uint32_t(lane)).job.load() == job)
@@ -208,7 +208,7 @@ void PoolOwner::attend() {
     if (awaited_) finished_.push_back(j->id);
   }
   if (logs(kDebug)) {
-    std::vector<std::pair<int, int>> done; // what R is called with may change the jobs
+    std::vector<std::pair<int, int>> done; // R code that is called may change the jobs
     for (PoolJob* j : complete) done.emplace_back(j->id, j->failed);
     for (auto [id, failed] : done) log(kDebug, "job_done", id, failed);
   }
@@ -265,7 +265,7 @@ void PoolOwner::close() {
   if (waiting_.empty()) close_pool(block_);
 }
 
-// Before a Ctrl-C may end what follows: nobody computes them any more.
+// Called before a Ctrl-C may end what follows: these jobs are not computed any more.
 void PoolOwner::forget_unfinished() {
   closing_ = terminated_ = true;
   exports_.clear();
@@ -300,7 +300,7 @@ bool PoolOwner::joined() {
   return true;
 }
 
-// One wait for everything that a pool's owner may care about.
+// The one wait for everything that concerns a pool's owner.
 bool PoolOwner::wait(const Wait& limit, const std::function<bool()>& ready) {
   ChildWait step(limit);
   Patience patience = Patience::until(limit.deadline);
@@ -310,7 +310,7 @@ bool PoolOwner::wait(const Wait& limit, const std::function<bool()>& ready) {
     if (ready()) return true;
     int64_t now = platform::now_ns();
     if (now >= limit.deadline) return false;
-    if (now >= next_tick) { // whatever keeps us from sleeping, Ctrl-C is seen
+    if (now >= next_tick) { // even if we never sleep, a Ctrl-C is seen
       if (step.tick()) interrupt();
       next_tick = now + limit.tick_ns;
     }

@@ -1,11 +1,11 @@
 // What changed in the session since a pool's workers began, as pages: blocks of the heap that all its
 // jobs refer to. Each covers a range of the journal's versions; a worker reads those that are newer
 // than what it has, and of these what is newer, see child-session.R. A page that is not much larger
-// than the next one is made anew together with it, so that there are few, and what was changed again
-// and again is sent once.
+// than the next one is merged with it into a new one, so that there are few, and what was changed repeatedly
+// is sent once.
 //
 // A page has two parts. Settings come first: options, the search path, packages that the variables'
-// classes need. Then variables. Each is there only if it has something.
+// classes need. Then variables. A part exists only if it is not empty.
 #pragma once
 
 #include "session/journal.h"

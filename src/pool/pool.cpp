@@ -13,7 +13,7 @@ void finalize_pool(SEXP pointer) {
   if (!p) return;
   R_ClearExternalPtr(pointer);
   if (p->depth() != fork_depth()) return;
-  p->dismiss_workers(); // nobody may call this package again
+  p->dismiss_workers(); // this package may not be called again
   at_next_entry(release_pool, p);
 }
 

@@ -86,7 +86,7 @@ public:
   // Its id; from then on the job's blocks are the pool's. If it throws they are still the caller's.
   int submit(std::unique_ptr<PoolJob> job);
   PoolJob& job(int id);
-  void forget(int id); // its results were taken, or nobody wants them
+  void forget(int id); // its results were taken, or are not wanted
   // forget() it once it is done; allocates nothing of R.
   void abandon(int id) { abandoned_.push_back(id); }
   void start_all();
@@ -100,13 +100,13 @@ public:
   void close_later() { expecting_ = true; } // close() will come: R refuses other jobs until then
   void dismiss_workers() noexcept; // they end without us; allocates nothing, takes no guard
   void terminate();
-  // terminate() after the last job, without waiting until the system has taken down a large memory.
+  // terminate() after the last job, without waiting until the system has freed a large memory.
   void dismiss();
   void meet_all(); // waits until the pids of all workers are known
   bool joined();   // all workers have left
   bool closing() const { return closing_ || expecting_; }
   bool terminated() const { return terminated_; }
-  bool busy() const { return busy_; } // nobody else may change its jobs and workers now
+  bool busy() const { return busy_; } // no other call may change its jobs and workers now
   uint64_t block() const { return block_; }
   uint32_t depth() const { return depth_; }
   Exports& exports() { return exports_; }
@@ -128,7 +128,7 @@ public:
 
 private:
   void start(const std::vector<size_t>& lanes);
-  void bury(size_t lane); // a worker is gone
+  void bury(size_t lane); // a worker has ended
   [[noreturn]] void end_with(const std::string& why); // terminates; unfinished jobs fail with it
   void take_back(PoolJob& job, const RChild& dead, const Death& death); // what it had claimed
   void mourn(PoolJob& job); // makes the failures of lost elements
@@ -156,15 +156,15 @@ private:
   Pages pages_;
   Kept large_; // values that the latest workers were forked with, see Journal::mark_large()
   std::vector<Seat> seats_;
-  // A job that a worker may have begun; of thousands that wait in line only the first few are looked at. True: `look`
-  // said so of one, and the others were left out.
+  // A job that a worker may have begun; of thousands of waiting jobs only the first few are looked at. True: `look`
+  // returned true for one, and the others were left out.
   template <class F> bool any_begun(F look);
 
   std::map<int, std::unique_ptr<PoolJob>> jobs_;
   std::vector<PoolJob*> on_ring_; // submitted and not retired, oldest first
   int timed_ = 0;                 // jobs with a limit for their elements
   std::deque<int> waiting_; // jobs that found the ring full
-  struct Ghost {            // a job that is over or cancelled, still looked at by a worker
+  struct Ghost {            // a job that has ended or was cancelled, but that a worker still looks at
     uint64_t block;
     int64_t kill_ns;
   };

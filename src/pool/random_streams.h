@@ -1,5 +1,5 @@
 // L'Ecuyer's combined multiple-recursive generator, by streams: stream k starts 2^127 steps after
-// stream k - 1. Element i of a seeded job draws from stream i, whoever computes it.
+// stream k - 1. Element i of a seeded job draws from stream i, in whichever worker.
 #pragma once
 
 #define R_NO_REMAP

@@ -32,7 +32,7 @@ bool only_fixed_attributes(SEXP x) {
   return fixed;
 }
 
-// Code, with constants that nobody changes from outside: bquote() may have put an environment into
+// Code whose constants cannot be changed from outside: bquote() may have put an environment into
 // it, or a formula with one.
 bool is_fixed(SEXP x) {
   switch (TYPEOF(x)) {
@@ -66,7 +66,7 @@ bool is_fixed(SEXP x) {
 }
 
 // A function of the global environment or of a package, or a builtin: it looks up nothing in a
-// frame of its own that somebody may assign to. Source references do not travel.
+// frame of its own, to which other code could assign. Source references do not travel.
 bool immutable(SEXP f) {
   if (TYPEOF(f) != CLOSXP) return true;
   SEXP env = r::closure_environment(f);
@@ -113,7 +113,7 @@ SEXP prepared_function(SEXP fun, bool compile) {
 }
 
 SentFunction* sent_function(SEXP fun, bool compile) {
-  if (sent_depth != fork_depth()) { // a fork lets go of blocks that no R object of its own holds
+  if (sent_depth != fork_depth()) { // a fork releases blocks that no R object of its own holds
     for (SentFunction& f : sent_functions) R_ReleaseObject(f.function);
     sent_functions.clear();
     sent_depth = fork_depth();

@@ -10,14 +10,14 @@
 namespace mp::bind {
 
 struct SentFunction {
-  SEXP function;         // preserved, so that nobody changes it in place
+  SEXP function;         // preserved, so that it is never changed in place
   uint64_t block;        // held by this process
   bool compiled = false; // before it was sent
   int users = 0;         // see InUse
   // Once it was asked for: whether its code is closed, see session/needs.h, and its names.
   std::optional<bool> closed;
   std::vector<SEXP> symbols;
-  uint64_t needed_nothing = 0; // so it was at this version of the journal, see pool_call()
+  uint64_t needed_nothing = 0; // the version of the journal at which it needed nothing, see pool_call()
 };
 
 // Keeps a function in the cache while its block is used: a finalizer may send other functions.

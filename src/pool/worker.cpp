@@ -63,9 +63,9 @@ struct CachedFunction {
 };
 std::vector<CachedFunction>& functions = *new std::vector<CachedFunction>;
 constexpr int kTicksToTrim = 20; // a second without work: what R has freed goes back to the system
-constexpr long kCachedFunctions = 16, kCachedOnce = 4; // as jobs may take turns
+constexpr long kCachedFunctions = 16, kCachedOnce = 4; // as jobs may alternate
 
-// Makes place for one more, and lets go of what the oldest keep alive.
+// Makes room for one more, and releases what the oldest keep alive.
 void make_place(bool once) {
   auto alike = [&](const CachedFunction& f) { return f.once == once; };
   if (std::count_if(functions.begin(), functions.end(), alike) <
@@ -76,7 +76,7 @@ void make_place(bool once) {
   functions.erase(oldest);
 }
 
-// What a worker has claimed it reads, however long it waits for the heap: nobody would do it later.
+// A worker reads what it has claimed, however long it waits for the heap: it would not be done later.
 SEXP decode(const uint8_t* from, uint64_t bytes) {
   Patience patience = Patience::endless();
   return codec::decode(from, bytes);
@@ -274,7 +274,7 @@ bool put_small(SEXP value) {
 
 void send_value(SEXP value, ResultStatus status) {
   uint64_t before = stored_bytes();
-  Patience patience = Patience::endless(); // nobody would do it later; the owner can kill us
+  Patience patience = Patience::endless(); // it would not be done later; the owner can kill us
   alignas(8) uint8_t small[256];
   uint64_t n = codec::encode_small(value, small, sizeof small);
   if (n) {
@@ -291,7 +291,7 @@ void send_value(SEXP value, ResultStatus status) {
 
 // The element is over.
 void publish_value(SEXP value, ResultStatus status) {
-  mark_output(); // what it printed is shown when its value is there
+  mark_output(); // what it printed is shown before its value is available
   if (status == ResultStatus::Error || !(put_small(value) || placed(value)))
     send_value(value, status);
   ++run.position;
@@ -344,8 +344,8 @@ bool is_ours_alone(SEXP value) {
   return bytes >= kLargeResult && platform::has_own_pages(codec::data_of(value), bytes);
 }
 
-// A large result would be there twice, in shared memory and here, until R collects by itself; together with what its
-// computation left. Of one that is ours alone the pages go back at once. May jump.
+// A large result would exist twice, in shared memory and here, until R collects by itself; together with what its
+// computation left. If it is ours alone, its pages are freed at once. May jump.
 bool publish_result(SEXP value) {
   if (!is_ours_alone(value)) return publish_quietly(value);
   collect_dropped(); // what its computation left
@@ -366,7 +366,7 @@ void drop_sent() {
 SEXP evaluate_slice() {
   SEXP fun = PROTECT(symbol("FUN"));
   SEXP each = PROTECT(Rf_eval(symbol("each_call"), package_namespace()));
-  SEXP number; // one index for all elements, as lapply() has, unless somebody kept it
+  SEXP number; // one index for all elements, as lapply() has, unless other code has kept it
   PROTECT_INDEX at_number;
   PROTECT_WITH_INDEX(number = Rf_ScalarInteger(0), &at_number);
   // A function's parent.frame() is not ours: what it assigns there ends with the element.
@@ -412,7 +412,7 @@ SEXP evaluate_slice() {
 
 } // namespace
 
-// `version`: NULL in a fork, whose copy of the journal knows.
+// `version`: NULL in a fork, which has its own copy of the journal.
 void begin_worker(SEXP pool, int lane, int maxtasks, SEXP inherited, SEXP version) {
   entry([&] {
     run.worker = std::make_unique<Worker>(block_of(pool, Kind::Pool), uint32_t(lane));
@@ -467,7 +467,7 @@ bool run_worker() {
 
 bool element_cancelled() { return cancelled(); }
 
-// The element that was being computed failed: its error is its result, and the loop goes on after
+// The element that was being computed failed: its error is its result, and the loop continues after
 // it.
 void fail_element(SEXP failure) {
   entry([&] {

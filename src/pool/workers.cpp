@@ -16,8 +16,8 @@ namespace {
 constexpr int64_t kMeetNs = 10'000'000'000; // for workers to be forked, by each other
 constexpr int kFailedStarts = 3;
 constexpr int64_t kLeaveNs = 100'000'000;       // for workers to die, some may still be starting
-constexpr int64_t kLookNs = 1'000'000;          // who dies before it has its place wakes nobody
-constexpr int64_t kGoneNs = 2'000'000;          // enough for workers of a small session to be gone
+constexpr int64_t kLookNs = 1'000'000;          // a worker that dies before it has its place wakes no process
+constexpr int64_t kGoneNs = 2'000'000;          // enough until the workers of a small session have ended
 constexpr int64_t kTakenDownNs = 1'000'000'000; // and of a large one
 
 } // namespace
@@ -92,8 +92,8 @@ void PoolOwner::take_back(PoolJob& j, const RChild& dead, const Death& death) {
   if (d.tries <= j.retries) j.died.erase(suspect.position); // it will be computed again
 }
 
-// Workers that end by themselves before they can work will always do so; those that are killed are
-// replaced, as this may be anybody's doing, but not without an end.
+// Workers that end by themselves before they can work will always do so; those that are killed, by whatever
+// process, are replaced, but only so many times in a row.
 constexpr size_t kKilledStarts = 50;
 
 void PoolOwner::bury(size_t lane) {
@@ -101,7 +101,7 @@ void PoolOwner::bury(size_t lane) {
   ChildRef child = s.child;
   Token token = child->child.token;
   bool began = lane_at(block_, uint32_t(lane)).worker.load(std::memory_order_acquire) == token;
-  // Not forked, or in vain, as the one that was to fork it, or did, was killed.
+  // Not forked, or in vain: the worker that was to fork it, or did, was killed.
   bool never_ran =
       child->child.pid == 0 || (child->child.status == kNoPlace &&
                                 heap().at<ProcessShared>(child->process)->left.load() == 0);
@@ -149,7 +149,7 @@ void PoolOwner::end_with(const std::string& why) {
   throw Error{"ProcessError", why_};
 }
 
-// Is there a chunk that nobody has claimed and that this lane may? Workers leave a closed pool when
+// Is there a chunk that is not claimed and that this lane may claim? Workers leave a closed pool when
 // there is none, while others still compute.
 bool PoolOwner::offers_chunk(size_t lane) {
   for (auto& entry : jobs_) {
@@ -161,7 +161,7 @@ bool PoolOwner::offers_chunk(size_t lane) {
 }
 
 // It left the closed pool by itself, as nothing was left for it. (A chunk that is free now may be
-// one that was offered to another, which has not claimed it yet: a burial opens it to all.)
+// one that was offered to another, which has not claimed it yet: bury() opens it to all.)
 bool PoolOwner::has_left(size_t lane) {
   uint32_t left = heap().at<ProcessShared>(seats_[lane].child->process)->left.load();
   return closing_ && left == 1 && lane_at(block_, uint32_t(lane)).job.load() == 0 &&
@@ -183,15 +183,15 @@ void PoolOwner::dismiss_workers() noexcept {
     if (s.child) signal_child(s.child->child, SIGKILL);
 }
 
-// Waits for `ms` at most for each worker. True when all are gone; false also when one that is gone
-// was to fork others, of whom we learn now.
+// Waits for `ms` at most for each worker. True when all have ended; false also when one that has ended
+// was to fork others, which become known now.
 bool PoolOwner::kill_all(int ms) {
   for (Seat& s : seats_)
     if (s.child) signal_child(s.child->child, SIGKILL);
   bool all = true;
   for (Seat& s : seats_) {
     if (!s.child) continue;
-    signal_child(s.child->child, SIGKILL); // it may be there only now
+    signal_child(s.child->child, SIGKILL); // it may exist only now
     if (await_child(s.child->child, ms)) {
       is_over(*s.child); // shows the last of its output
       s.child.reset();
@@ -203,8 +203,8 @@ bool PoolOwner::kill_all(int ms) {
   return all;
 }
 
-// The workers are dead before their blocks are anybody else's; what is left of them then costs a
-// large session as long as the forks did, and show_output() reaps it later.
+// The workers are dead before their blocks are used again; removing what is left of them then takes the system,
+// in a large session, as long as the forks did, and show_output() reaps it later.
 void PoolOwner::dismiss() {
   if (terminated_) return;
   if (unfinished() == 0) // they end as if they left by themselves: what they have started stays
@@ -231,7 +231,7 @@ void PoolOwner::dismiss() {
     if (s.child) s.child->mute = true;
     s.child.reset();
   }
-  // A child of the session that ends meanwhile would leave them to nobody: it waits.
+  // If a child of the session ended meanwhile, they would have no parent to reap them: it waits.
   int64_t deadline = platform::now_ns() + (own_process() ? kTakenDownNs : kGoneNs);
   for (const ChildRef& c : children()) {
     int64_t left = std::max<int64_t>(0, deadline - platform::now_ns());
@@ -254,7 +254,7 @@ void PoolOwner::meet_all() {
   Wait limit = Wait::until(platform::now_ns() + kMeetNs);
   limit.tick = interruptible_tick;
   for (bool all = false; !all && platform::now_ns() < limit.deadline;) {
-    Waiter waiter(limit); // who was forked takes its place, and rings
+    Waiter waiter(limit); // a worker that was forked takes its place, and rings
     check(waiter.until([&] {
       bool known = true;
       for (Seat& s : seats_) {
@@ -264,7 +264,7 @@ void PoolOwner::meet_all() {
       }
       return known;
     }));
-    attend(); // replaces those who will never be forked
+    attend(); // replaces those that will never be forked
     all = true;
     for (Seat& s : seats_) all = all && (!s.child || meet_child(s.child->child));
   }

@@ -101,7 +101,7 @@ struct Failure {
 };
 Failure current_failure(); // of the exception that is being handled
 
-// For what R's own code calls: what is thrown goes on as R's jump.
+// For what R's own code calls: an exception continues as R's jump.
 template <class F> auto or_jump(F body) -> decltype(body()) {
   Failure failure;
   try {

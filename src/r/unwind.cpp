@@ -7,7 +7,7 @@ namespace mp::bind {
 namespace {
 
 // One token for the process. It hangs in a preserved cell, not in R's list of preserved objects
-// itself: whoever continues an unwinding may release the token (Rcpp does), and this keeps it.
+// itself: code that continues an unwinding may release the token (Rcpp does), and this keeps it.
 // Beside it the value of a jump that is under way.
 SEXP unwind_holder() {
   static SEXP holder = nullptr;

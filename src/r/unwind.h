@@ -28,7 +28,7 @@ struct ClassedError : std::runtime_error {
 // nothing: what they build belongs to `data`, which the caller owns.
 SEXP run_protected(SEXP (*body)(void*), void* data);
 
-// Goes on with the jump that arrived as Unwind. (Not R_ContinueUnwind() itself: if the exception
+// Continues the jump that arrived as Unwind. (Not R_ContinueUnwind() itself: if the exception
 // came out of another run_protected(), that has lost the value that the jump carries.)
 [[noreturn]] void continue_unwind();
 

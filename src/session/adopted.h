@@ -15,7 +15,7 @@ namespace mp::bind {
 bool adopt_pages(const codec::HandleId& id, void* data, uint64_t bytes);
 // Does the vector at `data` show a whole block into which nothing was written?
 bool adopted_block(const void* data, uint64_t bytes, codec::HandleId* id);
-// Lets go of the blocks of vectors that R has freed: at every entry, does nothing if R has not collected since.
+// Releases the blocks of vectors that R has freed: at every entry, does nothing if R has not collected since.
 void release_adopted();
 uint64_t adopted_count();
 uint64_t adopted_bytes();

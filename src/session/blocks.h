@@ -1,4 +1,4 @@
-// Blocks of large vectors in this process: who keeps them, and when R is to collect views.
+// Blocks of large vectors in this process: what keeps them, and when R must collect views.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ void collect_if_heavy();
 // The same if another process has found no room since the last call; on every tick of a wait.
 void collect_if_asked();
 
-// What else this process can do without when memory is short. Throws nothing, allocates nothing of
+// What else this process can free when memory is short. Throws nothing, allocates nothing of
 // R.
 void at_shortage(void (*give_up)());
 

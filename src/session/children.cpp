@@ -34,13 +34,13 @@ struct Owned { // what the external pointer of a Process holds
 
 uint32_t my_depth = 0; // fork_depth() when this child began
 
-// A fork that somebody else made of this child has no record of its own.
+// A fork that other code made of this child has no record of its own.
 [[noreturn]] void leave(int code) { leave_process(my_depth == fork_depth() ? own_process() : 0, code); }
 
 void leave_at_exit(SEXP) { leave(0); }
 
 // quit() in a fork must not run the parent's finalizers nor delete its temporary folder. The
-// functions are replaced in this process; who calls .Internal(quit()) is caught by an exit
+// functions are replaced in this process; a call of .Internal(quit()) is caught by an exit
 // finalizer, the last one registered and so the first to run.
 void replace_quit() {
   SEXP leave = PROTECT(Rf_eval(Rf_install("leave_by_quit"), package_namespace()));
@@ -80,7 +80,7 @@ void tell_parallel() {
 }
 
 // A fork has the parent's script, the read part of it and the file: browser() or readLines(stdin())
-// would run the rest of it here, and the parent would go on behind that. R asks this pointer for each
+// would run the rest of it here, and the parent would continue after that. R asks this pointer for each
 // line. It is documented for programs that embed R, whose headers alone declare it.
 int read_nothing(const char*, unsigned char*, int, int) { return 0; }
 void close_input() {
@@ -120,9 +120,9 @@ void run_child(void* data) {
 }
 
 // For children of the mclapply() family, which have the handlers and restarts of the code around the
-// call, as parallel's children do. That code was copied too, and a handler or restart of it may want
-// to go on there (tryCatch(), "abort"): each such jump ends here, before any frame of the parent's
-// is left. `resume` says what was given up and goes on with the next.
+// call, as parallel's children do. That code was copied too, and a handler or restart of it may be the target of
+// a jump (tryCatch(), "abort"): each such jump ends here, before any frame of the parent's
+// is left. `resume` reports what was given up and continues with the next.
 void run_with_handlers(ChildRun* run, SEXP resume) {
   for (bool first = true;; first = false) {
     try {
@@ -350,7 +350,7 @@ SEXP result_of_process(SEXP process) {
 void publish_result(SEXP value, int status) {
   entry([&] {
     mark_output();
-    Patience patience = Patience::endless(); // nobody would ask for it again
+    Patience patience = Patience::endless(); // nothing would publish it later
     uint64_t block = store_child_value(value, own_process());
     ProcessShared& p = shared(own_process());
     p.result_status.store(uint32_t(status), std::memory_order_relaxed);

@@ -1,4 +1,4 @@
-// Starting children of this R, asking how they are, and waiting until dying ones are gone.
+// Starts children of this R, asks how they are, and waits until the system has removed dead ones.
 #pragma once
 
 #include "core/error.h"
@@ -18,10 +18,10 @@ void fork_r(const std::vector<ChildRef>& children, SEXP call, Output output,
 ChildRef spawn_r(SEXP payload);
 bool is_over(RChild& c); // polls; the first time it is over shows what is left of its output
 int exit_status(RChild& c);
-// Waits until children that are dead are gone: until then they take places, descriptors and
-// processes from what the system allows. False: there was none.
+// Waits until the system has removed dead children: until then they count against its limits on
+// processes and descriptors, and take places. False: there was none.
 bool await_dying();
-// What starts processes; if it is refused, once more when those are gone.
+// Calls what starts processes; if it is refused, once more after await_dying().
 template <class F> auto with_room(F start) -> decltype(start()) {
   try {
     return start();

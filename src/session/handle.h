@@ -33,7 +33,7 @@ Handle& handle_of(SEXP pointer, Kind kind);
 // The pointer inside one of our R6 objects, or the pointer itself; NULL for anything else.
 SEXP pointer_of(SEXP x);
 // What R code gets for a block: an R6 object where there is one of that kind, or the pointer. The
-// caller keeps his own hold. May signal R errors.
+// caller keeps its own hold. May signal R errors.
 SEXP handle_object(uint64_t block, Kind kind);
 inline uint64_t block_of(SEXP pointer, Kind kind) { return handle_of(pointer, kind).block; }
 void close_handle(SEXP pointer);

@@ -22,7 +22,7 @@
 //   Gone      removed
 //
 // In a forked child the journal says what the session had; look() there makes it the child's own.
-// Not re-entrant: a finalizer that comes here meanwhile uses what there is.
+// Not re-entrant: a finalizer that calls it meanwhile uses what was found so far.
 #pragma once
 
 #include "session/facts.h"
@@ -51,7 +51,7 @@ public:
   // Is all that closed functions depend on as at the last look: options, search path, locale?
   bool quiet() const { return options_.same() && facts_.quiet(); }
   bool has_known(SEXP symbol) const { return index_.count(symbol) > 0; } // ever
-  // Before a fork, whose copy stays: R is to leave large values as they are. A list of them: another
+  // Before a fork, whose copy stays as it is: R must not change large values in place. Returns a list of them: another
   // vector at the same address would look the same.
   SEXP mark_large();
 

@@ -29,14 +29,14 @@ void emit(const std::string& text, int stream) {
 constexpr int64_t kLineNs = 250'000'000;   // so long a line may wait for its end
 constexpr int64_t kOpenNs = 1'000'000'000; // and others' lines for the end of one that is shown
 
-// By stream: who has shown a line without its end, and since when.
+// By stream: which child has shown a line without its end, and since when.
 struct OpenLine {
   std::weak_ptr<RChild> child;
   int64_t since = 0;
 };
 OpenLine open_line[2];
 
-// All that there is by now: what it prints meanwhile is for the next time.
+// All output so far: what it prints meanwhile is for the next time.
 bool read_new(RChild& c) {
   bool any = false;
   for (int stream = 0; stream < 2; ++stream)
@@ -115,7 +115,7 @@ void show_rest(const ChildRef& c) {
 void show_output() {
   std::vector<ChildRef> now(children()); // printing may run R code that starts processes
   std::vector<Piece> pieces;
-  // First the text, then the marks: whoever printed because of a marked line did so after the mark.
+  // First the text, then the marks: a child that printed because of a marked line did so after the mark.
   std::vector<ChildRef> talked;
   for (const ChildRef& c : now) {
     if (c->shown) continue;

@@ -1,5 +1,5 @@
 // What children print, shown here as R's own output. Each child writes into files of its own, so
-// that nobody waits for a reader. Before a child does something that others can see (releases a
+// that no child waits for a reader. Before a child does something that others can see (releases a
 // lock, puts, sends, returns) it marks how much it has printed, with a number that grows over the
 // session: what is marked is shown at once, and what was printed because of it is shown after it.
 // What is not marked yet is shown line by line, so that children that print at the same time do not

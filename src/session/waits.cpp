@@ -36,7 +36,7 @@ Wait wait_for(SEXP block, SEXP timeout) {
 }
 
 // R's handlers run here: a jump out of them leaves the wait as Unwind, and after their "resume" it
-// goes on.
+// continues.
 bool interruptible_tick(void*) {
   show_output();
   collect_if_asked();

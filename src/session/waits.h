@@ -6,20 +6,20 @@
 
 namespace mp::bind {
 
-// NULL: for ever; 0 or less: does not wait. Between sleeps the children's output is shown and
+// NULL: without a limit; 0 or less: does not wait. Between sleeps the children's output is shown and
 // Ctrl-C seen.
 Wait wait_for(SEXP timeout);
 Wait wait_for(SEXP block, SEXP timeout); // `block` FALSE: does not wait
 bool interruptible_tick(void*);
-bool stopping_tick(void*); // the same for callers who take a status: no handler of R's is called
+bool stopping_tick(void*); // the same for callers that take a status: no handler of R's is called
 [[noreturn]] void interrupt();
 void take_interrupt(); // one that is pending, if any: it was for something that is over
 inline void check(Status s) {
   if (s == Status::Interrupted) interrupt();
 }
 
-// A wait for children. What they publish they publish even if that takes for ever: should one of
-// them wait for a stopped process that is at work in the heap, this ends after the thread's
+// A wait for children. They publish their results however long that takes: if one of
+// them waits for a stopped process that is at work in the heap, this ends after the thread's
 // patience, with an error that names it.
 class ChildWait {
 public:

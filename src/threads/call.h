@@ -50,7 +50,7 @@ private:
 
 void warn(const char* message);
 
-// R may jump when it is out of memory: not over us, who own things.
+// R may jump when it is out of memory: the jump must not pass our callers, which own things.
 SEXP new_vector(SEXPTYPE type, R_xlen_t length);
 SEXP one_real(double v);
 SEXP one_integer(int v);

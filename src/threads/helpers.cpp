@@ -40,7 +40,7 @@ void launch(unsigned count, const std::function<void()>& helper) {
   if (!enqueue) return launch_threads(count, helper);
   try {
     enqueue(count, &helper);
-  } catch (const std::exception&) { // those who came will do
+  } catch (const std::exception&) { // those that came will do
   }
 }
 

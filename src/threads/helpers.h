@@ -17,7 +17,7 @@ unsigned thread_count(unsigned wanted);
 bool poll_interrupt();         // a Ctrl-C came
 [[noreturn]] void interrupt(); // throws it
 
-// run_loop() for a callable body(begin, end) that returns true to go on. Ctrl-C is thrown.
+// run_loop() for a callable body(begin, end) that returns true to continue. Ctrl-C is thrown.
 // False: the body stopped it.
 template <class Body>
 bool in_threads(uint64_t count, unsigned threads, uint64_t least, Body body, bool probe = true) {

@@ -36,7 +36,7 @@ enum class Fold { Sum, Prod, Min, Max, Mean };
 struct Part {
   long double real = 0; // of doubles; a product of any
   int64_t integer = 0;  // of integers
-  bool missing = false; // an integer NA was there
+  bool missing = false; // an integer NA was found
 };
 bool find_fold(const char* name, Fold* fold);
 Part first_part(Fold fold);

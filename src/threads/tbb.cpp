@@ -11,7 +11,7 @@
 // May throw; the caller catches.
 extern "C" __attribute__((visibility("default"))) void
 multiprocessing_enqueue(unsigned count, const std::function<void()>* helper) {
-  // As many threads as TBB has, less the caller's. Never destroyed: R may end while they are about.
+  // As many threads as TBB has, less the caller's. Never destroyed: R may end while they still run.
   static tbb::task_arena* arena = new tbb::task_arena();
   while (count-- > 0) arena->enqueue(*helper);
 }

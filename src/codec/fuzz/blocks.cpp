@@ -27,7 +27,7 @@ struct Block {
   uint64_t bytes;
   uint64_t serial;
   int kept;
-  uint64_t before = 0; // the first number, while another one is there
+  uint64_t before = 0; // the first number, while it is replaced by another
   bool is_renumbered = false;
 };
 std::map<uint64_t, Block>& table = *new std::map<uint64_t, Block>;

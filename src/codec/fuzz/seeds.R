@@ -1,5 +1,5 @@
 # Values of all kinds that the codec writes, small ones mostly: what the fuzzer starts from. Only R's
-# base package is there.
+# base package is attached.
 local({
   text <- c("", "a", "NA", NA, "\u00e9t\u00e9", "\u65e5\u672c", "latin\xe9", "\xff\xfe", "a longer one")
   Encoding(text) <- c(rep("unknown", 4), "UTF-8", "UTF-8", "latin1", "bytes", "unknown")
