@@ -8,7 +8,7 @@ apply_method <- function(method) {
   assign(method[[2L]], method[[3L]], envir = asNamespace(method[[1L]])[[".__S3MethodsTable__."]])
 }
 
-# Before the variables of S4 classes and methods are replaced, those at `s4`.
+# Called before the variables of S4 classes and methods (at `s4`) are replaced.
 forget_definitions <- function(changed, s4) {
   for (kind in c(".__T__", ".__C__")) { # methods before their classes
     for (i in which(s4 & startsWith(changed$names, kind))) {

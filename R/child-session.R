@@ -82,7 +82,7 @@ apply_packages <- function(paths) {
   }
 }
 
-# Without its package's methods an object of a class would give something else: an error of the elements that have one.
+# Without its package's methods such an object would give another result: the elements that have one fail instead.
 guarded <- function(fun) {
   function(...) {
     refuse_classes(list(fun, ...))
@@ -111,7 +111,7 @@ classes_inside <- function(x, depth = 0L) {
   c(class(x), unlist(lapply(parts, classes_inside, depth + 1L), use.names = FALSE))
 }
 
-# TRUE if it is loaded now. What is missing is an error of what needs it.
+# TRUE if it is loaded now. A missing package is an error only of what needs it.
 load_package <- function(package, path) {
   if (isNamespaceLoaded(package)) {
     return(TRUE)

@@ -118,7 +118,7 @@ condition_of_compiled_code <- function(class, message) {
 
 in_seconds <- function(seconds) sprintf("%s %s", format(seconds), if (seconds == 1) "second" else "seconds")
 
-# What an error says of the limit that a wait had
+# The part of an error message that names the limit of a wait
 waited <- function(timeout) {
   if (!is.numeric(timeout) || timeout <= 0) {
     return("")
@@ -169,7 +169,7 @@ check_flag <- function(x, name) {
   x
 }
 
-# What `if (x)` takes
+# A value that `if (x)` accepts
 check_truth <- function(x, name) {
   if (!(is.logical(x) || is.numeric(x)) || length(x) != 1L || is.na(x)) {
     abort("ValueError", sprintf("`%s` must be TRUE or FALSE, not %s", name, describe_value(x)))

@@ -1,6 +1,6 @@
-# What a name that we do not know was meant to be: a typing error, or the word of another package or of Python.
+# What an unknown name was meant to be: a misspelled name, or the word of another package or of Python.
 
-# Words of others, each with ours; the first that the function has is meant
+# Words of other packages, each with our words for it; the first one that the function has is suggested
 other_words <- list(
   processes = c(
     "workers", "worker", "n_workers", "num_workers", "max_workers", "nworkers", "jobs", "n_jobs", "njobs", "cores",
@@ -81,7 +81,7 @@ did_you_mean <- function(name, known, otherwise, quote = "`%s`") {
   if (is.null(meant)) otherwise else sprintf("did you mean %s?", sprintf(quote, meant))
 }
 
-# For functions that end in `...` only to say what was wrong: `if (...length()) refuse_arguments("Pool", ...)`
+# For functions that have `...` only to explain what was wrong: `if (...length()) refuse_arguments("Pool", ...)`
 refuse_arguments <- function(what, known, ...) {
   name <- first_name(...)
   known <- setdiff(known, "...")

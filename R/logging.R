@@ -159,7 +159,7 @@ log_end_of <- function(name, pid, status) {
   })
 }
 
-# A spawned R logs as the one that started it: its handlers for stderr, not functions of the user's.
+# A spawned R logs like its parent: with the handlers for stderr, without functions that the user has added.
 inherited_logging <- function() if (!is.null(logger$handlers$stderr)) logger$level
 
 inherit_logging <- function(level) {

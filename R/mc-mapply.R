@@ -54,7 +54,7 @@ mcmapply <- function(FUN, ..., MoreArgs = NULL, SIMPLIFY = TRUE, USE.NAMES = TRU
   # (with parallel's names, which stand in the errors of classes without a `[`)
   evaluate <- function(indices) {
     value <- .mapply(FUN, lapply(args, function(x) x[indices]), MoreArgs)
-    single <- value[[1L]] # if it is a single number it travels as such; of lists there is only this one
+    single <- value[[1L]] # a single number travels without the list, which has only this element
     if (is.atomic(single) && length(single) == 1L && is.null(attributes(single))) single else value
   }
   res <- mc_apply(
@@ -66,7 +66,7 @@ mcmapply <- function(FUN, ..., MoreArgs = NULL, SIMPLIFY = TRUE, USE.NAMES = TRU
   )
   simple <- if (n > 0L && !identical(SIMPLIFY, FALSE)) unlist(res, recursive = FALSE)
   failed <- FALSE
-  whole <- is.atomic(simple) && !is.null(simple) && !is.character(simple) # else there may be errors, which are texts
+  whole <- is.atomic(simple) && !is.null(simple) && !is.character(simple) # else it may have errors, which are strings
   if (whole) {
     res <- simple
   } else {

@@ -77,7 +77,7 @@ async_result <- function(pool, pool_private, job, callback, error_callback) {
   result
 }
 
-# `ready()` gives NULL, or once the job is done a function that calls its callbacks.
+# `ready()` returns NULL, or, once the job is done, a function that calls its callbacks.
 await_in_callbacks <- function(job, ready) {
   assign(as.character(job$id), ready, job$private$pending)
   # no note will tell of a job that was done before this call

@@ -160,7 +160,7 @@ new_feed <- function(pool_private, sees, func, source, chunksize) {
   refuse_if_shut(pool_private)
   feed <- list2env(list(
     pool_private = pool_private, sees = sees, func = func, source = source, chunksize = chunksize, pulled = 0L,
-    ended = FALSE, failure = NULL, # its own error ends a source
+    ended = FALSE, failure = NULL, # `failure`: an error of the source, which ends it
     jobs = list(), # running, oldest first
     elements = list() # pulled and not submitted yet
   ), parent = emptyenv())

@@ -43,7 +43,7 @@ template_failure <- function(index, value, type, width) {
   new_condition(c("ValueError", "multiprocessing_error", "error"), problem, index = index, unfit = TRUE)
 }
 
-# The same for those who gave a `template`
+# The same for calls with a `template`
 unfit <- function(problem, template) {
   if (!is.vector(template)) {
     return(sprintf("`template` must be a vector such as numeric(1), not %s", describe_value(template)))

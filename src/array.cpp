@@ -215,7 +215,7 @@ SEXP cells_get(SEXP array, SEXP index) {
   });
 }
 
-// Writes `values`, again and again if there are fewer of them. All of them, or an error and none.
+// Writes `values`, recycled if there are fewer of them. Either all are written, or there is an error and none is.
 // [[Rcpp::export(rng = false)]]
 void cells_set(SEXP array, SEXP index, SEXP values) {
   entry([&] {
@@ -245,7 +245,7 @@ void cells_set(SEXP array, SEXP index, SEXP values) {
   });
 }
 
-// All cells: a window where R's layout is theirs, otherwise converted.
+// All cells: a window if R has the same layout, otherwise converted.
 // [[Rcpp::export(rng = false)]]
 SEXP cells_window(SEXP array) {
   return entry([&] {

@@ -128,7 +128,7 @@ SEXP dict_fetch(SEXP dict, SEXP key) {
   });
 }
 
-// `stamp`: NULL, or which change it is to follow. FALSE: another one came between.
+// `stamp`: NULL, or the stamp of the change that this one must follow. FALSE: another one came between.
 // [[Rcpp::export(rng = false)]]
 bool dict_assign(SEXP dict, SEXP key, SEXP value, SEXP stamp) {
   return entry([&] {

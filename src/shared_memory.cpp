@@ -152,7 +152,7 @@ SEXP named_memory_read(SEXP memory, std::string typecode, SEXP index) {
   });
 }
 
-// Writes `values`, again and again if there are fewer of them. What does not fit the type is refused before anything
+// Writes `values`, recycled if there are fewer of them. What does not fit the type is refused before anything
 // is written.
 // [[Rcpp::export(rng = false)]]
 void named_memory_write(SEXP memory, std::string typecode, SEXP index, SEXP values) {

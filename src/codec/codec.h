@@ -63,7 +63,7 @@ struct BlockHooks {
   // How many bytes it has; 0: there is no such block. May jump.
   uint64_t (*size)(const HandleId& id);
   // Bytes [first, first + bytes) of a block that has them as memory of this process alone, shared
-  // until written; the block is kept until unmap(). At nullptr: no room for one more. May jump.
+  // until written; the block is kept until unmap(). `at` nullptr: no room for one more. May jump.
   Mapping (*map)(const HandleId& id, uint64_t first, uint64_t bytes);
   // The same bytes, copied.
   void (*read)(const HandleId& id, uint64_t first, uint64_t bytes, void* to);
@@ -191,7 +191,7 @@ uint64_t encode_small(SEXP x, uint8_t* dst, uint64_t room);
 // Any bytes give a value or an exception (DecodeError, Unwind), with one exception: what R's
 // serializer wrote is trusted. Reads nothing outside [p, p + n); n may be larger than the frame.
 // The result is not protected. Vectors in blocks become ordinary ones, which show the block's bytes or are a
-// copy; views are what is too large to copy. `share`: what is in a block stays there, whatever its size.
+// copy; only those too large to copy become views. `share`: what is in a block stays there, whatever its size.
 SEXP decode(const uint8_t* p, uint64_t n, bool share = false);
 
 // `x` without the source references of functions, as it travels; `x` itself if there are none.

@@ -1,5 +1,5 @@
 // A function parsed with keep.source = TRUE drags the text of its whole file along, and more. What
-// is shipped goes without: functions at the top and in lists, not those that environments hold.
+// is sent has no source: functions at the top and in lists; those in environments keep theirs.
 #include "codec/internal.h"
 
 namespace mp::codec {

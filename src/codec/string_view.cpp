@@ -16,7 +16,7 @@ namespace mp::codec {
 namespace {
 
 R_altrep_class_t string_class;
-bool address_wanted = false; // by string_view_address(), of the view that it asks next
+bool address_wanted = false; // set by string_view_address(), for the view that it asks next
 
 SEXP absent() { // a string of our own, recognized by its address
   static SEXP text = nullptr;

@@ -24,8 +24,8 @@ R_altrep_class_t logical_class, integer_class, real_class, complex_class, raw_cl
 std::unordered_map<const void*, View*>& table = *new std::unordered_map<const void*, View*>;
 
 // The serialization that refers to blocks, and the top level of R's that it runs in. Finalizers
-// that R's collector runs meanwhile have one of their own: what they serialize, say to a file, is
-// not it.
+// that R's collector runs meanwhile have another top level: what they serialize, say to a file, does
+// not refer to blocks.
 std::vector<HandleId>* serializing = nullptr;
 int serializing_in = 0;
 

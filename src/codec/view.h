@@ -35,8 +35,8 @@ R_xlen_t read_state(SEXP state, HandleId* id);
 void mark_written(View& view);
 
 void register_string_views(DllInfo* dll);
-// Where the memory of the string view lies that `x` is, or that it stands for (R wraps views, and a
-// wrapper gives the data pointer of what is in it); otherwise anything that is no such address.
+// The address of the memory of the string view that `x` is, or that `x` wraps (R wraps views, and a
+// wrapper gives the data pointer of what is in it); otherwise another address, which is none of a view.
 const void* string_view_address(SEXP x);
 
 } // namespace mp::codec

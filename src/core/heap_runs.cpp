@@ -13,7 +13,7 @@ int class_of(uint64_t pages) { return 63 - __builtin_clzll(pages); }
 
 } // namespace
 
-// backed: all of its pages exist. warm: so many of them may exist (at least as many as do).
+// backed: all of its pages exist. warm: at most this many of them exist.
 void Heap::list_add(uint64_t page, uint64_t pages, bool backed, uint64_t warm) {
   HeapHeader& h = header();
   int c = class_of(pages);

@@ -1,4 +1,4 @@
-// Unfinished is what lies in the queue and what `taken` counts. So a put needs no second step, and a
+// Unfinished messages are those in the queue and those that `taken` counts. So a put needs no second step, and a
 // take moves a message from one to the other: `taking` says that one is under way, until it is
 // known whether the message has left the queue.
 #include "joinable.h"

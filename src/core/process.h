@@ -9,7 +9,7 @@
 
 namespace mp {
 
-// A child's way, as its parent sees it; it goes down this list and may leave steps out.
+// The states of a child, as its parent sees it; it moves down this list and may skip some.
 enum class ChildState {
   Unborn,   // a sibling is to fork it
   Starting, // it was started, and has not taken its place in the session
@@ -24,7 +24,7 @@ struct Child {
   int watch_fd = -1;         // pidfd
   Token token = 0;           // its place in the session
   int output[2] = {-1, -1};  // what it wrote to stdout and stderr
-  uint64_t read[2] = {1, 1}; // how far; the first byte is not the child's
+  uint64_t read[2] = {1, 1}; // how far we have read it; the first byte is not the child's
   Growth growth[2];
   std::atomic<int32_t>* born = nullptr; // a sibling forks it: its pid, by the kernel; or -errno
   bool reaped = false;
@@ -69,7 +69,7 @@ bool poll_child(Child& child);
 // The same, after waiting for at most `ms`: for a child whose life is over and which the system is still
 // taking down (its memory may be large).
 bool await_child(Child& child, int ms);
-// SIGTERM and SIGKILL are for the programs that it has started, too.
+// SIGTERM and SIGKILL go to the programs that it has started, too.
 int signal_child(Child& child, int signal);
 // How far its output reaches by now.
 uint64_t printed(Child& child, int stream);

@@ -60,7 +60,7 @@ SEXP placed_values(const PoolJob& j, uint64_t count) {
   return x;
 }
 
-// What cannot travel is named as its user knows it.
+// An error about a part that cannot travel names it as its user knows it.
 codec::Encoding encode_body(Exports::Job& exports, SEXP body) {
   try {
     return exports.encode(body);
@@ -355,7 +355,7 @@ bool finish_call(SEXP pool, SEXP ticket, SEXP timeout, SEXP state) {
     show_output();
     static SEXP taken = nullptr;
     if (!taken) taken = Rf_install("taken");
-    bool ended = owner.has_ended(id); // the pool by itself, and the call with it
+    bool ended = owner.has_ended(id); // the pool ended by itself, and the call with it
     Protected outcome(ended ? list_of(R_NilValue, call_r("pool_failure", owner.why())) : call_outcome(owner.job(id)));
     protect([&] {
       Rf_defineVar(taken, outcome, state);

@@ -59,7 +59,7 @@ PoolOwner::PoolOwner(int workers, SEXP start, bool plain)
 
 PoolOwner::~PoolOwner() {
   if (depth_ != fork_depth()) return; // a copy in a fork: the parent's
-  bool gone = false; // a call of anything else waits for this, and sees no Ctrl-C meanwhile
+  bool gone = false; // any other call waits for this, and sees no Ctrl-C meanwhile
   for (int round = 0; round < kKillRounds && !gone; ++round) gone = kill_all(20);
   if (!gone) return; // another thread of a dead worker may still write: the blocks stay ours
   for (auto& j : jobs_) {
@@ -260,7 +260,7 @@ void PoolOwner::close() {
   exports_.clear();
   pages_.clear();
   large_ = Kept();
-  if (waiting_.empty()) close_pool(block_); // before workers start that have no more to come
+  if (waiting_.empty()) close_pool(block_); // before workers start that would wait for jobs
   attend();
   if (waiting_.empty()) close_pool(block_);
 }

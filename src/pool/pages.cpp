@@ -99,7 +99,7 @@ SEXP content(const Journal& j, uint64_t from, bool careful) {
 }
 
 // Large data are compared with what was sent, see Exports. A pointer, or code with one in it, would
-// be dead in another process; an object with one inside may know how to make it anew.
+// be dead in another process; an object with one inside may know how to recreate it.
 SEXP needs_as_list(const Needs& needs) {
   Columns lent;
   std::vector<Kept> made;

@@ -23,7 +23,7 @@ struct Seat { // a worker's place in the pool; the lane number is its index
 struct Death { // of a worker
   int pid = 0;
   int status = 0;       // its exit code, or -signal
-  double limit = 0;     // it was killed as its element took longer than so many seconds
+  double limit = 0;     // it was killed as its element took longer than this many seconds
   double peak = 0;      // memory, in bytes
   int tries = 1;        // of the element
   bool reading = false; // it had not begun to compute

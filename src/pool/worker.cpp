@@ -108,7 +108,7 @@ void keep(SEXP& place, SEXP value) {
   place = value;
 }
 
-// Memory is short.
+// Called when memory is short.
 void give_up_functions() {
   for (const CachedFunction& f : functions) R_ReleaseObject(f.function);
   functions.clear();
@@ -355,7 +355,7 @@ bool publish_result(SEXP value) {
   return true;
 }
 
-// Others are freed by a collection, if they are young.
+// Large results that are not ours alone are freed by a collection, if they are young.
 void drop_sent() {
   if (run.sent < kLargeResult) return;
   run.sent = 0;

@@ -112,7 +112,7 @@ template <class F> auto or_jump(F body) -> decltype(body()) {
   failure.leave();
 }
 
-// NA for what is none; without R's warning, which may be an error and jump.
+// NA for anything that is not a number; without R's warning, which may be an error and jump.
 inline int integer_of(SEXP x) {
   if (TYPEOF(x) != REALSXP) return Rf_asInteger(x);
   double n = Rf_xlength(x) > 0 ? REAL_RO(x)[0] : NA_REAL;

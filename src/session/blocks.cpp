@@ -42,7 +42,7 @@ std::unordered_map<uint64_t, Viewed>& viewed = *new std::unordered_map<uint64_t,
 // session/handle.cpp.
 std::vector<uint64_t>& gone = *new std::vector<uint64_t>;
 
-// A collection of young objects costs 1 ms, a full one 10 or 40. Most views die young; early
+// A collection of young objects costs 1 ms, a full one 10 or 40. Most views die young; if collected early
 // enough, their blocks are used again while they are in the processor's cache.
 uint64_t young_limit() { return 64 * kMebi; }
 uint64_t full_limit() {
@@ -106,7 +106,7 @@ uint64_t size(const codec::HandleId& id) {
   return bytes > kLead ? bytes - kLead : 0;
 }
 
-// At nullptr: there are enough mappings, or the system gives no more.
+// `at` nullptr: there are enough mappings, or the system gives no more.
 codec::Mapping try_map(const codec::HandleId& id, uint64_t first, uint64_t bytes) {
   codec::Mapping m = {nullptr, bytes, bytes / 64 + 16 * 1024};
   if (pressure.mappings >= mapping_limit()) return m;

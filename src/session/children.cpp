@@ -96,7 +96,7 @@ struct ChildRun {
 };
 
 void evaluate_in_child(ChildRun* run, SEXP call) {
-  // The parent may have been holding Ctrl-C back when it forked, with one to come: that is its own.
+  // The parent may have held Ctrl-C back when it forked, with one pending: that one is the parent's own.
   R_interrupts_suspended = FALSE;
   R_interrupts_pending = 0;
   SEXP value = Rf_eval(call, package_namespace());

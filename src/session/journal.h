@@ -1,9 +1,9 @@
-// The journal: what of this R can matter to a task, and when it changed last.
+// The journal: what of this R can matter to a task, and when it last changed.
 //
 // A task is to see the session as it is at the moment of the call, but its worker began earlier. So
-// the session keeps one journal for all its pools. look() compares it with what is now: variables of
+// the session keeps one journal for all its pools. look() compares it with the present state: variables of
 // the global environment, options, environment variables, the search path and some facts (below).
-// What is another than at the last look gets a new version. A worker has what the journal had at
+// What differs from the last look gets a new version. A worker has what the journal had at
 // one version: a fork that of its fork (its copy of the journal says so), a spawned one that of
 // the page it was given. A pool sends what is younger, see pool/pages.h.
 //
@@ -45,10 +45,10 @@ struct Variable {
 
 class Journal {
 public:
-  // What is the session now? The version of what is new.
+  // Looks at the session. Returns the version of what is new.
   uint64_t look();
   uint64_t version() const { return version_.now(); }
-  // Is all that closed functions depend on as at the last look: options, search path, locale?
+  // Are options, search path and locale, which is all that closed functions depend on, as at the last look?
   bool quiet() const { return options_.same() && facts_.quiet(); }
   bool has_known(SEXP symbol) const { return index_.count(symbol) > 0; } // ever
   // Before a fork, whose copy stays as it is: R must not change large values in place. Returns a list of them: another

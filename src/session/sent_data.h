@@ -2,8 +2,8 @@
 // kept, and later jobs refer to them as long as their own data are the same, bit by bit. (The same
 // object is not enough: data.table and compiled code change vectors in place.)
 //
-// What the latest job with such data used is kept, and of what others used before it some more, the
-// latest; memory pressure takes all of it that the job in the making does not use.
+// Kept are the data that the latest job with such data used and, up to a limit, the latest of those that earlier jobs
+// used; when memory is short, all are given up that the job in preparation does not use.
 #pragma once
 
 #include "codec/codec.h"

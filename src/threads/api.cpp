@@ -238,7 +238,7 @@ int parallel_for(uint64_t count, uint64_t grain, unsigned threads,
       loop.threads = thread_count(threads);
       loop.poll = poll_interrupt;
     } else loop.threads = threads ? threads : 1;
-    // A loop of few turns is one of long turns, or takes no time anyway.
+    // A loop of few iterations has long ones, or takes no time anyway.
     loop.probe = count / loop.least > 32 * uint64_t(loop.threads);
     switch (run_loop(loop)) {
     case LoopEnd::Done:

@@ -55,7 +55,7 @@ SEXP new_vector(SEXPTYPE type, R_xlen_t length);
 SEXP one_real(double v);
 SEXP one_integer(int v);
 
-constexpr uint64_t kBlock = 4096; // elements of a part: by this alone is a vector cut
+constexpr uint64_t kBlock = 4096; // elements of a part: this alone says where a vector is cut
 constexpr uint64_t kGlance = 32;  // elements that are done before the first look at the clock
 
 // Rows are gathered some at a time, so that a line of the cache is read once.

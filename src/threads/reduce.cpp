@@ -123,7 +123,7 @@ void check_init(SEXP init) {
 
 } // namespace
 
-// `init` NULL: none. Empty vectors are base R's matter when `fun` is a name.
+// `init` NULL: none. Empty vectors are left to base R when `fun` is a name.
 SEXP reduce_in_threads(SEXP x, SEXP fun, SEXP init, SEXP threads, SEXP margin) {
   Source source = source_of(x);
   Matrix shape;

@@ -19,7 +19,7 @@ uint64_t Random::next() { // splitmix64
 
 namespace {
 
-// The name that a reader has to be careful with, and those that it need not.
+// The names that a reader has to check, and some that it need not.
 const char* const kNames[] = {"names", "dim",    "dimnames", "class", "row.names",
                               "tsp",   "levels", "comment",  "x"};
 

@@ -1,4 +1,4 @@
-// What R takes for granted of any vector, said once more apart from the codec's own rules, which
+// What R takes for granted of any vector, written independently of the codec's own rules, which
 // its reader and its writer share.
 #include "sound.h"
 

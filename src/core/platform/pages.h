@@ -33,8 +33,8 @@ void touch_pages(void* data, uint64_t bytes);
 // Gives the pages behind the first of such a vector back to the system: reading them gives zeros.
 void drop_pages(void* data, uint64_t bytes);
 
-// From now on the C library keeps more of the memory that is freed, until trim_allocator(): vectors of a few megabytes, made
-// and freed by turns, would be had from the system page by page again each time.
+// From now on the C library keeps more of the memory that is freed, until trim_allocator(): otherwise vectors of a few
+// megabytes that are made and freed in turn would get their pages from the system one by one each time.
 void keep_freed_memory();
 
 } // namespace mp::platform

@@ -46,7 +46,7 @@ struct Ending {
   uint64_t peak_bytes;
 };
 enum class Asked { Runs, Ended, Lost }; // Lost: other code has asked before, and was told
-// Tells it once: from then on the child's number may be another process's.
+// Tells how it ended, once: from then on the child's number may be another process's.
 Asked ask_ending(pid_t child, Ending* how);
 // Waits for at most `ms` until the child of this descriptor has ended; -1: for the whole time.
 void await_process(int watch_fd, int ms);
