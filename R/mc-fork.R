@@ -40,7 +40,7 @@ fork_map_end <- function(ptr) {
   pool_dismiss(ptr)
 }
 
-# After an interrupt, mc.cleanup says what becomes of the workers: TRUE ends them, a number is a signal for them, FALSE
+# After an interrupt, mc.cleanup says what happens to the workers: TRUE ends them, a number is a signal for them, FALSE
 # lets them finish what they compute.
 fork_map_cleanup <- function(ptr, cleanup) {
   if (isTRUE(cleanup)) {

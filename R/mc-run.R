@@ -5,7 +5,7 @@
 # `pinned`: with an affinity.list, which sets the number of cores
 check_cores <- function(mc.cores, pinned = FALSE) {
   cores <- in_our_class(as.integer(mc.cores))
-  # `||` looks at the first of several before R 4.3, and R CMD check ends R there
+  # before R 4.3 `||` uses the first of several values; under R CMD check this ends R
   looked_at <- if (length(cores) > 1L && getRversion() < "4.3") cores[1L] else cores
   invalid <- in_our_class(if ((is.na(looked_at) || looked_at < 1L) && !pinned) TRUE else FALSE)
   if (invalid) abort("ValueError", "'mc.cores' must be >= 1")

@@ -101,7 +101,7 @@ compile_fun <- function(code, settings) {
 last_function <- function(code) {
   no_code <- "(?s)/\\*.*?\\*/|//[^\n]*|\"(\\\\.|[^\"\\\\])*\"|'(\\\\.|[^'\\\\])+'|(?m)^\\s*#[^\n]*"
   bare <- gsub(no_code, " ", code, perl = TRUE)
-  repeat { # what is inside of braces is no function of its own
+  repeat { # a function inside braces is not the one that we look for
     flat <- gsub("\\{[^{}]*\\}", ";;", bare)
     if (identical(flat, bare)) break
     bare <- flat

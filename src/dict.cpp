@@ -1,4 +1,4 @@
-// What R calls of dictionaries: R/sync-manager.R.
+// Entry points from R for dictionaries: R/sync-manager.R.
 #include "session/handle.h"
 #include "session/output.h"
 #include "session/session.h"
@@ -193,7 +193,7 @@ SEXP dict_names(SEXP dict) {
   });
 }
 
-// A named list, all of one moment.
+// A named list, all as it is at one moment.
 // [[Rcpp::export(rng = false)]]
 SEXP dict_values(SEXP dict) {
   return entry([&] {

@@ -1,4 +1,4 @@
-// What R calls to look at functions: R/globals.R, R/child-process.R.
+// Entry points from R that look at functions: R/globals.R, R/child-process.R.
 #include "pool/sent_functions.h"
 
 #include "r/call.h"

@@ -1,4 +1,4 @@
-// What R calls of handles: R/sync-handle.R.
+// Entry points from R for handles: R/handle.R.
 #include "session/handle.h"
 
 #include "session/session.h"

@@ -1,4 +1,4 @@
-// What R calls of joinable queues: R/sync-joinable-queue.R.
+// Entry points from R for joinable queues: R/sync-joinable-queue.R.
 #include "session/handle.h"
 #include "session/output.h"
 #include "session/session.h"

@@ -1,4 +1,4 @@
-// What R calls of locks: R/sync-lock.R.
+// Entry points from R for locks: R/sync-lock.R.
 #include "session/handle.h"
 #include "session/output.h"
 #include "session/session.h"

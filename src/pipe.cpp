@@ -1,4 +1,4 @@
-// What R calls of pipes: R/sync-pipe.R.
+// Entry points from R for pipes: R/sync-pipe.R.
 #include "session/messages.h"
 #include "session/session.h"
 #include "session/waits.h"

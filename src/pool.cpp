@@ -1,4 +1,4 @@
-// What R calls of pools: R/pool.R.
+// Entry points from R for pools: R/pool.R.
 #include "pool/pool.h"
 
 #include "session/handle.h"

@@ -1,4 +1,4 @@
-// What R calls of a pool's jobs: R/pool-job.R, R/pool-async.R, R/pool-iterator.R, R/mc-fork.R.
+// Entry points from R for a pool's jobs: R/pool-job.R, R/pool-async.R, R/pool-iterator.R, R/mc-fork.R.
 #include "pool/job.h"
 
 #include "session/output.h"

@@ -1,4 +1,4 @@
-// What R calls of processes: R/child-process.R, R/child-spawn.R.
+// Entry points from R for processes: R/child-process.R, R/child-spawn.R.
 #include "session/children.h"
 
 #include "session/output.h"

@@ -1,4 +1,4 @@
-// What R calls of queues: R/sync-queue.R.
+// Entry points from R for queues: R/sync-queue.R.
 #include "session/messages.h"
 #include "session/session.h"
 #include "session/waits.h"

@@ -1,4 +1,4 @@
-// What R calls about the session that tasks see: R/globals.R, R/child-session.R.
+// Entry points from R for the session that tasks see: R/globals.R, R/child-session.R.
 #include "pool/job.h"
 #include "session/session.h"
 

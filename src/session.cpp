@@ -1,4 +1,4 @@
-// What R calls of the session: R/session.R, R/preload.R.
+// Entry points from R for the session: R/session.R, R/preload.R.
 #include "session/log.h"
 #include "session/session.h"
 
@@ -22,7 +22,7 @@ double monotonic_seconds() { return double(platform::now_ns()) / 1e9; }
 // [[Rcpp::export(rng = false)]]
 void forget_random_state() { R_removeVarFromFrame(Rf_install(".Random.seed"), R_GlobalEnv); }
 
-// Takes a Ctrl-C that came for something that is over, before it hits something else.
+// Takes a Ctrl-C that was meant for something that has ended, before it interrupts something else.
 // [[Rcpp::export(rng = false)]]
 void forget_interrupt() { take_interrupt(); }
 

@@ -1,5 +1,5 @@
-// What R calls of memory with a name: R/shared-memory.R. A pointer owns a descriptor; in a process that got it by a
-// message it is nil, and R opens the name again.
+// Entry points from R for memory with a name: R/shared-memory.R. A pointer owns a descriptor; in a process that got
+// it in a message it is nil, and R opens the name again.
 #include "session/cell_types.h"
 #include "session/handle.h"
 #include "session/positions.h"

@@ -1,4 +1,4 @@
-// What R calls of threads: R/thread-map.R, R/thread-cpp-fun.R.
+// Entry points from R for threads: R/thread-map.R, R/thread-cpp-fun.R.
 #include "threads/call.h"
 
 // [[Rcpp::export(rng = false)]]

@@ -1,4 +1,4 @@
-// What R calls in a worker: R/child-worker.R, R/mc-fork.R.
+// Entry points from R in a worker: R/child-worker.R, R/mc-fork.R.
 #include "pool/worker.h"
 
 // `version`: of the session's journal that a new R was given; NULL in a fork, which has its own copy of it.

@@ -36,7 +36,7 @@ private:
 
 class Carver {
 public:
-  // `carves` false: takes nothing away, and once there is something to take writes no more.
+  // `carves` false: takes nothing away, and stops writing once there is something to take.
   Carver(Sink& sink, Encoding& out, bool looks, bool carves)
       : sink_(sink), out_(out), looks_(looks), carves_(carves) {}
   // From R's serializer. May jump, where a new block is made; throws nothing, see failure().
@@ -61,7 +61,7 @@ private:
   bool looks_, carves_;
   bool found_ = false, confused_ = false;
   std::exception_ptr failure_;
-  int numbers_ = 0; // so many pieces of 4 bytes came one after the other
+  int numbers_ = 0; // how many pieces of 4 bytes came one after the other
   // The vector whose data arrive now:
   uint64_t left_ = 0; // bytes
   uint64_t bytes_ = 0;

@@ -79,7 +79,7 @@ struct BlockHooks {
   uint64_t (*copy_limit)();
   // A caller got a pointer that it may write to; called once for each mapping.
   void (*may_write)(Mapping* mapping);
-  // Both never jump nor throw; unmap() is called by R's collector.
+  // Neither of them ever jumps or throws; unmap() is called by R's collector.
   void (*unmap)(const HandleId& id, const Mapping& mapping);
   void (*release)(const HandleId& id);
 };

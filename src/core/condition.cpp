@@ -1,4 +1,4 @@
-// A notice is for one participant: its word says so. README.md, "Notices", has what a death leaves.
+// A notice is for one participant, and is in its word. README.md, "Notices", has what a death leaves.
 #include "condition.h"
 #include "heap.h"
 #include "lock.h"

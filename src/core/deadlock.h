@@ -18,7 +18,7 @@ public:
   Blocked(const Blocked&) = delete;
   Blocked& operator=(const Blocked&) = delete;
   ~Blocked();
-  // For looks of the wait. Throws Error("DeadlockError") in one of the waiters of a circle.
+  // Called at each look of the wait. Throws Error("DeadlockError") in one of the waiters of a circle.
   void look();
 
 private:

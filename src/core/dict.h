@@ -54,7 +54,7 @@ struct DictItem {
   std::string key;
   DictValue value;
 };
-// In the order in which the keys came. All of one moment.
+// In the order in which the keys came. All as they are at one moment.
 std::vector<DictItem> dict_items(uint64_t dict, bool with_values);
 uint64_t dict_length(uint64_t dict);
 

@@ -93,7 +93,7 @@ public:
   bool sweep(Token gone) noexcept; // Dead -> Free; false: the guard was not acquired
   HeapReport check();
   std::vector<BlockInfo> blocks();
-  // Gives free pages back to the system, all but about so many.
+  // Gives free pages back to the system, except about `keep_pages` of them.
   void trim(uint64_t keep_pages) noexcept;
 
 private:

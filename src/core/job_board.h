@@ -142,7 +142,7 @@ public:
                       std::memory_order_release);
   }
   // Room for an encoded result of `bytes`; valid until publish(). Throws Error("HeapFullError").
-  // `references` > 0: a block of its own, with room for so many after the value (seal_result()).
+  // `references` > 0: a block of its own, with room for that many after the value (seal_result()).
   uint8_t* room(const Claim& claim, uint64_t position, uint64_t bytes, uint32_t references = 0);
   void seal_result(const std::vector<Reference>& references);
   void publish(const Claim& claim, ResultStatus status);
@@ -161,7 +161,7 @@ public:
   void note_read(const Claim& claim) {
     claim.shared->readers.fetch_add(1, std::memory_order_relaxed); // begin() releases it
   }
-  // Several elements of the claim are read, before one of them begins.
+  // Called when several elements of the claim are read before the first of them begins.
   void read_slice() {
     // After our death the kernel's release of our life makes it visible, like everything that we wrote.
     lane_at(pool_, lane_).in_slice.store(1, std::memory_order_relaxed);
@@ -169,7 +169,7 @@ public:
   bool cancelled(const Claim& claim) const {
     return claim.shared->cancelled.load(std::memory_order_acquire) != 0;
   }
-  void detach(); // looks at no job any more
+  void detach(); // stops looking at its job
 
 private:
   bool attach(uint64_t index);

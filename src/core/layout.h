@@ -219,7 +219,7 @@ struct SemaphoreShared {
   std::atomic<uint64_t> held[kSlots]; // {turn:32 | owned permits:32}
 };
 
-// {times it was set:63 | it is set:1}, by CAS. A death leaves one of both.
+// {times it was set:63 | it is set:1}, by CAS. A death leaves the old word or the new one.
 struct EventShared {
   std::atomic<uint64_t> state;
   WaiterMask waiters;
@@ -372,7 +372,7 @@ struct ResultRecord {
   uint64_t bytes;    // of the encoded value that follows, or that `block` holds
   uint64_t block;    // 0: the value follows here
   uint32_t status;   // ResultStatus
-  uint32_t count;    // Placed: so many elements from `position` on have their values in their
+  uint32_t count;    // Placed: this many elements from `position` on have their values in their
                      // places, or with their marks, or were published before
 };
 enum class ResultStatus : uint32_t { Value = 0, Error = 1, Placed = 2 };
@@ -412,7 +412,7 @@ struct JobShared {
   uint32_t pad;
   uint64_t elements; // 0, or offset in this block: uint32_t[count], which place a position has
   uint64_t marks;    // 0, or offset in this block: std::atomic<uint8_t>[count], one per element;
-                     // 0: no small value, else what it is (the binding's). By the claim's
+                     // 0: no small value, else its type (the binding's). By the claim's
                      // worker, once: the mark commits the value. A death leaves both or neither
   uint64_t small;    // uint64_t[count]: the small values
   std::atomic<uint64_t> arena_used;  // fetch_add by workers; a death wastes what it took

@@ -44,7 +44,7 @@ struct AtWork {
   ~AtWork() { my_end = nullptr; }
 };
 
-// The caller's looks at Ctrl-C.
+// The caller's checks for Ctrl-C.
 struct Polls {
   bool (*poll)();
   int64_t due = now_ns() + kPollNs;

@@ -61,10 +61,10 @@ bool poll_child(Child& child) {
       return true;
     }
   }
-  // Until it is reaped no other group can have its number. What it started does not stay behind.
+  // Until it is reaped no other group can have its number. The programs that it started end with it.
   if (!child.spare && platform::killed_by_signal(child.pid))
     platform::signal_group(child.pid, SIGKILL);
-  platform::Ending how{255, 0}; // other code reaped it; its record may know more
+  platform::Ending how{255, 0}; // in case other code reaped it; its record may know more
   if (platform::ask_ending(child.pid, &how) == platform::Asked::Runs) return false;
   child.reaped = true;
   child.status = how.status;

@@ -71,7 +71,7 @@ bool poll_child(Child& child);
 bool await_child(Child& child, int ms);
 // SIGTERM and SIGKILL go to the programs that it has started, too.
 int signal_child(Child& child, int signal);
-// How far its output reaches by now.
+// Where its output ends so far.
 uint64_t printed(Child& child, int stream);
 // New output since the last call, of stream 0 (stdout) or 1 (stderr). At most `limit` bytes.
 std::string read_output(Child& child, int stream, size_t limit);

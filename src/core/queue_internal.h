@@ -6,7 +6,7 @@
 
 namespace mp {
 
-// With what an owner of the guard left undone when it died.
+// Also repairs what an owner of the guard left undone when it died.
 Status lock_queue(uint64_t block, QueueShared& q, const Wait& wait);
 bool is_torn(const QueueShared& q);
 
@@ -15,7 +15,7 @@ struct GuardScope {
   ~GuardScope() { unlock_guard(guard); }
 };
 
-// Of a joinable queue; nothing for others. A message is to be taken, under the guard: before and after
+// For a joinable queue; does nothing for others. Called under the guard when a message is taken: before and after
 // the commit.
 void begin_taking(QueueShared& q, uint64_t head, uint64_t window);
 void end_taking(QueueShared& q);

@@ -22,7 +22,7 @@ void enter_count(SemaphoreShared& s, SemaphoreWord w) {
   // acquire: pairs with the CAS below, of another one
   uint64_t before = held.load(std::memory_order_acquire);
   uint64_t now = s.state.load(std::memory_order_acquire);
-  // Named still, so `before` is the count of before, or of after: its turn says which.
+  // `w` is still named, so `before` is the count before it was entered, or after: its turn tells which.
   if (!same_entry(SemaphoreWord::unpack(now), w)) return;
   if (turn_of(before) != w.turn) {
     uint32_t count = w.giving ? count_of(before) - 1 : count_of(before) + 1;

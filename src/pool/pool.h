@@ -44,7 +44,7 @@ struct PoolJob {
   std::map<uint64_t, int> tried;
   std::map<uint64_t, Death> died;    // elements that are lost, and of which no failure was made yet
   bool given_up = false;             // no worker can read its function
-  uint64_t lost_first = 0, lost = 0; // what that leaves, and has no failure yet: so many elements
+  uint64_t lost_first = 0, lost = 0; // what this leaves without a failure so far: the first element, and how many
   Death lost_with;                   // the last of these workers
   int unread = 0;                    // workers in a row that died as they read
   uint64_t evidence = 0;             // that it can be read, when the last of them died
@@ -55,7 +55,7 @@ struct PoolJob {
   std::vector<char> in_vector; // by element: it lies there
   std::vector<int> arrived;    // elements in the order of completion
   SEXPTYPE type = NILSXP;      // of the vector of results, if their type is known:
-  uint64_t width = 0;          // so many elements from each value
+  uint64_t width = 0;          // how many elements from each value
   uint64_t places = 0;         // the block where they lie, held
   Kept first;                  // the first value, for its names
   bool done() const { return owner.settled(); }
@@ -90,7 +90,7 @@ public:
   // forget() it once it is done; allocates nothing of R.
   void abandon(int id) { abandoned_.push_back(id); }
   void start_all();
-  void attend(); // everything that is to be done now; never waits
+  void attend(); // does everything that is due; never waits
   // Waits until ready() or the deadline. False: not in time.
   bool wait(const Wait& wait, const std::function<bool()>& ready);
   void cancel(int id);
@@ -112,7 +112,7 @@ public:
   Exports& exports() { return exports_; }
   Pages& pages() { return pages_; }
   bool simple() const { return plain_; }
-  bool is_new() const; // no worker has finished a chunk yet: each would compile a function anew
+  bool is_new() const; // no worker has finished a chunk yet: each would compile a function again
   const std::vector<Seat>& seats() const { return seats_; }
   bool has_ended(int id) const { return std::count(ended_.begin(), ended_.end(), id) > 0; } // with the pool
   const std::string& why() const { return why_; }
@@ -181,7 +181,7 @@ private:
   bool expecting_ = false; // jobs will come, although users see the pool as closed
 };
 
-// A list of the job's results, or a vector if they are to be and all could be put into one.
+// The job's results as a list, or as a vector if one is wanted and all could be put into it.
 SEXP values_of(PoolJob& job);
 
 // The pool is its R pointer's. May jump.

@@ -59,7 +59,7 @@ bool cancelled() { return run.active && run.worker->cancelled(run.claim); }
 struct CachedFunction {
   uint64_t serial;
   SEXP function; // preserved
-  bool once;     // has an environment of its own, and so comes anew with each job
+  bool once;     // has an environment of its own, and so is sent again with each job
 };
 std::vector<CachedFunction>& functions = *new std::vector<CachedFunction>;
 constexpr int kTicksToTrim = 20; // a second without work: what R has freed goes back to the system

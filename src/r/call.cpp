@@ -12,7 +12,7 @@ namespace {
 
 SEXP kept_values() { // the list's head
   static SEXP head = nullptr;
-  if (!head) { // a finalizer may make the list while this allocates: then that is the one
+  if (!head) { // a finalizer may make the list while this allocates: then that list is used
     SEXP fresh = PROTECT(Rf_cons(R_NilValue, R_NilValue));
     R_PreserveObject(fresh);
     UNPROTECT(1);
@@ -153,12 +153,12 @@ Failure current_failure() {
 void Failure::leave() const {
   if (how == Jump) continue_unwind();
   if (how == Interrupt) {
-    Rf_onintr(); // comes back from a handler that invokes "resume"
+    Rf_onintr(); // returns from a handler that invokes "resume"
     Rf_error("the call was given up when Ctrl-C came: it cannot be resumed, but called again");
   }
   PROTECT(what);
   Rf_eval(what, package_namespace());
-  Rf_error("the error handler came back"); // it does not
+  Rf_error("the error handler came back"); // it never does
 }
 
 } // namespace mp::bind

@@ -65,7 +65,7 @@ template <class... A> SEXP list_of(const A&... values) {
 
 SEXP with_names(SEXP x, const std::vector<const char*>& names); // sets and returns
 
-// What R would evaluate in a call stands there quoted: the function gets every value as it is.
+// Quotes what R would evaluate in a call: the function gets every value as it is.
 // Called under protect() alone.
 SEXP as_argument(SEXP x);
 template <class T> SEXP as_argument(const T& x) { return to_r(x); }
@@ -93,7 +93,7 @@ SEXP element(SEXP list, const char* name); // R_NilValue if it has none
 
 // --- being called ---
 
-// Ends in R, by a jump, with what stands in `failure`; nothing of C++ is alive any more.
+// Ends in R, by a jump, with what `failure` holds; nothing of C++ is alive any more.
 struct Failure {
   enum { Signal, Jump, Interrupt } how = Signal;
   SEXP what = nullptr; // a call of abort(), or the token of the jump

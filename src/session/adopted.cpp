@@ -27,7 +27,7 @@ void note_collection(SEXP) {
   armed = false;
 }
 
-// An object that is garbage at once: the next collection says that it happened. May jump.
+// Makes an object that is garbage at once: its finalizer tells of the next collection. May jump.
 void arm() {
   if (armed) return;
   armed = true; // a collection in the next line is one that is noted

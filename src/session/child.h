@@ -24,6 +24,6 @@ using ChildRef = std::shared_ptr<RChild>;
 std::vector<ChildRef>& children(); // that run, or whose output was not shown yet
 uint64_t own_process();            // the Process block of this process, 0 in a main process
 void set_own_process(uint64_t process);
-bool session_starts(); // this R was spawned and does not know yet what it is to do
+bool session_starts(); // this R was spawned and does not know its task yet
 
 } // namespace mp::bind

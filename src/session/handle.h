@@ -14,7 +14,7 @@ struct Handle {
   bool shut = false; // a queue that this process has closed
 };
 
-// An external pointer to nothing yet: what is to own something is made before it. May jump.
+// An external pointer to nothing yet: the owner is made before what it will own. May jump.
 SEXP new_pointer(SEXP tag, SEXP kept, R_CFinalizer_t finalize, Rboolean at_exit);
 // Marks pointers to memory with a name: they are nil in another process, where R opens the name again.
 SEXP named_memory_tag();

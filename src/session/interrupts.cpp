@@ -23,7 +23,7 @@ void handle(int signal, void (*handler)(int)) {
   struct sigaction action;
   std::memset(&action, 0, sizeof action);
   action.sa_handler = handler;
-  action.sa_flags = SA_RESTART; // R takes a read that is broken off for the end of the file
+  action.sa_flags = SA_RESTART; // R takes an interrupted read for the end of the file
   sigemptyset(&action.sa_mask);
   sigaction(signal, &action, nullptr);
 }

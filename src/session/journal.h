@@ -1,6 +1,6 @@
 // The journal: what of this R can matter to a task, and when it last changed.
 //
-// A task is to see the session as it is at the moment of the call, but its worker began earlier. So
+// A task must see the session as it is at the moment of the call, but its worker began earlier. So
 // the session keeps one journal for all its pools. look() compares it with the present state: variables of
 // the global environment, options, environment variables, the search path and some facts (below).
 // What differs from the last look gets a new version. A worker has what the journal had at
@@ -74,7 +74,7 @@ private:
   std::vector<Variable> variables_;
   std::vector<size_t> hidden_;
   // Of each variable that exists, what tells whether it is the same, close together: thousands of
-  // variables cost what they cost in cache misses.
+  // variables cost little besides cache misses.
   struct Glance {
     SEXP symbol, value;
     uint64_t digest;

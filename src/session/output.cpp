@@ -62,14 +62,14 @@ void show_bytes(const ChildRef& c, int stream, size_t n) {
   emit(part, stream);
 }
 
-// What it has marked, up to `bytes` of the stream.
+// Shows what it has marked, up to `bytes` of the stream.
 void show_marked(const ChildRef& c, int stream, uint64_t bytes) {
   if (bytes > c->shown_to[stream])
     show_bytes(c, stream,
                size_t(std::min<uint64_t>(bytes - c->shown_to[stream], c->unshown[stream].size())));
 }
 
-// What it has not marked. False: a part of that waits.
+// Shows what it has not marked. False: a part of that waits.
 bool show_lines(const ChildRef& c, int stream) {
   const std::string& text = c->unshown[stream];
   if (text.empty()) return true;
@@ -104,7 +104,7 @@ void add_pieces(const ChildRef& c, std::vector<Piece>& pieces) {
   }
 }
 
-// Everything, of a child that is over.
+// Shows all output of a child that has ended.
 void show_rest(const ChildRef& c) {
   read_new(*c);
   for (int stream = 0; stream < 2; ++stream) show_bytes(c, stream, c->unshown[stream].size());

@@ -13,7 +13,7 @@ thread_local bool is_r_thread = false;
 
 using Enqueue = void (*)(unsigned count, const std::function<void()>* helper);
 
-// False: Ctrl-C came meanwhile. It is raised again, for the loop's own look at it. Throws nothing.
+// False: Ctrl-C came meanwhile. It is raised again, so that the loop sees it. Throws nothing.
 bool load_tbb(Enqueue* enqueue) {
   try {
     SEXP address = call_r("load_tbb"); // NULL: RcppParallel has no TBB

@@ -38,7 +38,7 @@ void punch_memory(int fd, uint64_t offset, uint64_t bytes);
 // An anonymous file for what a worker prints: it grows only (append mode, close-on-exec). Its first
 // byte is ours.
 int create_output(const char* label);
-// Reads so many bytes, or fewer: how many.
+// Reads up to `bytes` bytes; returns how many.
 uint64_t read_file(int fd, void* to, uint64_t bytes, uint64_t offset);
 void close_file(int fd);
 // A part of a file, to be read; null where that is not possible.

@@ -28,7 +28,7 @@ void leave_cpu(uint32_t cpu) {
   CPU_CLR(cpu, &others);
   if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof others, &others) != 0) return;
   if (sched_setaffinity(0, sizeof all, &all) == 0) return;
-  std::memset(&all, 0xff, sizeof all); // what was allowed has changed meanwhile: all that is now
+  std::memset(&all, 0xff, sizeof all); // the allowed cores have changed meanwhile: all that are allowed now
   sched_setaffinity(0, sizeof all, &all);
 }
 
