@@ -86,7 +86,7 @@ void watch_notified(ConditionShared& c, Waiter& waiter) {
 void forget(uint64_t block, Token gone) {
   ConditionShared& c = shared(block);
   std::atomic<uint64_t>& word = c.place[slot_of(gone)];
-  // If the sweeper dies between the two, one participant more is woken than was notified.
+  // If the sweeping process dies between the two, one participant more is woken than was notified.
   if (place_of(word.load(std::memory_order_acquire)) == ConditionPlace::Notified) notify_one(c);
   word.store(0, std::memory_order_release);
 }

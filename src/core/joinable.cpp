@@ -71,7 +71,7 @@ void forget_taker(QueueShared& q, Token gone) {
   uint32_t n = j->taken[slot].load(std::memory_order_acquire);
   if (!n) return;
   uint64_t v = j->lost.load(std::memory_order_relaxed);
-  // If the sweeper dies after this, the sweep is done again: then more are reported lost than were.
+  // If the sweeping process dies after this, the sweep is done again: then more are reported lost than were.
   while (!j->lost.compare_exchange_weak(v, ((v >> 32) + n) << 32 | participant(gone).look().pid,
                                         std::memory_order_acq_rel)) {
   }

@@ -99,7 +99,7 @@ void forget(uint64_t block, Token gone) {
   forget_waiter(s.waiters, slot);
   SemaphoreWord w = SemaphoreWord::unpack(s.state.load(std::memory_order_acquire));
   if (w.slot == slot + 1) enter_count(s, w);
-  // If the sweeper dies here, the sweep is done again: each permit is given back whole.
+  // If the sweeping process dies here, the sweep is done again: each permit is given back whole.
   while (count_of(s.held[slot].load(std::memory_order_acquire))) {
     move_owned(s, slot, true);
     wake_one(s.waiters);
