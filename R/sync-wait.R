@@ -81,7 +81,7 @@ waitable <- function(x) {
   }
   if (is_future(x)) {
     state <- x$.state
-    return(list(kind = "result", of = list(state$pool$ptr, if (x$cancelled() || !is.null(state$outcome)) 0L else future_id(state))))
+    return(list(kind = "result", of = list(state$pool$ptr, if (x$cancelled() || !is.null(state$outcome)) 0L else pool_ticket_job(state$ticket))))
   }
   if (inherits(x, "AsyncResult")) {
     return(list(kind = "result", of = private_of(x)$item()))
