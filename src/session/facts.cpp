@@ -89,7 +89,8 @@ void Facts::look_at_locale(Version& version) {
 
 void Facts::look_at_libraries(Version& version) {
   static const SEXP lib_paths = Rf_install(".libPaths"), lib_loc = Rf_install(".lib.loc");
-  SEXP finder = r::frame_variable(R_BaseEnv, lib_paths);
+  // Functions of base are promises until they are called first, and stay so in its frame.
+  SEXP finder = codec::protect([&] { return Rf_eval(lib_paths, R_BaseEnv); });
   SEXP libraries = TYPEOF(finder) == CLOSXP ? r::frame_variable(r::closure_environment(finder), lib_loc)
                                             : R_NilValue;
   bool same = libraries == SEXP(libraries_) && all_[kLibraries].version;

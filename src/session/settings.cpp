@@ -9,11 +9,12 @@ extern char** environ;
 namespace mp::bind {
 namespace {
 
-// What each process has of its own, or what a worker without a screen cannot use.
+// What each process has of its own (also places in its code), or what a worker without a screen cannot use.
 bool is_own_option(const std::string& name) {
   static const char* const own[] = {"askYesNo", "browser", "browserNLdisabled", "continue", "device", "echo",
                                     "editor", "error", "interrupt", "menu.graphics", "pager", "papersize",
-                                    "prompt", "showErrorCalls", "traceback.max.lines", "warning.expression"};
+                                    "prompt", "rlang_trace_top_env", "showErrorCalls", "testthat_topenv",
+                                    "topLevelEnvironment", "traceback.max.lines", "warning.expression"};
   return std::any_of(std::begin(own), std::end(own), [&](const char* o) { return name == o; });
 }
 

@@ -212,11 +212,13 @@ test_that("a worker that ends as it reads the arguments costs one future", {
   library <- library_of_crashy()
   for (way in c("quit('no', 0)", "tools::pskill(Sys.getpid(), 9)", "tools::pskill(Sys.getpid(), 11)")) {
     f <- crashing_function(library, way)
-    executor <- ProcessPoolExecutor(1)
-    error <- executor$submit(function(g) g(1), f)$exception(timeout = 60)
-    expect_s3_class(error, "WorkerDiedError")
-    expect_identical(executor$submit(sum, 1, 2)$result(timeout = 60), 3)
-    executor$shutdown()
+    for (method in get_all_start_methods()) {
+      executor <- ProcessPoolExecutor(1, context = method)
+      error <- executor$submit(function(g) g(1), f)$exception(timeout = 60)
+      expect_s3_class(error, "WorkerDiedError")
+      expect_identical(executor$submit(sum, 1, 2)$result(timeout = 60), 3)
+      executor$shutdown()
+    }
   }
 })
 

@@ -29,7 +29,7 @@ test_that("a function that kills the workers that load it is an error in each wa
   library <<- library_of_crashy()
   for (way in ways) {
     f <- crashing_function(library, way$code)
-    for (method in "fork") { # spawn: see the next test
+    for (method in c("fork", "spawn")) {
       pool <- local_pool(2, context = method)
       died <- function(failures, indices) expect_deaths(failures, indices, way$signal, way$exitcode)
       died(list(in_time(error_of(pool$apply(f, list(1))))), 1L)
@@ -50,15 +50,6 @@ test_that("a function that kills the workers that load it is an error in each wa
       pool$terminate()
     }
   }
-})
-
-test_that("a function that kills spawned workers that load it is an error in bounded time", {
-  f <- crashing_function(library, ways[[1]]$code)
-  pool <- local_pool(2, context = "spawn")
-  # Not right yet: such a worker loads the package when it starts, so the pool ends, and no element is named.
-  e <- error_of(in_time(pool$apply(f, list(1)), 120))
-  expect_true(inherits(e, c("ProcessError", "WorkerDiedError")))
-  expect_match(conditionMessage(e), "killed.*signal 9")
 })
 
 test_that("a function that no worker can read costs a few of them, not one for each element", {
