@@ -20,6 +20,8 @@
 #' @return The logger, a handle (an R6 object) of class `Logger`; `log_to_stderr()` invisibly.
 #' @section Python: `multiprocessing.log_to_stderr(level)`, `multiprocessing.get_logger()`.
 #' @seealso [Process()], [Pool()]
+#' @concept logging
+#' @concept debug
 #' @examples
 #' logger <- log_to_stderr("INFO")
 #' p <- Process(function() get_logger()$info("at work"))

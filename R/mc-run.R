@@ -5,8 +5,12 @@
 # `pinned`: with an affinity.list, which sets the number of cores
 check_cores <- function(mc.cores, pinned = FALSE) {
   cores <- in_our_class(as.integer(mc.cores))
-  # before R 4.3 `||` uses the first of several values; under R CMD check this ends R
-  looked_at <- if (length(cores) > 1L && getRversion() < "4.3") cores[1L] else cores
+  looked_at <- cores
+  if (length(cores) > 1L && getRversion() < "4.3") {
+    # There `||` uses the first of several values, with a warning for each side, but ends R under R CMD check.
+    for (side in 1:2) warning(sprintf("'length(x) = %d > 1' in coercion to 'logical(1)'", length(cores)), call. = FALSE)
+    looked_at <- cores[1L]
+  }
   invalid <- in_our_class(if ((is.na(looked_at) || looked_at < 1L) && !pinned) TRUE else FALSE)
   if (invalid) abort("ValueError", "'mc.cores' must be >= 1")
   if (pinned && !isTRUE(cores >= 1L)) {
