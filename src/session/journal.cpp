@@ -12,6 +12,9 @@ bool is_hidden(SEXP symbol) {
   return std::find(std::begin(hidden), std::end(hidden), symbol) != std::end(hidden);
 }
 
+// A table of S4 methods lies in the frame of its generic, with all methods that packages have: however large, it is sent.
+bool is_method_table(SEXP symbol) { return !std::strncmp(CHAR(PRINTNAME(symbol)), ".__T__", 6); }
+
 // Plain vectors of up to two words: their bytes are their digest.
 bool is_short(SEXP x) {
   switch (TYPEOF(x)) {
@@ -167,13 +170,14 @@ void Journal::renew(Variable& v) {
   Kept value(b.value); // while it is looked at
   Survey s;
   s.look_at(b.value);
+  bool large = s.large && !is_method_table(v.symbol);
   v.code = s.code;
-  v.travels = s.large ? Travels::Large : s.pointer ? Travels::Pointer : Travels::Sent;
+  v.travels = large ? Travels::Large : s.pointer ? Travels::Pointer : Travels::Sent;
   if (v.travels != Travels::Sent) ++withheld_;
   v.classes.assign(s.classes.begin(), s.classes.end());
   v.insides = Insides(s, frames_);
-  v.kept = s.large ? Kept() : std::move(value);
-  if (s.large) v.sampled = sampled_digest(b.value);
+  v.kept = large ? Kept() : std::move(value);
+  if (large) v.sampled = sampled_digest(b.value);
 }
 
 SEXP Journal::mark_large() {
