@@ -11,7 +11,7 @@ articles <- c(
 )
 reference <- list(
   "Pools" = c("Pool", "AsyncResult", "ProcessPoolExecutor", "Future"),
-  "Processes" = c("Process", "current_process", "get_start_method", "what-travels"),
+  "Processes" = c("Process", "current_process", "get_start_method", "log_to_stderr", "what-travels"),
   "Locks and other ways to wait" = c("Lock", "Semaphore", "Event", "Condition", "Barrier", "wait"),
   "Messages" = c("Queue", "JoinableQueue", "Pipe", "Listener"),
   "Shared data" = c("share", "Value", "Manager", "SharedMemory"),
