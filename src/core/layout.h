@@ -68,7 +68,8 @@ struct alignas(128) Participant {
   std::atomic<int64_t> reserved_at; // by the reserver; an abandoned reservation expires
   std::atomic<Token> parent;        // which participant reserved the slot; by that one
   std::atomic<uint32_t> cpu;   // 1 + where it ran when it last waited, a hint; by the participant
-  std::atomic<uint32_t> ended; // it has left by itself, was not killed; by the participant
+  // It has left by itself and was not killed. Written by the participant, or by its pool before it ends it idle: end_idle()
+  std::atomic<uint32_t> ended;
   std::atomic<uint64_t> waits_for;  // without a limit: block of a lock, or 2 * token + 1 of a
                                     // participant that is to end, 0: nothing; by the participant
   std::atomic<int64_t> waits_since; // by the participant, before `waits_for`
