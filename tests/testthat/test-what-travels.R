@@ -232,7 +232,8 @@ test_that("packages: the order in which they are attached, those that are loaded
     expect_identical(elements$next_value(), "2")
   }
   expect_classed_error(late$apply(in_global(function() pick())), "ProcessError", "wtone")
-  expect_error(late$apply(in_global(function() wtone::pick())), "wtone")
+  qualified <- as.function(list(as.call(list(call("::", quote(wtone), quote(pick)))))) # wtone::pick()
+  expect_error(late$apply(in_global(qualified)), "wtone")
   capture.output(type = "message", {
     expect_classed_error(Process(shown, list(price), context = "spawn")$start()$value(60), "ProcessError", "wtquiet")
     expect_identical(Process(shown, list(1), context = "spawn")$start()$value(60), "1")
