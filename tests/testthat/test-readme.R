@@ -68,11 +68,12 @@ test_that("every code block of the front pages gives what the page shows", {
 })
 
 test_that("the line that installs what the package needs names all of it", {
+  files <- c(pages(), file.path("..", "..", "vignettes", c("multicore.Rmd", "multicore-zh.Rmd")))
   described <- read.dcf(file.path("..", "..", "DESCRIPTION"), c("Imports", "LinkingTo"))
   needed <- trimws(unlist(strsplit(described, ",")))
   needed <- setdiff(needed, rownames(utils::installed.packages(.Library, priority = "base")))
   expect_gt(length(needed), 2)
-  for (file in c(pages(), file.path("..", "..", "vignettes", c("multicore.Rmd", "multicore-zh.Rmd")))) {
+  for (file in files) {
     line <- grep("^install.packages\\(c\\(", readLines(file, encoding = "UTF-8"), value = TRUE)
     expect_length(line, 1)
     expect_setequal(eval(str2lang(line)[[2]]), needed)
