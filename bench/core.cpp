@@ -4,6 +4,7 @@
 //   core echo     seconds per item to another process and back
 // Built by sync.R from src/core.
 #include "heap.h"
+#include "joining.h"
 #include "lock.h"
 #include "participant.h"
 #include "pipe.h"

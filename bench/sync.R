@@ -21,7 +21,7 @@ build_core <- function() {
   if (!is.null(attr(compiler, "status")) || !dir.exists(source_dir)) return(NULL)
   program <- file.path(tempdir(), "core")
   files <- c(file.path(here, "core.cpp"), list.files(file.path(source_dir, c("", "platform/linux")), "[.]cpp$", full.names = TRUE))
-  flags <- c("-std=c++17 -O2 -pthread -I", shQuote(source_dir), "-o", shQuote(program))
+  flags <- c("-std=c++17 -O2 -pthread -I", shQuote(source_dir), "-I", shQuote(dirname(source_dir)), "-o", shQuote(program))
   failed <- system(paste(c(compiler, flags, shQuote(files)), collapse = " "))
   if (failed) NULL else program
 }
