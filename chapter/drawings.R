@@ -84,7 +84,7 @@ draw_heap(
   "your R session", "sends and collects", "worker %d", "claims parts of a job",
   "one anonymous shared heap",
   c("job board", "results", "locks, queues", "large data"),
-  c("no dispatcher process", "whole, or not there", "recovered after a death", "one copy for all")
+  c("no dispatcher process", "whole, or not at all", "recovered after a death", "one copy for all")
 )
 draw_heap(
   "heap-zh.svg", "同一会话的所有进程共用一块内存",

@@ -86,7 +86,7 @@ public:
   // as it read several elements leaves no suspect: from then on all read one by one.
   Suspect recover(Token worker, const std::function<bool(uint64_t)>& again,
                   const Small& small = nullptr);
-  // Is there a chunk that is not claimed and that this lane may claim?
+  // Can this lane claim a chunk?
   bool offers_chunk(uint32_t lane) const;
   // Which element the worker reads or computes now; false: none.
   bool running(Token worker, uint64_t* position) const;

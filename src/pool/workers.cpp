@@ -149,7 +149,7 @@ void PoolOwner::end_with(const std::string& why) {
   throw Error{"ProcessError", why_};
 }
 
-// Is there a chunk that is not claimed and that this lane may claim? Workers leave a closed pool when
+// Can this lane claim a chunk? Workers leave a closed pool when
 // there is none, while others still compute.
 bool PoolOwner::offers_chunk(size_t lane) {
   for (auto& entry : jobs_) {
