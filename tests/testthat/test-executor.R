@@ -352,7 +352,8 @@ test_that("a callback may submit, wait for what it has submitted, and add callba
   future$add_done_callback(function(f) {
     inner <- executor$submit(identity, 2)
     inner$add_done_callback(function(f) said <<- c(said, f$result()))
-    said <<- c(said, inner$result(timeout = 60) + 40)
+    value <- inner$result(timeout = 60) # calls what is due: before `said` is read
+    said <<- c(said, value + 40)
     f$add_done_callback(function(f) said <<- c(said, "late"))
   })
   future$result(timeout = 60)

@@ -3,8 +3,10 @@
 #define _GNU_SOURCE
 #endif
 #include "../process.h"
+#include "../clock.h"
 #include "../memory.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -138,8 +140,11 @@ Asked ask_ending(pid_t child, Ending* how) {
 }
 
 void await_process(int watch_fd, int ms) {
+  int64_t deadline = now_ns() + ms * int64_t(1'000'000);
   pollfd p{watch_fd, POLLIN, 0};
-  poll(&p, watch_fd >= 0 ? 1 : 0, ms);
+  // Other code may handle SIGCHLD: then the end of one child interrupts the wait for another.
+  while (poll(&p, watch_fd >= 0 ? 1 : 0, ms) < 0 && errno == EINTR)
+    ms = int(std::max<int64_t>(0, deadline - now_ns() + 999'999) / 1'000'000);
 }
 
 void keep_exit_states() {
