@@ -13,7 +13,8 @@ struct RChild {
   std::string name;               // of a pool's worker, for active_children()
   std::string unshown[2];         // what was read of its output and not shown yet
   uint64_t shown_to[2] = {1, 1};  // where that begins
-  int64_t line_since[2] = {0, 0}; // how long a line has waited for its end; 0: none does
+  int64_t line_since[2] = {0, 0}; // since when a line has waited for its end; 0: none does
+  int64_t line_cpu[2] = {0, 0};   // the processor time that it had used then
   bool waits = false;             // some of it is to be shown later
   bool shown = false;             // everything it printed was shown
   bool expired = false;           // killed because its element took longer than task_timeout

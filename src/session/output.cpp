@@ -4,6 +4,7 @@
 
 #include "core/heap.h"
 #include "core/participant.h"
+#include "core/platform/process.h"
 #include "core/reaper.h"
 
 #include <R_ext/Print.h>
@@ -26,7 +27,7 @@ void emit(const std::string& text, int stream) {
   }
 }
 
-constexpr int64_t kLineNs = 250'000'000;   // so long a line may wait for its end
+constexpr int64_t kLineNs = 250'000'000;   // so long a line may wait for its end, if its process could print it
 constexpr int64_t kOpenNs = 1'000'000'000; // and others' lines for the end of one that is shown
 
 // By stream: which child has shown a line without its end, and since when.
@@ -69,6 +70,12 @@ void show_marked(const ChildRef& c, int stream, uint64_t bytes) {
                size_t(std::min<uint64_t>(bytes - c->shown_to[stream], c->unshown[stream].size())));
 }
 
+// It has had no core, or is stopped: it may be about to print the end of the line.
+bool is_held_up(RChild& c, int stream) {
+  return !platform::process_sleeps(c.child.pid) &&
+         platform::process_cpu_ns(c.child.pid) - c.line_cpu[stream] < kLineNs;
+}
+
 // Shows what it has not marked. False: a part of that waits.
 bool show_lines(const ChildRef& c, int stream) {
   const std::string& text = c->unshown[stream];
@@ -82,8 +89,11 @@ bool show_lines(const ChildRef& c, int stream) {
   if (end != std::string::npos) show_bytes(c, stream, end + 1);
   if (text.empty()) return true;
   int64_t& since = c->line_since[stream];
-  if (since == 0) since = now;
-  if (now - since < kLineNs) return false;
+  if (since == 0) {
+    since = now;
+    c->line_cpu[stream] = platform::process_cpu_ns(c->child.pid);
+  }
+  if (now - since < kLineNs || is_held_up(*c, stream)) return false;
   show_bytes(c, stream, text.size());
   return true;
 }

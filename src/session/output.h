@@ -3,7 +3,8 @@
 // lock, puts, sends, returns) it marks how much it has printed, with a number that grows over the
 // session: what is marked is shown at once, and what was printed because of it is shown after it.
 // What is not marked yet is shown line by line, so that children that print at the same time do not
-// break each other's lines; a line that stays without an end (a progress bar) is not held for long.
+// break each other's lines; a line that stays without an end (a progress bar) is shown once its process has slept
+// or computed for a quarter of a second and has not printed the rest.
 #pragma once
 
 namespace mp::bind {

@@ -33,6 +33,27 @@ test_that("no line is broken: eight processes print a thousand long lines each",
   for (k in 1:8) expect_identical(numbers[startsWith(lines, paste0(k, " "))], seq_len(n))
 })
 
+test_that("no line of a process is broken that was stopped, or had no core, in the middle of it", {
+  skip_on_cran()
+  lines <- capture.output({
+    stopped <- Process(function() {
+      cat("begin ")
+      tools::pskill(Sys.getpid(), tools::SIGSTOP)
+      cat("end\n")
+    })$start()
+    stopifnot(wait_until(function() process_state(stopped$pid) == "T"))
+    since <- now()
+    wait_until(function() {
+      multiprocessing:::output_show()
+      now() > since + 0.5
+    })
+    Process(function() cat("whole\n"))$start()$join()
+    tools::pskill(stopped$pid, tools::SIGCONT)
+    stopped$join()
+  })
+  expect_identical(lines, c("whole", "begin end"))
+})
+
 test_that("a line without an end is shown when its process is over", {
   expect_identical(capture.output(Process(function() cat("no newline"))$start()$join()), "no newline")
 })

@@ -26,6 +26,10 @@ void on_fork(void (*before)(), void (*in_child)());
 bool process_gone(pid_t pid, int64_t seen_at);
 // True when a signal or a debugger keeps it from running. False where the system does not say.
 bool process_stopped(pid_t pid);
+// Whether it waits for something (true, too, if that is not known), as opposed to one that computes, or that would
+// if it had a core, or was not stopped.
+bool process_sleeps(pid_t pid);
+int64_t process_cpu_ns(pid_t pid); // that it has used so far; 0: not known
 // True when that process runs, but has put another program (exec) in the place of the one that
 // mapped the memory of `fd`.
 bool runs_without(pid_t pid, int fd);

@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -64,6 +65,18 @@ int64_t process_started(pid_t pid) {
 bool process_stopped(pid_t pid) {
   std::string facts = process_facts(pid);
   return !facts.empty() && (facts[0] == 'T' || facts[0] == 't');
+}
+
+bool process_sleeps(pid_t pid) {
+  std::string facts = process_facts(pid);
+  return facts.empty() || facts[0] == 'S';
+}
+
+int64_t process_cpu_ns(pid_t pid) {
+  clockid_t clock;
+  timespec used;
+  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) return 0;
+  return int64_t(used.tv_sec) * 1'000'000'000 + used.tv_nsec;
 }
 
 bool process_gone(pid_t pid, int64_t seen_at) {
