@@ -23,6 +23,7 @@ page_blocks <- function(file) {
     below <- setdiff(utils::head(lines[-seq_len(end)], 4L), c("", "```"))
     length(below) > 0 && startsWith(below[1L], "#> Error")
   }
+  seen <- !grepl("(echo|include) *= *FALSE", lines[starts]) # what no reader sees, no reader pastes
   Map(function(start, end) {
     name <- text_before(start)
     list(
@@ -30,7 +31,7 @@ page_blocks <- function(file) {
       program = if (grepl("^[*]{2}[a-z_]+[.](R|py)[*]{2}$", name)) gsub("*", "", name, fixed = TRUE) else if (startsWith(lines[start], "```python")) "program.py" else "",
       fails = fails(end)
     )
-  }, starts, ends)
+  }, starts[seen], ends[seen])
 }
 
 # Runs in a fresh R, in an empty folder. Gives a line for each block that did something else than the page says.
@@ -71,17 +72,28 @@ packages_of <- function(blocks) {
   setdiff(named, "std") # of C++
 }
 
-# The data of the two real jobs are fetched once; without them, and without a network, pages that use them are left out.
-has_data <- function() {
+# The data of the two real jobs are fetched once; without them, and without a network, pages that use them are left out. Gives
+# a cache folder with a small part of them, so that a page takes seconds: 1,000 lines of the genome, three photographs. NULL
+# without data.
+small_data <- function() {
   helpers <- new.env()
   sys.source(system.file("examples", "data.R", package = "multiprocessing"), helpers)
   tryCatch(
     {
-      suppressMessages(helpers$package_data("seqinr", "sequences/ct.fasta.gz"))
-      suppressMessages(helpers$package_data("pliman", "tmp_images"))
-      TRUE
+      genome <- suppressMessages(helpers$package_data("seqinr", "sequences/ct.fasta.gz"))
+      photos <- list.files(suppressMessages(helpers$package_data("pliman", "tmp_images")), "[.]jpg$", full.names = TRUE)
+      cache <- tempfile("cache-")
+      folder <- file.path(cache, "R", "multiprocessing", "examples")
+      dir.create(file.path(folder, "seqinr", "sequences"), recursive = TRUE)
+      dir.create(file.path(folder, "pliman", "tmp_images"), recursive = TRUE)
+      small <- gzfile(file.path(folder, "seqinr", "sequences", "ct.fasta.gz"), "w")
+      writeLines(readLines(genome, 1000L), small)
+      close(small)
+      large <- photos[order(-file.size(photos))]
+      file.copy(utils::head(large, 3L), file.path(folder, "pliman", "tmp_images"))
+      cache
     },
-    error = function(e) FALSE
+    error = function(e) NULL
   )
 }
 
@@ -96,10 +108,12 @@ test_that("every block of code on the pages runs as it is pasted", {
     Filter(function(block) !any(grepl("install.packages", block$code)), blocks)
   })
   names(pages) <- basename(files)
+  cache <- small_data()
+  data_folder <- if (!is.null(cache)) c(R_USER_CACHE_DIR = cache)
   for (name in names(pages)) {
     missing <- Filter(function(package) !requireNamespace(package, quietly = TRUE), packages_of(pages[[name]]))
     uses_data <- any(grepl("package_data(", unlist(lapply(pages[[name]], `[[`, "code")), fixed = TRUE))
-    if (uses_data && !has_data()) missing <- c(missing, "the data of packages seqinr and pliman")
+    if (uses_data && is.null(cache)) missing <- c(missing, "the data of packages seqinr and pliman")
     if (length(missing)) {
       message(name, " is left out: it needs ", paste(missing, collapse = ", "))
       pages[[name]] <- NULL
@@ -119,7 +133,7 @@ test_that("every block of code on the pages runs as it is pasted", {
       waiting <- waiting[-1L]
       processes[[name]] <- callr::r_bg(
         run_blocks, list(pages[[name]]), libpath = .libPaths(),
-        env = c(callr::rcmd_safe_env(), R_LIBS = paste(.libPaths(), collapse = ":"), NOT_CRAN = "true")
+        env = c(callr::rcmd_safe_env(), R_LIBS = paste(.libPaths(), collapse = ":"), NOT_CRAN = "true", data_folder)
       )
     }
     processes[[1L]]$wait(200)
