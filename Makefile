@@ -114,12 +114,16 @@ clean:
 	rm -f src/*.o src/*/*.o src/*/*/*.o src/*/*/*/*.o src/*.so
 
 # The pages' texts and programs are in chapter/; record.R runs them on a quiet machine and writes them into vignettes/.
-.PHONY: chapter check-chapter figures site
+.PHONY: chapter check-chapter bench figures site
 chapter: deps-test $(INSTALLED) figures
 	@$(with_library) $(RSCRIPT) chapter/record.R $(if $(TRIAL),--trial)
 
 check-chapter: deps-test $(INSTALLED)
 	@$(with_library) $(RSCRIPT) chapter/record.R --check
+
+# All benchmarks on a quiet machine, 15 to 20 minutes; their figures and pictures go into vignettes/ and bench/plots.
+bench: deps-test $(INSTALLED)
+	@$(with_library) $(RSCRIPT) bench/run_all.R; $(RSCRIPT) chapter/speed.R
 
 figures: need-r
 	@$(RSCRIPT) chapter/drawings.R && $(RSCRIPT) chapter/speed.R

@@ -7,6 +7,7 @@
 #   must_be(result, peer = "PSOCK", ratio = 0.1)              one PASS/FAIL line
 #   finish()                                                  all lines; exit status 1 if one FAILs
 #   --plots=FOLDER on the command line                        finish() draws the tables, too
+#   --results=FILE                                            and puts their figures into this CSV file
 
 OURS <- "multiprocessing"
 .bench <- new.env()
@@ -280,8 +281,31 @@ plot_tables <- function(folder, results = .bench$results) {
   for (result in results) plot_table(result)
 }
 
+#' The tables' figures in place of what `file` holds of this script: seconds, bytes or GB/s, `unit` for showing them. Figures of
+#' a machine that was busy with other work are left out, with a message.
+save_results <- function(file, results = .bench$results) {
+  script <- sub("[.]R$", "", basename(this_script()))
+  busy <- unlist(lapply(results, `[[`, "busy"))
+  if (isTRUE(stats::median(busy, na.rm = TRUE) > 0.12)) {
+    message(file, " keeps its figures of ", script, ".R: other programs keep this machine busy")
+    return(invisible())
+  }
+  rows <- do.call(rbind, lapply(results, function(result) {
+    figures <- Filter(length, lapply(result$figures, function(x) x[is.finite(x)]))
+    if (!length(figures)) return(NULL)
+    numbers <- vapply(figures, function(x) signif(c(stats::median(x), range(x)), 4), numeric(3))
+    data.frame(
+      script = script, work = result$work, who = names(figures),
+      median = numbers[1L, ], low = numbers[2L, ], high = numbers[3L, ], unit = result$unit
+    )
+  }))
+  kept <- if (file.exists(file)) utils::read.csv(file, encoding = "UTF-8") else rows[0L, ]
+  utils::write.csv(rbind(kept[kept$script != script, ], rows), file, row.names = FALSE, na = "")
+}
+
 finish <- function() {
   if (length(option("plots"))) plot_tables(option("plots"))
+  if (length(option("results"))) save_results(option("results"))
   cat("\n")
   cat(.bench$verdicts, sep = "\n")
   cat("\n")

@@ -1,5 +1,6 @@
 # Every benchmark in turn, each in its own session, and all verdicts at the end. The tables are
-# drawn into the folder plots beside this file, or --plots=FOLDER.
+# drawn into the folder plots beside this file, or --plots=FOLDER. Their figures go into vignettes/bench.csv, from which the
+# pages take theirs, or --results=FILE.
 #   Rscript bench/run_all.R [--rounds=5] [script names]
 
 here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1L]))
@@ -11,6 +12,9 @@ options_given <- grep("^--", given, value = TRUE)
 chosen <- setdiff(given, options_given)
 if (!any(startsWith(given, "--plots="))) {
   options_given <- c(options_given, paste0("--plots=", file.path(here, "plots")))
+}
+if (!any(startsWith(given, "--results="))) {
+  options_given <- c(options_given, paste0("--results=", file.path(here, "..", "vignettes", "bench.csv")))
 }
 unknown <- setdiff(chosen, scripts)
 if (length(unknown)) {

@@ -76,11 +76,12 @@ follow <- function(link, from) {
 
 # The code of a page runs in an R of its own.
 fuse_text <- function(lines) {
-  run <- function(lines) {
+  run <- function(lines, data) {
     setwd(tempdir())
+    file.copy(data, ".")
     litedown::fuse(text = lines, output = "markdown", envir = globalenv(), quiet = TRUE)
   }
-  callr::r(run, list(lines), libpath = .libPaths(), env = c(callr::rcmd_safe_env(), LC_ALL = "C.UTF-8", NO_COLOR = "1"))
+  callr::r(run, list(lines, normalizePath(file.path("vignettes", c("bench.csv", "numbers.R")))), libpath = .libPaths(), env = c(callr::rcmd_safe_env(), LC_ALL = "C.UTF-8", NO_COLOR = "1"))
 }
 
 as_html <- function(file) {

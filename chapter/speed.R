@@ -1,34 +1,20 @@
-# Draws the figures of bench/README.md as bars, in vignettes/figures: a part of `make figures`.
+# Draws figures of vignettes/bench.csv as bars, in vignettes/figures: a part of `make figures`.
 
 source("chapter/svg.R")
 figures <- "vignettes/figures"
 
-# -- The tables of bench/README.md ------------------------------------------------------------
+# -- The figures of bench/run_all.R -----------------------------------------------------------
 
-bench_table <- grep("^\\| ", readLines("bench/README.md", encoding = "UTF-8"), value = TRUE)
+bench <- read.csv("vignettes/bench.csv", encoding = "UTF-8")
 
-# "2.41 us" in microseconds, "0.354 s" too: one unit for one picture.
-in_microseconds <- function(text) {
-  unit <- sub("^[0-9.,]+ ", "", text)
-  as.numeric(gsub(",", "", sub(" .*", "", text))) * c(us = 1, ms = 1e3, s = 1e6)[[unit]]
-}
-
-# Names and times of one row of the tables: ours first, then the others from fast to slow.
-contestants <- function(row, more_of_ours = character()) {
-  line <- bench_table[startsWith(bench_table, paste0("| ", row, " |"))]
-  if (length(line) != 1) return(NULL)
-  cells <- trimws(strsplit(line, "|", fixed = TRUE)[[1]])
-  number <- "[0-9][0-9.,]* (us|ms|s)"
-  first <- regmatches(cells[3], regexpr(number, cells[3]))
-  ours <- c("Pool" = in_microseconds(first))
-  for (name in more_of_ours) {
-    found <- regmatches(cells[3], regexpr(paste0("ours, ", name, " ", number), cells[3]))
-    ours[name] <- in_microseconds(sub(paste0("ours, ", name, " "), "", found))
-  }
-  others <- regmatches(cells[4], gregexpr(paste0("[^;(),][^;()]*?( \\(fork\\))? ", number, " \\("), cells[4], perl = TRUE))[[1]]
-  times <- vapply(regmatches(others, regexpr(number, others)), in_microseconds, numeric(1))
-  names(times) <- trimws(sub(paste0("^,? *(.*?) ", number, " \\($"), "\\1", others, perl = TRUE))
-  list(ours = ours, others = sort(times))
+# Names and microseconds of one job: ours first, then the others from fast to slow.
+contestants <- function(job, more_of_ours = character()) {
+  rows <- bench[bench$work == job, ]
+  times <- setNames(rows$median * 1e6, rows$who)
+  if (!"multiprocessing" %in% rows$who) return(NULL)
+  ours <- c(Pool = times[["multiprocessing"]])
+  for (name in more_of_ours) ours[name] <- times[[paste0("ours, ", name)]]
+  list(ours = ours, others = sort(times[!grepl("^(multiprocessing$|ours, |our core)", names(times))]))
 }
 
 # -- Bars -------------------------------------------------------------------------------------
@@ -74,7 +60,7 @@ draw_bars <- function(file, title, ours, others) {
 draw_row <- function(file, title, row, ...) {
   found <- tryCatch(contestants(row, ...), error = function(e) NULL)
   if (is.null(found)) {
-    message("bench/README.md has no figures of \"", row, "\": ", file, " stays as it is")
+    message("vignettes/bench.csv has no figures of \"", row, "\": ", file, " stays as it is")
     return(invisible())
   }
   draw_bars(file, title, found$ours, found$others)
