@@ -6,8 +6,9 @@
 # end, and one that leads nowhere is an error; links to other places are listed.
 
 out <- file.path(".build", "site")
+# Each has a twin in Chinese, NAME-zh.
 articles <- c(
-  "multicore", "multicore-zh", "mclapply", "travels", "from-python", "from-future-mirai", "from-foreach", "cluster-node", "speed", "cpp", "faq"
+  "multicore", "mclapply", "travels", "from-python", "from-future-mirai", "from-foreach", "cluster-node", "speed", "cpp", "faq"
 )
 reference <- list(
   "Pools" = c("Pool", "AsyncResult", "ProcessPoolExecutor", "Future"),
@@ -130,12 +131,20 @@ help_html <- function(rd, name, links) {
 page_titles <- character()
 search_index <- list()
 
+# The same page in the other language, or that language's front page
+twin_of <- function(file, lang) {
+  twin <- if (lang == "zh") sub("-zh[.]html$", ".html", file) else sub("[.]html$", "-zh.html", file)
+  name <- sub("(-zh)?[.]html$", "", file)
+  if (name %in% c("index", "articles", articles)) twin else if (lang == "zh") "index.html" else "index-zh.html"
+}
+
 write_page <- function(file, title, html, lang = "en") {
   menu <- if (lang == "zh") {
-    c("index-zh.html" = "首页", "multicore-zh.html" = "教程", "articles.html" = "文章", "reference.html" = "函数", "news.html" = "更新", "index.html" = "English")
+    c("index-zh.html" = "首页", "multicore-zh.html" = "教程", "articles-zh.html" = "文章", "reference.html" = "函数", "news.html" = "更新", twin = "English")
   } else {
-    c("index.html" = "Home", "multicore.html" = "Tutorial", "articles.html" = "Articles", "reference.html" = "Reference", "news.html" = "News", "index-zh.html" = "中文")
+    c("index.html" = "Home", "multicore.html" = "Tutorial", "articles.html" = "Articles", "reference.html" = "Reference", "news.html" = "News", twin = "中文")
   }
+  names(menu)[names(menu) == "twin"] <- twin_of(file, lang)
   links <- sprintf('<a href="%s"%s>%s</a>', names(menu), ifelse(names(menu) == file, ' aria-current="page"', ""), menu)
   word <- if (lang == "zh") "搜索" else "Search"
   write_utf8(c(
@@ -165,7 +174,7 @@ build <- function() {
   dir.create(out, recursive = TRUE)
   stopifnot(file.copy(c("vignettes/page.css", "vignettes/page.js", "chapter/site/site.css", "chapter/site/site.js"), out))
 
-  todo <<- c("README.md", "README.zh.md", "NEWS.md", file.path("vignettes", paste0(articles, ".Rmd")))
+  todo <<- c("README.md", "README.zh.md", "NEWS.md", file.path("vignettes", paste0(c(articles, paste0(articles, "-zh")), ".Rmd")))
   done <- character()
   while (length(left <- setdiff(todo, done))) {
     page <- as_html(left[1L])
@@ -174,9 +183,13 @@ build <- function() {
     done <- c(done, left[1L])
   }
 
-  is_article <- paste0(articles, ".html")
-  items <- sprintf('<li><a href="%s">%s</a></li>', is_article, escape(page_titles[is_article]))
-  write_page("articles.html", "Articles", paste(c("<h1>Articles</h1><ul>", items, "</ul>"), collapse = "\n"))
+  list_articles <- function(names, file, heading, lang) {
+    pages <- paste0(names, ".html")
+    items <- sprintf('<li><a href="%s">%s</a></li>', pages, escape(page_titles[pages]))
+    write_page(file, heading, paste(c("<h1>", heading, "</h1><ul>", items, "</ul>"), collapse = "\n"), lang)
+  }
+  list_articles(articles, "articles.html", "Articles", "en")
+  list_articles(paste0(articles, "-zh"), "articles-zh.html", "文章", "zh")
 
   help <- read_help()
   links <- unlist(lapply(names(help), function(name) {

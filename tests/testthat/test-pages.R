@@ -151,3 +151,19 @@ test_that("no page is a trial, and every page names its picture's text", {
     expect_true(all(file.exists(paths)), info = paste(basename(file), paths[!file.exists(paths)]))
   }
 })
+
+test_that("every page has a twin in the other language, and every figure in its text is in the benchmarks' file", {
+  files <- page_files()
+  names <- sub("[.]Rmd$", "", basename(files))
+  english <- names[!endsWith(names, "-zh")]
+  expect_setequal(paste0(english, "-zh"), setdiff(names, english))
+  numbers <- new.env()
+  old <- setwd(dirname(files[1L]))
+  on.exit(setwd(old))
+  sys.source("numbers.R", numbers)
+  for (file in files) {
+    lines <- readLines(file, encoding = "UTF-8")
+    inline <- unlist(regmatches(lines, gregexpr("(?<=`[{]r[}] )[^`]+(?=`)", lines, perl = TRUE)))
+    for (code in inline) expect_match(eval(parse(text = code, encoding = "UTF-8"), numbers), "^[0-9]", info = basename(file))
+  }
+})
