@@ -335,10 +335,12 @@ SEXP star_call(SEXP args, SEXP fun) {
 }
 
 constexpr uint64_t kLargeResult = 16 * 1024 * 1024;
+constexpr R_xlen_t kLongResult = kLargeResult / sizeof(Rcomplex); // a large one has as many elements
 
 // Is `value` a large vector with pages of its own, that nothing of R's refers to any more? R counts references from variables,
 // lists, attributes, promises and preserved objects.
 bool is_ours_alone(SEXP value) {
+  if (Rf_xlength(value) < kLongResult) return false; // most results end here
   if (ALTREP(value) || MAYBE_REFERENCED(value) || !element_bytes(SEXPTYPE(TYPEOF(value)))) return false;
   uint64_t bytes = codec::bytes_in(value);
   return bytes >= kLargeResult && platform::has_own_pages(codec::data_of(value), bytes);
@@ -364,7 +366,7 @@ void drop_sent() {
 
 // Evaluates the elements that were read. May longjmp: its frames own nothing.
 SEXP evaluate_slice() {
-  SEXP fun = PROTECT(symbol("FUN"));
+  SEXP fun = symbol("FUN"), index_name = symbol("i"); // never collected
   SEXP each = PROTECT(Rf_eval(symbol("each_call"), package_namespace()));
   SEXP number; // one index for all elements, as lapply() has, unless other code has kept it
   PROTECT_INDEX at_number;
@@ -392,7 +394,7 @@ SEXP evaluate_slice() {
       int index = inherited ? int(run.position - run.claim.origin) + 1 : int(k) + 1;
       if (MAYBE_SHARED(number)) REPROTECT(number = Rf_ScalarInteger(0), at_number);
       INTEGER(number)[0] = index;
-      Rf_defineVar(symbol("i"), number, run.frame); // whatever the function made of it
+      Rf_defineVar(index_name, number, run.frame); // whatever the function made of it
       value = PROTECT(R_forceAndCall(each, 1, caller));
       UNPROTECT(1);
     }
@@ -406,7 +408,7 @@ SEXP evaluate_slice() {
     drop_sent();
     if (!published) break;
   }
-  UNPROTECT(5);
+  UNPROTECT(4);
   return R_NilValue;
 }
 
