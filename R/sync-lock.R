@@ -16,6 +16,9 @@
 #' `with(lock, expr)` acquires, evaluates `expr` where it was written, and always releases. Waiting without a timeout for a
 #' `Lock` that this process already holds is an error of class `DeadlockError`. Printing a lock shows which process holds it.
 #'
+#' R looks for an S3 method at each `$` of an object that has a class, which takes as long as the lock itself. Where a million
+#' acquisitions count, take the methods once: `acquire <- lock$acquire`, `release <- lock$release`.
+#'
 #' @section Processes that wait for each other:
 #' A deadlock is a circle of processes, each of which waits without a timeout for a lock that the next one holds, or for its end
 #' (`$join()`). Within two seconds the process that began to wait last gets an error of class `DeadlockError`. The error names the

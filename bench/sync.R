@@ -43,6 +43,15 @@ acquire_release <- function(lock) {
 
 free <- compare("Lock acquire + release, free", "us", list(
   contestant(OURS, function(state) acquire_release(Lock()), when = have_ours),
+  contestant("ours, methods taken once", when = have_ours, run = function(state) {
+    lock <- Lock()
+    acquire <- lock$acquire
+    release <- lock$release
+    time_per(function() {
+      acquire()
+      release()
+    })
+  }),
   contestant("our core, from C++", function(state) core_figure("lock"), when = !is.null(core)),
   contestant("Python Lock", function(state) python_figure("sync", "lock"), when = has_python()),
   on(
