@@ -87,7 +87,7 @@ for (i in low) {
 # But for these: R's signal handlers, the working folder, numbers of signals, a variable of R's.
 calls_the_system <- c(
   "session/interrupts", "session/journal", "session/facts", "session/settings", "session/children", "pool/owner",
-  "pool/workers", "threads/helpers", "core/process"
+  "pool/workers", "threads/helpers", "core/process", "core/programs"
 )
 system_header <-
   "^#include <(sys/|linux/|netinet/|arpa/|csignal|signal[.]h|unistd|pthread|fcntl|poll|sched|dlfcn|spawn|malloc[.]h)"

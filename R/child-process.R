@@ -19,7 +19,8 @@
 #' - `$is_alive()`; `$terminate()` (SIGTERM), `$kill()` (SIGKILL).
 #' - `$value(timeout = NULL)`: what `target` returned, or its error.
 #' - `$close()`: forgets the process; an error while it runs.
-#' @section Fields: `$pid`, `$exitcode` (`NULL` while it runs, `-n` if signal n ended it, 1 after an error), `$name`,
+#' @section Fields: `$pid`, `$exitcode` (`NULL` while it runs, `-n` if signal n ended it, 1 after an error, `NA` if
+#'   other code took its exit state from the system before Linux 6.15), `$name`,
 #'   `$daemon`, `$sentinel` (for [wait()]).
 #' @section Errors: `TaskError` (`target` failed), `WorkerDiedError` (it died before it had a value; a `ProcessError`, too),
 #'   `TimeoutError` (no `$value()` in time; or a process is stopped), `ProcessError` (not started, started twice, or
@@ -190,7 +191,7 @@ process_exitcode <- function(private) {
     private$code <- process_status(private$ptr)
     if (!is.null(private$code) && logger$least > 0L) {
       log_record(
-        if (private$code < 0L) log_levels[["WARNING"]] else log_levels[["INFO"]],
+        if (is.na(private$code) || private$code < 0L) log_levels[["WARNING"]] else log_levels[["INFO"]],
         log_end_of(private$label, private$number, private$code)
       )
     }
@@ -227,13 +228,15 @@ process_outcome <- function(ptr, pid, code, name) {
   if (is.null(result)) {
     failure <- new_condition(
       c("WorkerDiedError", "ProcessError", "multiprocessing_error", "error"),
-      sprintf("%s (pid %d) %s", name, pid, if (code < 0L) {
+      sprintf("%s (pid %d) %s", name, pid, if (is.na(code)) {
+        way_to_die(code)
+      } else if (code < 0L) {
         sprintf("was killed by signal %d (%s)", -code, signal_name(-code))
       } else {
         sprintf("left with exit code %d and no value", code)
       }),
       index = 1L, pid = pid,
-      signal = if (code < 0L) -code else NA_integer_, exitcode = if (code < 0L) NA_integer_ else code
+      signal = if (isTRUE(code < 0L)) -code else NA_integer_, exitcode = if (isTRUE(code >= 0L)) code else NA_integer_
     )
     return(list(value = NULL, failure = failure))
   }
@@ -268,7 +271,7 @@ process_format <- function(self, private) {
   } else if (is.null(code <- process_exitcode(private))) {
     "started"
   } else {
-    sprintf("stopped, exit code %d%s", code, if (code < 0L) sprintf(", killed by %s", signal_name(-code)) else "")
+    sprintf("stopped, exit code %d%s", code, if (isTRUE(code < 0L)) sprintf(", killed by %s", signal_name(-code)) else "")
   }
   sprintf("<Process %s%s (%s)>", self$name, if (is.null(private$number)) "" else paste(", pid", private$number), state)
 }

@@ -297,7 +297,7 @@ begin_session <- function(session, needs) {
 }
 
 # as in journal.cpp
-own_environment <- c("MULTIPROCESSING_SPAWN", "R_SESSION_TMPDIR", "R_TESTS", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_")
+own_environment <- c("MULTIPROCESSING_SPAWN", "MULTIPROCESSING_PROCESS", "R_SESSION_TMPDIR", "R_TESTS", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_")
 
 # list(variables, packages, packages to attach)
 apply_needs <- function(needs) {

@@ -82,13 +82,16 @@ died <- function(index, pid, status, limit, peak, message) {
   known <- limit == 0
   new_condition(
     c(if (!known) "TimeoutError", "WorkerDiedError", "multiprocessing_error", "error"), message,
-    index = index, pid = pid, signal = if (known && status < 0L) -status else NA_integer_,
-    exitcode = if (known && status >= 0L) status else NA_integer_, peak_memory = peak
+    index = index, pid = pid, signal = if (known && isTRUE(status < 0L)) -status else NA_integer_,
+    exitcode = if (known && isTRUE(status >= 0L)) status else NA_integer_, peak_memory = peak
   )
 }
 
+# `status`: NA if other code has taken its exit state from the system
 way_to_die <- function(status) {
-  if (status < 0L) {
+  if (is.na(status)) {
+    "ended before it had a result, and other code of this session took its exit state (by waiting for any child)"
+  } else if (status < 0L) {
     sprintf("was killed by signal %d (%s)", -status, signal_name(-status))
   } else {
     sprintf("ended with exit code %d before it had a result", status)
@@ -96,7 +99,7 @@ way_to_die <- function(status) {
 }
 
 memory_hint <- function(status) {
-  if (status == -9L) "; if nobody sent the signal, the system probably ran out of memory" else ""
+  if (isTRUE(status == -9L)) "; if nobody sent the signal, the system probably ran out of memory" else ""
 }
 
 peak_memory <- function(peak) if (is.na(peak)) "" else sprintf(", peak memory %.0f MB", peak / 1024^2)

@@ -154,7 +154,9 @@ log_formatted <- function(level, what, ...) {
 }
 
 log_end_of <- function(name, pid, status) {
-  sprintf("%s (pid %d) %s", name, pid, if (status < 0L) {
+  sprintf("%s (pid %d) %s", name, pid, if (is.na(status)) {
+    "ended"
+  } else if (status < 0L) {
     sprintf("was killed by signal %d (%s)", -status, signal_name(-status))
   } else {
     sprintf("ended with exit code %d", status)

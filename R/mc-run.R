@@ -166,7 +166,7 @@ by_core <- function(errors, cores) {
 
 describe_death <- function(failure) {
   how <- if (is.null(failure$signal) || is.na(failure$signal)) {
-    paste("exit code", failure$exitcode)
+    if (isTRUE(failure$exitcode >= 0L)) paste("exit code", failure$exitcode) else "exit code unknown"
   } else {
     paste("signal", failure$signal)
   }

@@ -1,5 +1,6 @@
 // Several children at once: they fork each other. See README.md, "Several at once".
 #include "process_internal.h"
+#include "programs.h"
 
 #include "doorbell.h"
 #include "participant.h"
@@ -59,6 +60,7 @@ int fork_siblings(const std::vector<Child*>& children, Output output, pid_t pare
     child_files(*children[next], output);
     take_place(children[next]->token);
     if (self() == 0) platform::leave(kNoPlace);
+    answer_for_programs();
     me = next++;
     end = middle;
   }

@@ -226,6 +226,7 @@ bool Heap::sweep(Token gone) noexcept {
     r.remove_holder(slot);
   });
   each_used([&](uint64_t page, uint64_t) { release(page); });
+  p.parent.store(0, std::memory_order_relaxed); // not to be taken for the next one's
   // release: after this the slot may be taken; nothing of the old participant is left
   p.state.store(SlotState{0, s.generation, Life::Free}.pack(), std::memory_order_release);
   return true;

@@ -4,6 +4,7 @@
 #include "guard.h"
 #include "heap.h"
 #include "participant.h"
+#include "programs.h"
 #include "reaper.h"
 
 namespace mp {
@@ -22,7 +23,9 @@ bool take(Token t) {
 // May not throw: the code that forks does not know about us.
 void before_fork() {
   fork_reserved = 0;
-  if (self() != 0 && heap_exists()) fork_reserved = reserve_for_fork();
+  if (self() == 0 || !heap_exists()) return;
+  note_fork();
+  fork_reserved = reserve_for_fork();
 }
 
 void in_child() {

@@ -66,10 +66,11 @@ struct alignas(128) Participant {
   int64_t claimed_at;             // boot_ns(); by the participant before it is Live
   std::atomic<int64_t> noted_at;  // boot_ns(); by the writer of a pid in `state`, before it
   std::atomic<int64_t> reserved_at; // by the reserver; an abandoned reservation expires
-  std::atomic<Token> parent;        // which participant reserved the slot; by that one
+  std::atomic<Token> parent;        // which participant reserved the slot, 0: not known; by that one
   std::atomic<uint32_t> cpu;   // 1 + where it ran when it last waited, a hint; by the participant
   // It has left by itself and was not killed. Written by the participant, or by its pool before it ends it idle: end_idle()
   std::atomic<uint32_t> ended;
+  std::atomic<uint32_t> programs; // what it has started: flags of programs.h; by the participant
   std::atomic<uint64_t> waits_for;  // without a limit: block of a lock, or 2 * token + 1 of a
                                     // participant that is to end, 0: nothing; by the participant
   std::atomic<int64_t> waits_since; // by the participant, before `waits_for`

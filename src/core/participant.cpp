@@ -6,7 +6,8 @@
 //   Reserved(g) -> Claiming(g,pid)       by the participant; from here on it alone writes the slot
 //   Claiming(g) -> Live(g)               by the participant, after it holds `life`
 //
-//   Reserved(g) -> Dead(g)               by any process, when the reservation has expired
+//   Reserved(g) -> Dead(g)               by any process, when the reservation has expired, or its
+//                                        maker is a child of the session that was killed
 //   Reserved(g,pid) -> Dead(g)           by any process, when the process of that pid has ended
 //   Claiming(g,pid) -> Dead(g)           the same
 //   Reserved, Claiming(g) -> Dead(g)     by the parent, when it knows that the child has ended or
@@ -49,6 +50,7 @@ bool claim(Token t) {
   p.claimed_at = platform::boot_ns();
   p.doorbell.store(0, std::memory_order_relaxed);
   p.ended.store(0, std::memory_order_relaxed);
+  p.programs.store(0, std::memory_order_relaxed);
   p.waits_for.store(0, std::memory_order_relaxed);
   if (!advance(p, {pid, g, Life::Claiming}, {pid, g, Life::Live})) return false;
   become(t);
@@ -98,7 +100,7 @@ Token reserve_slot() {
       p.reserved_at.store(platform::now_ns(), std::memory_order_relaxed);
       raise_top(h, slot); // before: a slot that reap() does not visit would be lost if we died
       if (!advance(p, s, {0, g, Life::Reserved})) continue;
-      p.parent.store(self(), std::memory_order_relaxed);
+      p.parent.store(self(), std::memory_order_release); // pairs with note_reservations_of()
       return make_token(slot, g);
     }
     housekeeping();
@@ -155,6 +157,23 @@ bool note_death(uint32_t slot) {
   else if (s.life == Life::Reserved)
     over = platform::now_ns() - p.reserved_at.load(std::memory_order_relaxed) > kReservationNs;
   return over && advance(p, s, {s.pid, s.generation, Life::Dead});
+}
+
+// What it had started was killed with it, and a fork without its place has not run yet. Should one
+// run all the same, because it was not killed yet, it has no place.
+void note_reservations_of(Token dead) {
+  HeapHeader& h = header();
+  Participant& maker = participant(dead);
+  bool killed = maker.parent.load(std::memory_order_relaxed) != 0 &&
+                !maker.ended.load(std::memory_order_acquire); // pairs with end_participant()
+  uint32_t top = h.top_slot.load(std::memory_order_acquire);
+  for (uint32_t slot = 0; killed && slot < top; ++slot) {
+    Participant& p = h.participants[slot];
+    SlotState s = p.look();
+    // acquire: pairs with reserve_slot(). It is 0 between the reservation and its maker's name.
+    if (s.life == Life::Reserved && s.pid == 0 && p.parent.load(std::memory_order_acquire) == dead)
+      advance(p, s, {0, s.generation, Life::Dead});
+  }
 }
 
 void check_lives() {

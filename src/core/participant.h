@@ -38,6 +38,9 @@ bool is_expected(Token t);
 pid_t pid_of(Token t);
 // Marks the participant of a slot as dead if it is; true if this call has found it.
 bool note_death(uint32_t slot);
+// Of a dead participant that was a child and was killed: gives up what it had reserved for forks that
+// other code was to make, and that have not taken their places.
+void note_reservations_of(Token dead);
 std::string no_slot_is_free(); // the message
 
 constexpr int64_t kReservationNs = 20'000'000'000;

@@ -1,6 +1,7 @@
 // One child: its output, its signals, its end. How it starts: start_fork.cpp, fork_tree.cpp,
 // start_spawn.cpp.
 #include "process_internal.h"
+#include "programs.h"
 
 #include "heap.h"
 #include "joining.h"
@@ -62,10 +63,13 @@ bool poll_child(Child& child) {
     }
   }
   // Until it is reaped no other group can have its number. The programs that it started end with it.
-  if (!child.spare && platform::killed_by_signal(child.pid))
-    platform::signal_group(child.pid, SIGKILL);
-  platform::Ending how{255, 0}; // in case other code reaped it; its record may know more
-  if (platform::ask_ending(child.pid, &how) == platform::Asked::Runs) return false;
+  if (!child.spare && platform::killed_by_signal(child.pid)) signal_started(child.pid, child.token, SIGKILL);
+  platform::Ending how{0, 0};
+  platform::Asked answer = platform::ask_ending(child.pid, &how);
+  if (answer == platform::Asked::Runs) return false;
+  // Other code has reaped it. Its own record of its exit code may know more.
+  if (answer == platform::Asked::Lost && !platform::lost_ending(child.watch_fd, &how.status))
+    how.status = kUnknownEnd;
   child.reaped = true;
   child.status = how.status;
   child.peak_bytes = how.peak_bytes;
@@ -91,7 +95,7 @@ int signal_child(Child& child, int signal) {
   if (child.reaped || !meet_child(child)) return 0;
   bool all = !child.spare && (signal == SIGTERM || signal == SIGKILL);
   if (all && platform::signal_process(child.watch_fd, child.pid, 0) == 0)
-    platform::signal_group(child.pid, signal);
+    signal_started(child.pid, child.token, signal);
   return platform::signal_process(child.watch_fd, child.pid, signal);
 }
 

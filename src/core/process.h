@@ -4,6 +4,7 @@
 #include "growth.h"
 #include "layout.h"
 
+#include <climits>
 #include <string>
 #include <vector>
 
@@ -30,12 +31,15 @@ struct Child {
   bool reaped = false;
   bool spare = false;                   // what it has started may stay when it is killed
   int refused = 0;                      // errno: the system has no room for it
-  int status = 0;                       // exit code, or -signal
+  int status = 0;                       // exit code, or -signal, or kUnknownEnd
   uint64_t peak_bytes = 0;              // of memory
 };
 
 // Exit code of a fork that found no place in the session, and did nothing.
 constexpr int kNoPlace = 71;
+
+// Other code has reaped it, and the system does not tell us how it ended. R's NA.
+constexpr int kUnknownEnd = INT_MIN;
 
 enum class Output { Captured, Discarded, Inherited }; // Discarded: stdout alone, stderr is captured
 

@@ -25,6 +25,7 @@ bool reap() {
     if (other && !platform::process_gone(pid_t(s.pid), p.claimed_at) &&
         !platform::runs_without(pid_t(s.pid), heap().fd()))
       continue;
+    note_reservations_of(make_token(slot, s.generation)); // after the sweep nothing tells whose they are
     if (!heap().sweep(make_token(slot, s.generation))) break; // the next tick tries again
   }
   heap().drop_later_ones();

@@ -1,5 +1,6 @@
 // A child that is a copy of this process. Several at once: fork_tree.cpp.
 #include "process_internal.h"
+#include "programs.h"
 
 #include "joining.h"
 #include "participant.h"
@@ -29,6 +30,7 @@ bool fork_child(Child& child, Output output, bool busy) {
     if (!begin_child(parent)) platform::leave(1);
     child_files(child, output);
     if (self() == 0) platform::leave(kNoPlace);
+    answer_for_programs();
     platform::volunteer_for_oom(); // as will the processes that this child forks
     return true;
   }

@@ -1,5 +1,6 @@
 // A child that is a fresh program, and how that program finds the session.
 #include "process_internal.h"
+#include "programs.h"
 
 #include "heap.h"
 #include "joining.h"
@@ -40,6 +41,7 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
                 static_cast<unsigned long long>(process), int(platform::own_pid()));
   std::vector<std::string> lines(environment);
   lines.push_back(spawn);
+  lines.push_back(std::string(kMarkVariable) + "="); // it is not a program of this process's
   lines = platform::environment_with(lines);
   std::vector<char*> argv = pointers_to(arguments), envp = pointers_to(lines);
   struct Start {
@@ -83,6 +85,7 @@ uint64_t join_spawned(const std::string& value) {
   if (own < 0) platform::hand_down(own = fd, false);
   Heap::attach(own, nonce);
   join_session(place);
+  answer_for_programs();
   platform::volunteer_for_oom();
   return process;
 }

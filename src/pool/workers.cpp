@@ -129,7 +129,7 @@ void PoolOwner::bury(size_t lane) {
     if (size_t(++killed_starts_) >= kKilledStarts + seats_.size())
       end_with(std::to_string(killed_starts_) +
                " workers in a row were killed before they could work, the last one (pid " + last +
-               ") by signal " + std::to_string(-death.status));
+               (death.status == kUnknownEnd ? ")" : ") by signal " + std::to_string(-death.status)));
   } else if (!never_ran && ++failed_starts_ >= kFailedStarts) {
     end_with("the pool's workers end before they can work, the last one (pid " + last +
              ") with exit code " + std::to_string(death.status) +

@@ -19,9 +19,6 @@ inline SEXP make_closure(SEXP formals, SEXP body, SEXP environment) {
   return R_mkClosure(formals, body, environment);
 }
 inline SEXP parent_environment(SEXP env) { return R_ParentEnv(env); }
-inline SEXP frame_variable(SEXP env, SEXP symbol) { // R_NilValue: no such variable
-  return R_getVarEx(symbol, env, FALSE, R_NilValue);
-}
 #else
 inline SEXP closure_environment(SEXP f) { return CLOENV(f); }
 inline SEXP closure_formals(SEXP f) { return FORMALS(f); }
@@ -34,10 +31,6 @@ inline SEXP make_closure(SEXP formals, SEXP body, SEXP environment) {
   return f;
 }
 inline SEXP parent_environment(SEXP env) { return ENCLOS(env); }
-inline SEXP frame_variable(SEXP env, SEXP symbol) {
-  SEXP v = Rf_findVarInFrame(env, symbol);
-  return v == R_UnboundValue ? R_NilValue : v;
-}
 #endif
 
 // The environment that holds all loaded namespaces: there is no function of the API for it. The
@@ -146,6 +139,13 @@ inline Binding binding_of(SEXP env, SEXP symbol) {
   if (PRVALUE(v) == R_UnboundValue) return {Binding::Delayed, v};
   return {Binding::Value, PRVALUE(v)};
 #endif
+}
+
+// R_NilValue: no such variable, or one whose value R code computes when it is asked for: an active
+// binding, a promise that was not forced. That code may jump.
+inline SEXP frame_variable(SEXP env, SEXP symbol) {
+  Binding b = binding_of(env, symbol);
+  return b.how == Binding::Value ? b.value : R_NilValue;
 }
 
 // Is the binding still what binding_of() gave, {how, value}? In R 4.2 one look into the table: an

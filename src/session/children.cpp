@@ -280,6 +280,22 @@ bool is_over(RChild& c) {
   return true;
 }
 
+namespace {
+
+// A worker that a sibling forks exists in a moment. False: it never will, or its forker does not run
+// (a debugger).
+bool await_birth(RChild& c) {
+  constexpr int64_t kBirthNs = 10'000'000'000;
+  int64_t deadline = platform::now_ns() + kBirthNs;
+  while (!meet_child(c.child) && platform::now_ns() < deadline) {
+    if (await_child(c.child, 1)) break;
+    if (interruptible_tick(nullptr)) interrupt();
+  }
+  return meet_child(c.child);
+}
+
+} // namespace
+
 bool await_dying() {
   constexpr int64_t kTakenDownNs = 10'000'000'000;
   int64_t deadline = platform::now_ns() + kTakenDownNs;
@@ -296,7 +312,8 @@ bool await_dying() {
 
 int exit_status(RChild& c) {
   uint32_t left = shared(c.process).left.load(std::memory_order_acquire);
-  return left && c.child.status >= 0 ? int(left) - 1 : c.child.status;
+  bool killed = c.child.status < 0 && c.child.status != kUnknownEnd;
+  return left && !killed ? int(left) - 1 : c.child.status;
 }
 
 // `spawn`: a list for a fresh R; otherwise `what` is a call that a fork evaluates.
@@ -320,7 +337,7 @@ SEXP pool_workers() {
   return entry([&] {
     std::vector<ChildRef> found;
     for (const ChildRef& c : std::vector<ChildRef>(children()))
-      if (!c->name.empty() && meet_child(c->child) && !is_over(*c)) found.push_back(c);
+      if (!c->name.empty() && await_birth(*c) && !is_over(*c)) found.push_back(c);
     Protected pointers(codec::protect([&] { return Rf_allocVector(VECSXP, R_xlen_t(found.size())); }));
     Protected names(codec::protect([&] { return Rf_allocVector(STRSXP, R_xlen_t(found.size())); }));
     for (size_t i = 0; i < found.size(); ++i) {

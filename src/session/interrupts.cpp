@@ -1,6 +1,7 @@
 #include "session/interrupts.h"
 
 #include "core/platform/platform.h"
+#include "core/programs.h"
 
 #include <Rinternals.h>
 #include <R_ext/GraphicsEngine.h> // its headers declare the flags of R's interrupts
@@ -49,7 +50,7 @@ void on_cancel(int signal) {
   if (!wanted()) return;
   int e = errno;
   R_interrupts_pending = 1;
-  if (getpgrp() == getpid()) kill(0, SIGINT);
+  signal_own_programs(SIGINT);
   errno = e;
 }
 

@@ -26,9 +26,6 @@ skip_if_interrupts_are_ignored <- function() {
   testthat::skip_if(bitwAnd(last, 2L) > 0L, "this R was started with SIGINT ignored (in the background of a script)")
 }
 
-# What is not right yet with the newest R: told here and in NEWS, not hidden.
-skip_on_newest_r <- function(why) testthat::skip_if(getRversion() >= "4.6", paste("not right yet with R 4.6:", why))
-
 # A moment that nobody chose
 random_moment <- function(longest) Sys.sleep(stats::runif(1, 0, longest))
 

@@ -271,6 +271,21 @@ test_that("a child of a pool's worker is named after it, by numbers", {
   expect_identical(pool$apply(function() Process(function() current_process()$name)$start()$value()), "Process-1:1")
 })
 
+test_that("active_children() has all workers of a pool that has just begun", {
+  for (round in 1:5) {
+    pool <- local_pool(6)
+    names <- vapply(active_children(), function(p) p$name, "")
+    expect_identical(sum(grepl("^PoolWorker-", names)), 6L)
+    pool$terminate()
+  }
+})
+
+test_that("a process whose end is not known says so", {
+  failure <- died(3L, 17L, NA_integer_, 0, 0, way_to_die(NA_integer_))
+  expect_identical(c(failure$signal, failure$exitcode), c(NA_integer_, NA_integer_))
+  expect_match(conditionMessage(failure), "took its exit state")
+})
+
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })

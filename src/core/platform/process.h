@@ -52,6 +52,9 @@ struct Ending {
 enum class Asked { Runs, Ended, Lost }; // Lost: other code has asked before, and was told
 // Tells how it ended, once: from then on the child's number may be another process's.
 Asked ask_ending(pid_t child, Ending* how);
+// How a child has ended whose ending is Lost, by the descriptor that watched it before; false where the
+// system does not say (before Linux 6.15).
+bool lost_ending(int watch_fd, int* status);
 // Waits for at most `ms` until the child of this descriptor has ended; -1: for the whole time.
 void await_process(int watch_fd, int ms);
 // Before children are started: the system must keep for us how they end. A launcher may have handed down
@@ -95,8 +98,8 @@ void hand_down(int fd, bool yes);
 bool lead_group();
 // The kernel ends this process when its parent ends. False if the parent has already ended.
 bool die_with_parent(pid_t parent);
-// From now on, when its parent ends, all processes of the group that it leads end with it. A program
-// that it becomes (exec) has to ask for this again; until then it ends alone.
+// From now on, when its parent ends, all processes of the group that it leads end with it, and what
+// on_end() says. A program that it becomes (exec) has to ask for this again; until then it ends alone.
 void take_group_along();
 // The signal by which the owner of a job tells a worker to look whether the job was cancelled.
 int cancel_signal();

@@ -62,6 +62,23 @@ TEST_CASE("a child notes its exit code for those who cannot wait for it", "[proc
   REQUIRE(heap_is.problem() == "");
 }
 
+TEST_CASE("how a child ended that other code has reaped is known, or said to be unknown",
+          "[process][fork]") {
+  Unchanged heap_is;
+  for (int way : {0, 7, -SIGKILL}) {
+    Child child;
+    if (fork_child(child, Output::Discarded)) {
+      if (way < 0) raise(-way);
+      leave_process(0, way);
+    }
+    REQUIRE(eventually([&] { return waitpid(child.pid, nullptr, WNOHANG) == child.pid; }));
+    REQUIRE(poll_child(child));
+    REQUIRE((child.status == way || child.status == kUnknownEnd));
+    close_child(child);
+  }
+  REQUIRE(heap_is.problem() == "");
+}
+
 TEST_CASE("what a child prints is there, to the last byte, also when it was killed",
           "[process][fork]") {
   Unchanged heap_is;
@@ -236,17 +253,83 @@ TEST_CASE("what a child has started ends when the child is killed, or its parent
     REQUIRE(gone(pid));
   }
   Kid leaves([&] {
-    pid_t pid = fork();
-    if (pid == 0) return sleep_for_ever();
-    started->store(pid);
-    return 0;
+    if (fork() != 0) return 0;
+    started->store(getpid()); // it has its place
+    return sleep_for_ever();
   });
   REQUIRE(leaves.join() == 0);
   pid_t stays = pid_of_started(); // of a child that ends by itself
   REQUIRE_FALSE(platform::process_gone(stays, 0));
   kill(stays, SIGKILL);
-  // A place that a killed process reserved for a fork, and that none claimed, expires after 20 s.
-  REQUIRE(eventually([&] { return heap_is.problem() == ""; }, 40'000));
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("a place that a child reserved for a fork does not outlive the child that was killed",
+          "[process][fork]") {
+  Unchanged heap_is;
+  for (int round = 0; round < rounds(5, 50); ++round) {
+    Kid kid([] {
+      reserve_for_fork(); // as the fork handler does; there is no fork
+      raise(SIGKILL);
+      return 0;
+    });
+    REQUIRE(kid.join() == -SIGKILL);
+    REQUIRE(heap_is.problem() == ""); // in less than the 20 s after which reservations expire
+  }
+}
+
+TEST_CASE("programs that lead groups of their own end with the child that has started them",
+          "[process][fork]") {
+  Unchanged heap_is;
+  Shared<std::atomic<pid_t>> program, bare, daemon;
+  auto start = [&] { // a program, a fork that is not one yet, and a program in a session of its own
+    for (auto* pid : {&program, &bare, &daemon}) {
+      if (fork() != 0) continue;
+      if (pid == &daemon) setsid();
+      else setpgid(0, 0);
+      (*pid)->store(getpid());
+      if (pid == &bare) return sleep_for_ever();
+      execl("/bin/sleep", "sleep", "1000", nullptr);
+      platform::leave(9);
+    }
+    return sleep_for_ever();
+  };
+  auto runs = [](pid_t pid, const char* wanted) {
+    char path[64], name[16] = "";
+    std::snprintf(path, sizeof path, "/proc/%d/comm", int(pid));
+    FILE* f = std::fopen(path, "r");
+    if (!f) return false;
+    bool is = std::fgets(name, sizeof name, f) && std::string(name) == wanted;
+    std::fclose(f);
+    return is;
+  };
+  auto await = [&](Shared<std::atomic<pid_t>>& which, bool is_program) {
+    pid_t pid = 0;
+    REQUIRE(eventually([&] {
+      return (pid = which->load()) != 0 && (!is_program || runs(pid, "sleep\n"));
+    }));
+    which->store(0);
+    return pid;
+  };
+  auto gone = [](pid_t pid) { return eventually([&] { return platform::process_gone(pid, 0); }); };
+  for (int way = 0; way < 4; ++way) {
+    INFO("way " << way);
+    Kid kid([&] {
+      if (way != 0) return start();
+      Kid child(start); // whose parent is killed
+      return sleep_for_ever();
+    });
+    pid_t ends = await(program, true), fork = await(bare, false), stays = await(daemon, true);
+    if (way == 1) signal_child(kid.child(), SIGTERM);
+    else if (way == 2) signal_child(kid.child(), SIGKILL);
+    else kill(kid.child().pid, SIGKILL); // by somebody else
+    REQUIRE(kid.join() == (way == 1 ? -SIGTERM : -SIGKILL));
+    REQUIRE(gone(ends));
+    REQUIRE(gone(fork));
+    REQUIRE_FALSE(platform::process_gone(stays, 0));
+    kill(stays, SIGKILL);
+  }
+  REQUIRE(heap_is.problem() == "");
 }
 
 TEST_CASE("a program that cannot be started ends with 127 and leaves nothing", "[process][fork]") {

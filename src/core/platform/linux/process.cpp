@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -141,15 +142,37 @@ bool killed_by_signal(pid_t pid) {
          how.si_code != CLD_EXITED;
 }
 
+namespace {
+int code_or_signal(int status) {
+  return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+} // namespace
+
 Asked ask_ending(pid_t child, Ending* how) {
   int status = 0;
   rusage used;
   pid_t r = wait4(child, &status, WNOHANG, &used);
   if (r == 0 || (r < 0 && errno == EINTR)) return Asked::Runs;
   if (r < 0) return Asked::Lost;
-  how->status = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+  how->status = code_or_signal(status);
   how->peak_bytes = uint64_t(used.ru_maxrss) * 1024;
   return Asked::Ended;
+}
+
+bool lost_ending(int watch_fd, int* status) {
+  struct Info { // pidfd_info, as it was first published
+    uint64_t mask, cgroup;
+    uint32_t ids[11];
+    int32_t exit_code;
+  } info;
+  static_assert(sizeof info == 64, "the size is a part of the request");
+  constexpr uint64_t kExit = 1 << 3; // PIDFD_INFO_EXIT
+  std::memset(&info, 0, sizeof info);
+  info.mask = kExit;
+  if (watch_fd < 0 || ioctl(watch_fd, _IOWR(0xFF, 11, Info), &info) != 0 || !(info.mask & kExit))
+    return false;
+  *status = code_or_signal(info.exit_code);
+  return true;
 }
 
 void await_process(int watch_fd, int ms) {

@@ -4,6 +4,8 @@
 #endif
 #include "../memory.h"
 #include "../process.h"
+#include "../programs.h"
+#include "internal.h"
 
 #include <cerrno>
 #include <csignal>
@@ -113,8 +115,11 @@ int orphan_signal() { return SIGSTKFLT; }
 int orphan_signal() { return SIGRTMAX - 1; }
 #endif
 
+void (*before_end)() = nullptr;
+
 void end_group(int) {
-  if (getpgrp() == getpid()) kill(0, SIGKILL); // not in a fork of that process
+  if (before_end) before_end();
+  signal_own_group(SIGKILL);
   kill(getpid(), SIGKILL);
 }
 
@@ -130,6 +135,12 @@ bool die_with_parent(pid_t parent) {
   prctl(PR_SET_PDEATHSIG, orphan_signal());
   return getppid() == parent; // it may have ended before the line above
 }
+
+void signal_own_group(int signal) {
+  if (getpgrp() == getpid()) kill(0, signal); // not in a fork of that process
+}
+
+void on_end(void (*work)()) { before_end = work; }
 
 void take_group_along() {
   struct sigaction action;
@@ -151,17 +162,10 @@ void keep_standard_files() {
       fcntl(fd, F_SETFD, FD_CLOEXEC);
     return;
   }
-  struct Entry { // linux_dirent64
-    uint64_t inode;
-    int64_t next;
-    uint16_t bytes;
-    uint8_t type;
-    char name[1];
-  };
   alignas(8) char entries[2048];
   for (long n; (n = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0;)
     for (long at = 0; at < n;) {
-      auto* e = reinterpret_cast<Entry*>(entries + at);
+      auto* e = reinterpret_cast<FolderEntry*>(entries + at);
       int fd = 0;
       for (const char* c = e->name; *c >= '0' && *c <= '9'; ++c) fd = 10 * fd + (*c - '0');
       if (fd > 2) fcntl(fd, F_SETFD, FD_CLOEXEC);
