@@ -182,6 +182,35 @@ test_that("a large variable travels once, and again when it has changed, in plac
   expect_identical(seen, list(once = TRUE, right = TRUE, again = TRUE, replaced = TRUE))
 })
 
+test_that("promises and active bindings that stop are not evaluated before a task asks for them", {
+  stops <- function() stop("evaluated too early")
+  for (name in c(".__enclos_env__", "private")) {
+    user <- structure(new.env(), class = "of_a_user")
+    user$x <- 5
+    delayedAssign(name, stops(), assign.env = user)
+    active <- structure(new.env(), class = c("multiprocessing_lock", "multiprocessing_handle"))
+    active$x <- 6
+    makeActiveBinding(name, stops, active)
+    delayedAssign("lazy_of_a_test", stop("evaluated too early"), assign.env = globalenv())
+    for (method in c("fork", "spawn")) {
+      pool <- local_pool(1, context = method)
+      expect_identical(pool$map(function(e) get("x", envir = e), list(user)), list(5))
+      expect_identical(pool$apply(function() user$x), 5)
+      expect_identical(pool$apply(function() get("x", envir = active)), 6)
+      error <- error_of(suppressWarnings(pool$apply(function() lazy_of_a_test)))
+      expect_s3_class(error, "error")
+      expect_identical(pool$apply(function() 1), 1)
+      pool$terminate()
+    }
+    queue <- Queue()
+    queue$put(user)
+    expect_identical(queue$get()$x, 5)
+    expect_identical(unlist(mclapply(1:2, function(i) user$x + i, mc.cores = 2)), c(6, 7))
+    expect_error(wait(list(active), 0), "cannot wait")
+    rm("lazy_of_a_test", envir = globalenv())
+  }
+})
+
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
