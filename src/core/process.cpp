@@ -31,8 +31,7 @@ void child_files(const Child& child, Output output) {
 
 bool begin_child(pid_t parent) {
   platform::lead_group();
-  platform::take_group_along();
-  return platform::die_with_parent(parent);
+  return platform::take_group_along(parent);
 }
 
 void note_start(Child& child) { child.watch_fd = platform::watch_process(child.pid); }

@@ -80,7 +80,7 @@ uint64_t join_spawned(const std::string& value) {
   unsigned place = 0;
   if (std::sscanf(value.c_str(), "%d:%llx:%u:%llx:%d", &fd, &nonce, &place, &process, &parent) != 5)
     throw Error{"ProcessError", "this R was not started by multiprocessing"};
-  platform::take_group_along();
+  if (!platform::take_group_along(parent)) platform::leave(1);
   int own = platform::off_standard(platform::open_again(parent, fd));
   if (own < 0) platform::hand_down(own = fd, false);
   Heap::attach(own, nonce);

@@ -98,9 +98,10 @@ void hand_down(int fd, bool yes);
 bool lead_group();
 // The kernel ends this process when its parent ends. False if the parent has already ended.
 bool die_with_parent(pid_t parent);
-// From now on, when its parent ends, all processes of the group that it leads end with it, and what
+// In its place: from now on, when its parent ends, all processes of the group that it leads end with it, and what
 // on_end() says. A program that it becomes (exec) has to ask for this again; until then it ends alone.
-void take_group_along();
+// False if the parent has already ended.
+bool take_group_along(pid_t parent);
 // The signal by which the owner of a job tells a worker to look whether the job was cancelled.
 int cancel_signal();
 // In a child that will be another program: of its descriptors, that program has 0, 1 and 2 alone.

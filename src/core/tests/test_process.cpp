@@ -264,6 +264,39 @@ TEST_CASE("what a child has started ends when the child is killed, or its parent
   REQUIRE(heap_is.problem() == "");
 }
 
+TEST_CASE("a child that is stopped in the moment in which its parent is killed ends with what it has started",
+          "[process][fork]") {
+  Unchanged heap_is;
+  Shared<std::atomic<pid_t>> child, started;
+  for (int round = 0; round < rounds(30, 500); ++round) {
+    Kid parent([&] {
+      Kid it([&] {
+        pid_t pid = fork();
+        if (pid == 0) return sleep_for_ever();
+        started->store(pid);
+        child->store(getpid());
+        for (volatile int busy = 0;;) busy = busy + 1; // it runs when the signals come
+      });
+      return sleep_for_ever();
+    });
+    pid_t stopped = 0, pid = 0;
+    REQUIRE(eventually([&] { return (stopped = child->exchange(0)) != 0; }));
+    pid = started->exchange(0);
+    kill(stopped, SIGSTOP);
+    if (round % 3 == 1) pause_us(50 * round);
+    if (round % 2) { // continued by another process: that ends nothing
+      kill(stopped, SIGCONT);
+      kill(stopped, SIGSTOP);
+    }
+    kill(parent.child().pid, SIGKILL);
+    REQUIRE(parent.join() == -SIGKILL);
+    bool over = eventually([&] { return platform::process_gone(stopped, 0) && platform::process_gone(pid, 0); });
+    if (!over) for (pid_t p : {stopped, pid}) kill(p, SIGKILL);
+    REQUIRE(over);
+  }
+  REQUIRE(heap_is.problem() == "");
+}
+
 TEST_CASE("a place that a child reserved for a fork does not outlive the child that was killed",
           "[process][fork]") {
   Unchanged heap_is;

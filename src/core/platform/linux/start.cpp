@@ -104,20 +104,22 @@ pid_t start_program(char* const* argv, char* const* envp, void (*prepare)(void*)
 
 namespace {
 
-// The kernel's message that the parent has ended. A signal that can be handled, as SIGKILL would leave
-// the programs that the process has started. It has no other use, so no code blocks or replaces it.
-// A stopped process gets it, too: with its parent its group loses its last tie to the session,
-// and the kernel continues the stopped processes of such a group. One that is about to stop takes
-// the lower number first, which is this one's.
+// The kernel's message that the parent has ended. SIGKILL would leave the programs that the process has
+// started. SIGCONT reaches a stopped process, and takes back a stop that is on its way; so it does
+// whatever it is sent for, and the handler asks whether the parent has ended. A program that has no handler yet
+// gets a signal that ends it and has no other use.
 #ifdef SIGSTKFLT
-int orphan_signal() { return SIGSTKFLT; }
+int ending_signal() { return SIGSTKFLT; }
 #else
-int orphan_signal() { return SIGRTMAX - 1; }
+int ending_signal() { return SIGRTMAX - 1; }
 #endif
 
+pid_t ends_with = 0; // the parent; written before the handler's signal is asked for
+pid_t own = 0;       // a fork has copies of these, and is not meant
 void (*before_end)() = nullptr;
 
-void end_group(int) {
+void on_continue(int) {
+  if (getpid() != own || getppid() == ends_with) return;
   if (before_end) before_end();
   signal_own_group(SIGKILL);
   kill(getpid(), SIGKILL);
@@ -132,7 +134,7 @@ bool lead_group() {
 }
 
 bool die_with_parent(pid_t parent) {
-  prctl(PR_SET_PDEATHSIG, orphan_signal());
+  prctl(PR_SET_PDEATHSIG, ending_signal());
   return getppid() == parent; // it may have ended before the line above
 }
 
@@ -142,12 +144,21 @@ void signal_own_group(int signal) {
 
 void on_end(void (*work)()) { before_end = work; }
 
-void take_group_along() {
+bool take_group_along(pid_t parent) {
+  ends_with = parent;
+  own = getpid();
   struct sigaction action;
   std::memset(&action, 0, sizeof action);
-  action.sa_handler = end_group;
+  action.sa_handler = on_continue;
+  action.sa_flags = SA_RESTART;
   sigfillset(&action.sa_mask);
-  sigaction(orphan_signal(), &action, nullptr);
+  sigaction(SIGCONT, &action, nullptr);
+  sigset_t it;
+  sigemptyset(&it);
+  sigaddset(&it, SIGCONT);
+  sigprocmask(SIG_UNBLOCK, &it, nullptr);
+  prctl(PR_SET_PDEATHSIG, SIGCONT);
+  return getppid() == parent; // as above
 }
 
 int cancel_signal() { return SIGRTMAX - 2; }
