@@ -449,6 +449,10 @@ pool_inherited <- function(pool, fun) {
     .Call(`_multiprocessing_pool_inherited`, pool, fun)
 }
 
+session_lost <- function(fun) {
+    .Call(`_multiprocessing_session_lost`, fun)
+}
+
 semaphore_create <- function(value, bounded) {
     .Call(`_multiprocessing_semaphore_create`, value, bounded)
 }

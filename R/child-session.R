@@ -8,6 +8,7 @@ seen$fork <- FALSE
 seen$born <- 0 # the session's version when this worker started
 seen$taken <- list() # versions of the large variables that one job brought, by name
 seen$lent <- list() # variables of the latest job alone: list(name, value, before), see lend()
+seen$connections <- NULL # what tells those that a fork began with from others
 seen$missing <- list() # packages that cannot be loaded here, and why
 seen$lacks <- list() # the package of each class whose package is missing
 seen$search <- NULL # the names on the session's search path, when it was applied last
@@ -277,12 +278,46 @@ refusal <- function(text) {
   function(value) abort("EncodingError", text)
 }
 
+# Variables in the environments of a function that are of no use here, see src/session/lost.h: each becomes an error for what
+# looks at it, until a task gives it a value.
+refuse_lost <- function(lost) {
+  for (entry in lost) try(refuse_variable(entry[[2L]], entry[[1L]], entry[[3L]]), silent = TRUE) # locked environments
+}
+
+refuse_variable <- function(name, env, text) {
+  force(text)
+  if (bindingIsLocked(name, env)) unlockBinding(name, env)
+  rm(list = name, envir = env)
+  makeActiveBinding(name, function(value) {
+    if (missing(value)) abort("EncodingError", text)
+    rm(list = name, envir = env)
+    assign(name, value, envir = env)
+  }, env)
+}
+
+# Numbers below 3 are the standard ones, which every process has.
+is_own_connection <- function(con) {
+  number <- as.integer(con)
+  if (number < 3L) {
+    return(TRUE)
+  }
+  id <- attr(con, "conn_id")
+  had <- any(vapply(seen$connections, identical, TRUE, id))
+  had && number %in% getAllConnections() && identical(attr(getConnection(number), "conn_id"), id)
+}
+
+connections_here <- function() {
+  numbers <- getAllConnections()
+  if (length(numbers) > 3L) lapply(numbers[-(1:3)], function(number) attr(getConnection(number), "conn_id"))
+}
+
 # Called when a worker or process starts. `session`: in a new R, what session_page() gave; NULL: this is a fork. `needs`:
 # what start_needs() gave.
 begin_session <- function(session, needs) {
   seen$fork <- is.null(session)
   if (seen$fork) {
     seen$born <- session_version()
+    seen$connections <- connections_here()
     seen$search <- search()
     return(invisible())
   }

@@ -65,6 +65,17 @@ with_function <- function(frame, FUN) {
   frame
 }
 
+# The same with the names that the function's own environment has: a generic that is called from the frame finds the
+# methods that were defined beside it, as when the session calls it there.
+locals_first <- function(frame, FUN) {
+  local <- if (is.function(FUN) && !is.primitive(FUN)) environment(FUN)
+  if (!is.null(local) && !is_top_level(local)) {
+    frame$`[[` <- `[[`
+    parent.env(frame) <- local
+  }
+  frame
+}
+
 # What a job sends beside its function and elements, see src/pool/job_body.h. `pages`: NULL for those of the session as it
 # is, which submit_map() puts there; FALSE for none.
 job_parts <- c("args", "variables", "packages", "star", "seed", "pages")
@@ -80,7 +91,8 @@ worker_frame <- function(FUN, body, seeded) {
     apply_random_kind()
     forget_random_state()
   }
-  with_function(if (length(body$args)) do.call(new_frame, body$args, quote = TRUE) else new_frame(), FUN)
+  frame <- if (length(body$args)) do.call(new_frame, body$args, quote = TRUE) else new_frame()
+  with_function(locals_first(frame, FUN), FUN)
 }
 
 # Elements of an iterable that travelled in one piece

@@ -1198,6 +1198,16 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// session_lost
+SEXP session_lost(SEXP fun);
+RcppExport SEXP _multiprocessing_session_lost(SEXP funSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type fun(funSEXP);
+    rcpp_result_gen = Rcpp::wrap(session_lost(fun));
+    return rcpp_result_gen;
+END_RCPP
+}
 // semaphore_create
 SEXP semaphore_create(double value, bool bounded);
 RcppExport SEXP _multiprocessing_semaphore_create(SEXP valueSEXP, SEXP boundedSEXP) {
@@ -1898,6 +1908,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_is_same_object", (DL_FUNC) &_multiprocessing_is_same_object, 2},
     {"_multiprocessing_pool_needs", (DL_FUNC) &_multiprocessing_pool_needs, 5},
     {"_multiprocessing_pool_inherited", (DL_FUNC) &_multiprocessing_pool_inherited, 2},
+    {"_multiprocessing_session_lost", (DL_FUNC) &_multiprocessing_session_lost, 1},
     {"_multiprocessing_semaphore_create", (DL_FUNC) &_multiprocessing_semaphore_create, 2},
     {"_multiprocessing_semaphore_acquire", (DL_FUNC) &_multiprocessing_semaphore_acquire, 3},
     {"_multiprocessing_semaphore_release", (DL_FUNC) &_multiprocessing_semaphore_release, 1},

@@ -1,5 +1,6 @@
 // Entry points from R for the session that tasks see: R/globals.R, R/child-session.R.
 #include "pool/job.h"
+#include "session/lost.h"
 #include "session/session.h"
 
 using namespace mp;
@@ -44,3 +45,9 @@ SEXP pool_needs(SEXP pool, SEXP fun, SEXP args, SEXP elements, bool spawn) {
 
 // [[Rcpp::export(rng = false)]]
 SEXP pool_inherited(SEXP pool, SEXP fun) { return inherited_name(pool, fun); }
+
+// In a function that came from another process, see lost.h.
+// [[Rcpp::export(rng = false)]]
+SEXP session_lost(SEXP fun) {
+  return entry([&] { return lost_variables(fun); });
+}

@@ -13,7 +13,10 @@ namespace {
 
 constexpr int kSerializeVersion = 3;
 
-constexpr char kEnvironment = 'e', kExternalPointer = 'x';
+constexpr char kEnvironment = 'e', kExternalPointer = 'x', kConnectionNumber = 'c';
+// R gives each connection of a process a number of its own, as the address of a pointer: it tells a fork that has the
+// same connection from a process that has another one at the same place.
+constexpr char kConnection[] = "connection";
 
 struct WriteCall {
   SEXP value;
@@ -34,8 +37,16 @@ void out_bytes(R_outpstream_t stream, void* from, int n) {
   static_cast<WriteCall*>(stream->data)->carver->write(from, static_cast<uint64_t>(n));
 }
 
+bool is_connection(SEXP x) {
+  return TYPEOF(x) == EXTPTRSXP && R_ExternalPtrTag(x) == Rf_install(kConnection) && R_ExternalPtrAddr(x);
+}
+
 SEXP out_reference(SEXP x, SEXP call_pointer) {
   HandleId id;
+  if (is_connection(x)) {
+    id = {0, uint64_t(uintptr_t(R_ExternalPtrAddr(x))), 0};
+    return handle_text(id, kConnectionNumber);
+  }
   if (!hooks.describe || !hooks.describe(x, &id)) return R_NilValue;
   auto* call = static_cast<WriteCall*>(R_ExternalPtrAddr(call_pointer));
   try { // no exception may pass through R's serializer
@@ -97,8 +108,10 @@ int in_char(R_inpstream_t stream) {
 SEXP in_reference(SEXP text, SEXP) {
   HandleId id;
   char kind;
-  if (!hooks.revive || !parse_handle(text, &id, &kind))
-    Rf_error("the serialized value refers to something unknown");
+  bool parsed = parse_handle(text, &id, &kind);
+  if (parsed && kind == kConnectionNumber)
+    return R_MakeExternalPtr(reinterpret_cast<void*>(uintptr_t(id.block)), Rf_install(kConnection), R_NilValue);
+  if (!hooks.revive || !parsed) Rf_error("the serialized value refers to something unknown");
   return hooks.revive(id, kind == kExternalPointer);
 }
 

@@ -7,6 +7,7 @@
 #include "session/defer.h"
 #include "session/handle.h"
 #include "session/interrupts.h"
+#include "session/lost.h"
 #include "session/output.h"
 #include "session/session.h"
 
@@ -96,6 +97,10 @@ SEXP function_of(const Reference& ref) {
   Protected f(decode(heap().at(block), heap().bytes_of(block)));
   SEXP env = TYPEOF(f) == CLOSXP ? r::closure_environment(f) : R_BaseEnv;
   bool once = env != R_GlobalEnv && env != R_BaseEnv && !R_IsNamespaceEnv(env);
+  if (once) {
+    Protected lost(lost_variables(f));
+    if (Rf_xlength(lost) > 0) call_r("refuse_lost", SEXP(lost));
+  }
   make_place(once);
   preserve(f);
   functions.push_back({ref.serial, f, once});
@@ -161,6 +166,14 @@ void read_pages(SEXP pages) {
   if (version > 0) run.version = uint64_t(version);
 }
 
+// Methods that lie beside a generic in the frame of a function are found from where the generic is called: see
+// locals_first() in R/child-worker.R, which does the same.
+SEXP frame_enclosure(SEXP fun) {
+  if (TYPEOF(fun) != CLOSXP) return R_BaseNamespace;
+  SEXP env = r::closure_environment(fun);
+  return is_top_level(env) ? R_BaseNamespace : env;
+}
+
 // A job that this worker has not seen before: its function, arguments, variables.
 void load_job() {
   JobShared& j = job_at(run.claim.job);
@@ -178,8 +191,11 @@ void load_job() {
     bool plain = !has_part(body, JobPart::Args) && !has_part(body, JobPart::Variables) &&
                  !has_part(body, JobPart::Packages) && !run.lent && !run.was_seeded;
     if (run.star && plain && !Rf_isObject(fun)) { // one call of a function: nothing to prepare
-      Protected frame(codec::protect([] { return R_NewEnv(R_BaseNamespace, 0, 0); }));
+      SEXP enclosure = frame_enclosure(fun);
+      Protected frame(codec::protect([&] { return R_NewEnv(enclosure, 0, 0); }));
       Rf_defineVar(symbol("FUN"), fun, frame);
+      if (enclosure != R_BaseNamespace)
+        Rf_defineVar(R_Bracket2Symbol, r::frame_variable(R_BaseEnv, R_Bracket2Symbol), frame);
       keep(run.frame, frame);
     } else {
       run.lent = has_part(body, JobPart::Variables);

@@ -341,3 +341,69 @@ test_that("a compiled function is used by workers that were forked after it was 
   pool <- local_pool(1, context = "fork")
   expect_identical(pool$map(in_global(function(k) sum(thread_map(c(1, k), wt_twice))), 3), list(8))
 })
+
+test_that("a generic finds the methods that a function defines beside it", {
+  local_methods <- function() {
+    wt_area <- function(s, ...) UseMethod("wt_area")
+    wt_area.wt_circle <- function(s, ...) c("circle", NextMethod())
+    wt_area.default <- function(s, ...) "default"
+    `[[` <- function(...) stop("not this one")
+    wt_area
+  }
+  area <- local_methods()
+  circle <- structure(1, class = "wt_circle")
+  each_pool(function(pool, method) {
+    expect_identical(pool$apply(area, list(circle)), c("circle", "default"))
+    expect_identical(pool$map(area, list(circle, 1)), list(c("circle", "default"), "default"))
+    expect_identical(pool$starmap(area, list(list(circle))), list(c("circle", "default")))
+    expect_identical(pool$map(area, list(circle), args = list(more = 2)), list(c("circle", "default")))
+    expect_identical(Process(area, list(circle), context = method)$start()$value(60), c("circle", "default"))
+  })
+})
+
+test_that("a connection or a pointer in a function's own environment is an error that names the path", {
+  each_pool(function(pool, method) {
+    con <- file(tempfile(), "w+")
+    on.exit(close(con))
+    held <- list(con = con, pointer = getDLLRegisteredRoutines("stats")$.Call[[1L]]$address, nested = list(a = 1, b = list(con)))
+    make <- function(code) {
+      local <- list2env(c(held, inner = function() NULL), parent = globalenv())
+      environment(local$inner) <- local
+      body(local$inner) <- quote(summary(con))
+      eval(call("function", NULL, code), local)
+    }
+    refused <- function(code, path) expect_classed_error(pool$apply(make(code)), "EncodingError", paste0("`", path, "` cannot be sent"))
+    refused(quote(writeLines("a", con)), "con")
+    refused(quote(inner()), "con")
+    refused(quote(pointer), "pointer")
+    refused(quote(nested$b), "nested\\$b\\[\\[1\\]\\]")
+    expect_identical(pool$apply(make(quote(1 + 1))), 2)
+    expect_identical(pool$apply(make(quote({
+      con <<- 5 # what the task sets is its own
+      con
+    }))), 5)
+    if (method == "fork") return()
+    capture.output(type = "message", {
+      expect_classed_error(Process(make(quote(summary(con))), context = method)$start()$value(60), "EncodingError", "`con`")
+    })
+  })
+})
+
+test_that("a fork that began with a connection uses it, and no other that was opened in its place later", {
+  use <- function(con) eval(quote(function() {
+    writeLines("by the worker", con)
+    flush(con)
+  }), list2env(list(con = con), parent = globalenv()))
+  first <- tempfile()
+  con <- file(first, "w")
+  pool <- local_pool(1, context = "fork")
+  pool$apply(use(con))
+  expect_identical(readLines(first), "by the worker")
+  number <- as.integer(con)
+  close(con)
+  con <- file(tempfile(), "w")
+  on.exit(close(con))
+  expect_identical(as.integer(con), number)
+  expect_classed_error(pool$apply(use(con)), "EncodingError", "con")
+  expect_identical(readLines(first), "by the worker")
+})

@@ -1,0 +1,82 @@
+#include "session/lost.h"
+
+#include "r/compat.h"
+#include "session/session.h"
+#include "session/survey.h"
+
+namespace mp::bind {
+namespace {
+
+constexpr int kMostNodes = 1000; // of one variable
+
+class Lost {
+public:
+  void look_at(SEXP fun) {
+    SEXP env = r::closure_environment(fun);
+    if (!ends_in_global(env)) return;
+    for (; !is_top_level(env) && seen_.insert(env).second; env = r::parent_environment(env))
+      for (SEXP symbol : variables_of(env)) {
+        Binding b = r::binding_of(env, symbol);
+        if (b.how == Binding::Value) look_at_variable(env, symbol, b.value);
+      }
+  }
+  std::vector<Kept> found;
+
+private:
+  static bool ends_in_global(SEXP env) {
+    while (!is_top_level(env)) env = r::parent_environment(env);
+    return env == R_GlobalEnv;
+  }
+
+  void look_at_variable(SEXP env, SEXP symbol, SEXP value) {
+    if (TYPEOF(value) == CLOSXP) return look_at(value);
+    nodes_ = 0;
+    std::string text, path = CHAR(PRINTNAME(symbol));
+    if (TYPEOF(value) == EXTPTRSXP) {
+      if (R_ExternalPtrAddr(value)) return;
+      text = "it has a pointer, which is good in the process that made it";
+    } else if (find_connection(value, path)) {
+      text = "a connection belongs to the process that opened it";
+    } else {
+      return;
+    }
+    text = "`" + path + "` cannot be sent to another process: " + text + "; make it in the function, or in `initializer`";
+    found.emplace_back(list_of(env, std::string(CHAR(PRINTNAME(symbol))), text));
+  }
+
+  // Adds the way to it to `path`.
+  bool find_connection(SEXP x, std::string& path) {
+    if (++nodes_ > kMostNodes) return false;
+    if (TYPEOF(x) == INTSXP && Rf_isObject(x) && Rf_inherits(x, "connection")) {
+      Protected own(call_r("is_own_connection", x));
+      return !Rf_asLogical(own);
+    }
+    if (TYPEOF(x) != VECSXP || ALTREP(x)) return false;
+    SEXP names = Rf_getAttrib(x, R_NamesSymbol);
+    for (R_xlen_t i = 0; i < Rf_xlength(x); ++i) {
+      std::string inside;
+      if (!find_connection(VECTOR_ELT(x, i), inside)) continue;
+      bool named = TYPEOF(names) == STRSXP && LENGTH(STRING_ELT(names, i)) > 0;
+      path += (named ? "$" + std::string(CHAR(STRING_ELT(names, i))) : "[[" + std::to_string(i + 1) + "]]") + inside;
+      return true;
+    }
+    return false;
+  }
+
+  std::unordered_set<SEXP> seen_;
+  int nodes_ = 0;
+};
+
+} // namespace
+
+SEXP lost_variables(SEXP fun) {
+  if (TYPEOF(fun) != CLOSXP) return R_NilValue;
+  Lost lost;
+  lost.look_at(fun);
+  if (lost.found.empty()) return R_NilValue;
+  SEXP list = codec::protect([&] { return Rf_allocVector(VECSXP, R_xlen_t(lost.found.size())); });
+  for (size_t i = 0; i < lost.found.size(); ++i) SET_VECTOR_ELT(list, R_xlen_t(i), lost.found[i]);
+  return list;
+}
+
+} // namespace mp::bind
