@@ -150,7 +150,7 @@ get_member <- function(x, name) {
 has_our_members <- function(x) {
   if (!is.environment(x)) return(FALSE)
   inside <- .subset2(x, ".__enclos_env__")
-  if (is.environment(inside)) identical(topenv(inside), topenv()) else inherits(x, c("multiprocessing_future", "PoolIterator", "SharedMemoryBuffer"))
+  if (is.environment(inside)) identical(topenv(inside), topenv()) else inherits(x, c("multiprocessing_future", "multiprocessing_result", "PoolIterator", "SharedMemoryBuffer"))
 }
 
 no_such_member <- function(x, name) {

@@ -48,6 +48,7 @@ NULL
 # own frame is the future's state. `job`: of several elements, see executor_map(). Withdrawn jobs are known by
 # `executor$withdrawn`.
 new_future <- function(executor, pool, ticket, job = NULL) {
+  force(ticket)
   outcome <- taken <- callbacks <- NULL
   state <- environment()
   self <- new.env(hash = FALSE, parent = emptyenv())

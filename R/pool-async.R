@@ -13,7 +13,7 @@
 #' They are called, and dead workers replaced, during later calls of this package, and while R waits at its prompt, if
 #' package later is installed. An error in a callback becomes a warning.
 #' @section Python: `multiprocessing.pool.AsyncResult`; `$cancel()` is ours.
-#' @return A handle (an R6 object) of class `AsyncResult`.
+#' @return A handle of class `AsyncResult`.
 #' @name AsyncResult
 #' @seealso [Pool()], whose methods that end in `_async` give it; [wait()] for any of several.
 #' @concept asynchronous call
@@ -32,46 +32,67 @@
 #' pool$terminate()
 NULL
 
-AsyncResultHandle <- R6::R6Class("AsyncResult",
-  cloneable = FALSE,
-  public = list(
-    initialize = function(pool, job) {
-      private$pool <- pool
-      private$job <- job
-    },
-    get = function(timeout = NULL) result_get(self, private, timeout),
-    wait = function(timeout = NULL) invisible(result_wait(private, timeout)),
-    ready = function() result_wait(private, 0),
-    successful = function() {
-      if (!result_wait(private, 0)) abort("ValueError", "the result is not available yet; $wait() for it")
-      is.null(private$outcome$error)
-    },
-    cancel = function() result_cancel(private),
-    format = function(...) sprintf("<AsyncResult (%s)>", result_state(private)),
-    print = function(...) print_formatted(self)
-  ),
-  private = list(
-    pool = NULL, job = NULL, taken = NULL, outcome = NULL,
-    item = function() list(private$job$ptr, if (is.null(private$outcome)) private$job$id else 0L),
-    finalize = function() if (is.null(private$outcome)) pool_abandon(private$job$ptr, private$job$id)
-  )
-)
+# As a future, it is an environment with its methods, and no R6 object: this function's own frame is its state. `job`: NULL, or
+# the job if it is more than a simple call. Its ticket's finalizer abandons it.
+new_async_result <- function(handle, pool, ticket, job = NULL) {
+  # a promise would keep the caller's frame, with the arguments in it
+  force(handle)
+  force(pool)
+  force(ticket)
+  force(job)
+  outcome <- taken <- NULL
+  state <- environment()
+  self <- new.env(hash = FALSE, parent = emptyenv())
+  self$get <- function(timeout = NULL) {
+    if (is.null(outcome)) result_await(state, timeout)
+    if (is.null(outcome$error)) outcome$value else raise(outcome$error)
+  }
+  self$wait <- function(timeout = NULL) invisible(result_wait(state, timeout))
+  self$ready <- function() result_wait(state, 0)
+  self$successful <- function() result_successful(state)
+  self$cancel <- function() result_cancel(state)
+  self$.state <- state
+  lockEnvironment(self, bindings = TRUE)
+  class(self) <- c("AsyncResult", "multiprocessing_result")
+  self
+}
 
-async_result <- function(pool, pool_private, job, callback, error_callback) {
+async_result <- function(handle, pool, job, callback, error_callback) {
+  check_callbacks(callback, error_callback)
+  ticket <- NULL
+  suspendInterrupts({ # no Ctrl-C may come between the job and its ticket
+    force(job)
+    ticket <- pool_ticket(job$ptr, job$id)
+  })
+  result <- new_async_result(handle, pool, ticket, job)
+  add_callbacks(result, callback, error_callback)
+}
+
+# `$apply_async()`: a simple call goes the short way, as that of `$apply()`
+async_call <- function(handle, pool, func, args, callback, error_callback, sees) {
+  refuse_if_shut(pool)
+  check_callbacks(callback, error_callback)
+  ticket <- if (is.null(sees)) .Call(`_multiprocessing_pool_begin`, pool$ptr, func, args, pool$spawns)
+  if (is.null(ticket)) {
+    return(async_result(handle, pool, pool_single(pool, func, args, sees), callback, error_callback))
+  }
+  result <- new_async_result(handle, pool, ticket)
+  if (is.null(callback) && is.null(error_callback)) result else add_callbacks(result, callback, error_callback)
+}
+
+check_callbacks <- function(callback, error_callback) {
   if (!is.null(callback)) check_function(callback, "callback")
   if (!is.null(error_callback)) check_function(error_callback, "error_callback")
-  # its finalizer abandons the job: no Ctrl-C may come between the two
-  result <- suspendInterrupts({
-    force(job)
-    AsyncResultHandle$new(pool, job)
-  })
+}
+
+add_callbacks <- function(result, callback, error_callback) {
   if (!is.null(callback) || !is.null(error_callback)) {
-    private <- private_of(result)
-    await_in_callbacks(job, function() {
-      if (is.null(private$outcome) && !take_outcome(private, 0)) {
+    state <- result$.state
+    await_in_callbacks(list(id = future_id(state), private = state$pool), function() {
+      if (is.null(state$outcome) && !future_take(state, 0)) {
         return(NULL)
       }
-      function() call_back(private$outcome, callback, error_callback)
+      function() call_back(state$outcome, callback, error_callback)
     })
   }
   result
@@ -132,13 +153,17 @@ idle_call <- function(attended) {
 }
 
 # TRUE if the outcome is available within the time
-result_wait <- function(private, timeout) {
-  if (!is.null(private$outcome)) {
+result_wait <- function(state, timeout) {
+  if (!is.null(state$outcome)) {
     return(TRUE)
   }
-  there <- take_outcome(private, timeout)
-  deliver_callbacks(private$job$private)
-  there
+  done <- future_take(state, timeout)
+  if (length(state$pool$pending)) deliver_callbacks(state$pool)
+  done
+}
+
+result_await <- function(state, timeout) {
+  if (!result_wait(state, timeout)) abort("TimeoutError", paste0("no result", waited(timeout)))
 }
 
 take_outcome <- function(private, timeout) {
@@ -154,12 +179,36 @@ take_outcome <- function(private, timeout) {
   TRUE
 }
 
-result_state <- function(private) {
-  if (!result_wait(private, 0)) {
-    job <- private$job
-    return(if (job$count > 1) sprintf("running, %.0f of %.0f elements done", pool_progress(job$ptr, job$id), job$count) else "running")
+result_successful <- function(state) {
+  if (!result_wait(state, 0)) abort("ValueError", "the result is not available yet; $wait() for it")
+  is.null(state$outcome$error)
+}
+
+result_cancel <- function(state) {
+  if (!is.null(state$outcome)) {
+    return(invisible(FALSE))
   }
-  error <- private$outcome$error
+  pool_cancel(state$pool$ptr, future_id(state))
+  cancelled <- new_condition(c("CancelledError", "multiprocessing_error", "error"), "the job was cancelled")
+  state$outcome <- list(error = cancelled)
+  invisible(TRUE)
+}
+
+#' @export
+format.AsyncResult <- function(x, ...) sprintf("<AsyncResult (%s)>", result_phase(x$.state))
+
+#' @export
+print.AsyncResult <- function(x, ...) {
+  cat(format(x), "\n", sep = "")
+  invisible(x)
+}
+
+result_phase <- function(state) {
+  if (!result_wait(state, 0)) {
+    count <- if (is.null(state$job)) 1 else state$job$count
+    return(if (count > 1) sprintf("running, %.0f of %.0f elements done", pool_progress(state$pool$ptr, future_id(state)), count) else "running")
+  }
+  error <- state$outcome$error
   if (is.null(error)) {
     "finished"
   } else if (inherits(error, "CancelledError")) {
@@ -167,23 +216,6 @@ result_state <- function(private) {
   } else {
     sprintf("failed: %s", class(error)[1L])
   }
-}
-
-result_get <- function(self, private, timeout) {
-  if (!result_wait(private, timeout)) {
-    abort("TimeoutError", paste0("no result", waited(timeout)))
-  }
-  outcome_value(private$outcome)
-}
-
-result_cancel <- function(private) {
-  if (!is.null(private$outcome)) {
-    return(invisible(FALSE))
-  }
-  pool_cancel(private$job$ptr, private$job$id)
-  cancelled <- new_condition(c("CancelledError", "multiprocessing_error", "error"), "the job was cancelled")
-  private$outcome <- list(error = cancelled)
-  invisible(TRUE)
 }
 
 # Calls the callbacks of the jobs that are done, in the order of their submission; never nested, and their errors become

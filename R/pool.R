@@ -200,8 +200,8 @@ PoolHandle <- R6::R6Class("Pool",
     apply_async = function(func = required("func"), args = list(), callback = NULL, error_callback = NULL, ...,
                            globals = TRUE, packages = NULL) {
       if (...length()) unused_argument("apply_async", ...)
-      sees <- what_to_see(globals, packages, parent.frame())
-      async_result(self, private, pool_single(private, func, args, sees), callback, error_callback)
+      func # an error in it names the user's call
+      async_call(self, private, func, args, callback, error_callback, what_to_see(globals, packages, parent.frame()))
     },
     imap = function(func, iterable, chunksize = 1L, ..., globals = TRUE, packages = NULL) {
       pool_imap(self, private, "imap", sys.call(), environment(), parent.frame(), ...)

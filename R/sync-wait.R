@@ -83,8 +83,9 @@ waitable <- function(x) {
     state <- x$.state
     return(list(kind = "result", of = list(state$pool$ptr, if (x$cancelled() || !is.null(state$outcome)) 0L else pool_ticket_job(state$ticket))))
   }
-  if (inherits(x, "AsyncResult")) {
-    return(list(kind = "result", of = private_of(x)$item()))
+  if (inherits(x, "multiprocessing_result")) {
+    state <- x$.state
+    return(list(kind = "result", of = list(state$pool$ptr, if (is.null(state$outcome)) future_id(state) else 0L)))
   }
   abort("ValueError", sprintf("cannot wait for %s: give connections, queues, events, processes or results", describe_value(x)))
 }

@@ -16,6 +16,21 @@ test_that("apply_async answers at once and gets the value when it is there", {
   expect_identical(result$get(), 42)
 })
 
+test_that("an asynchronous call costs little more than one that is waited for", {
+  pool <- local_pool(1)
+  cpu <- function(run) {
+    begun <- proc.time()
+    for (i in 1:500) run()
+    sum((proc.time() - begun)[1:2])
+  }
+  waited <- function() pool$apply(identity, list(1))
+  later <- function() pool$apply_async(identity, list(1))$get()
+  cpu(waited)
+  cpu(later)
+  ratios <- replicate(5, cpu(later) / max(cpu(waited), 0.004))
+  expect_lt(min(ratios), 5)
+})
+
 test_that("an error is kept and is thrown by get, every time", {
   pool <- local_pool(1)
   result <- pool$apply_async(function() stop("bad"))
