@@ -1,6 +1,6 @@
 # The class of a handle that arrives in a message. Called by the binding.
 
-# Numbers as in core/layout.h: enum class Kind. Those without a class here belong to compiled code.
+# Numbers as in core/layout.h: enum class BlockKind. Those without a class here belong to compiled code.
 revive_handle <- function(kind, ptr) {
   class <- switch(as.character(kind),
     "2" = LockHandle,

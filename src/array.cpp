@@ -19,7 +19,7 @@ using namespace mp::bind;
 
 namespace {
 
-uint64_t cells_of(SEXP x) { return block_of(x, Kind::Cells); }
+uint64_t cells_of(SEXP x) { return block_of(x, BlockKind::Cells); }
 const CellType& type_of(uint64_t block) { return cell_type(cells_shared(block).type); }
 
 // The lock of the cells for the length of a scope, unless this process holds it already.
@@ -147,12 +147,12 @@ SEXP cells_create(std::string typecode, double length, SEXP initial, SEXP dim, S
     plan.length = uint64_t(length);
     plan.single = single;
     for (int d : integers_of(dim)) plan.dim.push_back(uint32_t(d));
-    plan.lock = Rf_isNull(lock) ? 0 : block_of(lock, Kind::Lock);
+    plan.lock = Rf_isNull(lock) ? 0 : block_of(lock, BlockKind::Lock);
     std::vector<uint8_t> cells;
     if (!Rf_isNull(initial)) cells = make_cells(type, initial);
     NewBlock block(create_cells(plan));
     if (!cells.empty()) std::memcpy(cells_data(block.get()), cells.data(), cells.size());
-    SEXP handle = protect([&] { return make_handle(block.get(), Kind::Cells); });
+    SEXP handle = protect([&] { return make_handle(block.get(), BlockKind::Cells); });
     block.release();
     return handle;
   });
@@ -188,7 +188,7 @@ SEXP cells_lock_pointer(SEXP array) {
     uint64_t lock = cells_lock(cells_of(array));
     if (!lock) return R_NilValue;
     heap().hold(lock);
-    return make_handle(lock, Kind::Lock);
+    return make_handle(lock, BlockKind::Lock);
   });
 }
 
@@ -263,7 +263,7 @@ SEXP cells_window(SEXP array) {
       return SEXP(values);
     }
     heap().hold(block);
-    Protected kept(protect([&] { return make_handle(block, Kind::Cells); }));
+    Protected kept(protect([&] { return make_handle(block, BlockKind::Cells); }));
     return protect([&] {
       SEXP window = PROTECT(R_new_altrep(window_class(type.r), kept, R_NilValue));
       set_dim(window, c);

@@ -11,7 +11,7 @@ using namespace mp::bind;
 
 namespace {
 
-uint64_t barrier_of(SEXP x) { return block_of(x, Kind::Barrier); }
+uint64_t barrier_of(SEXP x) { return block_of(x, BlockKind::Barrier); }
 
 [[noreturn]] void refuse_broken(uint64_t block) {
   if (uint32_t pid = barrier_lost(block))
@@ -35,7 +35,7 @@ SEXP barrier_create(double parties, SEXP action, SEXP timeout) {
       plan.timeout_ns = std::max<int64_t>(limit.deadline - platform::now_ns(), 0);
     NewBlock kept(Rf_isNull(action) ? 0 : store_value(action));
     plan.action = kept.get();
-    return make_handle(create_barrier(uint32_t(parties), plan), Kind::Barrier);
+    return make_handle(create_barrier(uint32_t(parties), plan), BlockKind::Barrier);
   });
 }
 

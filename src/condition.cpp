@@ -12,7 +12,7 @@ using namespace mp::bind;
 
 namespace {
 
-uint64_t condition_of(SEXP x) { return block_of(x, Kind::Condition); }
+uint64_t condition_of(SEXP x) { return block_of(x, BlockKind::Condition); }
 
 uint64_t condition_held(SEXP x, const char* what) {
   uint64_t block = condition_of(x);
@@ -29,8 +29,8 @@ uint64_t condition_held(SEXP x, const char* what) {
 SEXP condition_create(SEXP lock) {
   return entry([&] {
     NewBlock own(Rf_isNull(lock) ? create_lock(true) : 0);
-    uint64_t block = own.get() ? own.get() : block_of(lock, Kind::Lock);
-    return make_handle(create_condition(block), Kind::Condition);
+    uint64_t block = own.get() ? own.get() : block_of(lock, BlockKind::Lock);
+    return make_handle(create_condition(block), BlockKind::Condition);
   });
 }
 
@@ -40,7 +40,7 @@ SEXP condition_lock_pointer(SEXP condition) {
   return entry([&] {
     uint64_t lock = condition_lock(condition_of(condition));
     heap().hold(lock);
-    return make_handle(lock, Kind::Lock);
+    return make_handle(lock, BlockKind::Lock);
   });
 }
 

@@ -14,7 +14,7 @@ namespace {
 
 // Of the pointer, or of the object itself, which spares R looking for the pointer.
 uint64_t dict_of(SEXP x) {
-  return block_of(TYPEOF(x) == EXTPTRSXP ? x : pointer_of(x), Kind::Dict);
+  return block_of(TYPEOF(x) == EXTPTRSXP ? x : pointer_of(x), BlockKind::Dict);
 }
 
 std::string key_of(SEXP key) {
@@ -74,7 +74,7 @@ SEXP dict_create(int face) {
   return entry([&] {
     NewBlock lock(create_lock(true));
     NewBlock dict(create_dict(lock.get(), uint64_t(face)));
-    SEXP handle = protect([&] { return make_handle(dict.get(), Kind::Dict); });
+    SEXP handle = protect([&] { return make_handle(dict.get(), BlockKind::Dict); });
     dict.release();
     return handle;
   });
@@ -91,7 +91,7 @@ SEXP dict_lock_pointer(SEXP dict) {
   return entry([&] {
     uint64_t lock = dict_lock(dict_of(dict));
     heap().hold(lock);
-    return protect([&] { return make_handle(lock, Kind::Lock); });
+    return protect([&] { return make_handle(lock, BlockKind::Lock); });
   });
 }
 

@@ -12,12 +12,12 @@ using namespace mp::bind;
 
 // [[Rcpp::export(rng = false)]]
 SEXP queue_create_joinable(double maxsize) {
-  return entry([&] { return make_handle(create_joinable_queue(uint64_t(maxsize)), Kind::Queue); });
+  return entry([&] { return make_handle(create_joinable_queue(uint64_t(maxsize)), BlockKind::Queue); });
 }
 
 // [[Rcpp::export(rng = false)]]
 bool queue_is_joinable(SEXP queue) {
-  return entry([&] { return queue_joinable(block_of(queue, Kind::Queue)); });
+  return entry([&] { return queue_joinable(block_of(queue, BlockKind::Queue)); });
 }
 
 // One message that was taken is done.
@@ -25,7 +25,7 @@ bool queue_is_joinable(SEXP queue) {
 void queue_task_done(SEXP queue) {
   entry([&] {
     mark_output();
-    if (!mark_done(block_of(queue, Kind::Queue)))
+    if (!mark_done(block_of(queue, BlockKind::Queue)))
       throw Error{"ValueError", "$task_done() was called more often than messages were taken"};
   });
 }
@@ -36,7 +36,7 @@ SEXP queue_join(SEXP queue) {
   return entry([&] {
     Wait wait = bind::wait_for(R_NilValue);
     LostTasks lost;
-    check(join_queue(block_of(queue, Kind::Queue), wait, &lost));
+    check(join_queue(block_of(queue, BlockKind::Queue), wait, &lost));
     std::vector<double> r{double(lost.count), double(lost.pid)};
     return protect([&] { return to_r(r); });
   });
@@ -44,5 +44,5 @@ SEXP queue_join(SEXP queue) {
 
 // [[Rcpp::export(rng = false)]]
 double queue_unfinished(SEXP queue) {
-  return entry([&] { return double(unfinished_tasks(block_of(queue, Kind::Queue))); });
+  return entry([&] { return double(unfinished_tasks(block_of(queue, BlockKind::Queue))); });
 }

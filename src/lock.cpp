@@ -11,12 +11,12 @@ using namespace mp::bind;
 
 // [[Rcpp::export(rng = false)]]
 SEXP lock_create(bool recursive) {
-  return entry([&] { return make_handle(create_lock(recursive), Kind::Lock); });
+  return entry([&] { return make_handle(create_lock(recursive), BlockKind::Lock); });
 }
 
 // TRUE if its last owner died while it held it.
 static bool enter_lock(SEXP lock, const Wait& wait, bool* got) {
-  Status s = acquire_lock(block_of(lock, Kind::Lock), wait);
+  Status s = acquire_lock(block_of(lock, BlockKind::Lock), wait);
   check(s);
   if (s == Status::Closed)
     throw Error{"DeadlockError",
@@ -52,7 +52,7 @@ bool lock_acquire(SEXP lock, SEXP block, SEXP timeout) {
 void lock_release(SEXP lock) {
   entry([&] {
     mark_output();
-    switch (release_lock(block_of(lock, Kind::Lock))) {
+    switch (release_lock(block_of(lock, BlockKind::Lock))) {
     case Released::Ok:
       return;
     case Released::NotLocked:
@@ -67,14 +67,14 @@ void lock_release(SEXP lock) {
 // How often this process holds it.
 // [[Rcpp::export(rng = false)]]
 int lock_depth(SEXP lock) {
-  return entry([&] { return int(mp::lock_depth(block_of(lock, Kind::Lock))); });
+  return entry([&] { return int(mp::lock_depth(block_of(lock, BlockKind::Lock))); });
 }
 
 // The pid of the process that holds it, 0: free.
 // [[Rcpp::export(rng = false)]]
 int lock_holder(SEXP lock) {
   return entry([&] {
-    Token t = lock_owner(block_of(lock, Kind::Lock));
+    Token t = lock_owner(block_of(lock, BlockKind::Lock));
     return t ? int(pid_of(t)) : 0;
   });
 }

@@ -14,8 +14,8 @@ SEXP pipe_create(bool duplex) {
   return entry([&] {
     uint64_t ends[2];
     create_pipe(duplex, ends);
-    Protected a(make_handle(ends[0], Kind::Connection));
-    Protected b(make_handle(ends[1], Kind::Connection));
+    Protected a(make_handle(ends[0], BlockKind::Connection));
+    Protected b(make_handle(ends[1], BlockKind::Connection));
     return list_of(SEXP(a), SEXP(b));
   });
 }
@@ -23,7 +23,7 @@ SEXP pipe_create(bool duplex) {
 // [[Rcpp::export(rng = false)]]
 void connection_send(SEXP connection, SEXP value) {
   entry([&] {
-    uint64_t block = block_of(connection, Kind::Connection);
+    uint64_t block = block_of(connection, BlockKind::Connection);
     if (!can_send(block)) throw Error{"ValueError", "this end of the pipe can only receive; send at the other end, or use Pipe(duplex = TRUE)"};
     Wait wait = wait_for(R_NilValue);
     Status s =
@@ -39,7 +39,7 @@ void connection_send(SEXP connection, SEXP value) {
 // [[Rcpp::export(rng = false)]]
 SEXP connection_recv(SEXP connection) {
   return entry([&] {
-    uint64_t block = block_of(connection, Kind::Connection);
+    uint64_t block = block_of(connection, BlockKind::Connection);
     if (!can_receive(block)) throw Error{"ValueError", "this end of the pipe can only send; receive at the other end, or use Pipe(duplex = TRUE)"};
     Wait wait = wait_for(R_NilValue);
     Inbox inbox;
@@ -55,7 +55,7 @@ SEXP connection_recv(SEXP connection) {
 // [[Rcpp::export(rng = false)]]
 bool connection_poll(SEXP connection, SEXP timeout) {
   return entry([&] {
-    uint64_t block = block_of(connection, Kind::Connection);
+    uint64_t block = block_of(connection, BlockKind::Connection);
     if (!can_receive(block)) throw Error{"ValueError", "this end of the pipe can only send; receive at the other end, or use Pipe(duplex = TRUE)"};
     if (is_readable(block)) return true;
     Wait wait = wait_for(timeout);
@@ -77,7 +77,7 @@ bool connection_poll(SEXP connection, SEXP timeout) {
 SEXP connection_state(SEXP connection) {
   return entry([&] {
     reap(); // takes back the ends of dead processes
-    uint64_t block = block_of(connection, Kind::Connection);
+    uint64_t block = block_of(connection, BlockKind::Connection);
     return with_names(list_of(can_receive(block), can_send(block), double(messages_waiting(block)),
                               other_end_is_closed(block)),
                       {"readable", "writable", "waiting", "cut"});

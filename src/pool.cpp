@@ -20,7 +20,7 @@ SEXP pool_handle(SEXP pool) {
   return entry([&] {
     uint64_t block = any_pool_of(pool).block();
     heap().hold(block);
-    return make_handle(block, Kind::Pool);
+    return make_handle(block, BlockKind::Pool);
   });
 }
 
@@ -55,7 +55,7 @@ void pool_signal(SEXP pool, int signal) {
   entry([&] {
     PoolOwner& owner = pool_of(pool);
     owner.meet_all();
-    for (const Seat& s : owner.seats())
+    for (const WorkerSlot& s : owner.workers())
       if (s.child) signal_child(s.child->child, signal);
   });
 }
@@ -88,8 +88,8 @@ SEXP pool_state(SEXP pool) {
     owner.meet_all();
     std::vector<int> pids;
     std::vector<double> chunks;
-    for (size_t lane = 0; lane < owner.seats().size(); ++lane) {
-      const Seat& s = owner.seats()[lane];
+    for (size_t lane = 0; lane < owner.workers().size(); ++lane) {
+      const WorkerSlot& s = owner.workers()[lane];
       pids.push_back(s.child ? int(s.child->child.pid) : NA_INTEGER);
       chunks.push_back(double(lane_at(owner.block(), uint32_t(lane)).chunks_done.load()));
     }

@@ -33,7 +33,7 @@ int process_pid(SEXP process) {
 SEXP process_status(SEXP process) {
   return entry([&] {
     RChild& c = process_child(process);
-    return is_over(c) ? Rf_ScalarInteger(exit_status(c)) : R_NilValue;
+    return child_has_ended(c) ? Rf_ScalarInteger(exit_status(c)) : R_NilValue;
   });
 }
 
@@ -57,7 +57,7 @@ static std::vector<bool> wait_for_processes(SEXP processes, SEXP timeout, bool a
     Waiter waiter(step.wait);
     for (;;) {
       size_t over = 0;
-      for (RChild* c : cs) over += answered(c) || is_over(*c);
+      for (RChild* c : cs) over += answered(c) || child_has_ended(*c);
       if (over == cs.size() || (over && !all_of_them) || platform::now_ns() >= wait.deadline) break;
       Status s = waiter.until([&] {
         if (blocked) blocked->look();

@@ -31,7 +31,7 @@ Error not_in_time(const char* type, const std::string& state, const char* remedy
 }
 
 uint64_t open_queue(SEXP queue) {
-  Handle& h = handle_of(queue, Kind::Queue);
+  Handle& h = handle_of(queue, BlockKind::Queue);
   if (h.shut)
     throw Error{"ValueError", "this queue is closed in this process: nothing can be put or got"};
   return h.block;
@@ -41,12 +41,12 @@ uint64_t open_queue(SEXP queue) {
 
 // [[Rcpp::export(rng = false)]]
 SEXP queue_create(double maxsize, bool simple) {
-  return entry([&] { return make_handle(create_queue(uint64_t(maxsize), simple), Kind::Queue); });
+  return entry([&] { return make_handle(create_queue(uint64_t(maxsize), simple), BlockKind::Queue); });
 }
 
 // [[Rcpp::export(rng = false)]]
 bool queue_is_simple(SEXP queue) {
-  return entry([&] { return queue_simple(block_of(queue, Kind::Queue)); });
+  return entry([&] { return queue_simple(block_of(queue, BlockKind::Queue)); });
 }
 
 // [[Rcpp::export(rng = false)]]
@@ -92,21 +92,21 @@ SEXP queue_get(SEXP queue, SEXP block, SEXP timeout) {
 // This handle neither puts nor gets any more.
 // [[Rcpp::export(rng = false)]]
 void queue_shut(SEXP queue) {
-  entry([&] { handle_of(queue, Kind::Queue).shut = true; });
+  entry([&] { handle_of(queue, BlockKind::Queue).shut = true; });
 }
 
 // [[Rcpp::export(rng = false)]]
 bool queue_is_full(SEXP queue) {
-  return entry([&] { return queue_full(block_of(queue, Kind::Queue)); });
+  return entry([&] { return queue_full(block_of(queue, BlockKind::Queue)); });
 }
 
 // 0: no limit.
 // [[Rcpp::export(rng = false)]]
 double queue_maxsize(SEXP queue) {
-  return entry([&] { return double(queue_capacity(block_of(queue, Kind::Queue))); });
+  return entry([&] { return double(queue_capacity(block_of(queue, BlockKind::Queue))); });
 }
 
 // [[Rcpp::export(rng = false)]]
 double queue_size(SEXP queue) {
-  return entry([&] { return double(queue_length(block_of(queue, Kind::Queue))); });
+  return entry([&] { return double(queue_length(block_of(queue, BlockKind::Queue))); });
 }

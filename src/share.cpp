@@ -8,37 +8,37 @@ using namespace mp::bind;
 
 namespace {
 
-const char* name_of(Kind kind) {
+const char* name_of(BlockKind kind) {
   switch (kind) {
-  case Kind::Bytes:
+  case BlockKind::Bytes:
     return "data";
-  case Kind::Lock:
+  case BlockKind::Lock:
     return "lock";
-  case Kind::Queue:
+  case BlockKind::Queue:
     return "queue";
-  case Kind::Pipe:
+  case BlockKind::Pipe:
     return "pipe";
-  case Kind::Connection:
+  case BlockKind::Connection:
     return "connection";
-  case Kind::Pool:
+  case BlockKind::Pool:
     return "pool";
-  case Kind::Job:
+  case BlockKind::Job:
     return "job";
-  case Kind::Process:
+  case BlockKind::Process:
     return "process";
-  case Kind::Barrier:
+  case BlockKind::Barrier:
     return "barrier";
-  case Kind::Array:
+  case BlockKind::Array:
     return "array";
-  case Kind::Semaphore:
+  case BlockKind::Semaphore:
     return "semaphore";
-  case Kind::Event:
+  case BlockKind::Event:
     return "event";
-  case Kind::Condition:
+  case BlockKind::Condition:
     return "condition";
-  case Kind::Dict:
+  case BlockKind::Dict:
     return "dict";
-  case Kind::Cells:
+  case BlockKind::Cells:
     return "array";
   default:
     return "other";
@@ -109,7 +109,7 @@ SEXP memory_blocks() {
       const BlockInfo& b = blocks[i];
       id.push_back(double(b.serial));
       bytes.push_back(double(b.backed_bytes));
-      references.push_back(int(b.pins) + b.is_child);
+      references.push_back(int(b.referrers) + b.is_child);
       creator.push_back(is_alive(b.creator) ? int(pid_of(b.creator)) : 0);
       std::vector<int> pids;
       for (Token t : b.holders) pids.push_back(int(pid_of(t)));

@@ -26,11 +26,11 @@ struct Waitable {
   void (*awake)(SEXP);            // after each sleep
 };
 
-uint64_t connection(SEXP x) { return block_of(x, Kind::Connection); }
+uint64_t connection(SEXP x) { return block_of(x, BlockKind::Connection); }
 bool connection_ready(SEXP x) { return is_readable(connection(x)); }
-bool queue_ready(SEXP x) { return queue_length(block_of(x, Kind::Queue)) > 0; }
-WaiterMask& getters(SEXP x) { return queue_shared(block_of(x, Kind::Queue)).getters; }
-bool event_ready(SEXP x) { return event_is_set(block_of(x, Kind::Event)); }
+bool queue_ready(SEXP x) { return queue_length(block_of(x, BlockKind::Queue)) > 0; }
+WaiterMask& getters(SEXP x) { return queue_shared(block_of(x, BlockKind::Queue)).getters; }
+bool event_ready(SEXP x) { return event_is_set(block_of(x, BlockKind::Event)); }
 Child& child(SEXP x) { return process_child(x).child; }
 PoolOwner& owner(SEXP x) { return pool_of(VECTOR_ELT(x, 0)); } // of a result: list(pool, job id)
 void nothing(SEXP) {}
@@ -48,9 +48,9 @@ const Waitable kWaitables[] = {
      [](SEXP x, Waiter&) { return queue_ready(x); },
      [](SEXP x) { wake_one(getters(x)); }}, // we take nothing: it was meant for a process that gets
     {"event", event_ready,
-     [](SEXP x, Waiter& waiter, ChildWait&) { waiter.add(event_waiters(block_of(x, Kind::Event))); },
+     [](SEXP x, Waiter& waiter, ChildWait&) { waiter.add(event_waiters(block_of(x, BlockKind::Event))); },
      [](SEXP x, Waiter&) { return event_ready(x); }, nothing},
-    {"process", [](SEXP x) { return is_over(process_child(x)); },
+    {"process", [](SEXP x) { return child_has_ended(process_child(x)); },
      [](SEXP x, Waiter&, ChildWait& step) { step.children.push_back(child(x).token); },
      [](SEXP x, Waiter& waiter) {
        if (state_of(child(x)) >= ChildState::Ended) return true;

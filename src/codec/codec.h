@@ -133,7 +133,7 @@ public:
 
 private:
   friend Encoding encode(SEXP x, uint64_t block_bytes, std::vector<Known>* known);
-  friend class Carver;
+  friend class OutOfBandWriter;
   friend class Measurer;
   friend class Writer;
   friend class Serializer;
@@ -166,7 +166,7 @@ private:
   Memory serialized_;
   uint64_t serialized_bytes_ = 0;
   uint64_t elements_ = 0;
-  bool carved_ = false; // large vectors were taken out of the serialization
+  bool out_of_band_ = false; // large vectors were taken out of the serialization
 };
 
 constexpr uint64_t kBlockBytes = 256 * 1024; // see README.md

@@ -19,8 +19,8 @@ FrameHeader frame_at(const uint8_t* p, uint64_t n) {
   std::memcpy(&frame, p, sizeof frame);
   if (frame.magic != kMagic || frame.version != kVersion || frame.reserved != 0)
     refuse("it starts with something else");
-  if (frame.kind < static_cast<uint8_t>(Kind::plain) ||
-      frame.kind > static_cast<uint8_t>(Kind::carved))
+  if (frame.kind < static_cast<uint8_t>(FrameKind::plain) ||
+      frame.kind > static_cast<uint8_t>(FrameKind::out_of_band))
     refuse("a frame of unknown kind");
   if (frame.size < kHeaders || frame.size > n || frame.size % 8 != 0)
     refuse("its size is out of range");
@@ -28,7 +28,7 @@ FrameHeader frame_at(const uint8_t* p, uint64_t n) {
 }
 
 bool is_serialized(const FrameHeader& frame) {
-  return frame.kind != static_cast<uint8_t>(Kind::plain);
+  return frame.kind != static_cast<uint8_t>(FrameKind::plain);
 }
 
 SerializedHeader serialized_at(const uint8_t* p, const FrameHeader& frame) {
@@ -64,7 +64,7 @@ SEXP decode(const uint8_t* p, uint64_t n, bool share) {
   FrameHeader frame = frame_at(p, n);
   if (is_serialized(frame))
     return Serializer::decode(p + kHeaders, serialized_at(p, frame).bytes,
-                              frame.kind == static_cast<uint8_t>(Kind::carved));
+                              frame.kind == static_cast<uint8_t>(FrameKind::out_of_band));
   return with_reader(p, frame.size, sizeof(FrameHeader), share, [](Reader& in) {
     SEXP value = in.value(0);
     return in.at_end() ? value : nullptr;
@@ -78,7 +78,7 @@ SEXP decode_small(const uint8_t* p, uint64_t n) {
   std::memcpy(&frame, p, sizeof frame);
   std::memcpy(&node, p + sizeof frame, sizeof node);
   if (frame.magic != kMagic || frame.version != kVersion ||
-      frame.kind != static_cast<uint8_t>(Kind::plain) || frame.reserved != 0 || frame.size > n ||
+      frame.kind != static_cast<uint8_t>(FrameKind::plain) || frame.reserved != 0 || frame.size > n ||
       node.flags != 0 || node.reserved != 0 || node.attributes != 0)
     return nullptr;
   Type type = static_cast<Type>(node.type);

@@ -18,10 +18,10 @@ constexpr int kMaxDepth = 512;
 // R refuses longer symbols.
 constexpr uint32_t kMaxAttributeName = 10000;
 
-enum class Kind : uint8_t {
+enum class FrameKind : uint8_t {
   plain = 1,      // one node
   serialized = 2, // SerializedHeader, then R's serialization (version 3, native binary)
-  carved = 3,     // the same, of a list whose last element is the value, see carve.h
+  out_of_band = 3,     // the same, of a list whose last element is the value, see out_of_band.h
 };
 
 struct FrameHeader {

@@ -33,7 +33,7 @@ public:
   // `refer`: untouched views are written as references to their blocks, other large vectors are put
   // into blocks.
   static void encode(SEXP x, bool deep, bool refer, Encoding* out);
-  static SEXP decode(const uint8_t* bytes, uint64_t n, bool carved);
+  static SEXP decode(const uint8_t* bytes, uint64_t n, bool out_of_band);
 };
 
 // Elements [first, first + count) of the `length` that a block holds, see decode(). nullptr: no such

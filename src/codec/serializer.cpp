@@ -1,6 +1,6 @@
 // Everything that is not plain goes through R's own serializer as one piece, so that environments
 // which it shares stay shared. The hook on references turns handles into their ids.
-#include "codec/carve.h"
+#include "codec/out_of_band.h"
 
 #include <cinttypes>
 #include <cstdio>
@@ -20,8 +20,8 @@ constexpr char kConnection[] = "connection";
 
 struct WriteCall {
   SEXP value;
-  Carver* carver;
-  bool carves;
+  OutOfBandWriter* writer;
+  bool takes;
   std::vector<HandleId>* handles;
   bool no_memory;
   char refusal[1024]; // R's message
@@ -30,11 +30,11 @@ struct WriteCall {
 
 void out_char(R_outpstream_t stream, int c) {
   uint8_t byte = static_cast<uint8_t>(c);
-  static_cast<WriteCall*>(stream->data)->carver->write(&byte, 1);
+  static_cast<WriteCall*>(stream->data)->writer->write(&byte, 1);
 }
 
 void out_bytes(R_outpstream_t stream, void* from, int n) {
-  static_cast<WriteCall*>(stream->data)->carver->write(from, static_cast<uint64_t>(n));
+  static_cast<WriteCall*>(stream->data)->writer->write(from, static_cast<uint64_t>(n));
 }
 
 bool is_connection(SEXP x) {
@@ -60,7 +60,7 @@ SEXP out_reference(SEXP x, SEXP call_pointer) {
 SEXP write_body(void* data) {
   auto* call = static_cast<WriteCall*>(data);
   SEXP value = PROTECT(without_source(call->value));
-  if (call->carves) value = Carver::with_names(value);
+  if (call->takes) value = OutOfBandWriter::with_names(value);
   PROTECT(value);
   SEXP pointer = PROTECT(R_MakeExternalPtr(call, R_NilValue, R_NilValue));
   R_outpstream_st stream;
@@ -86,7 +86,7 @@ struct Source {
   const uint8_t* at;
   const uint8_t* end;
   bool ended_early;
-  bool carved;
+  bool out_of_band;
 };
 
 void in_bytes(R_inpstream_t stream, void* to, int n) {
@@ -138,11 +138,11 @@ bool parse_handle(SEXP text, HandleId* id, char* kind) {
 }
 
 void Serializer::encode(SEXP x, bool deep, bool refer, Encoding* out) {
-  bool looks = refer && blocks.store, carves = false;
+  bool looks = refer && blocks.store, takes = false;
   for (;;) {
     Sink sink;
-    Carver carver(sink, *out, looks, carves);
-    WriteCall call = {x, &carver, carves, &out->handles_, false, "", false};
+    OutOfBandWriter writer(sink, *out, looks, takes);
+    WriteCall call = {x, &writer, takes, &out->handles_, false, "", false};
     SerializingViews views(refer ? &out->handles_ : nullptr);
     // What makes R's serializer fail is a value nested too deeply for the C stack.
     if (deep)
@@ -150,15 +150,15 @@ void Serializer::encode(SEXP x, bool deep, bool refer, Encoding* out) {
           [](void* data) { return R_tryCatchError(write_body, data, write_refused, data); }, &call);
     else run_protected(write_body, &call);
     if (call.refused) throw EncodeError("", call.refusal);
-    if (carver.failure()) std::rethrow_exception(carver.failure());
+    if (writer.failure()) std::rethrow_exception(writer.failure());
     if (sink.no_memory || call.no_memory) throw std::bad_alloc();
-    if (carver.confused() || (carver.found() && !carves)) {
-      carves = !carver.confused();
-      looks = carves;
+    if (writer.confused() || (writer.found() && !takes)) {
+      takes = !writer.confused();
+      looks = takes;
       out->handles_.clear();
       continue;
     }
-    out->carved_ = carves;
+    out->out_of_band_ = takes;
     out->serialized_.reset(sink.bytes);
     out->serialized_bytes_ = sink.used;
     out->size_ = sizeof(FrameHeader) + sizeof(SerializedHeader) + round_up(sink.used);
@@ -167,8 +167,8 @@ void Serializer::encode(SEXP x, bool deep, bool refer, Encoding* out) {
   }
 }
 
-SEXP Serializer::decode(const uint8_t* bytes, uint64_t n, bool carved) {
-  Source source = {bytes, bytes + n, false, carved};
+SEXP Serializer::decode(const uint8_t* bytes, uint64_t n, bool out_of_band) {
+  Source source = {bytes, bytes + n, false, out_of_band};
   try {
     return run_protected(
         [](void* data) -> SEXP {
@@ -176,7 +176,7 @@ SEXP Serializer::decode(const uint8_t* bytes, uint64_t n, bool carved) {
           R_InitInPStream(&stream, static_cast<R_pstream_data_t>(data), R_pstream_binary_format,
                           in_char, in_bytes, in_reference, R_NilValue);
           SEXP value = R_Unserialize(&stream);
-          return static_cast<Source*>(data)->carved ? Carver::without_names(value) : value;
+          return static_cast<Source*>(data)->out_of_band ? OutOfBandWriter::without_names(value) : value;
         },
         &source);
   } catch (const Unwind&) {

@@ -51,7 +51,7 @@ NodeHeader node_of(Type type, uint64_t length, uint32_t attributes = 0, uint8_t 
   return {static_cast<uint8_t>(type), flags, 0, attributes, length};
 }
 
-FrameHeader frame_of(Kind kind, uint64_t size) {
+FrameHeader frame_of(FrameKind kind, uint64_t size) {
   return {kMagic, kVersion, static_cast<uint8_t>(kind), 0, size};
 }
 
@@ -178,11 +178,11 @@ void write_string_block(const SEXP* element, R_xlen_t n, uint8_t* block) {
 
 void Encoding::write(uint8_t* dst) const {
   if (!serialized_) {
-    uint8_t* at = put(dst, frame_of(Kind::plain, size_));
+    uint8_t* at = put(dst, frame_of(FrameKind::plain, size_));
     Writer(*this, dst).value(value_, at);
     return;
   }
-  uint8_t* at = put(dst, frame_of(carved_ ? Kind::carved : Kind::serialized, size_));
+  uint8_t* at = put(dst, frame_of(out_of_band_ ? FrameKind::out_of_band : FrameKind::serialized, size_));
   at = put(at, SerializedHeader{serialized_bytes_, elements_});
   put_zeros(put_bytes(at, serialized_.get(), serialized_bytes_), dst + size_);
 }
@@ -208,7 +208,7 @@ uint64_t encode_small(SEXP x, uint8_t* dst, uint64_t room) {
   }
   uint64_t size = kHeaders + round_up(bytes);
   if (size > room) return 0;
-  uint8_t* at = put(dst, frame_of(Kind::plain, size));
+  uint8_t* at = put(dst, frame_of(FrameKind::plain, size));
   at = put(at, node_of(type, length));
   if (type == Type::string) {
     if (length) put_strings(STRING_PTR_RO(x), static_cast<R_xlen_t>(length), at);

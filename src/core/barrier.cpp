@@ -61,11 +61,11 @@ void forget(uint64_t block, Token gone) {
 
 } // namespace
 
-void register_barrier_kind() { heap().set_actions(Kind::Barrier, {nullptr, forget}); }
+void register_barrier_kind() { heap().set_actions(BlockKind::Barrier, {nullptr, forget}); }
 
 uint64_t create_barrier(uint32_t parties, const BarrierPlan& plan) {
   register_barrier_kind();
-  NewBlock block(heap().allocate(sizeof(BarrierShared), Kind::Barrier));
+  NewBlock block(heap().allocate(sizeof(BarrierShared), BlockKind::Barrier));
   BarrierShared& b = shared(block.get());
   b.parties = parties;
   b.timeout_ns = plan.timeout_ns;

@@ -11,7 +11,7 @@ struct BarrierPlan {
   uint64_t action = 0; // block with the last party's action, which runs before the others continue; 0: none
 };
 
-// Blocks of Kind::Barrier, which keep their action; returned held by the caller.
+// Blocks of BlockKind::Barrier, which keep their action; returned held by the caller.
 uint64_t create_barrier(uint32_t parties, const BarrierPlan& plan = {});
 void register_barrier_kind();
 WaiterMask& barrier_waiters(uint64_t block);

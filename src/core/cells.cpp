@@ -8,7 +8,7 @@ namespace mp {
 uint64_t create_cells(const CellsPlan& plan) {
   constexpr uint64_t kStart = 128; // a cache line behind what describes them
   static_assert(sizeof(CellsShared) <= kStart);
-  NewBlock block(heap().allocate(kStart + plan.length * plan.bytes, Kind::Cells));
+  NewBlock block(heap().allocate(kStart + plan.length * plan.bytes, BlockKind::Cells));
   CellsShared& c = cells_shared(block.get());
   c.length = plan.length;
   c.data = kStart;

@@ -15,7 +15,7 @@ struct CellsPlan {
   std::vector<uint32_t> dim; // at most kMostDims
   uint64_t lock;             // block, 0: none
 };
-// A block of Kind::Cells, all zero, which keeps its lock; returned held by the caller.
+// A block of BlockKind::Cells, all zero, which keeps its lock; returned held by the caller.
 uint64_t create_cells(const CellsPlan& plan);
 CellsShared& cells_shared(uint64_t block);
 uint8_t* cells_data(uint64_t block);

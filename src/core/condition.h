@@ -6,7 +6,7 @@
 
 namespace mp {
 
-// Blocks of Kind::Condition, which keep their lock; returned held by the caller.
+// Blocks of BlockKind::Condition, which keep their lock; returned held by the caller.
 uint64_t create_condition(uint64_t lock);
 void register_condition_kind();
 uint64_t condition_lock(uint64_t block);

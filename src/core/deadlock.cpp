@@ -13,7 +13,7 @@ bool is_end(uint64_t what) { return what & 1; }
 
 Token waited_for(uint64_t what) { // 0: none, or what it names has ended
   if (is_end(what)) return Token(what >> 1);
-  if (heap().kind_of(what) != Kind::Lock) return 0;
+  if (heap().kind_of(what) != BlockKind::Lock) return 0;
   Token owner = heap().at<LockShared>(what)->owner.load(std::memory_order_relaxed);
   return is_alive(owner) ? owner : 0;
 }

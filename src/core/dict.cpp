@@ -86,7 +86,7 @@ Room room_for(uint64_t items, uint64_t live_bytes) {
 }
 
 NewBlock new_table(const Room& room) {
-  NewBlock block(heap().allocate(room.bytes(), Kind::Bytes));
+  NewBlock block(heap().allocate(room.bytes(), BlockKind::Bytes));
   auto* t = heap().at<TableShared>(block.get());
   t->slots = room.slots;
   t->capacity = room.capacity;
@@ -329,11 +329,11 @@ private:
   std::optional<HeapSection> heap_;
 };
 
-void register_dict_kind() { heap().set_actions(Kind::Dict, {nullptr, forget}); }
+void register_dict_kind() { heap().set_actions(BlockKind::Dict, {nullptr, forget}); }
 
 uint64_t create_dict(uint64_t lock, uint64_t face) {
   register_dict_kind();
-  NewBlock block(heap().allocate(sizeof(DictShared), Kind::Dict));
+  NewBlock block(heap().allocate(sizeof(DictShared), BlockKind::Dict));
   shared(block.get()).face = face;
   shared(block.get()).lock = {Heap::page_of(lock), heap().serial_of(lock)};
   heap().seal(block.get(), offsetof(DictShared, lock), 1);

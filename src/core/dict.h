@@ -9,7 +9,7 @@
 
 namespace mp {
 
-// Kind::Dict; keeps `lock`, for callers that change several things as one.
+// BlockKind::Dict; keeps `lock`, for callers that change several things as one.
 uint64_t create_dict(uint64_t lock, uint64_t face);
 void register_dict_kind();
 uint64_t dict_lock(uint64_t dict);

@@ -10,12 +10,12 @@ void forget(uint64_t block, Token gone) { forget_waiter(shared(block).waiters, s
 
 } // namespace
 
-void register_event_kind() { heap().set_actions(Kind::Event, {nullptr, forget}); }
+void register_event_kind() { heap().set_actions(BlockKind::Event, {nullptr, forget}); }
 WaiterMask& event_waiters(uint64_t block) { return shared(block).waiters; }
 
 uint64_t create_event() {
   register_event_kind();
-  return heap().allocate(sizeof(EventShared), Kind::Event);
+  return heap().allocate(sizeof(EventShared), BlockKind::Event);
 }
 
 void set_event(uint64_t block) {

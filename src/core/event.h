@@ -5,7 +5,7 @@
 
 namespace mp {
 
-// Blocks of Kind::Event; returned held by the caller.
+// Blocks of BlockKind::Event; returned held by the caller.
 uint64_t create_event();
 void register_event_kind();
 

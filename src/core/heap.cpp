@@ -7,13 +7,13 @@
 
 namespace mp {
 
-void Heap::set_actions(Kind kind, KindActions a) {
+void Heap::set_actions(BlockKind kind, KindActions a) {
   KindActions& mine = actions_[int(kind)];
   if (mine.on_free != a.on_free || mine.forget != a.forget) mine = a;
 }
 
 bool Heap::needed(const BlockRecord& r) const {
-  if (r.parent || r.pins) return true;
+  if (r.parent || r.referrers) return true;
   for (uint64_t w : r.holders)
     if (w) return true;
   return false;
@@ -64,7 +64,7 @@ void Heap::release(uint64_t page) {
       for (uint32_t i = 0; i < r.reference_count; ++i) {
         uint64_t q = refs[i].page;
         if (run_kind(runs_[q]) != kUsed || records_[q].serial != refs[i].serial) continue;
-        --records_[q].pins;
+        --records_[q].referrers;
         doom(q);
       }
     }
@@ -79,7 +79,7 @@ void Heap::seal(uint64_t block, uint64_t offset, uint32_t count) {
   HeapSection section(*this);
   BlockRecord& r = records_[page_of(block)];
   const Reference* refs = at<Reference>(block + offset);
-  for (uint32_t i = 0; i < count; ++i) ++records_[refs[i].page].pins;
+  for (uint32_t i = 0; i < count; ++i) ++records_[refs[i].page].referrers;
   r.references = offset;
   r.reference_count = count;
   std::atomic_signal_fence(std::memory_order_seq_cst); // a death leaves it whole, or unsealed

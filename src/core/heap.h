@@ -13,9 +13,9 @@ namespace mp {
 
 struct BlockInfo { // one used block
   uint64_t offset, serial, bytes, backed_bytes;
-  Kind kind;
+  BlockKind kind;
   Token creator;
-  uint32_t pins;
+  uint32_t referrers;
   bool is_child;
   std::vector<Token> holders;
 };
@@ -42,7 +42,7 @@ public:
 
   HeapHeader& header() { return *reinterpret_cast<HeapHeader*>(base_); }
   int fd() const { return fd_; }
-  void set_actions(Kind kind, KindActions a); // the same ones as often as you like
+  void set_actions(BlockKind kind, KindActions a); // the same ones as often as you like
 
   template <class T = uint8_t> T* at(uint64_t offset) {
     return reinterpret_cast<T*>(base_ + offset);
@@ -50,7 +50,7 @@ public:
 
   // A zeroed block (when `zero`), held by the caller; belongs to `parent` too when given. Throws
   // Error("HeapFullError") with the numbers.
-  uint64_t allocate(uint64_t bytes, Kind kind, bool zero = true);
+  uint64_t allocate(uint64_t bytes, BlockKind kind, bool zero = true);
   // A block with a copy of the `bytes` (> 0) at `from`, held by the caller.
   // `lead` bytes of the block come before the copy.
   uint64_t allocate_copy(const void* from, uint64_t bytes, uint64_t lead = 0);
@@ -82,7 +82,7 @@ public:
   uint64_t serial_of(uint64_t block) { return record(page_of(block)).serial; }
   uint64_t bytes_of(uint64_t block) { return record(page_of(block)).bytes; }
   uint64_t bytes_of(uint64_t block, uint64_t serial); // 0: it is not that block
-  Kind kind_of(uint64_t block) { return record(page_of(block)).kind; }
+  BlockKind kind_of(uint64_t block) { return record(page_of(block)).kind; }
   BlockRecord& record(uint64_t page) { return records_[page]; }
   static uint64_t page_of(uint64_t offset) { return offset / kPageBytes; }
 
@@ -107,8 +107,8 @@ private:
   void drop_postponed(); // under the guard
   void map(int fd, uint64_t bytes);
   void rebuild(); // derives everything again from run[] and the records; after a takeover
-  uint64_t find_room(uint64_t bytes, Kind kind, const void* from, uint64_t lead);
-  uint64_t try_allocate(uint64_t bytes, Kind kind, const void* from, uint64_t lead,
+  uint64_t find_room(uint64_t bytes, BlockKind kind, const void* from, uint64_t lead);
+  uint64_t try_allocate(uint64_t bytes, BlockKind kind, const void* from, uint64_t lead,
                         std::string* why);
   uint64_t take_run(uint64_t pages, bool* backed);
   void give_run(uint64_t page, uint64_t pages, bool backed, uint64_t warm);
@@ -127,7 +127,7 @@ private:
   int fd_ = -1;
   void (*reclaim_)() = nullptr;
   std::atomic<Postponed*> postponed_{nullptr}; // this process's, of any of its threads
-  KindActions actions_[int(Kind::kCount)];
+  KindActions actions_[int(BlockKind::kCount)];
 };
 
 Heap& heap();

@@ -94,19 +94,19 @@ void Heap::map(int fd, uint64_t bytes) {
   mapped = {base_, platform::cpu_count()};
 }
 
-uint64_t Heap::allocate(uint64_t bytes, Kind kind, bool zero) {
+uint64_t Heap::allocate(uint64_t bytes, BlockKind kind, bool zero) {
   uint64_t block = find_room(bytes, kind, nullptr, 0);
   if (zero) std::memset(at(block), 0, bytes);
   return block;
 }
 
 uint64_t Heap::allocate_copy(const void* from, uint64_t bytes, uint64_t lead) {
-  return find_room(lead + bytes, Kind::Bytes, from, lead);
+  return find_room(lead + bytes, BlockKind::Bytes, from, lead);
 }
 
 // Garbage, of this process or of others, may take the room: they are asked to free it, and have
 // until their next tick and a little longer.
-uint64_t Heap::find_room(uint64_t bytes, Kind kind, const void* from, uint64_t lead) {
+uint64_t Heap::find_room(uint64_t bytes, BlockKind kind, const void* from, uint64_t lead) {
   std::string why;
   uint64_t block = try_allocate(bytes, kind, from, lead, &why);
   if (!block && reclaim_ && bytes < header().bytes) {
@@ -134,7 +134,7 @@ uint64_t Heap::find_room(uint64_t bytes, Kind kind, const void* from, uint64_t l
 }
 
 // 0, and why, if there is no room. `from`: what to fill it with behind `lead` bytes, nullptr: nothing.
-uint64_t Heap::try_allocate(uint64_t bytes, Kind kind, const void* from, uint64_t lead,
+uint64_t Heap::try_allocate(uint64_t bytes, BlockKind kind, const void* from, uint64_t lead,
                             std::string* why) {
   uint64_t pages = pages_for(bytes), page = 0;
   bool backed = false;

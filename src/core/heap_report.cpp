@@ -43,7 +43,7 @@ std::vector<BlockInfo> Heap::blocks() {
   std::vector<BlockInfo> found;
   each_used([&](uint64_t page, uint64_t pages) {
     const BlockRecord& r = records_[page];
-    BlockInfo b{page * kPageBytes, r.serial, r.bytes, pages * kPageBytes, r.kind, r.creator, r.pins,
+    BlockInfo b{page * kPageBytes, r.serial, r.bytes, pages * kPageBytes, r.kind, r.creator, r.referrers,
                 r.parent != 0,     {}};
     r.each_holder([&](uint32_t slot) {
       b.holders.push_back(make_token(slot, header().participants[slot].look().generation));

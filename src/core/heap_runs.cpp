@@ -1,5 +1,5 @@
 // run[page] is the truth about used memory: one store of {Used, pages} at a block's first page
-// makes it exist, one store makes it free. Free runs, their lists and sizes, children and pins are
+// makes it exist, one store makes it free. Free runs, their lists and sizes, children and referrers are
 // derived; a process that dies inside the guard leaves them torn, and the next owner derives them
 // again.
 #include "heap_internal.h"
@@ -109,14 +109,14 @@ void Heap::rebuild() {
     uint64_t n = run_value(v);
     h.used_pages += n;
     BlockRecord& r = records_[p];
-    r.pins = 0;
+    r.referrers = 0;
     r.first_child = r.next_sibling = r.previous_sibling = 0;
     r.doomed = false;
     p += n;
     free_from = p;
   }
   close_gap(h.high_water);
-  // (2) Children and pins, from the parents' and the sealed blocks' own words.
+  // (2) Children and referrers, from the parents' and the sealed blocks' own words.
   each_used([&](uint64_t page, uint64_t) {
     BlockRecord& r = records_[page];
     if (r.parent && run_kind(runs_[r.parent]) == kUsed) link_child(page, r.parent);
@@ -125,7 +125,7 @@ void Heap::rebuild() {
     const Reference* refs = at<Reference>(page * kPageBytes + r.references);
     for (uint32_t i = 0; i < r.reference_count; ++i)
       if (run_kind(runs_[refs[i].page]) == kUsed && records_[refs[i].page].serial == refs[i].serial)
-        ++records_[refs[i].page].pins;
+        ++records_[refs[i].page].referrers;
   });
   // (3) What the dead owner was about to free.
   each_used([&](uint64_t page, uint64_t) { release(page); });
@@ -151,7 +151,7 @@ void Heap::trim(uint64_t keep_pages) noexcept {
       BlockRecord& r = records_[page];
       std::memset(static_cast<void*>(&r), 0, sizeof r);
       r.serial = h.next_serial++;
-      r.kind = Kind::Bytes;
+      r.kind = BlockKind::Bytes;
       r.add_holder(slot_of(self()));
       h.used_pages += pages;
       if (pages > 1) put(runs_[page + pages - 1], run(kUsedEnd, page));

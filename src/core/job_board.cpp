@@ -23,13 +23,13 @@ std::atomic<uint64_t>& claim_at(JobShared& job, uint64_t block, uint32_t chunk) 
   return heap().at<std::atomic<uint64_t>>(block + job.claims)[chunk];
 }
 uint64_t* starts_of(uint64_t job) { return heap().at<uint64_t>(job + job_at(job).starts); }
-void register_pool_kind() { heap().set_actions(Kind::Pool, {nullptr, forget}); }
+void register_pool_kind() { heap().set_actions(BlockKind::Pool, {nullptr, forget}); }
 
 uint64_t create_pool(uint32_t lanes) {
   register_pool_kind();
   uint64_t lane_offset = aligned(sizeof(PoolShared));
   uint64_t ring_offset = lane_offset + lanes * sizeof(LaneShared);
-  uint64_t pool = heap().allocate(ring_offset + kRing * sizeof(uint64_t), Kind::Pool, false);
+  uint64_t pool = heap().allocate(ring_offset + kRing * sizeof(uint64_t), BlockKind::Pool, false);
   std::memset(heap().at(pool), 0, ring_offset); // a position of the ring is read only after it was written
   PoolShared& p = pool_at(pool);
   p.owner = self();
@@ -55,7 +55,7 @@ uint64_t create_job(uint64_t pool, const JobPlan& plan) {
   // The rest of the page is arena.
   uint64_t fixed = (arena + kPageBytes - 1) / kPageBytes * kPageBytes;
   uint64_t bytes = std::max(fixed, arena + 2 * kSliceBytes * std::min<uint64_t>(plan.count, 16));
-  uint64_t job = heap().allocate(bytes, Kind::Job, false);
+  uint64_t job = heap().allocate(bytes, BlockKind::Job, false);
   std::memset(heap().at(job), 0, finished);
   JobShared& j = job_at(job);
   j.count = plan.count;

@@ -22,7 +22,7 @@ void register_pool_kind();
 
 // --- the owner's side ---
 
-uint64_t create_pool(uint32_t lanes); // Kind::Pool, held by the caller
+uint64_t create_pool(uint32_t lanes); // BlockKind::Pool, held by the caller
 
 struct JobPlan {
   uint64_t count = 0;

@@ -129,7 +129,7 @@ uint8_t* Worker::room(const Claim& claim, uint64_t position, uint64_t bytes, uin
     return reinterpret_cast<uint8_t*>(pending_ + 1);
   };
   auto own_block = [&](uint64_t size) {
-    NewBlock block(heap().allocate(size, Kind::Bytes, false));
+    NewBlock block(heap().allocate(size, BlockKind::Bytes, false));
     heap().set_parent(block.get(), claim.job); // freed with the job
     return block.get();
   };

@@ -6,7 +6,7 @@
 
 namespace mp {
 
-// Kind::Queue; everything in queue.h is for it, too.
+// BlockKind::Queue; everything in queue.h is for it, too.
 uint64_t create_joinable_queue(uint64_t max_items);
 
 // A message that this process has taken is done; or, if it has none, one that another has taken.

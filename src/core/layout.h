@@ -89,7 +89,7 @@ struct GuardWord {
   WaiterMask waiters;
 };
 
-enum class Kind : uint8_t {
+enum class BlockKind : uint8_t {
   None = 0,
   Bytes, // a segment of a queue, results, an encoded value
   Lock,
@@ -110,14 +110,14 @@ enum class Kind : uint8_t {
 };
 
 // All fields are written under the heap's guard; a death there leads to Heap::rebuild().
-// A block lives while it has a holder, a pin or a living parent.
+// A block lives while it has a holder, a referrer or a living parent.
 struct alignas(64) BlockRecord {
   uint64_t holders[kMaskWords]; // bit per participant that holds the block
   uint64_t serial;              // never used twice; tells a block from a later one at its place
   uint64_t bytes;               // as asked for; of a free run: pages that may hold memory
   uint64_t references;          // offset in the block of the (page, serial) pairs it refers to
-  uint32_t reference_count;     // counted by `pins` of their targets once sealed
-  uint32_t pins;                // sealed blocks that refer to this one (derived, recounted)
+  uint32_t reference_count;     // counted by `referrers` of their targets once sealed
+  uint32_t referrers;                // sealed blocks that refer to this one (derived, recounted)
   uint32_t parent;              // page of the block that it belongs to, 0: none
   uint32_t first_child;         // children: a list (derived, rebuilt)
   uint32_t next_sibling;
@@ -125,7 +125,7 @@ struct alignas(64) BlockRecord {
   uint32_t next_free; // free runs: list of the size class (derived); also freeing work list
   uint32_t previous_free;
   Token creator;
-  Kind kind;
+  BlockKind kind;
   bool sealed;
   bool backed; // its pages exist already (also of a free run)
   bool doomed; // on the work list of release()

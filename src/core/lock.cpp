@@ -13,14 +13,14 @@ void forget(uint64_t block, Token gone) { forget_waiter(shared(block).waiters, s
 
 } // namespace
 
-void register_lock_kind() { heap().set_actions(Kind::Lock, {nullptr, forget}); }
+void register_lock_kind() { heap().set_actions(BlockKind::Lock, {nullptr, forget}); }
 
 bool is_recursive(uint64_t block) { return shared(block).recursive; }
 WaiterMask& lock_waiters(uint64_t block) { return shared(block).waiters; }
 
 uint64_t create_lock(bool recursive) {
   register_lock_kind();
-  uint64_t block = heap().allocate(sizeof(LockShared), Kind::Lock);
+  uint64_t block = heap().allocate(sizeof(LockShared), BlockKind::Lock);
   shared(block).recursive = recursive;
   return block;
 }

@@ -5,7 +5,7 @@
 
 namespace mp {
 
-// Blocks of Kind::Lock; returned held by the caller.
+// Blocks of BlockKind::Lock; returned held by the caller.
 uint64_t create_lock(bool recursive);
 void register_lock_kind();
 

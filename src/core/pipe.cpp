@@ -24,13 +24,13 @@ void end_freed(uint64_t c) {
 
 void register_pipe_kind() {
   register_queue_kind();
-  heap().set_actions(Kind::Connection, {end_freed, nullptr});
+  heap().set_actions(BlockKind::Connection, {end_freed, nullptr});
 }
 
 void create_pipe(bool duplex, uint64_t ends[2]) {
   register_pipe_kind();
   Heap& h = heap();
-  NewBlock pipe(h.allocate(sizeof(PipeShared), Kind::Pipe));
+  NewBlock pipe(h.allocate(sizeof(PipeShared), BlockKind::Pipe));
   auto* p = h.at<PipeShared>(pipe.get());
   for (uint64_t& queue : p->queue) {
     NewBlock q(create_queue(0));
@@ -38,7 +38,7 @@ void create_pipe(bool duplex, uint64_t ends[2]) {
     queue = q.get();
   }
   auto new_end = [&](uint32_t side) {
-    uint64_t block = p->end[side] = h.allocate(sizeof(ConnectionShared), Kind::Connection);
+    uint64_t block = p->end[side] = h.allocate(sizeof(ConnectionShared), BlockKind::Connection);
     ConnectionShared& e = end_at(block);
     e.pipe = {Heap::page_of(pipe.get()), h.serial_of(pipe.get())};
     e.side = side;

@@ -6,7 +6,7 @@
 
 namespace mp {
 
-// Two blocks of Kind::Connection, held by the caller. Not duplex: ends[0] receives, ends[1] sends.
+// Two blocks of BlockKind::Connection, held by the caller. Not duplex: ends[0] receives, ends[1] sends.
 void create_pipe(bool duplex, uint64_t ends[2]);
 
 // Closed: the other end has no holder.

@@ -100,7 +100,7 @@ int signal_child(Child& child, int signal) {
 
 uint64_t printed(Child& child, int stream) {
   int fd = child.output[stream];
-  if (fd < 0 || !child.growth[stream].possible(fd, child.read[stream])) return child.read[stream];
+  if (fd < 0 || !child.tails[stream].may_have_grown(fd, child.read[stream])) return child.read[stream];
   return std::max(platform::file_bytes(fd), child.read[stream]);
 }
 
@@ -122,7 +122,7 @@ void close_child(Child& child) {
     if (*fd >= 0) platform::close_file(*fd);
     *fd = -1;
   }
-  for (Growth& g : child.growth) g.forget();
+  for (OutputTail& t : child.tails) t.forget();
 }
 
 void leave_process(uint64_t process, int code) {

@@ -1,7 +1,7 @@
 // Child processes: how they start, what they print, how they end.
 #pragma once
 
-#include "growth.h"
+#include "output_tail.h"
 #include "layout.h"
 
 #include <climits>
@@ -26,7 +26,7 @@ struct Child {
   Token token = 0;           // its place in the session
   int output[2] = {-1, -1};  // what it wrote to stdout and stderr
   uint64_t read[2] = {1, 1}; // how far we have read it; the first byte is not the child's
-  Growth growth[2];
+  OutputTail tails[2];
   std::atomic<int32_t>* born = nullptr; // a sibling forks it: its pid, by the kernel; or -errno
   bool reaped = false;
   bool spare = false;                   // what it has started may stay when it is killed

@@ -117,7 +117,7 @@ bool has_room(const QueueShared& q) {
 }
 
 uint64_t new_segment(uint64_t capacity, bool single) {
-  uint64_t block = heap().allocate(kSegmentHeaderBytes + capacity, Kind::Bytes, false);
+  uint64_t block = heap().allocate(kSegmentHeaderBytes + capacity, BlockKind::Bytes, false);
   auto* s = new (heap().at(block)) SegmentShared();
   s->capacity = capacity;
   s->single = single;
@@ -162,11 +162,11 @@ bool is_torn(const QueueShared& q) {
 }
 
 QueueShared& queue_shared(uint64_t queue) { return *heap().at<QueueShared>(queue); }
-void register_queue_kind() { heap().set_actions(Kind::Queue, {nullptr, forget}); }
+void register_queue_kind() { heap().set_actions(BlockKind::Queue, {nullptr, forget}); }
 
 uint64_t create_queue(uint64_t max_items, bool simple) {
   register_queue_kind();
-  uint64_t block = heap().allocate(sizeof(QueueShared), Kind::Queue);
+  uint64_t block = heap().allocate(sizeof(QueueShared), BlockKind::Queue);
   queue_shared(block).max_items = max_items;
   queue_shared(block).simple = simple ? kSimpleQueue : kPlainQueue;
   return block;

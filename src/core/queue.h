@@ -7,7 +7,7 @@
 
 namespace mp {
 
-// Kind::Queue. max_items 0: unbounded. `simple`: users see a SimpleQueue.
+// BlockKind::Queue. max_items 0: unbounded. `simple`: users see a SimpleQueue.
 uint64_t create_queue(uint64_t max_items, bool simple = false);
 
 // A message that is ready to be sent. Small: bytes that are copied in. Large: a segment that the

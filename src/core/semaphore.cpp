@@ -108,11 +108,11 @@ void forget(uint64_t block, Token gone) {
 
 } // namespace
 
-void register_semaphore_kind() { heap().set_actions(Kind::Semaphore, {nullptr, forget}); }
+void register_semaphore_kind() { heap().set_actions(BlockKind::Semaphore, {nullptr, forget}); }
 
 uint64_t create_semaphore(uint32_t permits, bool bounded) {
   register_semaphore_kind();
-  uint64_t block = heap().allocate(sizeof(SemaphoreShared), Kind::Semaphore);
+  uint64_t block = heap().allocate(sizeof(SemaphoreShared), BlockKind::Semaphore);
   SemaphoreShared& s = shared(block);
   s.most = bounded ? permits : SemaphoreWord::kMost;
   s.state.store(SemaphoreWord{permits, false, 0, 0}.pack(), std::memory_order_release);

@@ -5,7 +5,7 @@
 
 namespace mp {
 
-// Blocks of Kind::Semaphore; returned held by the caller. `bounded`: it never has more permits than
+// Blocks of BlockKind::Semaphore; returned held by the caller. `bounded`: it never has more permits than
 // now.
 uint64_t create_semaphore(uint32_t permits, bool bounded);
 void register_semaphore_kind();

@@ -25,8 +25,8 @@ std::unique_ptr<PoolJob> make_job(PoolOwner& owner, uint64_t block, const JobPla
   auto job = std::make_unique<PoolJob>();
   job->owner = JobOwner(owner.block(), block);
   job->each = plan.notify_each;
-  if (!plan.places) job->values = Kept(new_list(plan.count));
-  job->failures = Kept(new_list(plan.count));
+  if (!plan.places) job->values = Preserved(new_list(plan.count));
+  job->failures = Preserved(new_list(plan.count));
   return job;
 }
 
@@ -52,7 +52,7 @@ bool is_heavy(const JobPlan& plan) {
 SEXP placed_values(const PoolJob& j, uint64_t count) {
   uint64_t length = count * j.width, bytes = length * element_bytes(j.type);
   if (bytes >= codec::kBlockBytes) {
-    codec::HandleId id{uint32_t(Kind::Bytes), j.places, heap().serial_of(j.places)};
+    codec::HandleId id{uint32_t(BlockKind::Bytes), j.places, heap().serial_of(j.places)};
     return codec::protect([&] { return codec::view_of(j.type, R_xlen_t(length), id); });
   }
   Protected x(codec::protect([&] { return Rf_allocVector(j.type, R_xlen_t(length)); }));
@@ -155,12 +155,12 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
     throw Error{"ValueError", "a job has at most 2,147,483,647 elements: give each task a range "
                               "of them, or use several jobs"};
   plan.count = uint64_t(count);
-  plan.starts = chunk_starts(doubles_of(chunks), plan.count, uint32_t(owner.seats().size()));
+  plan.starts = chunk_starts(doubles_of(chunks), plan.count, uint32_t(owner.workers().size()));
   plan.notify_each = each;
   plan.timed = task_timeout > 0;
   plan.small = room_for_small(plan);
   // a share for each worker: none draws from another's stream or sees what its share left behind
-  plan.pinned = Rf_isNull(fun) && plan.starts.size() == owner.seats().size() + 1;
+  plan.pinned = Rf_isNull(fun) && plan.starts.size() == owner.workers().size() + 1;
   NewBlock function; // until the job refers to it
   Exports::Job exports(owner.exports());
   SentFunction* sent = Rf_isNull(fun) ? nullptr : sent_function(fun, plan.count > 1);
@@ -195,7 +195,7 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
     plan.place_type = t;
     plan.place_bytes = uint64_t(Rf_xlength(type)) * element_bytes(t);
     uint64_t bytes = std::max<uint64_t>(1, plan.count * plan.place_bytes);
-    values = NewBlock(heap().allocate(platform::kVectorLead + bytes, Kind::Bytes, false));
+    values = NewBlock(heap().allocate(platform::kVectorLead + bytes, BlockKind::Bytes, false));
     plan.places = values.get();
     for (int e : elements) plan.elements.push_back(uint32_t(e - 1));
     refs.push_back({Heap::page_of(plan.places), heap().serial_of(plan.places)});
@@ -217,7 +217,7 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
     job->places = plan.places;
   }
   if (TYPEOF(type) == SYMSXP) {
-    job->vector = Kept(new_list(1));
+    job->vector = Preserved(new_list(1));
     job->in_vector.resize(plan.count);
   }
   int id = owner.submit(std::move(job));

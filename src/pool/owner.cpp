@@ -46,14 +46,14 @@ template <class F> bool PoolOwner::any_begun(F look) {
     if (look(*j)) return true;
     bool begun = j->done() || job_at(j->owner.block()).chunks > kFewChunks || j->owner.claimed();
     free = begun ? 0 : free + 1;
-    if (free > seats_.size()) break;
+    if (free > workers_.size()) break;
   }
   return false;
 }
 
 PoolOwner::PoolOwner(int workers, SEXP start, bool plain)
     : block_(create_pool(uint32_t(workers))), depth_(fork_depth()), start_(start), plain_(plain),
-      seats_(size_t(workers)) {
+      workers_(size_t(workers)) {
   keep_block(block_);
 }
 
@@ -63,10 +63,10 @@ PoolOwner::~PoolOwner() {
   for (int round = 0; round < kKillRounds && !gone; ++round) gone = kill_all(20);
   if (!gone) return; // another thread of a dead worker may still write: the blocks stay ours
   for (auto& j : jobs_) {
-    drop_at_next_entry(j.second->owner.block());
-    if (j.second->places) drop_at_next_entry(j.second->places);
+    defer_drop(j.second->owner.block());
+    if (j.second->places) defer_drop(j.second->places);
   }
-  for (Ghost& g : ghosts_) drop_at_next_entry(g.block);
+  for (RetiredJob& g : retired_) defer_drop(g.block);
   let_go(block_);
 }
 
@@ -120,15 +120,15 @@ void PoolOwner::forget(int id) {
   waiting_.erase(std::remove(waiting_.begin(), waiting_.end(), id), waiting_.end());
   if (!j.submitted) heap().drop(j.owner.block());
   else if (!free_soon(block_, j.owner.block(), j.done() && j.heavy))
-    ghosts_.push_back({j.owner.block(), j.done() && !j.given_up ? INT64_MAX : platform::now_ns() + kGraceNs});
+    retired_.push_back({j.owner.block(), j.done() && !j.given_up ? INT64_MAX : platform::now_ns() + kGraceNs});
   if (j.places) drop_uncounted(j.places); // the value that was taken is a view of them
   jobs_.erase(it);
 }
 
 void PoolOwner::expire(PoolJob& job) {
   int64_t now = platform::now_ns();
-  for (size_t lane = 0; lane < seats_.size(); ++lane) {
-    Seat& s = seats_[lane];
+  for (size_t lane = 0; lane < workers_.size(); ++lane) {
+    WorkerSlot& s = workers_[lane];
     if (!s.child) continue;
     LaneShared& l = lane_at(block_, uint32_t(lane));
     uint64_t position;
@@ -145,52 +145,52 @@ void PoolOwner::expire(PoolJob& job) {
 
 // Signals the workers of a cancelled job. The signal may be lost in a worker that is about to sleep.
 void PoolOwner::interrupt_workers(uint64_t job) {
-  for (size_t lane = 0; lane < seats_.size(); ++lane)
-    if (seats_[lane].child && lane_at(block_, uint32_t(lane)).job.load() == job)
-      signal_child(seats_[lane].child->child, platform::cancel_signal());
+  for (size_t lane = 0; lane < workers_.size(); ++lane)
+    if (workers_[lane].child && lane_at(block_, uint32_t(lane)).job.load() == job)
+      signal_child(workers_[lane].child->child, platform::cancel_signal());
 }
 
 void PoolOwner::sweep_cancelled() {
   int64_t now = platform::now_ns();
-  for (size_t i = 0; i < ghosts_.size();) {
-    Ghost g = ghosts_[i];
+  for (size_t i = 0; i < retired_.size();) {
+    RetiredJob g = retired_[i];
     if (free_job(block_, g.block)) {
-      ghosts_.erase(ghosts_.begin() + long(i));
+      retired_.erase(retired_.begin() + long(i));
       continue;
     }
     if (now <= g.kill_ns && g.kill_ns != INT64_MAX) interrupt_workers(g.block);
     if (now > g.kill_ns)
-      for (size_t lane = 0; lane < seats_.size(); ++lane)
-        if (seats_[lane].child && lane_at(block_, uint32_t(lane)).job.load() == g.block)
-          signal_child(seats_[lane].child->child, SIGKILL);
+      for (size_t lane = 0; lane < workers_.size(); ++lane)
+        if (workers_[lane].child && lane_at(block_, uint32_t(lane)).job.load() == g.block)
+          signal_child(workers_[lane].child->child, SIGKILL);
     ++i;
   }
 }
 
 bool PoolOwner::news() {
-  for (Seat& s : seats_)
+  for (WorkerSlot& s : workers_)
     if (s.child && state_of(s.child->child) >= ChildState::Ended) return true;
   return any_begun([](const PoolJob& j) {
     if (j.done()) return false;
     JobShared& shared = job_at(j.owner.block());
-    return j.each || j.fragile ? has_results(j.owner.block())
+    return j.each || j.lost_a_worker ? has_results(j.owner.block())
                                : shared.done_chunks.load(std::memory_order_acquire) >= shared.chunks;
   });
 }
 
 void PoolOwner::attend() {
   if (terminated_) return;
-  for (size_t lane = 0; lane < seats_.size(); ++lane) {
-    Seat& s = seats_[lane];
+  for (size_t lane = 0; lane < workers_.size(); ++lane) {
+    WorkerSlot& s = workers_[lane];
     if (!s.child || state_of(s.child->child) < ChildState::Ended) continue;
     if (inherited_ && has_left(lane)) {
-      s.child->mute = true;
+      s.child->output_is_final = true;
       s.child.reset(); // show_output() reaps it, once the system has taken its memory down
       continue;
     }
     if (!await_child(s.child->child, 20)) continue;
-    is_over(*s.child); // shows the last of its output
-    bury(lane);
+    child_has_ended(*s.child); // shows the last of its output
+    retire_worker(lane);
   }
   if (std::vector<size_t> lanes = vacant(); !lanes.empty()) start(lanes);
   std::vector<PoolJob*> complete;
@@ -221,7 +221,7 @@ void PoolOwner::attend() {
     forget(abandoned_[i]);
     abandoned_.erase(abandoned_.begin() + long(i));
   }
-  if (!ghosts_.empty()) sweep_cancelled();
+  if (!retired_.empty()) sweep_cancelled();
 }
 
 size_t PoolOwner::unfinished() const {
@@ -259,7 +259,7 @@ void PoolOwner::close() {
   closing_ = true;
   exports_.clear();
   pages_.clear();
-  large_ = Kept();
+  large_ = Preserved();
   if (waiting_.empty()) close_pool(block_); // before workers start that would wait for jobs
   attend();
   if (waiting_.empty()) close_pool(block_);
@@ -270,7 +270,7 @@ void PoolOwner::forget_unfinished() {
   closing_ = terminated_ = true;
   exports_.clear();
   pages_.clear();
-  large_ = Kept();
+  large_ = Preserved();
   close_pool(block_);
   std::vector<int> ids;
   for (auto& entry : jobs_)
@@ -278,9 +278,9 @@ void PoolOwner::forget_unfinished() {
   for (int id : ids) forget(id);
 }
 
-void PoolOwner::drop_ghosts() {
-  for (Ghost& g : ghosts_) heap().drop(g.block);
-  ghosts_.clear();
+void PoolOwner::drop_retired() {
+  for (RetiredJob& g : retired_) heap().drop(g.block);
+  retired_.clear();
 }
 
 void PoolOwner::terminate() {
@@ -288,14 +288,14 @@ void PoolOwner::terminate() {
   forget_unfinished();
   while (!kill_all(50))
     if (interruptible_tick(nullptr)) interrupt();
-  drop_ghosts();
+  drop_retired();
 }
 
 bool PoolOwner::joined() {
   if (terminated_) return true;
   attend();
   if (closing_ && waiting_.empty()) close_pool(block_);
-  for (Seat& s : seats_)
+  for (WorkerSlot& s : workers_)
     if (s.child) return false;
   return true;
 }
@@ -314,7 +314,7 @@ bool PoolOwner::wait(const Wait& limit, const std::function<bool()>& ready) {
       if (step.tick()) interrupt();
       next_tick = now + limit.tick_ns;
     }
-    bool busy = !ghosts_.empty() || !waiting_.empty() || !vacant().empty();
+    bool busy = !retired_.empty() || !waiting_.empty() || !vacant().empty();
     if (timed_)
       for (auto& entry : jobs_) busy = busy || (entry.second->timeout_ns && !entry.second->done());
     step.wait.deadline = busy ? std::min(limit.deadline, now + 10'000'000) : limit.deadline;

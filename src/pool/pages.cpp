@@ -6,7 +6,7 @@
 namespace mp::bind {
 namespace {
 
-enum Kind { kValue, kActive, kGone, kPointer, kLarge, kRefused }; // as in child-session.R
+enum BlockKind { kValue, kActive, kGone, kPointer, kLarge, kRefused }; // as in child-session.R
 
 // Columns of what changed: names, values, versions, kinds
 struct Columns {
@@ -14,7 +14,7 @@ struct Columns {
   std::vector<SEXP> values; // held by the journal
   std::vector<double> versions;
   std::vector<int> kinds;
-  void add(const char* name, SEXP value, uint64_t version, Kind kind) {
+  void add(const char* name, SEXP value, uint64_t version, BlockKind kind) {
     names.push_back(name);
     values.push_back(value);
     versions.push_back(double(version));
@@ -33,7 +33,7 @@ struct Columns {
   }
 };
 
-Kind kind_of(const Variable& v) {
+BlockKind kind_of(const Variable& v) {
   switch (v.travels) {
   case Travels::Sent:
     return v.binding.how == Binding::Active ? kActive : kValue;
@@ -61,7 +61,7 @@ SEXP variables_since(const Journal& j, uint64_t from, std::unordered_set<SEXP>& 
   Columns changed;
   for (const Variable& v : j.variables()) {
     if (v.version <= from || v.travels == Travels::Hidden) continue;
-    Kind kind = kind_of(v);
+    BlockKind kind = kind_of(v);
     if (kind <= kActive && careful && !why_not(v.binding.value, "").empty()) kind = kGone;
     if (kind <= kActive) classes.insert(v.classes.begin(), v.classes.end());
     changed.add(CHAR(PRINTNAME(v.symbol)), kind <= kActive ? v.binding.value : R_NilValue, v.version, kind);
@@ -102,14 +102,14 @@ SEXP content(const Journal& j, uint64_t from, bool careful) {
 // be dead in another process; an object with one inside may know how to recreate it.
 SEXP needs_as_list(const Needs& needs) {
   Columns lent;
-  std::vector<Kept> made;
+  std::vector<Preserved> made;
   std::unordered_set<SEXP> classes(needs.classes);
   for (SEXP symbol : needs.named) {
     const Variable* v = journal().find(symbol);
     if (!v) continue;
     const char* name = CHAR(PRINTNAME(symbol));
     SEXP value = v->binding.value;
-    Kind kind = kLarge;
+    BlockKind kind = kLarge;
     if (v->travels == Travels::Delayed) {
       made.emplace_back(call_r("forced_variable", name)); // list(value), or NULL
       if (Rf_xlength(made.back()) == 0) continue;

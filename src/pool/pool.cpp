@@ -14,7 +14,7 @@ void finalize_pool(SEXP pointer) {
   R_ClearExternalPtr(pointer);
   if (p->depth() != fork_depth()) return;
   p->dismiss_workers(); // this package may not be called again
-  at_next_entry(release_pool, p);
+  defer(release_pool, p);
 }
 
 } // namespace

@@ -16,7 +16,7 @@
 
 namespace mp::bind {
 
-struct Seat { // a worker's place in the pool; the lane number is its index
+struct WorkerSlot { // a worker's place in the pool; the lane number is its index
   ChildRef child;
 };
 
@@ -34,7 +34,7 @@ struct PoolJob {
   JobOwner owner;
   uint64_t index = 0; // on the ring
   bool submitted = false, retired = false;
-  bool fragile = false;   // a worker died in it: the hint `done_chunks` may lag
+  bool lost_a_worker = false;   // a worker died in it: the hint `done_chunks` may lag
   bool inherited = false; // workers are forked for it, with its function: by run_once()
   bool each = false;      // every element is awaited (imap)
   bool heavy = false;     // its arguments take much memory, or keep other blocks
@@ -48,16 +48,16 @@ struct PoolJob {
   Death lost_with;                   // the last of these workers
   int unread = 0;                    // workers in a row that died as they read
   uint64_t evidence = 0;             // that it can be read, when the last of them died
-  uint64_t buried = 0;               // elements that were settled without a result
+  uint64_t without_result = 0;               // elements that were settled without a result
   std::vector<int> elements; // position -> 1-based element; empty: position + 1
-  Kept values, failures;     // lists by element; a failure is a condition
-  Kept vector; // NULL, or a list with the vector of small results; its type is the first one's
+  Preserved values, failures;     // lists by element; a failure is a condition
+  Preserved vector; // NULL, or a list with the vector of small results; its type is the first one's
   std::vector<char> in_vector; // by element: it lies there
   std::vector<int> arrived;    // elements in the order of completion
   SEXPTYPE type = NILSXP;      // of the vector of results, if their type is known:
   uint64_t width = 0;          // how many elements from each value
   uint64_t places = 0;         // the block where they lie, held
-  Kept first;                  // the first value, for its names
+  Preserved first;                  // the first value, for its names
   bool done() const { return owner.settled(); }
   int element(uint64_t position) const {
     return elements.empty() ? int(position) + 1 : elements[position];
@@ -66,12 +66,12 @@ struct PoolJob {
 
 // While R makes values of results, or workers start: R's collector may run finalizers that use the
 // same pool.
-class Busy {
+class NoReentry {
 public:
-  explicit Busy(bool& flag) : flag_(flag), before_(flag) { flag = true; }
-  Busy(const Busy&) = delete;
-  Busy& operator=(const Busy&) = delete;
-  ~Busy() { flag_ = before_; }
+  explicit NoReentry(bool& flag) : flag_(flag), before_(flag) { flag = true; }
+  NoReentry(const NoReentry&) = delete;
+  NoReentry& operator=(const NoReentry&) = delete;
+  ~NoReentry() { flag_ = before_; }
 
 private:
   bool& flag_;
@@ -113,7 +113,7 @@ public:
   Pages& pages() { return pages_; }
   bool simple() const { return plain_; }
   bool is_new() const; // no worker has finished a chunk yet: each would compile a function again
-  const std::vector<Seat>& seats() const { return seats_; }
+  const std::vector<WorkerSlot>& workers() const { return workers_; }
   bool has_ended(int id) const { return std::count(ended_.begin(), ended_.end(), id) > 0; } // with the pool
   const std::string& why() const { return why_; }
   // The jobs that are done since the last call; from the first one on they are noted.
@@ -128,7 +128,7 @@ public:
 
 private:
   void start(const std::vector<size_t>& lanes);
-  void bury(size_t lane); // a worker has ended
+  void retire_worker(size_t lane); // a worker has ended
   [[noreturn]] void end_with(const std::string& why); // terminates; unfinished jobs fail with it
   void take_back(PoolJob& job, const RChild& dead, const Death& death); // what it had claimed
   void mourn(PoolJob& job); // makes the failures of lost elements
@@ -144,7 +144,7 @@ private:
   static void fail(PoolJob& job, int element, SEXP condition);
   void expire(PoolJob& job);
   void forget_unfinished();
-  void drop_ghosts();
+  void drop_retired();
   void sweep_cancelled();
   void interrupt_workers(uint64_t job);
 
@@ -154,8 +154,8 @@ private:
   SEXP start_; // kept by the pointer that owns this
   bool plain_;
   Pages pages_;
-  Kept large_; // values that the latest workers were forked with, see Journal::mark_large()
-  std::vector<Seat> seats_;
+  Preserved large_; // values that the latest workers were forked with, see Journal::mark_large()
+  std::vector<WorkerSlot> workers_;
   // A job that a worker may have begun; of thousands of waiting jobs only the first few are looked at. True: `look`
   // returned true for one, and the others were left out.
   template <class F> bool any_begun(F look);
@@ -164,11 +164,11 @@ private:
   std::vector<PoolJob*> on_ring_; // submitted and not retired, oldest first
   int timed_ = 0;                 // jobs with a limit for their elements
   std::deque<int> waiting_; // jobs that found the ring full
-  struct Ghost {            // a job that has ended or was cancelled, but that a worker still looks at
+  struct RetiredJob {            // a job that has ended or was cancelled, but that a worker still looks at
     uint64_t block;
     int64_t kill_ns;
   };
-  std::vector<Ghost> ghosts_;
+  std::vector<RetiredJob> retired_;
   std::vector<int> abandoned_;
   std::vector<int> finished_;
   bool awaited_ = false; // R asks for finished()

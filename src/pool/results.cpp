@@ -54,7 +54,7 @@ void PoolOwner::fail(PoolJob& job, int element, SEXP condition) {
 // R may be interrupted, or out of memory, here: what has no failure yet gets one the next time.
 void PoolOwner::mourn(PoolJob& job) {
   if (job.died.empty() && job.lost == 0) return;
-  Busy busy(busy_);
+  NoReentry busy(busy_);
   while (!job.died.empty()) {
     auto [position, d] = *job.died.begin();
     int e = job.element(position);
@@ -62,7 +62,7 @@ void PoolOwner::mourn(PoolJob& job) {
       Protected condition(call_r("death_of_worker", e, d.pid, d.status, d.limit, d.peak, d.tries,
                                  d.reading));
       job.owner.settle(position);
-      ++job.buried;
+      ++job.without_result;
       fail(job, e, condition);
       if (job.each) job.arrived.push_back(e);
     }
@@ -80,7 +80,7 @@ void PoolOwner::mourn(PoolJob& job) {
   Protected conditions(call_r("deaths_of_readers", elements, d.pid, d.status, d.limit, d.peak, job.unread));
   for (size_t i = 0; i < positions.size(); ++i) {
     job.owner.settle(positions[i]);
-    ++job.buried;
+    ++job.without_result;
     fail(job, elements[i], VECTOR_ELT(conditions, R_xlen_t(i)));
     if (job.each) job.arrived.push_back(elements[i]);
   }
@@ -88,7 +88,7 @@ void PoolOwner::mourn(PoolJob& job) {
 }
 
 void PoolOwner::collect(PoolJob& job) {
-  Busy busy(busy_);
+  NoReentry busy(busy_);
   job.owner.drain(
       [&](const ResultRecord& r) {
         const auto* bytes = reinterpret_cast<const uint8_t*>(&r + 1);
@@ -96,7 +96,7 @@ void PoolOwner::collect(PoolJob& job) {
         SEXP value = codec::decode_small(bytes, r.bytes);
         Protected v(value ? value : codec::decode(bytes, r.bytes));
         if (ResultStatus(r.status) == ResultStatus::Value && job.places) {
-          if (e == 1) job.first = Kept(v);
+          if (e == 1) job.first = Preserved(v);
           if (fits(v, job.type, job.width)) {
             uint64_t bytes = job.width * element_bytes(job.type);
             put_in_place(v, job.type, job.width, heap().at(job.places + platform::kVectorLead + uint64_t(e - 1) * bytes));
@@ -119,7 +119,7 @@ void PoolOwner::collect(PoolJob& job) {
 }
 
 void PoolOwner::take_small(PoolJob& job, uint64_t first, uint64_t end) {
-  Busy busy(busy_);
+  NoReentry busy(busy_);
   SEXP values = job.values;
   codec::protect([&] {
     job.owner.take_small(first, end, [&](uint64_t position, uint8_t mark, uint64_t value) {

@@ -433,7 +433,7 @@ SEXP evaluate_slice() {
 // `version`: NULL in a fork, which has its own copy of the journal.
 void begin_worker(SEXP pool, int lane, int maxtasks, SEXP inherited, SEXP version) {
   entry([&] {
-    run.worker = std::make_unique<Worker>(block_of(pool, Kind::Pool), uint32_t(lane));
+    run.worker = std::make_unique<Worker>(block_of(pool, BlockKind::Pool), uint32_t(lane));
     run.chunks_left = maxtasks;
     run.version = Rf_isNull(version) ? journal().version() : uint64_t(Rf_asReal(version));
     run.depth = fork_depth();

@@ -24,12 +24,12 @@ constexpr int64_t kTakenDownNs = 1'000'000'000; // and of a large one
 
 void PoolOwner::start(const std::vector<size_t>& lanes) {
   if (lanes.empty()) return;
-  Busy busy(busy_); // a finalizer that uses the pool now would start the same ones
+  NoReentry busy(busy_); // a finalizer that uses the pool now would start the same ones
   if (!inherited_) { // what they will have from the start, see session/journal.h
     uint64_t version = journal().look();
     pages_.begin(version);
     Protected large(journal().mark_large());
-    large_ = Kept(large);
+    large_ = Preserved(large);
   }
   Protected call(codec::protect([&] { return Rf_lang1(start_); }));
   Protected how(evaluate(call, package_namespace()));
@@ -40,7 +40,7 @@ void PoolOwner::start(const std::vector<size_t>& lanes) {
   SEXP names = bind::element(how, "names");
   auto seat = [&](size_t lane, ChildRef child) {
     if (TYPEOF(names) == STRSXP) child->name = CHAR(STRING_ELT(names, R_xlen_t(lane)));
-    seats_[lane].child = std::move(child);
+    workers_[lane].child = std::move(child);
   };
   if (spawn) {
     for (size_t lane : lanes) {
@@ -60,15 +60,15 @@ void PoolOwner::start(const std::vector<size_t>& lanes) {
 
 void PoolOwner::start_all() {
   std::vector<size_t> empty;
-  for (size_t lane = 0; lane < seats_.size(); ++lane)
-    if (!seats_[lane].child) empty.push_back(lane);
+  for (size_t lane = 0; lane < workers_.size(); ++lane)
+    if (!workers_[lane].child) empty.push_back(lane);
   start(empty);
 }
 
 // The chunks that a dead worker had claimed are offered again, without the element that it died in.
 void PoolOwner::take_back(PoolJob& j, const RChild& dead, const Death& death) {
   collect(j);
-  j.fragile = true;
+  j.lost_a_worker = true;
   JobOwner::Suspect suspect = j.owner.recover(
       dead.child.token, [&](uint64_t position) { return j.tried[position]++ < j.retries; },
       [&](uint64_t first, uint64_t end) { take_small(j, first, end); });
@@ -78,12 +78,12 @@ void PoolOwner::take_back(PoolJob& j, const RChild& dead, const Death& death) {
   d.tries = j.tried[suspect.position];
   d.reading = suspect.reading;
   if (suspect.reading) {
-    uint64_t evidence = j.owner.readers() + j.owner.settled_count() - j.buried;
+    uint64_t evidence = j.owner.readers() + j.owner.settled_count() - j.without_result;
     if (evidence != j.evidence) j.unread = 0;
     j.evidence = evidence;
     ++j.unread;
     // Each of the pool's workers has tried, and some more: those to come would die as well.
-    if (size_t(j.unread) >= seats_.size() + 2 + size_t(j.retries) && !j.owner.is_computed()) {
+    if (size_t(j.unread) >= workers_.size() + 2 + size_t(j.retries) && !j.owner.is_computed()) {
       j.given_up = true;
       j.lost_with = d;
       j.lost = j.owner.give_up(suspect.position, &j.lost_first);
@@ -96,8 +96,8 @@ void PoolOwner::take_back(PoolJob& j, const RChild& dead, const Death& death) {
 // process, are replaced, but only so many times in a row.
 constexpr size_t kKilledStarts = 50;
 
-void PoolOwner::bury(size_t lane) {
-  Seat& s = seats_[lane];
+void PoolOwner::retire_worker(size_t lane) {
+  WorkerSlot& s = workers_[lane];
   ChildRef child = s.child;
   Token token = child->child.token;
   bool began = lane_at(block_, uint32_t(lane)).worker.load(std::memory_order_acquire) == token;
@@ -126,7 +126,7 @@ void PoolOwner::bury(size_t lane) {
   if (began) {
     failed_starts_ = killed_starts_ = 0;
   } else if (!never_ran && death.status < 0) {
-    if (size_t(++killed_starts_) >= kKilledStarts + seats_.size())
+    if (size_t(++killed_starts_) >= kKilledStarts + workers_.size())
       end_with(std::to_string(killed_starts_) +
                " workers in a row were killed before they could work, the last one (pid " + last +
                (death.status == kUnknownEnd ? ")" : ") by signal " + std::to_string(-death.status)));
@@ -161,39 +161,39 @@ bool PoolOwner::offers_chunk(size_t lane) {
 }
 
 // It left the closed pool by itself, as nothing was left for it. (A chunk that is free now may be
-// one that was offered to another, which has not claimed it yet: bury() opens it to all.)
+// one that was offered to another, which has not claimed it yet: retire_worker() opens it to all.)
 bool PoolOwner::has_left(size_t lane) {
-  uint32_t left = heap().at<ProcessShared>(seats_[lane].child->process)->left.load();
+  uint32_t left = heap().at<ProcessShared>(workers_[lane].child->process)->left.load();
   return closing_ && left == 1 && lane_at(block_, uint32_t(lane)).job.load() == 0 &&
          !offers_chunk(lane);
 }
 
 void PoolOwner::end_idle_workers() noexcept {
   if (unfinished()) return; // one may compute, and so may one whose job was cancelled
-  for (const Ghost& g : ghosts_)
+  for (const RetiredJob& g : retired_)
     if (g.kill_ns != INT64_MAX) return;
-  for (Seat& s : seats_)
+  for (WorkerSlot& s : workers_)
     if (s.child) end_idle(s.child->child.token);
 }
 
 void PoolOwner::dismiss_workers() noexcept {
   end_idle_workers();
   close_pool(block_); // those that are still to be forked leave by themselves
-  for (Seat& s : seats_)
+  for (WorkerSlot& s : workers_)
     if (s.child) signal_child(s.child->child, SIGKILL);
 }
 
 // Waits for `ms` at most for each worker. True when all have ended; false also when one that has ended
 // was to fork others, which become known now.
 bool PoolOwner::kill_all(int ms) {
-  for (Seat& s : seats_)
+  for (WorkerSlot& s : workers_)
     if (s.child) signal_child(s.child->child, SIGKILL);
   bool all = true;
-  for (Seat& s : seats_) {
+  for (WorkerSlot& s : workers_) {
     if (!s.child) continue;
     signal_child(s.child->child, SIGKILL); // it may exist only now
     if (await_child(s.child->child, ms)) {
-      is_over(*s.child); // shows the last of its output
+      child_has_ended(*s.child); // shows the last of its output
       s.child.reset();
       reap();
     } else {
@@ -208,7 +208,7 @@ bool PoolOwner::kill_all(int ms) {
 void PoolOwner::dismiss() {
   if (terminated_) return;
   if (unfinished() == 0) // they end as if they left by themselves: what they have started stays
-    for (Seat& s : seats_)
+    for (WorkerSlot& s : workers_)
       if (s.child) s.child->child.spare = true;
   end_idle_workers();
   forget_unfinished();
@@ -217,7 +217,7 @@ void PoolOwner::dismiss() {
   Waiter waiter(limit);
   Status dead = waiter.until([&] {
     bool all = true;
-    for (Seat& s : seats_) {
+    for (WorkerSlot& s : workers_) {
       if (!s.child) continue;
       signal_child(s.child->child, SIGKILL);
       if (state_of(s.child->child) >= ChildState::Ended) continue;
@@ -227,8 +227,8 @@ void PoolOwner::dismiss() {
     return all;
   });
   if (dead != Status::Ok) return terminate();
-  for (Seat& s : seats_) {
-    if (s.child) s.child->mute = true;
+  for (WorkerSlot& s : workers_) {
+    if (s.child) s.child->output_is_final = true;
     s.child.reset();
   }
   // If a child of the session ended meanwhile, they would have no parent to reap them: it waits.
@@ -237,15 +237,15 @@ void PoolOwner::dismiss() {
     int64_t left = std::max<int64_t>(0, deadline - platform::now_ns());
     if (state_of(c->child) == ChildState::Ended) await_child(c->child, int((left + 999'999) / 1'000'000));
   }
-  drop_ghosts(); // by now no other thread of a killed worker can be writing there
+  drop_retired(); // by now no other thread of a killed worker can be writing there
   show_output();
 }
 
 // Lanes that should have a worker and have none: the system refused one when it was to be replaced.
 std::vector<size_t> PoolOwner::vacant() {
   std::vector<size_t> lanes;
-  for (size_t lane = 0; lane < seats_.size() && !terminated_; ++lane)
-    if (!seats_[lane].child && (closing_ ? offers_chunk(lane) : unfinished() > 0))
+  for (size_t lane = 0; lane < workers_.size() && !terminated_; ++lane)
+    if (!workers_[lane].child && (closing_ ? offers_chunk(lane) : unfinished() > 0))
       lanes.push_back(lane);
   return lanes;
 }
@@ -257,7 +257,7 @@ void PoolOwner::meet_all() {
     Waiter waiter(limit); // a worker that was forked takes its place, and rings
     check(waiter.until([&] {
       bool known = true;
-      for (Seat& s : seats_) {
+      for (WorkerSlot& s : workers_) {
         if (!s.child || state_of(s.child->child) != ChildState::Unborn) continue;
         waiter.watch(s.child->child.token);
         known = false;
@@ -266,19 +266,19 @@ void PoolOwner::meet_all() {
     }));
     attend(); // replaces those that will never be forked
     all = true;
-    for (Seat& s : seats_) all = all && (!s.child || meet_child(s.child->child));
+    for (WorkerSlot& s : workers_) all = all && (!s.child || meet_child(s.child->child));
   }
 }
 
 std::vector<Token> PoolOwner::tokens() const {
   std::vector<Token> t;
-  for (const Seat& s : seats_)
+  for (const WorkerSlot& s : workers_)
     if (s.child) t.push_back(s.child->child.token);
   return t;
 }
 
 bool PoolOwner::is_new() const {
-  for (size_t lane = 0; lane < seats_.size(); ++lane)
+  for (size_t lane = 0; lane < workers_.size(); ++lane)
     if (lane_at(block_, uint32_t(lane)).chunks_done.load(std::memory_order_relaxed)) return false;
   return true;
 }

@@ -35,7 +35,7 @@ Failure abortion(const char* kind, const std::string& message) {
 
 } // namespace
 
-Kept::Kept(SEXP x) {
+Preserved::Preserved(SEXP x) {
   Protected value(x);
   cell_ = protect([&]() -> SEXP {
     SEXP head = kept_values(), next = CDR(head);
@@ -48,7 +48,7 @@ Kept::Kept(SEXP x) {
   });
 }
 
-Kept::~Kept() {
+Preserved::~Preserved() {
   if (!cell_) return;
   SEXP before = CAR(cell_), after = CDR(cell_);
   SETCDR(before, after);

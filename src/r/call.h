@@ -22,16 +22,16 @@ private:
 };
 
 // A value that outlives the call. (R's own list of preserved objects is searched at each release.)
-class Kept {
+class Preserved {
 public:
-  Kept() = default;
-  explicit Kept(SEXP x);
-  Kept(Kept&& other) noexcept : cell_(other.cell_) { other.cell_ = nullptr; }
-  Kept& operator=(Kept&& other) noexcept {
+  Preserved() = default;
+  explicit Preserved(SEXP x);
+  Preserved(Preserved&& other) noexcept : cell_(other.cell_) { other.cell_ = nullptr; }
+  Preserved& operator=(Preserved&& other) noexcept {
     std::swap(cell_, other.cell_);
     return *this;
   }
-  ~Kept();
+  ~Preserved();
   operator SEXP() const { return cell_ ? TAG(cell_) : R_NilValue; }
 
 private:

@@ -39,7 +39,7 @@ void arm() {
 // The hold on its block waits for the next entry, as this may run within a finalizer.
 void release_one(const Adopted& a) {
   total -= a.bytes;
-  at_next_entry([](void* block) { let_go(reinterpret_cast<uint64_t>(block)); },
+  defer([](void* block) { let_go(reinterpret_cast<uint64_t>(block)); },
                 reinterpret_cast<void*>(a.block));
 }
 
@@ -92,7 +92,7 @@ bool adopted_block(const void* data, uint64_t bytes, codec::HandleId* id) {
   if (a.bytes != bytes || !platform::private_mappings(heap().fd(), &mappings) || !still_shown(mappings, data, a))
     return false;
   if (std::memcmp(data, block_data(a), first_part(data, bytes)) || !platform::replaced_untouched(data, bytes)) return false;
-  *id = {uint32_t(Kind::Bytes), a.block, a.serial};
+  *id = {uint32_t(BlockKind::Bytes), a.block, a.serial};
   return true;
 }
 

@@ -89,19 +89,19 @@ codec::HandleId store(const void* from, uint64_t bytes) {
   uint64_t block = heap().allocate_copy(from, bytes, kLead);
   stored += bytes;
   keep_block(block);
-  return {uint32_t(Kind::Bytes), block, heap().serial_of(block)};
+  return {uint32_t(BlockKind::Bytes), block, heap().serial_of(block)};
 }
 
 codec::HandleId reserve(uint64_t bytes, uint8_t** at) {
-  uint64_t block = heap().allocate(kLead + bytes, Kind::Bytes, false);
+  uint64_t block = heap().allocate(kLead + bytes, BlockKind::Bytes, false);
   stored += bytes;
   keep_block(block);
   *at = heap().at(block + kLead);
-  return {uint32_t(Kind::Bytes), block, heap().serial_of(block)};
+  return {uint32_t(BlockKind::Bytes), block, heap().serial_of(block)};
 }
 
 uint64_t size(const codec::HandleId& id) {
-  if (id.kind != uint32_t(Kind::Bytes)) return 0;
+  if (id.kind != uint32_t(BlockKind::Bytes)) return 0;
   uint64_t bytes = or_jump([&] { return heap().bytes_of(id.block, id.serial); });
   return bytes > kLead ? bytes - kLead : 0;
 }

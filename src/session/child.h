@@ -18,7 +18,7 @@ struct RChild {
   bool waits = false;             // some of it is to be shown later
   bool shown = false;             // everything it printed was shown
   bool expired = false;           // killed because its element took longer than task_timeout
-  bool mute = false;              // it prints nothing more, although the system may not have removed it yet
+  bool output_is_final = false;              // it prints nothing more, although the system may not have removed it yet
 };
 using ChildRef = std::shared_ptr<RChild>;
 

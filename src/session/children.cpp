@@ -171,7 +171,7 @@ void finalize_child(SEXP pointer) {
   auto* o = static_cast<Owned*>(R_ExternalPtrAddr(pointer));
   if (!o) return;
   R_ClearExternalPtr(pointer);
-  if (o->depth == fork_depth()) at_next_entry(release_child, o);
+  if (o->depth == fork_depth()) defer(release_child, o);
 }
 
 ChildRef new_child() {
@@ -179,11 +179,11 @@ ChildRef new_child() {
   ChildRef c(new RChild, [depth](RChild* r) {
     if (depth == fork_depth()) { // a copy in a fork belongs to the parent
       close_child(r->child);
-      if (r->process) drop_at_next_entry(r->process);
+      if (r->process) defer_drop(r->process);
     }
     delete r;
   });
-  c->process = heap().allocate(sizeof(ProcessShared), Kind::Process);
+  c->process = heap().allocate(sizeof(ProcessShared), BlockKind::Process);
   return c;
 }
 
@@ -273,7 +273,7 @@ ChildRef spawn_r(SEXP payload) {
   return c;
 }
 
-bool is_over(RChild& c) {
+bool child_has_ended(RChild& c) {
   if (!poll_child(c.child)) return false;
   drop_payload(c.process); // it may have ended before it read it
   if (!c.shown) show_output(); // all that it printed, after what others printed before
@@ -337,7 +337,7 @@ SEXP pool_workers() {
   return entry([&] {
     std::vector<ChildRef> found;
     for (const ChildRef& c : std::vector<ChildRef>(children()))
-      if (!c->name.empty() && await_birth(*c) && !is_over(*c)) found.push_back(c);
+      if (!c->name.empty() && await_birth(*c) && !child_has_ended(*c)) found.push_back(c);
     Protected pointers(codec::protect([&] { return Rf_allocVector(VECSXP, R_xlen_t(found.size())); }));
     Protected names(codec::protect([&] { return Rf_allocVector(STRSXP, R_xlen_t(found.size())); }));
     for (size_t i = 0; i < found.size(); ++i) {

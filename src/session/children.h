@@ -16,7 +16,7 @@ void fork_r(const std::vector<ChildRef>& children, SEXP call, Output output,
             const std::vector<int>& lanes = {}, bool busy = true);
 // A fresh R that evaluates what `payload` (a list) says, see spawned_main().
 ChildRef spawn_r(SEXP payload);
-bool is_over(RChild& c); // polls; the first time it is over shows what is left of its output
+bool child_has_ended(RChild& c); // polls; the first time it is over shows what is left of its output
 int exit_status(RChild& c);
 // Waits until the system has removed dead children: until then they count against its limits on
 // processes and descriptors, and take places. False: there was none.

@@ -15,7 +15,7 @@ std::vector<Later>& later = *new std::vector<Later>;
 
 } // namespace
 
-void at_next_entry(void (*what)(void*), void* data) noexcept {
+void defer(void (*what)(void*), void* data) noexcept {
   try {
     later.push_back({what, data});
   } catch (const std::bad_alloc&) { // what it owns stays as long as this process lives

@@ -4,7 +4,7 @@
 namespace mp::bind {
 
 // Takes note of something to be done at the next entry: finalizers may run inside any allocation.
-void at_next_entry(void (*what)(void*), void* data) noexcept;
+void defer(void (*what)(void*), void* data) noexcept;
 void do_deferred();
 void forget_deferred(); // in a fork: what they own is the parent's
 

@@ -23,7 +23,7 @@ void Facts::begin() {
 void Facts::fact(size_t index, bool same, Version& version) {
   if (same) return;
   Protected value(call_r(kFactNames[index]));
-  all_[index].value = Kept(value);
+  all_[index].value = Preserved(value);
   all_[index].version = version.next();
 }
 
@@ -63,7 +63,7 @@ void Facts::look_at_search(Version& version, Frames& frames) {
     search_.clear();
     attached_.clear();
     for (SEXP e = r::parent_environment(R_GlobalEnv); e != R_BaseEnv; e = r::parent_environment(e)) {
-      search_.push_back(Kept(e));
+      search_.push_back(Preserved(e));
       if (R_IsPackageEnv(e)) continue;
       Survey survey;
       survey.look_into(e);
@@ -94,7 +94,7 @@ void Facts::look_at_libraries(Version& version) {
   SEXP libraries = TYPEOF(finder) == CLOSXP ? r::frame_variable(r::closure_environment(finder), lib_loc)
                                             : R_NilValue;
   bool same = libraries == SEXP(libraries_) && all_[kLibraries].version;
-  libraries_ = Kept(libraries);
+  libraries_ = Preserved(libraries);
   fact(kLibraries, same, version);
 }
 
@@ -116,7 +116,7 @@ void Facts::look_at_methods(Version& version) {
   namespaces_ = namespaces;
   if (loaded) {
     Protected tables(call_r("method_tables"));
-    tables_ = Kept(tables);
+    tables_ = Preserved(tables);
     table_lengths_.clear();
   }
   bool same = !loaded;
@@ -141,7 +141,7 @@ void Facts::note_registered() {
     SEXP symbol = codec::protect([&] { return Rf_installTrChar(STRING_ELT(VECTOR_ELT(m, 1), 0)); });
     for (R_xlen_t t = 0; t < Rf_xlength(tables_); ++t)
       if (r::binding_of(VECTOR_ELT(tables_, t), symbol).value == method)
-        registered_.push_back({VECTOR_ELT(tables_, t), symbol, Kept(method)});
+        registered_.push_back({VECTOR_ELT(tables_, t), symbol, Preserved(method)});
   }
 }
 
@@ -153,7 +153,7 @@ bool Facts::in_package(SEXP class_name) {
   if (all_.empty()) return true;
   if (in_packages_of_ != all_[kNamespaces].version) {
     Protected names(call_r("classes_in_packages"));
-    class_names_ = Kept(names);
+    class_names_ = Preserved(names);
     in_packages_.clear();
     for (R_xlen_t i = 0; i < Rf_xlength(names); ++i) in_packages_.insert(STRING_ELT(names, i));
     in_packages_of_ = all_[kNamespaces].version;

@@ -13,7 +13,7 @@ namespace mp::bind {
 struct Fact {
   const char* name;
   uint64_t version = 0;
-  Kept value;
+  Preserved value;
 };
 
 class Facts {
@@ -39,24 +39,24 @@ private:
   void note_registered();
 
   std::vector<Fact> all_;
-  std::vector<Kept> search_;
+  std::vector<Preserved> search_;
   struct Attached { // a list or a data frame
     std::shared_ptr<Frame> frame;
     Insides insides;
   };
   std::vector<Attached> attached_;
   std::string folder_, locale_;
-  Kept libraries_;
+  Preserved libraries_;
   int random_kind_ = -1;
-  Kept tables_; // of methods, of all loaded namespaces
+  Preserved tables_; // of methods, of all loaded namespaces
   std::vector<R_xlen_t> table_lengths_;
   struct Registered {
     SEXP table, symbol;
-    Kept method;
+    Preserved method;
   };
   std::vector<Registered> registered_; // of the session's own methods in these tables
   R_xlen_t namespaces_ = -1;
-  Kept class_names_;
+  Preserved class_names_;
   std::unordered_set<SEXP> in_packages_;
   uint64_t in_packages_of_ = 0; // the version of the fact that it was made from
 };

@@ -22,7 +22,7 @@ void finalize_handle(SEXP pointer) {
   auto* h = static_cast<Handle*>(R_ExternalPtrAddr(pointer));
   if (!h) return;
   R_ClearExternalPtr(pointer);
-  at_next_entry(let_go_later, h);
+  defer(let_go_later, h);
 }
 
 SEXP handle_tag() {
@@ -43,8 +43,8 @@ bool describe(SEXP x, codec::HandleId* out) {
 // May signal R errors, throws nothing.
 SEXP revive(const codec::HandleId& id, bool external_pointer) {
   if (!or_jump([&] { return heap().hold(id.block, id.serial); })) return R_NilValue;
-  return external_pointer ? make_handle(id.block, Kind(id.kind))
-                          : handle_object(id.block, Kind(id.kind));
+  return external_pointer ? make_handle(id.block, BlockKind(id.kind))
+                          : handle_object(id.block, BlockKind(id.kind));
 }
 
 } // namespace
@@ -66,7 +66,7 @@ SEXP pointer_of(SEXP x) {
   return TYPEOF(p) == EXTPTRSXP && R_ExternalPtrTag(p) == handle_tag() ? p : R_NilValue;
 }
 
-SEXP handle_object(uint64_t block, Kind kind) {
+SEXP handle_object(uint64_t block, BlockKind kind) {
   SEXP p = PROTECT(make_handle(block, kind));
   SEXP number = PROTECT(Rf_ScalarInteger(int(kind)));
   SEXP call = PROTECT(Rf_lang3(Rf_install("revive_handle"), number, p));
@@ -96,8 +96,8 @@ void drop_uncounted(uint64_t block) {
   if (!hold_counts.count(block)) heap().drop(block);
 }
 
-void drop_at_next_entry(uint64_t block) {
-  at_next_entry([](void* data) { drop_uncounted(reinterpret_cast<uint64_t>(data)); },
+void defer_drop(uint64_t block) {
+  defer([](void* data) { drop_uncounted(reinterpret_cast<uint64_t>(data)); },
                 reinterpret_cast<void*>(block));
 }
 
@@ -117,7 +117,7 @@ static uint64_t made = 0; // process-local, only compared
 
 uint64_t handles_made() { return made; }
 
-SEXP make_handle(uint64_t block, Kind kind) {
+SEXP make_handle(uint64_t block, BlockKind kind) {
   ++made;
   SEXP p = new_pointer(handle_tag(), R_NilValue, finalize_handle, FALSE);
   keep_block(block);
@@ -130,7 +130,7 @@ bool is_open(SEXP pointer) {
          R_ExternalPtrAddr(pointer) != nullptr;
 }
 
-Handle& handle_of(SEXP pointer, Kind kind) {
+Handle& handle_of(SEXP pointer, BlockKind kind) {
   if (!is_open(pointer))
     throw Error{"ValueError",
                 "this handle is closed or was restored from another session; handles cannot be saved"};
@@ -157,7 +157,7 @@ uint64_t store_value(SEXP value) { return store_encoded(codec::encode(value)); }
 uint64_t store_encoded(const codec::Encoding& e) {
   std::vector<Reference> refs = references_of(e.handles());
   uint64_t bytes = e.size() + refs.size() * sizeof(Reference);
-  NewBlock block(heap().allocate(bytes, Kind::Bytes, false));
+  NewBlock block(heap().allocate(bytes, BlockKind::Bytes, false));
   e.write(heap().at(block.get()));
   if (!refs.empty()) {
     std::memcpy(heap().at(block.get() + e.size()), refs.data(), refs.size() * sizeof(Reference));

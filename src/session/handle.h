@@ -8,7 +8,7 @@
 namespace mp::bind {
 
 struct Handle {
-  Kind kind;
+  BlockKind kind;
   uint64_t block;
   uint64_t serial;
   bool shut = false; // a queue that this process has closed
@@ -20,7 +20,7 @@ SEXP new_pointer(SEXP tag, SEXP kept, R_CFinalizer_t finalize, Rboolean at_exit)
 SEXP named_memory_tag();
 // The caller's hold on `block` passes to the new pointer. May jump.
 uint64_t handles_made(); // by this process so far
-SEXP make_handle(uint64_t block, Kind kind);
+SEXP make_handle(uint64_t block, BlockKind kind);
 // The same for an owner that is no pointer of R's: a block is dropped with the last of both.
 void keep_block(uint64_t block);
 bool keep_block(uint64_t block, uint64_t serial); // takes a hold; false: it is not that block
@@ -28,14 +28,14 @@ void let_go(uint64_t block);
 // Gives up a hold that is not counted. Handles and views that this process has made meanwhile keep
 // the block.
 void drop_uncounted(uint64_t block);
-void drop_at_next_entry(uint64_t block); // the same, for finalizers
-Handle& handle_of(SEXP pointer, Kind kind);
+void defer_drop(uint64_t block); // the same, for finalizers
+Handle& handle_of(SEXP pointer, BlockKind kind);
 // The pointer inside one of our R6 objects, or the pointer itself; NULL for anything else.
 SEXP pointer_of(SEXP x);
 // What R code gets for a block: an R6 object where there is one of that kind, or the pointer. The
 // caller keeps its own hold. May signal R errors.
-SEXP handle_object(uint64_t block, Kind kind);
-inline uint64_t block_of(SEXP pointer, Kind kind) { return handle_of(pointer, kind).block; }
+SEXP handle_object(uint64_t block, BlockKind kind);
+inline uint64_t block_of(SEXP pointer, BlockKind kind) { return handle_of(pointer, kind).block; }
 void close_handle(SEXP pointer);
 // In a child: keeps what R's pointers and its own process block need.
 void keep_held_blocks(uint64_t process);

@@ -10,7 +10,7 @@ Frame::Frame(SEXP e) : env(e), symbols(variables_of(e)), locked(R_EnvironmentIsL
       held.push_back(value);
     });
   R_xlen_t n = R_xlen_t(symbols.size());
-  values = Kept(codec::protect([&] { return Rf_allocVector(VECSXP, n + R_xlen_t(held.size())); }));
+  values = Preserved(codec::protect([&] { return Rf_allocVector(VECSXP, n + R_xlen_t(held.size())); }));
   for (SEXP symbol : symbols) {
     Binding b = r::binding_of(e, symbol);
     SET_VECTOR_ELT(values, R_xlen_t(how.size()), b.value);
@@ -61,7 +61,7 @@ Insides::Insides(const Survey& s, Frames& frames) {
   for (SEXP env : s.frames) frames_.push_back(frames.of(env));
   if (s.large || s.vectors.empty()) return;
   count_ = R_xlen_t(s.vectors.size());
-  vectors_ = Kept(codec::protect([&] { return Rf_allocVector(VECSXP, count_); }));
+  vectors_ = Preserved(codec::protect([&] { return Rf_allocVector(VECSXP, count_); }));
   for (R_xlen_t i = 0; i < count_; ++i) SET_VECTOR_ELT(vectors_, i, s.vectors[size_t(i)]);
   digest_ = digest_of(vectors_);
 }

@@ -11,11 +11,11 @@ namespace mp::bind {
 
 // An environment as it was: its variables, attributes, and whether it was locked.
 struct Frame {
-  Kept env;
+  Preserved env;
   std::vector<SEXP> symbols;
   std::vector<Binding::How> how;
   std::vector<SEXP> attributes; // their names
-  Kept values;                  // a list: of the variables, then of the attributes
+  Preserved values;                  // a list: of the variables, then of the attributes
   bool locked = false;
   bool changed = false;
   explicit Frame(SEXP env);
@@ -44,7 +44,7 @@ public:
 private:
   SEXP first() const { return VECTOR_ELT(vectors_, 0); }
   std::vector<std::shared_ptr<Frame>> frames_;
-  Kept vectors_; // a list, which keeps them alive: what held one may have another now
+  Preserved vectors_; // a list, which keeps them alive: what held one may have another now
   R_xlen_t count_ = 0;
   uint64_t digest_ = 0;
 };

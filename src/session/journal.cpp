@@ -156,18 +156,18 @@ void Journal::renew(Variable& v) {
   v.code = false;
   v.sampled = 0;
   if (is_hidden(v.symbol)) {
-    v.kept = Kept();
+    v.kept = Preserved();
     v.travels = Travels::Hidden;
     return;
   }
   v.version = version_.next();
   if (b.how == Binding::Delayed) {
-    v.kept = Kept(b.value);
+    v.kept = Preserved(b.value);
     v.travels = Travels::Delayed;
     ++withheld_;
     return;
   }
-  Kept value(b.value); // while it is looked at
+  Preserved value(b.value); // while it is looked at
   Survey s;
   s.look_at(b.value);
   bool large = s.large && !is_method_table(v.symbol);
@@ -176,7 +176,7 @@ void Journal::renew(Variable& v) {
   if (v.travels != Travels::Sent) ++withheld_;
   v.classes.assign(s.classes.begin(), s.classes.end());
   v.insides = Insides(s, frames_);
-  v.kept = large ? Kept() : std::move(value);
+  v.kept = large ? Preserved() : std::move(value);
   if (large) v.sampled = sampled_digest(b.value);
 }
 

@@ -34,7 +34,7 @@ enum class Travels : uint8_t { Sent, Large, Pointer, Delayed, Hidden, Gone };
 struct Variable {
   SEXP symbol;
   Binding binding{Binding::None, R_NilValue};
-  Kept kept; // the value, unless it is large
+  Preserved kept; // the value, unless it is large
   Travels travels = Travels::Gone;
   bool code = false;
   uint64_t version = 0;

@@ -20,7 +20,7 @@ public:
         if (b.how == Binding::Value) look_at_variable(env, symbol, b.value);
       }
   }
-  std::vector<Kept> found;
+  std::vector<Preserved> found;
 
 private:
   static bool ends_in_global(SEXP env) {

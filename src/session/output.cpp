@@ -144,7 +144,7 @@ void show_output() {
   for (const ChildRef& c : now) {
     if (c->shown || state_of(c->child) < ChildState::Ended) continue;
     bool over = poll_child(c->child);
-    if (over || c->mute) show_rest(c);
+    if (over || c->output_is_final) show_rest(c);
     if (!over) continue;
     c->shown = ended = true;
     close_child(c->child);
@@ -158,16 +158,16 @@ void show_output() {
 void mark_output() {
   if (!own_process()) return;
   static OutputMark last{};
-  static Growth& out_growth = *new Growth;
-  static Growth& err_growth = *new Growth;
+  static OutputTail& out_tail = *new OutputTail;
+  static OutputTail& err_tail = *new OutputTail;
   static uint32_t depth = 0;
   if (depth != fork_depth()) { // what we know is of the parent's files
     depth = fork_depth();
     last = {};
-    out_growth.forget();
-    err_growth.forget();
+    out_tail.forget();
+    err_tail.forget();
   }
-  if (!out_growth.possible(1, last.bytes[0]) && !err_growth.possible(2, last.bytes[1])) return;
+  if (!out_tail.may_have_grown(1, last.bytes[0]) && !err_tail.may_have_grown(2, last.bytes[1])) return;
   OutputMark m{0, {platform::file_bytes(1), platform::file_bytes(2)}};
   if (m.bytes[0] < last.bytes[0] || m.bytes[1] < last.bytes[1]) return; // it has closed them
   if (m.bytes[0] == last.bytes[0] && m.bytes[1] == last.bytes[1]) return;

@@ -36,7 +36,7 @@ void begin(Settings& settings) {
 void drop_unseen(Settings& settings, Version& version) {
   for (auto& [name, s] : settings)
     if (!s.seen && s.set()) {
-      s.value = Kept();
+      s.value = Preserved();
       s.version = version.next();
     }
 }
@@ -57,7 +57,7 @@ void Options::take(const std::string& name, SEXP value, Version& version) {
   Survey survey;
   survey.look_at(value);
   if (survey.large || survey.pointer) return; // as it was before, if it was set
-  s.value = Kept(value);
+  s.value = Preserved(value);
   s.version = version.next();
 }
 
@@ -65,7 +65,7 @@ void Options::look(Version& version) {
   if (same()) return;
   cells_.clear();
   begin(all_);
-  for (SEXP o = option_list(); o != R_NilValue; o = CDR(o)) cells_.emplace_back(TAG(o), Kept(CAR(o)));
+  for (SEXP o = option_list(); o != R_NilValue; o = CDR(o)) cells_.emplace_back(TAG(o), Preserved(CAR(o)));
   for (auto& [symbol, value] : cells_) {
     std::string name = CHAR(PRINTNAME(symbol));
     if (!is_own_option(name)) take(name, value, version);
@@ -93,7 +93,7 @@ void EnvironmentVariables::look(Version& version) {
     Setting& s = all_[name];
     s.seen = true;
     if (s.set() && !std::strcmp(CHAR(STRING_ELT(s.value, 0)), equals + 1)) continue;
-    s.value = Kept(codec::protect([&] { return Rf_mkString(equals + 1); }));
+    s.value = Preserved(codec::protect([&] { return Rf_mkString(equals + 1); }));
     s.version = version.next();
   }
   drop_unseen(all_, version);

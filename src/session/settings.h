@@ -25,7 +25,7 @@ private:
 };
 
 struct Setting {
-  Kept value; // NULL: it was unset
+  Preserved value; // NULL: it was unset
   uint64_t version = 0;
   bool seen = false;
   bool set() const { return SEXP(value) != R_NilValue; }
@@ -44,7 +44,7 @@ public:
 private:
   void take(const std::string& name, SEXP value, Version& version);
   Settings all_;
-  std::vector<std::pair<SEXP, Kept>> cells_; // R's list of them: names and values
+  std::vector<std::pair<SEXP, Preserved>> cells_; // R's list of them: names and values
 };
 
 class EnvironmentVariables {

@@ -15,7 +15,7 @@
 #include <cstring>
 
 struct multiprocessing_object {
-  mp::Kind kind;
+  mp::BlockKind kind;
   uint64_t block;
   multiprocessing_object* next; // of those that were closed
 };
@@ -92,34 +92,34 @@ void enter_from_c() {
   drop_what_threads_left();
 }
 
-Kind kind_of(int kind) {
+BlockKind kind_of(int kind) {
   switch (kind) {
   case MULTIPROCESSING_LOCK:
-    return Kind::Lock;
+    return BlockKind::Lock;
   case MULTIPROCESSING_QUEUE:
-    return Kind::Queue;
+    return BlockKind::Queue;
   case MULTIPROCESSING_ARRAY:
-    return Kind::Array;
+    return BlockKind::Array;
   case MULTIPROCESSING_BARRIER:
-    return Kind::Barrier;
+    return BlockKind::Barrier;
   default:
     throw Error{"ValueError", "unknown kind of object: " + std::to_string(kind)};
   }
 }
 
-uint64_t new_block(Kind kind, uint64_t size) {
+uint64_t new_block(BlockKind kind, uint64_t size) {
   switch (kind) {
-  case Kind::Lock:
+  case BlockKind::Lock:
     return create_lock(false);
-  case Kind::Queue:
+  case BlockKind::Queue:
     return create_queue(size);
-  case Kind::Barrier:
+  case BlockKind::Barrier:
     if (size == 0 || size > INT32_MAX)
       throw Error{"ValueError",
                   "a barrier needs one party at least, not " + std::to_string(size)};
     return create_barrier(uint32_t(size));
   default:
-    return heap().allocate(std::max<uint64_t>(size, 1), Kind::Array);
+    return heap().allocate(std::max<uint64_t>(size, 1), BlockKind::Array);
   }
 }
 
@@ -127,7 +127,7 @@ const char* failure() { return last.message.c_str(); }
 const char* failure_class() { return last.kind.c_str(); }
 
 // `new_block` returns a block that the caller holds.
-template <class F> int create_object(Kind kind, F new_block, multiprocessing_object** out) {
+template <class F> int create_object(BlockKind kind, F new_block, multiprocessing_object** out) {
   enter_from_c();
   auto made = std::make_unique<multiprocessing_object>(multiprocessing_object{kind, 0, nullptr});
   made->block = new_block();
@@ -138,7 +138,7 @@ template <class F> int create_object(Kind kind, F new_block, multiprocessing_obj
 
 int create(int kind, uint64_t size, multiprocessing_object** out) {
   return guarded([&] {
-    Kind k = kind_of(kind);
+    BlockKind k = kind_of(kind);
     return create_object(k, [&] { return new_block(k, size); }, out);
   });
 }
@@ -150,17 +150,17 @@ int create_array(const char* type, uint64_t length, int single, multiprocessing_
     plan.bytes = cell_type(plan.type).bytes;
     plan.length = length;
     plan.single = single != 0;
-    return create_object(Kind::Cells, [&] { return create_cells(plan); }, out);
+    return create_object(BlockKind::Cells, [&] { return create_cells(plan); }, out);
   });
 }
 
-const char* wanted(Kind kind) {
+const char* wanted(BlockKind kind) {
   switch (kind) {
-  case Kind::Lock:
+  case BlockKind::Lock:
     return "a Lock()";
-  case Kind::Queue:
+  case BlockKind::Queue:
     return "a Queue()";
-  case Kind::Barrier:
+  case BlockKind::Barrier:
     return "a Barrier()";
   default:
     return "an Array() or a Value()";
@@ -169,11 +169,11 @@ const char* wanted(Kind kind) {
 
 // The block of `given`, which is to be of that kind. An array of C++'s and the cells of R's are both
 // arrays.
-Handle& open_handle(SEXP given, Kind kind) {
+Handle& open_handle(SEXP given, BlockKind kind) {
   SEXP pointer = pointer_of(given);
-  if (is_open(pointer) && kind == Kind::Array) {
-    Kind is = static_cast<Handle*>(R_ExternalPtrAddr(pointer))->kind;
-    if (is == Kind::Cells) kind = is;
+  if (is_open(pointer) && kind == BlockKind::Array) {
+    BlockKind is = static_cast<Handle*>(R_ExternalPtrAddr(pointer))->kind;
+    if (is == BlockKind::Cells) kind = is;
   }
   bool ours = pointer != R_NilValue;
   if (ours && (!is_open(pointer) || static_cast<Handle*>(R_ExternalPtrAddr(pointer))->kind == kind))
@@ -187,7 +187,7 @@ int open(SEXP handle, int kind, multiprocessing_object** out) {
     enter_from_c();
     const Handle& given = open_handle(handle, kind_of(kind));
     uint64_t block = given.block;
-    if (given.kind == Kind::Lock && is_recursive(block))
+    if (given.kind == BlockKind::Lock && is_recursive(block))
       throw Error{"ValueError", "expected a Lock(), not an RLock(): an RLock() counts how often a "
                                 "process has acquired it, so threads need a Lock()"};
     auto opened =
@@ -292,7 +292,7 @@ int put(multiprocessing_object* o, int type, const void* bytes, uint64_t size, d
       large.resize(total);
       at = large.data();
     }
-    Letter head{{codec::kMagic, codec::kVersion, uint8_t(codec::Kind::plain), 0, total},
+    Letter head{{codec::kMagic, codec::kVersion, uint8_t(codec::FrameKind::plain), 0, total},
                 {uint8_t(t), 0, 0, 0, size / codec::element_size(t)}};
     std::memset(at + total - 8, 0, 8); // behind the last element
     std::memcpy(at, &head, sizeof head);
@@ -315,7 +315,7 @@ int get(multiprocessing_object* o, int type, void* bytes, uint64_t size, double 
       if (n != sizeof head + codec::round_up(w.size)) return;
       std::memcpy(&head, from, sizeof head);
       w.fits = head.frame.magic == codec::kMagic && head.frame.version == codec::kVersion &&
-               head.frame.kind == uint8_t(codec::Kind::plain) &&
+               head.frame.kind == uint8_t(codec::FrameKind::plain) &&
                head.node.type == uint8_t(w.type) && head.node.attributes == 0 &&
                head.node.length == w.size / codec::element_size(w.type);
       if (w.fits) std::memcpy(w.bytes, from + sizeof head, w.size);
@@ -345,15 +345,15 @@ int reset(multiprocessing_object* o) {
 }
 
 void* data(multiprocessing_object* o) {
-  return o->kind == Kind::Cells ? cells_data(o->block) : heap().at(o->block);
+  return o->kind == BlockKind::Cells ? cells_data(o->block) : heap().at(o->block);
 }
 uint64_t bytes(multiprocessing_object* o) {
-  if (o->kind != Kind::Cells) return heap().bytes_of(o->block);
+  if (o->kind != BlockKind::Cells) return heap().bytes_of(o->block);
   const CellsShared& c = cells_shared(o->block);
   return c.length * cell_type(c.type).bytes;
 }
 const char* type(multiprocessing_object* o) {
-  return o->kind == Kind::Cells ? cell_type(cells_shared(o->block).type).name : "";
+  return o->kind == BlockKind::Cells ? cell_type(cells_shared(o->block).type).name : "";
 }
 
 SEXP condition(const char* failure_class, const char* failure) {

@@ -1,6 +1,6 @@
 #include "mutator.h"
 
-#include "anatomy.h"
+#include "node_map.h"
 #include "codec/format.h"
 
 #include <algorithm>
@@ -61,14 +61,14 @@ public:
   }
 
 private:
-  const Anatomy& own() {
-    static Anatomy found;
+  const NodeMap& own() {
+    static NodeMap found;
     study(frame_, &found);
     return found;
   }
 
-  const Anatomy& others() {
-    static Anatomy found;
+  const NodeMap& others() {
+    static NodeMap found;
     study(other_, &found);
     return found;
   }
@@ -141,7 +141,7 @@ private:
   }
 
   void overwrite_field() {
-    const Anatomy& parts = own();
+    const NodeMap& parts = own();
     const Field* field = pick(parts.fields);
     if (!field) return;
     uint64_t value = 0;
@@ -157,7 +157,7 @@ private:
   }
 
   void swap_type() {
-    const Anatomy& parts = own();
+    const NodeMap& parts = own();
     if (const Node* node = pick(parts.nodes))
       frame_[node->start] =
           static_cast<uint8_t>(random_.below(static_cast<size_t>(Type::nil_pointer) + 2));
@@ -165,7 +165,7 @@ private:
   }
 
   void replace_node() {
-    const Anatomy &here = own(), &there = others();
+    const NodeMap &here = own(), &there = others();
     const Node *old = pick(here.nodes), *graft = pick(there.nodes);
     if (!old || !graft || !old->complete || !graft->complete) return;
     Bytes bytes = cut(other_, graft->start, graft->end);
@@ -177,7 +177,7 @@ private:
   }
 
   void insert_attribute() {
-    const Anatomy &here = own(), &there = others();
+    const NodeMap &here = own(), &there = others();
     const Node* owner = pick(here.nodes);
     const Attribute* graft = pick(there.attributes);
     if (!owner || !graft || !owner->complete) return;
@@ -187,7 +187,7 @@ private:
   }
 
   void erase_attribute() {
-    const Anatomy& here = own();
+    const NodeMap& here = own();
     const Attribute* old = pick(here.attributes);
     if (!old) return;
     size_t owner = here.nodes[old->owner].start;
@@ -202,7 +202,7 @@ private:
   }
 
   void rename_attribute() {
-    const Anatomy& here = own();
+    const NodeMap& here = own();
     const Attribute* chosen = pick(here.attributes);
     if (!chosen) return;
     const char* name = kNames[random_.below(std::size(kNames))];
@@ -218,7 +218,7 @@ private:
   }
 
   void insert_element() {
-    const Anatomy &here = own(), &there = others();
+    const NodeMap &here = own(), &there = others();
     const Element* next = pick(here.elements);
     const Node* graft = pick(there.nodes);
     if (!next || !graft || !graft->complete) return;
@@ -228,7 +228,7 @@ private:
   }
 
   void erase_element() {
-    const Anatomy& here = own();
+    const NodeMap& here = own();
     const Element* old = pick(here.elements);
     if (!old) return;
     const Node& list = here.nodes[old->list];
@@ -246,7 +246,7 @@ private:
 
   // A vector that is longer or shorter than its names, its dim ... say.
   void resize_vector() {
-    const Anatomy& here = own();
+    const NodeMap& here = own();
     const Node* node = pick(here.nodes);
     uint64_t size = node ? element_size(static_cast<Type>(node->type)) : 0;
     if (size == 0 || !node->complete) return;

@@ -5,7 +5,7 @@
 #include "codec/format.h"
 #include "memory.h"
 #include "r/compat.h"
-#include "sound.h"
+#include "soundness.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -31,8 +31,8 @@ void must(bool holds, const char* promise) {
 // Such a frame is trusted, as R's own reader trusts it: it is not read here.
 bool is_serialized(const uint8_t* p, size_t n) {
   return n > offsetof(FrameHeader, kind) &&
-         (p[offsetof(FrameHeader, kind)] == static_cast<uint8_t>(Kind::serialized) ||
-          p[offsetof(FrameHeader, kind)] == static_cast<uint8_t>(Kind::carved));
+         (p[offsetof(FrameHeader, kind)] == static_cast<uint8_t>(FrameKind::serialized) ||
+          p[offsetof(FrameHeader, kind)] == static_cast<uint8_t>(FrameKind::out_of_band));
 }
 
 // What a verb may allocate for `n` bytes: no single piece larger than twice the frame, and in all

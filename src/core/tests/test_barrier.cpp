@@ -105,7 +105,7 @@ TEST_CASE("a reset ends the waits of a round as broken, and the next round is wh
 TEST_CASE("a barrier with an action waits until its last party has ended the round", "[barrier]") {
   Unchanged heap_is;
   BarrierPlan plan;
-  plan.action = heap().allocate(8, Kind::Bytes);
+  plan.action = heap().allocate(8, BlockKind::Bytes);
   uint64_t barrier = create_barrier(2, plan);
   heap().drop(plan.action);
   std::atomic<int> acted{0}, seen{0};

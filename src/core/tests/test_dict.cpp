@@ -18,7 +18,7 @@ bool put(uint64_t dict, const std::string& key, uint64_t value, bool large = fal
   in.size = sizeof value;
   NewBlock block;
   if (large) {
-    block = NewBlock(heap().allocate(sizeof value, Kind::Bytes));
+    block = NewBlock(heap().allocate(sizeof value, BlockKind::Bytes));
     std::memcpy(heap().at(block.get()), &value, sizeof value);
     in.block = block.get();
   }

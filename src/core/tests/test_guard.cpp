@@ -66,13 +66,13 @@ TEST_CASE("what needs the heap while its user is stopped says who it is, and has
           "[guard][fork]") {
   for (int signal : {SIGCONT, SIGKILL}) {
     Unchanged heap_is;
-    uint64_t mine = heap().allocate(100, Kind::Bytes);
+    uint64_t mine = heap().allocate(100, BlockKind::Bytes);
     uint64_t serial = heap().serial_of(mine);
     uint64_t before = heap().check().used_blocks;
     {
       Stopped other;
       ShortPatience patience(60);
-      REQUIRE(names(refusal([] { heap().allocate(100, Kind::Bytes); }), other.pid()));
+      REQUIRE(names(refusal([] { heap().allocate(100, BlockKind::Bytes); }), other.pid()));
       REQUIRE(names(refusal([&] { heap().hold(mine, serial); }), other.pid()));
       REQUIRE(names(refusal([&] { heap().seal(mine, 0, 0); }), other.pid()));
       REQUIRE(names(refusal([] { heap().check(); }), other.pid()));
@@ -92,7 +92,7 @@ TEST_CASE("what is dropped while the heap's user is stopped is dropped later", "
   for (int signal : {SIGCONT, SIGKILL}) {
     Unchanged heap_is;
     std::vector<uint64_t> mine;
-    for (int i = 0; i < 100; ++i) mine.push_back(heap().allocate(100, Kind::Bytes));
+    for (int i = 0; i < 100; ++i) mine.push_back(heap().allocate(100, BlockKind::Bytes));
     uint64_t again = mine[50], serial = heap().serial_of(again);
     {
       Stopped other;
@@ -111,7 +111,7 @@ TEST_CASE("what is dropped while the heap's user is stopped is dropped later", "
 
 TEST_CASE("a block that is held again after a drop that came late stays", "[guard][fork]") {
   Unchanged heap_is;
-  uint64_t parent = heap().allocate(100, Kind::Bytes), child = heap().allocate(100, Kind::Bytes);
+  uint64_t parent = heap().allocate(100, BlockKind::Bytes), child = heap().allocate(100, BlockKind::Bytes);
   uint64_t serial = heap().serial_of(child);
   heap().set_parent(child, parent);
   {
@@ -129,7 +129,7 @@ TEST_CASE("a block that is held again after a drop that came late stays", "[guar
 
 TEST_CASE("a drop that nobody followed is done on the next tick of any wait", "[guard][fork]") {
   Unchanged heap_is;
-  uint64_t mine = heap().allocate(100, Kind::Bytes);
+  uint64_t mine = heap().allocate(100, BlockKind::Bytes);
   uint64_t page = Heap::page_of(mine), used = heap().header().used_pages;
   {
     Stopped other;
@@ -152,11 +152,11 @@ TEST_CASE("a call's deadline and a Ctrl-C end the wait for a stopped user of the
     Stopped other;
     {
       Patience patience = Patience::until(platform::now_ns() + 60 * kMs);
-      REQUIRE(names(refusal([] { heap().allocate(100, Kind::Bytes); }), other.pid()));
+      REQUIRE(names(refusal([] { heap().allocate(100, BlockKind::Bytes); }), other.pid()));
     }
     ShortPatience patience(30'000);
     Patience::now().interrupted = [] { return true; };
-    REQUIRE(refusal([] { heap().allocate(100, Kind::Bytes); }) == "interrupted");
+    REQUIRE(refusal([] { heap().allocate(100, BlockKind::Bytes); }) == "interrupted");
     REQUIRE(other.ends_by(SIGCONT));
   }
   REQUIRE(heap_is.problem() == "");
@@ -173,10 +173,10 @@ TEST_CASE("what would be lost waits through a Ctrl-C and the call's deadline, bu
     {
       Patience steady = Patience::steady();
       int64_t start = platform::now_ns();
-      REQUIRE(names(refusal([] { heap().allocate(100, Kind::Bytes); }), other.pid()));
+      REQUIRE(names(refusal([] { heap().allocate(100, BlockKind::Bytes); }), other.pid()));
       REQUIRE(platform::now_ns() - start >= 60 * kMs);
     }
-    REQUIRE(refusal([] { heap().allocate(100, Kind::Bytes); }) != "done");
+    REQUIRE(refusal([] { heap().allocate(100, BlockKind::Bytes); }) != "done");
     REQUIRE(other.ends_by(SIGCONT));
   }
   REQUIRE(heap_is.problem() == "");
@@ -186,7 +186,7 @@ TEST_CASE("who runs, but slowly, is waited for though the caller would not wait"
   Unchanged heap_is;
   uint64_t queue = create_queue(0);
   REQUIRE(send(queue, 1, 7, 100, at_once()) == Status::Ok);
-  uint64_t block = heap().allocate(sizeof(std::atomic<uint32_t>), Kind::Bytes);
+  uint64_t block = heap().allocate(sizeof(std::atomic<uint32_t>), BlockKind::Bytes);
   auto& seen = *heap().at<std::atomic<uint32_t>>(block);
   Kid slow([&] {
     lock_guard(queue_shared(queue).guard);

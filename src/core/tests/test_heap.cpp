@@ -6,11 +6,11 @@
 namespace {
 
 uint64_t pages(uint64_t n) { return n * kPageBytes; }
-uint64_t block_of(uint64_t n) { return heap().allocate(pages(n), Kind::Bytes, false); }
+uint64_t block_of(uint64_t n) { return heap().allocate(pages(n), BlockKind::Bytes, false); }
 
 // A block that refers to `target`.
 uint64_t referring_to(uint64_t target) {
-  uint64_t b = heap().allocate(64, Kind::Bytes);
+  uint64_t b = heap().allocate(64, BlockKind::Bytes);
   *heap().at<Reference>(b + 16) = {Heap::page_of(target), heap().serial_of(target)};
   heap().seal(b, 16, 1);
   return b;
@@ -21,7 +21,7 @@ uint64_t referring_to(uint64_t target) {
   std::vector<uint64_t> mine;
   for (;;) {
     if (mine.size() < 8 || (mine.size() < 32 && random_below(2))) {
-      mine.push_back(heap().allocate(1 + random_below(pages(20)), Kind::Bytes, false));
+      mine.push_back(heap().allocate(1 + random_below(pages(20)), BlockKind::Bytes, false));
       if (mine.size() > 2 && random_below(4) == 0) heap().set_parent(mine.back(), mine[0]);
       if (mine.size() > 2 && random_below(4) == 0) mine.push_back(referring_to(mine[1]));
     } else {
@@ -36,11 +36,11 @@ uint64_t referring_to(uint64_t target) {
 
 TEST_CASE("a block is zeroed, as large as asked for, and ends with its last holder", "[heap]") {
   Unchanged heap_is;
-  uint64_t dirty = heap().allocate(100'000, Kind::Bytes);
+  uint64_t dirty = heap().allocate(100'000, BlockKind::Bytes);
   std::memset(heap().at(dirty), 0xff, 100'000);
   uint64_t high = heap().header().high_water;
   heap().drop(dirty);
-  uint64_t b = heap().allocate(100'000, Kind::Bytes);
+  uint64_t b = heap().allocate(100'000, BlockKind::Bytes);
   REQUIRE(heap().header().high_water == high); // freed memory is used again
   REQUIRE(heap().bytes_of(b) == 100'000);
   const uint8_t* p = heap().at(b);
@@ -74,7 +74,7 @@ TEST_CASE("blocks never overlap", "[heap]") {
   for (uint64_t i = 1; i < 4000; ++i) {
     if (mine.empty() || random_below(100) < 55) {
       uint64_t bytes = 16 + random_below(random_below(10) ? pages(3) : pages(300));
-      mine.push_back({heap().allocate(bytes, Kind::Bytes, false), bytes, i});
+      mine.push_back({heap().allocate(bytes, BlockKind::Bytes, false), bytes, i});
       std::memcpy(heap().at(mine.back().block), &i, 8);
       std::memcpy(heap().at(mine.back().block + bytes - 8), &i, 8);
     } else {
@@ -137,7 +137,7 @@ TEST_CASE("a heap that is full refuses with the numbers, and goes on", "[heap]")
   Unchanged heap_is;
   std::string kind, message;
   try {
-    heap().allocate(uint64_t(2) << 30, Kind::Bytes);
+    heap().allocate(uint64_t(2) << 30, BlockKind::Bytes);
   } catch (const Error& e) {
     kind = e.kind;
     message = e.message;
@@ -224,7 +224,7 @@ TEST_CASE("threads allocate and drop at the same time", "[heap]") {
   bool good = in_threads(4, [](int me) {
     std::vector<uint64_t> mine;
     for (int i = 0; i < rounds(400, 20'000); ++i) {
-      uint64_t b = heap().allocate(1 + random_below(pages(4)), Kind::Bytes);
+      uint64_t b = heap().allocate(1 + random_below(pages(4)), BlockKind::Bytes);
       *heap().at(b) = uint8_t(me);
       mine.push_back(b);
       if (mine.size() > 2 && i % 3 == 0) heap().set_parent(b, mine[0]);
@@ -288,19 +288,19 @@ int reclaimed = 0;
 TEST_CASE("who finds no room frees what it can, asks the others, and tries again", "[heap]") {
   Unchanged heap_is;
   uint64_t pages = heap().header().pages * 6 / 10, bytes = pages * kPageBytes;
-  kept_block = heap().allocate(bytes, Kind::Bytes, false);
+  kept_block = heap().allocate(bytes, BlockKind::Bytes, false);
   heap().set_reclaim([] {
     ++reclaimed;
     if (kept_block) heap().drop(kept_block);
     kept_block = 0;
   });
   uint32_t asked = heap().shortages();
-  uint64_t b = heap().allocate(bytes, Kind::Bytes, false);
+  uint64_t b = heap().allocate(bytes, BlockKind::Bytes, false);
   REQUIRE(reclaimed == 1);
   REQUIRE(heap().shortages() == asked);
   std::string message;
   try {
-    heap().allocate(bytes, Kind::Bytes, false);
+    heap().allocate(bytes, BlockKind::Bytes, false);
   } catch (const Error& e) {
     message = e.message;
   }

@@ -1,4 +1,4 @@
-#include "team.h"
+#include "worker_team.h"
 
 TEST_CASE("chunks cover every element once, large first and small at the end", "[job_board]") {
   for (uint64_t n : {0, 1, 2, 7, 1000, 10'000})

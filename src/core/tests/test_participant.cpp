@@ -153,7 +153,7 @@ TEST_CASE("all 1,024 places can be lived in at once", "[participant]") {
 
 TEST_CASE("forks that are not ours change nothing that their parent holds", "[participant][fork]") {
   Unchanged heap_is;
-  uint64_t block = heap().allocate(9000, Kind::Bytes), serial = heap().serial_of(block);
+  uint64_t block = heap().allocate(9000, BlockKind::Bytes), serial = heap().serial_of(block);
   uint64_t lock = create_lock(false);
   REQUIRE(acquire_lock(lock, Wait()) == Status::Ok);
   Token me = self();
@@ -167,7 +167,7 @@ TEST_CASE("forks that are not ours change nothing that their parent holds", "[pa
       if (round % 4 == 1) raise(SIGKILL);
       if (round % 4 == 2) // and its own children
         return foreign_fork([&] { return self() == me ? 4 : 9; }) == 9 ? 0 : 5;
-      uint64_t own = heap().allocate(100, Kind::Bytes);
+      uint64_t own = heap().allocate(100, BlockKind::Bytes);
       if (round % 4 == 3) heap().drop(own);
       return 0;
     });
@@ -185,14 +185,14 @@ TEST_CASE("forks that are not ours change nothing that their parent holds", "[pa
 
 TEST_CASE("a process may die at any instruction of joining and leaving", "[participant][fork]") {
   Unchanged heap_is;
-  uint64_t inherited = heap().allocate(100, Kind::Bytes);
+  uint64_t inherited = heap().allocate(100, BlockKind::Bytes);
   Unchanged now;
   Token place = reserve_slot();
   auto body = [&] {
     from_here();
     leave_session();
     join_session(place);
-    heap().drop(heap().allocate(5000, Kind::Bytes, false));
+    heap().drop(heap().allocate(5000, BlockKind::Bytes, false));
     leave_session();
   };
   auto after = [&](uint64_t k) {
@@ -214,7 +214,7 @@ TEST_CASE("a thread that ends without leaving is dead, one that leaves too", "[p
     std::thread([&] {
       join_session();
       t = self();
-      heap().allocate(5000, Kind::Bytes);
+      heap().allocate(5000, BlockKind::Bytes);
       if (leaves) leave_session();
     }).join();
     REQUIRE_FALSE(is_alive(t));
@@ -230,7 +230,7 @@ TEST_CASE("threads join and leave at the same time", "[participant]") {
     in_threads(8, [&](int) {
       Token nobody = 0;
       twice += !at[slot_of(self())].compare_exchange_strong(nobody, self());
-      uint64_t b = heap().allocate(100, Kind::Bytes);
+      uint64_t b = heap().allocate(100, BlockKind::Bytes);
       reap();
       if (!is_alive(self())) ++twice;
       heap().drop(b);

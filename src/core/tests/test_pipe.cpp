@@ -191,7 +191,7 @@ TEST_CASE("a process may die at any instruction of making and closing a pipe", "
   auto after = [&](uint64_t k) {
     // Dirty pages where the next one makes his pipe: a half-made end must not be acted upon.
     for (uint64_t bytes : {4096, 8192, 4096, 4096, 4096, 4096}) {
-      uint64_t b = heap().allocate(bytes, Kind::Bytes, false);
+      uint64_t b = heap().allocate(bytes, BlockKind::Bytes, false);
       std::memset(heap().at(b), 0xee, bytes);
       heap().drop(b);
     }

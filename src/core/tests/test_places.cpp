@@ -1,6 +1,6 @@
 // Jobs whose values have a place each in one block.
 #include "platform/pages.h"
-#include "team.h"
+#include "worker_team.h"
 
 namespace {
 
@@ -9,7 +9,7 @@ struct Placed : AnyJob { // a job of `n` numbers
 
   Placed(uint64_t pool_, uint64_t n, std::vector<uint64_t> starts)
       : Placed(pool_, n, std::move(starts),
-               heap().allocate(platform::kVectorLead + n * sizeof(uint64_t), Kind::Bytes)) {}
+               heap().allocate(platform::kVectorLead + n * sizeof(uint64_t), BlockKind::Bytes)) {}
   Placed(uint64_t pool_, uint64_t n, std::vector<uint64_t> starts, uint64_t places_)
       : AnyJob(pool_, plan(n, std::move(starts), places_),
                {{Heap::page_of(places_), heap().serial_of(places_)}}),
@@ -57,7 +57,7 @@ TEST_CASE("chunks of a job with places are finished in a heap that is full",
   std::vector<uint64_t> filling;
   for (uint64_t bytes = uint64_t(1) << 30; bytes >= kPageBytes;) {
     try {
-      filling.push_back(heap().allocate(bytes, Kind::Bytes, false));
+      filling.push_back(heap().allocate(bytes, BlockKind::Bytes, false));
     } catch (const Error&) {
       bytes /= 2;
     }

@@ -52,7 +52,7 @@ TEST_CASE("a child ends with its code, or with the signal that killed it", "[pro
 
 TEST_CASE("a child notes its exit code for those who cannot wait for it", "[process][fork]") {
   Unchanged heap_is;
-  uint64_t process = heap().allocate(sizeof(ProcessShared), Kind::Process);
+  uint64_t process = heap().allocate(sizeof(ProcessShared), BlockKind::Process);
   Child child;
   if (fork_child(child, Output::Discarded)) leave_process(process, 42);
   REQUIRE(eventually([&] { return poll_child(child); }));
@@ -147,7 +147,7 @@ TEST_CASE("a session that was started with nohup has children that ignore SIGHUP
   {
     Kid forked([] { return std::raise(SIGHUP); });
     REQUIRE(forked.join() == 0);
-    uint64_t process = heap().allocate(sizeof(ProcessShared), Kind::Process);
+    uint64_t process = heap().allocate(sizeof(ProcessShared), BlockKind::Process);
     Child spawned;
     spawn_child(spawned, {"/bin/sh", "-c", "kill -HUP $$; exit 3"}, {}, process);
     REQUIRE(eventually([&] { return poll_child(spawned); }));
@@ -190,7 +190,7 @@ TEST_CASE("when a process is killed its children are gone within a second", "[pr
 
 TEST_CASE("a spawned program gets the heap, and nothing else does", "[process][fork]") {
   Unchanged heap_is;
-  uint64_t process = heap().allocate(sizeof(ProcessShared), Kind::Process);
+  uint64_t process = heap().allocate(sizeof(ProcessShared), BlockKind::Process);
   Child child;
   std::string script = "eval \"v=\\$" + std::string(kSpawnVariable) +
                        "\"; echo \"$v $OTHER\"; "
@@ -368,7 +368,7 @@ TEST_CASE("programs that lead groups of their own end with the child that has st
 TEST_CASE("a program that cannot be started ends with 127 and leaves nothing", "[process][fork]") {
   Unchanged heap_is;
   int before = open_files();
-  uint64_t process = heap().allocate(sizeof(ProcessShared), Kind::Process);
+  uint64_t process = heap().allocate(sizeof(ProcessShared), BlockKind::Process);
   Child child;
   spawn_child(child, {"/no/such/program"}, {}, process);
   REQUIRE(eventually([&] { return poll_child(child); }));
@@ -401,7 +401,7 @@ TEST_CASE("no handler of the parent's runs in the process that will be a program
         pause_us(20);
       }
     });
-    uint64_t process = heap().allocate(sizeof(ProcessShared), Kind::Process);
+    uint64_t process = heap().allocate(sizeof(ProcessShared), BlockKind::Process);
     for (int round = 0; round < rounds(100, 2000); ++round) {
       Child child;
       spawn_child(child, {"/bin/true"}, {}, process);
@@ -441,7 +441,7 @@ TEST_CASE("hundreds of children leave no descriptor, place or block", "[process]
     Kids kids;
     for (int i = 0; i < 4; ++i)
       kids.push_back(std::make_unique<Kid>([=] {
-        heap().allocate(10'000, Kind::Bytes); // not dropped
+        heap().allocate(10'000, BlockKind::Bytes); // not dropped
         return i == 3 ? sleep_for_ever() : 0;
       }));
     for (int i = 0; i < 3; ++i) REQUIRE(kids[size_t(i)]->join() == 0);

@@ -1,4 +1,4 @@
-#include "mail.h"
+#include "queue_traffic.h"
 
 #include <cstring>
 
@@ -52,7 +52,7 @@ TEST_CASE("a queue that goes takes what is in it along", "[queue]") {
 TEST_CASE("a message keeps the blocks that it refers to", "[queue]") {
   Unchanged heap_is;
   uint64_t queue = create_queue(0);
-  uint64_t target = heap().allocate(70'000, Kind::Bytes), serial = heap().serial_of(target);
+  uint64_t target = heap().allocate(70'000, BlockKind::Bytes), serial = heap().serial_of(target);
   Outgoing out;
   out.segment = create_segment(64 + sizeof(Reference));
   out.size = 64 + sizeof(Reference);

@@ -1,4 +1,4 @@
-#include "mail.h"
+#include "queue_traffic.h"
 
 TEST_CASE("a producer killed in a put of 1 MB leaves no half message and nobody waiting",
           "[queue][fork]") {

@@ -81,7 +81,7 @@ TEST_CASE("a limit on file sizes that is lowered later is an error, and not the 
     for (bool copy : {true, false}) {
       try {
         if (copy) heap().allocate_copy(bytes.data(), bytes.size());
-        else heap().allocate(256 << 20, Kind::Bytes, false);
+        else heap().allocate(256 << 20, BlockKind::Bytes, false);
         return 1;
       } catch (const Error& e) {
         if (e.kind != "HeapFullError" || e.message.find("ulimit -f") == std::string::npos) return 2;

@@ -1,5 +1,5 @@
 // Jobs with room for small values: a mark commits each, the end of the chunk tells the owner.
-#include "team.h"
+#include "worker_team.h"
 
 #include <cstring>
 

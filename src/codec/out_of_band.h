@@ -34,11 +34,11 @@ private:
   bool grow(uint64_t n);
 };
 
-class Carver {
+class OutOfBandWriter {
 public:
-  // `carves` false: takes nothing away, and stops writing once there is something to take.
-  Carver(Sink& sink, Encoding& out, bool looks, bool carves)
-      : sink_(sink), out_(out), looks_(looks), carves_(carves) {}
+  // `takes` false: takes nothing away, and stops writing once there is something to take.
+  OutOfBandWriter(Sink& sink, Encoding& out, bool looks, bool takes)
+      : sink_(sink), out_(out), looks_(looks), takes_(takes) {}
   // From R's serializer. May jump, where a new block is made; throws nothing, see failure().
   void write(const void* from, uint64_t n);
   bool found() const { return found_; }
@@ -58,7 +58,7 @@ private:
 
   Sink& sink_;
   Encoding& out_;
-  bool looks_, carves_;
+  bool looks_, takes_;
   bool found_ = false, confused_ = false;
   std::exception_ptr failure_;
   int numbers_ = 0; // how many pieces of 4 bytes came one after the other

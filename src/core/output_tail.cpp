@@ -1,10 +1,10 @@
-#include "growth.h"
+#include "output_tail.h"
 #include "layout.h"
 #include "platform/platform.h"
 
 namespace mp {
 
-bool Growth::possible(int fd, uint64_t size) {
+bool OutputTail::may_have_grown(int fd, uint64_t size) {
   // A page that begins at the end of the file must not be touched. (The file cannot shrink, and
   // text that begins with a zero byte is seen when more comes.)
   if (size % kPageBytes == 0) return true;
@@ -17,7 +17,7 @@ bool Growth::possible(int fd, uint64_t size) {
   return !page_ || page_[size - offset] != 0;
 }
 
-void Growth::forget() {
+void OutputTail::forget() {
   if (page_) platform::unmap_part(page_, kPageBytes);
   page_ = nullptr;
 }

@@ -1,6 +1,6 @@
 // What R takes for granted of any vector, written independently of the codec's own rules, which
 // its reader and its writer share.
-#include "sound.h"
+#include "soundness.h"
 
 #include "r/compat.h"
 

@@ -35,14 +35,14 @@ struct Element {
   size_t end;
 };
 
-struct Anatomy {
+struct NodeMap {
   std::vector<Field> fields;
   std::vector<Node> nodes; // each before those within it
   std::vector<Attribute> attributes;
   std::vector<Element> elements;
 };
 
-void study(const Bytes& frame, Anatomy* found); // reuses the memory of `found`
+void study(const Bytes& frame, NodeMap* found); // reuses the memory of `found`
 
 // Writes the size of the frame into its header, and into the tables of lists where their elements
 // are, as far as the frame can be followed.

@@ -1,4 +1,4 @@
-#include "codec/carve.h"
+#include "codec/out_of_band.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -66,7 +66,7 @@ bool Sink::grow(uint64_t n) {
   return true;
 }
 
-SEXP Carver::with_names(SEXP value) {
+SEXP OutOfBandWriter::with_names(SEXP value) {
   SEXP list = PROTECT(Rf_allocVector(VECSXP, kNames + 1));
   for (int type : {LGLSXP, INTSXP, REALSXP, CPLXSXP, RAWSXP})
     SET_VECTOR_ELT(list, class_number(type) - 1, Rf_install(view_class_name(SEXPTYPE(type))));
@@ -76,14 +76,14 @@ SEXP Carver::with_names(SEXP value) {
   return list;
 }
 
-SEXP Carver::without_names(SEXP list) {
+SEXP OutOfBandWriter::without_names(SEXP list) {
   if (TYPEOF(list) != VECSXP || Rf_xlength(list) != kNames + 1)
     Rf_error("the serialized value is another one than it says");
   return VECTOR_ELT(list, kNames);
 }
 
-void Carver::write(const void* from, uint64_t n) {
-  if (failure_ || confused_ || (found_ && !carves_)) return; // the rest will not be read
+void OutOfBandWriter::write(const void* from, uint64_t n) {
+  if (failure_ || confused_ || (found_ && !takes_)) return; // the rest will not be read
   if (left_) return data(static_cast<const uint8_t*>(from), n);
   if (n == sizeof(int32_t)) {
     ++numbers_;
@@ -97,7 +97,7 @@ void Carver::write(const void* from, uint64_t n) {
 // Are these the first `n` bytes of a large vector's data? Flags and length were just written (a
 // long vector's as -1 and two halves). A text has flags of its own before its length, so it is not
 // taken for one.
-bool Carver::begins(uint64_t n) {
+bool OutOfBandWriter::begins(uint64_t n) {
   if (numbers_ < 2 || sink_.no_memory) return false;
   int32_t last[4] = {};
   uint64_t known = std::min<uint64_t>(uint64_t(numbers_) * sizeof(int32_t), sizeof last);
@@ -119,8 +119,8 @@ bool Carver::begins(uint64_t n) {
   return true;
 }
 
-void Carver::data(const uint8_t* from, uint64_t n) {
-  if (!carves_) return;
+void OutOfBandWriter::data(const uint8_t* from, uint64_t n) {
+  if (!takes_) return;
   if (!start_) start_ = next_ = from;
   if (from != next_ || n > left_) { // from elsewhere, bit by bit
     confused_ = true;
@@ -139,7 +139,7 @@ void Carver::data(const uint8_t* from, uint64_t n) {
 }
 
 // The block where the data are: one that is known to have them, or a new one.
-HandleId Carver::place() {
+HandleId OutOfBandWriter::place() {
   HandleId shown;
   if (blocks.adopted && blocks.adopted(start_, bytes_, &shown)) return shown;
   if (const HandleId* id = out_.find_known(start_, bytes_)) return *id;
@@ -153,10 +153,10 @@ HandleId Carver::place() {
   return id;
 }
 
-void Carver::number(int32_t value) { sink_.add(&value, sizeof value); }
+void OutOfBandWriter::number(int32_t value) { sink_.add(&value, sizeof value); }
 
 // As R writes a view: its class, the state that view_state() gives, its attributes.
-void Carver::refer(const HandleId& id) {
+void OutOfBandWriter::refer(const HandleId& id) {
   int32_t type = flags_ & kTypeBits;
   number((flags_ & ~(kTypeBits | kHasAttributes | kGrowable)) | kAltrep);
   for (int name : {class_number(type), kPackage}) {

@@ -6,16 +6,16 @@
 
 namespace mp {
 
-class Growth {
+class OutputTail {
 public:
-  Growth() = default;
-  Growth(const Growth&) = delete;
-  Growth& operator=(const Growth&) = delete;
-  ~Growth() { forget(); }
+  OutputTail() = default;
+  OutputTail(const OutputTail&) = delete;
+  OutputTail& operator=(const OutputTail&) = delete;
+  ~OutputTail() { forget(); }
 
   // False: the file that create_output() made still ends at `size`. True: perhaps not, ask the
   // system.
-  bool possible(int fd, uint64_t size);
+  bool may_have_grown(int fd, uint64_t size);
   void forget();
 
 private:

@@ -1,4 +1,4 @@
-#include "anatomy.h"
+#include "node_map.h"
 
 #include "codec/format.h"
 
@@ -23,7 +23,7 @@ template <class T> T read(const Bytes& from, size_t at) {
 // end or make no sense.
 class Walk {
 public:
-  Walk(Bytes& frame, bool repairs, Anatomy* found)
+  Walk(Bytes& frame, bool repairs, NodeMap* found)
       : frame_(frame), repairs_(repairs), found_(found) {}
 
   void frame() {
@@ -33,8 +33,8 @@ public:
     if (!has(0, sizeof(FrameHeader))) return;
     field(offsetof(FrameHeader, size), 8);
     if (repairs_) put<uint64_t>(offsetof(FrameHeader, size), frame_.size());
-    if (frame_[offsetof(FrameHeader, kind)] == static_cast<uint8_t>(Kind::serialized) ||
-        frame_[offsetof(FrameHeader, kind)] == static_cast<uint8_t>(Kind::carved)) {
+    if (frame_[offsetof(FrameHeader, kind)] == static_cast<uint8_t>(FrameKind::serialized) ||
+        frame_[offsetof(FrameHeader, kind)] == static_cast<uint8_t>(FrameKind::out_of_band)) {
       field(16, 8);
       field(24, 8);
       return;
@@ -145,12 +145,12 @@ private:
 
   Bytes& frame_;
   bool repairs_;
-  Anatomy* found_;
+  NodeMap* found_;
 };
 
 } // namespace
 
-void study(const Bytes& frame, Anatomy* found) {
+void study(const Bytes& frame, NodeMap* found) {
   found->fields.clear();
   found->nodes.clear();
   found->attributes.clear();
@@ -159,7 +159,7 @@ void study(const Bytes& frame, Anatomy* found) {
 }
 
 void repair(Bytes& frame) {
-  static Anatomy unused;
+  static NodeMap unused;
   study(Bytes(), &unused);
   Walk(frame, true, &unused).frame();
 }
