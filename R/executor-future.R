@@ -73,22 +73,9 @@ future_wait <- function(state, timeout) {
   if (!is.null(state$outcome) || (length(state$executor$withdrawn) && future_is_cancelled(state))) {
     return(TRUE)
   }
-  done <- future_take(state, timeout)
+  done <- outcome_take(state, timeout)
   if (length(state$pool$pending)) deliver_callbacks(state$pool)
   done
-}
-
-future_take <- function(state, timeout) {
-  if (!is.null(state$job)) {
-    return(take_outcome(state, timeout))
-  }
-  if (is.null(state$taken) && !.Call(`_multiprocessing_pool_finish`, state$pool$ptr, state$ticket, timeout, state)) {
-    return(FALSE)
-  }
-  taken <- state$taken
-  state$outcome <- if (length(taken) == 2L) list(error = single_failure(taken[[2L]])) else list(value = taken[[1L]])
-  state$taken <- NULL
-  TRUE
 }
 
 # The pool ended by itself: as Python's BrokenProcessPool
@@ -104,14 +91,12 @@ future_await <- function(state, timeout) {
   if (!future_wait(state, timeout)) abort("TimeoutError", paste0("the future is not done", waited(timeout)))
 }
 
-future_id <- function(state) pool_ticket_job(state$ticket)
-
-future_runs <- function(state) !future_wait(state, 0) && pool_claimed(state$pool$ptr, future_id(state))
+future_runs <- function(state) !future_wait(state, 0) && pool_claimed(state$pool$ptr, outcome_job(state))
 
 future_is_cancelled <- function(state) {
   withdrawn <- state$executor$withdrawn
   if (is.null(state$outcome) && length(withdrawn)) {
-    id <- as.character(future_id(state))
+    id <- as.character(outcome_job(state))
     if (!is.null(withdrawn[[id]])) {
       rm(list = id, envir = withdrawn)
       future_set_cancelled(state)
@@ -129,7 +114,7 @@ future_cancel <- function(state) {
   if (future_is_cancelled(state)) {
     return(TRUE)
   }
-  if (!is.null(state$outcome) || !pool_withdraw(state$pool$ptr, future_id(state))) {
+  if (!is.null(state$outcome) || !pool_withdraw(state$pool$ptr, outcome_job(state))) {
     return(FALSE)
   }
   future_set_cancelled(state)
@@ -146,8 +131,8 @@ future_add_callback <- function(state, fn) {
   }
   state$callbacks <- c(state$callbacks, fn)
   if (length(state$callbacks) == 1L) {
-    await_in_callbacks(list(id = future_id(state), private = state$pool), function() {
-      if (is.null(state$outcome) && !future_is_cancelled(state) && !future_take(state, 0)) {
+    await_in_callbacks(list(id = outcome_job(state), private = state$pool), function() {
+      if (is.null(state$outcome) && !future_is_cancelled(state) && !outcome_take(state, 0)) {
         return(NULL)
       }
       callbacks <- state$callbacks

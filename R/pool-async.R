@@ -4,7 +4,7 @@
 #'
 #' @section Methods:
 #' - `$get(timeout = NULL)`: the value, or its error as from [Pool()]; `TimeoutError` if it is not available within `timeout`
-#'   seconds; `CancelledError` after `$cancel()`.
+#'   seconds; `CancelledError` after `$cancel()`, or if the pool was terminated first.
 #' - `$wait(timeout = NULL)`: waits for it; `$ready()`: whether it is available.
 #' - `$successful()`: whether it is a value and not an error (`ValueError` before it is available).
 #' - `$cancel()`: cancels the job; a worker that computes it is interrupted, and replaced if it does not stop within a
@@ -47,8 +47,8 @@ new_async_result <- function(handle, pool, ticket, job = NULL) {
     if (is.null(outcome)) result_await(state, timeout)
     if (is.null(outcome$error)) outcome$value else raise(outcome$error)
   }
-  self$wait <- function(timeout = NULL) invisible(result_wait(state, timeout))
-  self$ready <- function() result_wait(state, 0)
+  self$wait <- function(timeout = NULL) invisible(result_settled(state, timeout))
+  self$ready <- function() result_settled(state, 0)
   self$successful <- function() result_successful(state)
   self$cancel <- function() result_cancel(state)
   self$.state <- state
@@ -88,8 +88,8 @@ check_callbacks <- function(callback, error_callback) {
 add_callbacks <- function(result, callback, error_callback) {
   if (!is.null(callback) || !is.null(error_callback)) {
     state <- result$.state
-    await_in_callbacks(list(id = future_id(state), private = state$pool), function() {
-      if (is.null(state$outcome) && !future_take(state, 0)) {
+    await_in_callbacks(list(id = outcome_job(state), private = state$pool), function() {
+      if (is.null(state$outcome) && !outcome_take(state, 0)) {
         return(NULL)
       }
       function() call_back(state$outcome, callback, error_callback)
@@ -157,16 +157,41 @@ result_wait <- function(state, timeout) {
   if (!is.null(state$outcome)) {
     return(TRUE)
   }
-  done <- future_take(state, timeout)
+  done <- outcome_take(state, timeout)
   if (length(state$pool$pending)) deliver_callbacks(state$pool)
   done
+}
+
+# The same; TRUE also if its pool was terminated, which cancels it
+result_settled <- function(state, timeout) {
+  tryCatch(result_wait(state, timeout), CancelledError = function(e) {
+    state$outcome <- list(error = e)
+    TRUE
+  })
 }
 
 result_await <- function(state, timeout) {
   if (!result_wait(state, timeout)) abort("TimeoutError", paste0("no result", waited(timeout)))
 }
 
-take_outcome <- function(private, timeout) {
+# What waits for an outcome, a future or an AsyncResult, has it in `state`: `pool`, `ticket`, `job` (NULL for a simple call),
+# `taken`, `outcome`. TRUE once it has the outcome.
+outcome_take <- function(state, timeout) {
+  if (!is.null(state$job)) {
+    return(take_job_outcome(state, timeout))
+  }
+  if (is.null(state$taken) && !.Call(`_multiprocessing_pool_finish`, state$pool$ptr, state$ticket, timeout, state)) {
+    return(FALSE)
+  }
+  taken <- state$taken
+  state$outcome <- if (length(taken) == 2L) list(error = single_failure(taken[[2L]])) else list(value = taken[[1L]])
+  state$taken <- NULL
+  TRUE
+}
+
+outcome_job <- function(state) pool_ticket_job(state$ticket)
+
+take_job_outcome <- function(private, timeout) {
   job <- private$job
   if (is.null(private$taken)) {
     if (!pool_wait(job$ptr, job$id, timeout)) {
@@ -180,7 +205,7 @@ take_outcome <- function(private, timeout) {
 }
 
 result_successful <- function(state) {
-  if (!result_wait(state, 0)) abort("ValueError", "the result is not available yet; $wait() for it")
+  if (!result_settled(state, 0)) abort("ValueError", "the result is not available yet; $wait() for it")
   is.null(state$outcome$error)
 }
 
@@ -188,7 +213,7 @@ result_cancel <- function(state) {
   if (!is.null(state$outcome)) {
     return(invisible(FALSE))
   }
-  pool_cancel(state$pool$ptr, future_id(state))
+  pool_cancel(state$pool$ptr, outcome_job(state))
   cancelled <- new_condition(c("CancelledError", "multiprocessing_error", "error"), "the job was cancelled")
   state$outcome <- list(error = cancelled)
   invisible(TRUE)
@@ -204,9 +229,9 @@ print.AsyncResult <- function(x, ...) {
 }
 
 result_phase <- function(state) {
-  if (!result_wait(state, 0)) {
+  if (!result_settled(state, 0)) {
     count <- if (is.null(state$job)) 1 else state$job$count
-    return(if (count > 1) sprintf("running, %.0f of %.0f elements done", pool_progress(state$pool$ptr, future_id(state)), count) else "running")
+    return(if (count > 1) sprintf("running, %.0f of %.0f elements done", pool_progress(state$pool$ptr, outcome_job(state)), count) else "running")
   }
   error <- state$outcome$error
   if (is.null(error)) {

@@ -85,7 +85,7 @@ waitable <- function(x) {
   }
   if (inherits(x, "multiprocessing_result")) {
     state <- x$.state
-    return(list(kind = "result", of = list(state$pool$ptr, if (is.null(state$outcome)) future_id(state) else 0L)))
+    return(list(kind = "result", of = list(state$pool$ptr, if (is.null(state$outcome)) pool_ticket_job(state$ticket) else 0L)))
   }
   abort("ValueError", sprintf("cannot wait for %s: give connections, queues, events, processes or results", describe_value(x)))
 }

@@ -108,6 +108,7 @@ PoolJob& PoolOwner::job(int id) {
   auto it = jobs_.find(id);
   if (it != jobs_.end()) return *it->second;
   if (std::count(ended_.begin(), ended_.end(), id)) throw Error{"ProcessError", why_};
+  if (terminated_) throw Error{"CancelledError", "the pool was terminated before this result was available"};
   throw Error{"ValueError", "this result was already taken or cancelled"};
 }
 

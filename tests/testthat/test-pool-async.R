@@ -200,3 +200,22 @@ test_that("callbacks of jobs that come after a moment of idleness are called whe
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
+
+test_that("a result whose pool was terminated first is cancelled, and says so", {
+  pool <- Pool(1)
+  many <- pool$map_async(function(i) repeat NULL, 1:3)
+  one <- pool$apply_async(function() repeat NULL)
+  pool$terminate()
+  for (result in list(many, one)) {
+    expect_output(print(result), "<AsyncResult (cancelled)>", fixed = TRUE)
+    expect_true(result$ready())
+    expect_true(result$wait())
+    expect_false(result$successful())
+    expect_false(result$cancel())
+    expect_classed_error(result$get(), "CancelledError", "terminated")
+  }
+  unasked <- Pool(1)
+  result <- unasked$map_async(function(i) repeat NULL, 1:3)
+  unasked$terminate()
+  expect_classed_error(result$get(timeout = 1), "CancelledError", "terminated")
+})
