@@ -206,7 +206,7 @@ without_affected <- function(noted) {
   gsub("scheduled cores 2, 1 ", "scheduled cores 1, 2 ", noted)
 }
 
-lines_of <- function(text, whole) if (whole) sort(strsplit(text, "\n", fixed = TRUE)[[1]]) else sort(strsplit(gsub("\n", "", text), "")[[1]])
+characters_of <- function(text, whole) sort(strsplit(if (whole) text else gsub("\n", "", text), "")[[1]])
 
 # "": the same; "(n)": difference n of ?mclapply, which was checked; else what differs
 differences <- function(call, expected, actual) {
@@ -261,8 +261,10 @@ differences <- function(call, expected, actual) {
   # a core of parallel's ends with its first error, and so prints less (1)
   quiet <- (failures && preschedule && forked && n > cores) || (call$which == "pvec" && n == 0L)
   if (!quiet && !"(10)" %in% found) {
+    # Not line by line: parallel's children write a line in pieces, and break each other's lines when they print at the
+    # same moment. That ours are whole is tested in test-output.R.
     whole <- !uses(call, "part.")
-    if (!identical(lines_of(expected$out, whole), lines_of(actual$out, whole))) found <- c(found, "output")
+    if (!identical(characters_of(expected$out, whole), characters_of(actual$out, whole))) found <- c(found, "output")
     words <- c("told", "no end", if (call$warn != 0) c("warned", "twice")) # (6)
     counts <- function(text) vapply(words, function(word) sum(gregexpr(word, text, fixed = TRUE)[[1]] > 0L), 1L)
     if (!identical(counts(expected$err), counts(actual$err))) found <- c(found, "messages")
