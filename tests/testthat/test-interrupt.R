@@ -426,7 +426,7 @@ test_that("Ctrl-C while a pool is terminated: who asks for its results is told, 
       wait_until(function() FALSE)
     }
     expect_true(tryCatch(came(), interrupt = function(i) TRUE))
-    expect_classed_error(result$get(timeout = 5), "ValueError", "taken or cancelled")
+    expect_classed_error(result$get(timeout = 5), "CancelledError", "terminated")
     pool$terminate()
     sender$join()
   }
