@@ -20,7 +20,7 @@
 #' - `$value(timeout = NULL)`: what `target` returned, or its error.
 #' - `$close()`: forgets the process; an error while it runs.
 #' @section Fields: `$pid`, `$exitcode` (`NULL` while it runs, `-n` if signal n ended it, 1 after an error, `NA` if
-#'   other code took its exit state from the system before Linux 6.15), `$name`,
+#'   other code waited for it first, on Linux before 6.15), `$name`,
 #'   `$daemon`, `$sentinel` (for [wait()]).
 #' @section Errors: `TaskError` (`target` failed), `WorkerDiedError` (it died before it had a value; a `ProcessError`, too),
 #'   `TimeoutError` (no `$value()` in time; or a process is stopped), `ProcessError` (not started, started twice, or

@@ -287,9 +287,12 @@ refuse_lost <- function(lost) {
 refuse_variable <- function(name, env, text) {
   force(text)
   if (bindingIsLocked(name, env)) unlockBinding(name, env)
+  lost <- get(name, env)
   rm(list = name, envir = env)
   makeActiveBinding(name, function(value) {
-    if (missing(value)) abort("EncodingError", text)
+    if (missing(value)) { # back in the session, with a function that a task returned, it is as it was
+      return(if (in_child()) abort("EncodingError", text) else lost)
+    }
     rm(list = name, envir = env)
     assign(name, value, envir = env)
   }, env)
@@ -325,6 +328,7 @@ begin_session <- function(session, needs) {
   seen$search <- search()
   settings <- session[[2L]]
   extra <- setdiff(names(Sys.getenv()), c(settings[[3L]][[1L]], own_environment))
+  extra <- extra[!startsWith(extra, "MULTIPROCESSING_PROCESS_")] # marks of the processes that started this one
   if (length(extra)) Sys.unsetenv(extra)
   apply_settings(settings, 0)
   if (!is.null(session[[3L]])) apply_variables(session[[3L]], 0)
@@ -332,7 +336,7 @@ begin_session <- function(session, needs) {
 }
 
 # as in journal.cpp
-own_environment <- c("MULTIPROCESSING_SPAWN", "MULTIPROCESSING_PROCESS", "R_SESSION_TMPDIR", "R_TESTS", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_")
+own_environment <- c("MULTIPROCESSING_SPAWN", "R_SESSION_TMPDIR", "R_TESTS", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_")
 
 # list(variables, packages, packages to attach)
 apply_needs <- function(needs) {

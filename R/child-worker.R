@@ -69,11 +69,17 @@ with_function <- function(frame, FUN) {
 # methods that were defined beside it, as when the session calls it there.
 locals_first <- function(frame, FUN) {
   local <- if (is.function(FUN) && !is.primitive(FUN)) environment(FUN)
-  if (!is.null(local) && !is_top_level(local)) {
+  if (!is.null(local) && !is_top_level(local) && reaches_session(local)) {
     frame$`[[` <- `[[`
     parent.env(frame) <- local
   }
   frame
+}
+
+# An environment above the base package's alone does not: what is called from the frame would not find the session's names.
+reaches_session <- function(env) {
+  while (!is_top_level(env)) env <- parent.env(env)
+  identical(env, globalenv()) || isNamespace(env)
 }
 
 # What a job sends beside its function and elements, see src/pool/job_body.h. `pages`: NULL for those of the session as it

@@ -48,7 +48,11 @@ NULL
 # own frame is the future's state. `job`: of several elements, see executor_map(). Withdrawn jobs are known by
 # `executor$withdrawn`.
 new_future <- function(executor, pool, ticket, job = NULL) {
+  # promises would keep the frame of $submit(), with the arguments in it
+  force(executor)
+  force(pool)
   force(ticket)
+  force(job)
   outcome <- taken <- callbacks <- NULL
   state <- environment()
   self <- new.env(hash = FALSE, parent = emptyenv())
@@ -132,7 +136,7 @@ future_add_callback <- function(state, fn) {
   state$callbacks <- c(state$callbacks, fn)
   if (length(state$callbacks) == 1L) {
     await_in_callbacks(list(id = outcome_job(state), private = state$pool), function() {
-      if (is.null(state$outcome) && !future_is_cancelled(state) && !outcome_take(state, 0)) {
+      if (is.null(state$outcome) && !future_is_cancelled(state) && !outcome_settle(state, 0)) {
         return(NULL)
       }
       callbacks <- state$callbacks

@@ -89,7 +89,7 @@ add_callbacks <- function(result, callback, error_callback) {
   if (!is.null(callback) || !is.null(error_callback)) {
     state <- result$.state
     await_in_callbacks(list(id = outcome_job(state), private = state$pool), function() {
-      if (is.null(state$outcome) && !outcome_take(state, 0)) {
+      if (is.null(state$outcome) && !outcome_settle(state, 0)) {
         return(NULL)
       }
       function() call_back(state$outcome, callback, error_callback)
@@ -164,10 +164,12 @@ result_wait <- function(state, timeout) {
 
 # The same; TRUE also if its pool was terminated, which cancels it
 result_settled <- function(state, timeout) {
-  tryCatch(result_wait(state, timeout), CancelledError = function(e) {
-    state$outcome <- list(error = e)
-    TRUE
-  })
+  if (!is.null(state$outcome)) {
+    return(TRUE)
+  }
+  done <- outcome_settle(state, timeout)
+  if (length(state$pool$pending)) deliver_callbacks(state$pool)
+  done
 }
 
 result_await <- function(state, timeout) {
@@ -187,6 +189,13 @@ outcome_take <- function(state, timeout) {
   state$outcome <- if (length(taken) == 2L) list(error = single_failure(taken[[2L]])) else list(value = taken[[1L]])
   state$taken <- NULL
   TRUE
+}
+
+outcome_settle <- function(state, timeout) {
+  tryCatch(outcome_take(state, timeout), CancelledError = function(e) {
+    state$outcome <- list(error = e)
+    TRUE
+  })
 }
 
 outcome_job <- function(state) pool_ticket_job(state$ticket)

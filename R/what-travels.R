@@ -26,8 +26,8 @@
 #' - **Connections and live pointers** (of databases, of compiled functions) are good in the process that made them. A
 #'   forked worker that began later than they were made has them, and uses its own; so does one whose `initializer` made a
 #'   variable of that name. Elsewhere a task that looks at one, in the global environment or in a function's own, gets an
-#'   `EncodingError` that names it. (A pointer in a function's own environment gives it in every pool: make it in the
-#'   function.) An object with a pointer somewhere inside arrives with an empty one, as with [serialize()].
+#'   `EncodingError` that names it. (For a pointer in a function's own environment this is so in every pool, forked ones too: make
+#'   the pointer in the function.) An object with a pointer somewhere inside arrives with an empty one, as with [serialize()].
 #' - **Large values that only a text names**, such as `get(paste0("da", "ta"))`, are not sent: "object not found". A forked worker
 #'   has those that were there when it began and have not changed since. `globals = "data"` sends them.
 #' - **What a task changes** stays in the worker, until the session changes the same variable. [Queue()], [share()] and

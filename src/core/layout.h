@@ -58,6 +58,10 @@ struct WaiterMask {
   std::atomic<uint64_t> word[kMaskWords];
 };
 
+// Flags of Participant::programs.
+constexpr uint32_t kEndsThem = 1;  // a child of ours: it ends what it has started when its parent ends
+constexpr uint32_t kHasForked = 2; // so it may have started something
+
 // One slot. `life` is held by its participant's main thread for its whole life.
 struct alignas(128) Participant {
   std::atomic<uint64_t> state;    // SlotState; by CAS, see participant.cpp
@@ -70,7 +74,7 @@ struct alignas(128) Participant {
   std::atomic<uint32_t> cpu;   // 1 + where it ran when it last waited, a hint; by the participant
   // It has left by itself and was not killed. Written by the participant, or by its pool before it ends it idle: end_idle()
   std::atomic<uint32_t> ended;
-  std::atomic<uint32_t> programs; // what it has started: flags of programs.h; by the participant
+  std::atomic<uint32_t> programs; // what it has started, flags; by the participant
   std::atomic<uint64_t> waits_for;  // without a limit: block of a lock, or 2 * token + 1 of a
                                     // participant that is to end, 0: nothing; by the participant
   std::atomic<int64_t> waits_since; // by the participant, before `waits_for`

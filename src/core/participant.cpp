@@ -164,7 +164,8 @@ bool note_death(uint32_t slot) {
 void note_reservations_of(Token dead) {
   HeapHeader& h = header();
   Participant& maker = participant(dead);
-  bool killed = maker.parent.load(std::memory_order_relaxed) != 0 &&
+  // Other code's forks do not say that they end; what they have forked may run.
+  bool killed = (maker.programs.load(std::memory_order_acquire) & kEndsThem) && // pairs with answer_for_programs()
                 !maker.ended.load(std::memory_order_acquire); // pairs with end_participant()
   uint32_t top = h.top_slot.load(std::memory_order_acquire);
   for (uint32_t slot = 0; killed && slot < top; ++slot) {

@@ -10,27 +10,23 @@
 namespace mp {
 namespace {
 
-// Flags of Participant::programs.
-constexpr uint32_t kEndsThem = 1;  // a child of ours: it ends what it has started when its parent ends
-constexpr uint32_t kHasForked = 2; // so it may have started something
-
-// The line NAME=value. No token comes twice in a session, and no nonce in two of them.
+// The line NAME=value. The name is of this session alone: a program that is a session itself hands the mark on to what it
+// starts, beside its own. No token comes twice in a session.
 struct Mark {
-  char text[96];
-  const char* value;
+  char name[64], value[16], text[sizeof name + sizeof value];
   explicit Mark(Token place) {
-    int n = std::snprintf(text, sizeof text, "%s=", kMarkVariable);
-    value = text + n;
-    std::snprintf(text + n, sizeof text - size_t(n), "%llx.%x",
-                  static_cast<unsigned long long>(header().nonce), place);
+    std::snprintf(name, sizeof name, "MULTIPROCESSING_PROCESS_%llx", static_cast<unsigned long long>(header().nonce));
+    std::snprintf(value, sizeof value, "%x", place);
+    std::snprintf(text, sizeof text, "%s=%s", name, value);
   }
 };
 
-// Of this process; a fork of it has copies, and another place.
+// Of this process; a fork of it has copies, and another pid. A handler, in any thread, reads them.
 Token answers_for = 0;
+pid_t answers_as = 0;
 Mark* own_mark = nullptr; // made before the first fork, never freed: a handler reads it
 
-bool has_forked() { return answers_for && answers_for == self() && own_mark; }
+bool has_forked() { return answers_as == platform::own_pid() && own_mark; }
 
 bool may_have_forked(Token t) {
   if (t == 0) return false;
@@ -56,7 +52,7 @@ int kill_bare_forks(Token parent) {
     if (p.parent.load(std::memory_order_acquire) != parent) continue; // pairs with reserve_slot()
     SlotState s = p.look();
     Token t = make_token(slot, s.generation);
-    if (s.life != Life::Live || t == self()) continue;
+    if (s.life != Life::Live || pid_t(s.pid) == platform::own_pid()) continue;
     found += platform::signal_if(pid_t(s.pid), is_bare_fork, &t, SIGKILL);
   }
   return found;
@@ -80,9 +76,12 @@ void before_end() { // in a handler
 
 } // namespace
 
+std::string mark_name() { return Mark(0).name; }
+
 void answer_for_programs() {
   own_mark = nullptr; // in a fork: its parent's
   answers_for = self();
+  answers_as = platform::own_pid();
   participant(answers_for).programs.store(kEndsThem, std::memory_order_release); // pairs with is_bare_fork()
   platform::on_end(before_end);
 }
@@ -92,7 +91,7 @@ void answer_for_programs() {
 void note_fork() {
   if (!answers_for || answers_for != self() || own_mark) return;
   own_mark = new Mark(answers_for);
-  platform::set_variable(kMarkVariable, own_mark->value);
+  platform::set_variable(own_mark->name, own_mark->value);
   participant(answers_for).programs.store(kEndsThem | kHasForked, std::memory_order_release); // pairs with may_have_forked()
 }
 

@@ -4,10 +4,12 @@
 
 #include "layout.h"
 
+#include <string>
+
 namespace mp {
 
-// A program that a child starts has this variable in its environment: it says whose it is.
-constexpr const char* kMarkVariable = "MULTIPROCESSING_PROCESS";
+// A program that a child starts has a variable of this name in its environment, which says whose it is.
+std::string mark_name();
 
 // In a child of ours that has its place: what it starts ends with it.
 void answer_for_programs();

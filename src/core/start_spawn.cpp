@@ -41,7 +41,7 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
                 static_cast<unsigned long long>(process), int(platform::own_pid()));
   std::vector<std::string> lines(environment);
   lines.push_back(spawn);
-  lines.push_back(std::string(kMarkVariable) + "="); // it is not a program of this process's
+  lines.push_back(mark_name() + "="); // it is not a program of this process's
   lines = platform::environment_with(lines);
   std::vector<char*> argv = pointers_to(arguments), envp = pointers_to(lines);
   struct Start {

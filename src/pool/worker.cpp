@@ -170,8 +170,10 @@ void read_pages(SEXP pages) {
 // locals_first() in R/child-worker.R, which does the same.
 SEXP frame_enclosure(SEXP fun) {
   if (TYPEOF(fun) != CLOSXP) return R_BaseNamespace;
-  SEXP env = r::closure_environment(fun);
-  return is_top_level(env) ? R_BaseNamespace : env;
+  SEXP env = r::closure_environment(fun), top = env;
+  while (!is_top_level(top)) top = r::parent_environment(top);
+  bool reaches_session = top == R_GlobalEnv || R_IsNamespaceEnv(top);
+  return env != top && reaches_session ? env : R_BaseNamespace;
 }
 
 // A job that this worker has not seen before: its function, arguments, variables.
@@ -192,10 +194,14 @@ void load_job() {
                  !has_part(body, JobPart::Packages) && !run.lent && !run.was_seeded;
     if (run.star && plain && !Rf_isObject(fun)) { // one call of a function: nothing to prepare
       SEXP enclosure = frame_enclosure(fun);
-      Protected frame(codec::protect([&] { return R_NewEnv(enclosure, 0, 0); }));
-      Rf_defineVar(symbol("FUN"), fun, frame);
-      if (enclosure != R_BaseNamespace)
-        Rf_defineVar(R_Bracket2Symbol, r::frame_variable(R_BaseEnv, R_Bracket2Symbol), frame);
+      Protected frame(codec::protect([&] {
+        SEXP made = PROTECT(R_NewEnv(enclosure, 0, 0));
+        Rf_defineVar(symbol("FUN"), fun, made);
+        if (enclosure != R_BaseNamespace)
+          Rf_defineVar(R_Bracket2Symbol, r::frame_variable(R_BaseEnv, R_Bracket2Symbol), made);
+        UNPROTECT(1);
+        return made;
+      }));
       keep(run.frame, frame);
     } else {
       run.lent = has_part(body, JobPart::Variables);

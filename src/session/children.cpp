@@ -282,7 +282,7 @@ bool child_has_ended(RChild& c) {
 
 namespace {
 
-// A worker that a sibling forks exists in a moment. False: it never will, or its forker does not run
+// A worker that a sibling forks will exist in a moment. False: it never will, or its forker does not run
 // (a debugger).
 bool await_birth(RChild& c) {
   constexpr int64_t kBirthNs = 10'000'000'000;

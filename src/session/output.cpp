@@ -72,8 +72,8 @@ void show_marked(const ChildRef& c, int stream, uint64_t bytes) {
 
 // It has had no core, or is stopped: it may be about to print the end of the line.
 bool is_held_up(RChild& c, int stream) {
-  return !platform::process_sleeps(c.child.pid) &&
-         platform::process_cpu_ns(c.child.pid) - c.line_cpu[stream] < kLineNs;
+  int64_t used = platform::process_cpu_ns(c.child.pid);
+  return used && used - c.line_cpu[stream] < kLineNs && !platform::process_sleeps(c.child.pid);
 }
 
 // Shows what it has not marked. False: a part of that waits.

@@ -163,6 +163,59 @@ test_that("what a session's workers have started goes when the session quits, or
   }
 })
 
+# A script that attaches the package and runs `code`; its path
+script_of <- function(code) {
+  file <- tempfile(fileext = ".R")
+  writeLines(c(sprintf("library(multiprocessing, lib.loc = %s)", deparse(package_library())), code), file)
+  file
+}
+
+test_that("a worker's program that is a session itself takes along what its own workers have started", {
+  skip_on_cran()
+  noted <- tempfile()
+  script <- script_of(c(
+    "Pool(1)$apply(function(noted) {",
+    "  parallel::mccollect(parallel::mcparallel(NULL))", # with any R, the worker has forked
+    "  pid <- system('sleep 1000 > /dev/null 2>&1 & echo $!', intern = TRUE)",
+    "  cat(pid, Sys.getpid(), '\n', file = noted)",
+    "  Sys.sleep(1000)",
+    sprintf("}, list(%s))", deparse(noted))
+  ))
+  outer <- Process(function(script) {
+    parallel::mccollect(parallel::mcparallel(NULL))
+    system2(file.path(R.home("bin"), "Rscript"), c("--vanilla", script))
+  }, list(script))$start()
+  pids <- integer()
+  expect_true(wait_until(function() {
+    pids <<- suppressWarnings(tryCatch(scan(noted, 0L, quiet = TRUE), error = function(e) integer()))
+    length(pids) == 2L
+  }, 60))
+  outer$kill()
+  outer$join()
+  expect_true(wait_until(function() all_gone(pids), 60))
+})
+
+test_that("in a container whose processes have no group in it, no program of others ends", {
+  skip_on_cran()
+  container <- c("-Urpf", "--mount-proc")
+  works <- suppressWarnings(system2("unshare", c(container, "true"), stdout = FALSE, stderr = FALSE)) == 0
+  skip_if_not(works, "unshare cannot make a container here")
+  script <- script_of(c(
+    "ready <- Queue()",
+    "p <- Process(function() {",
+    "  ready$put(parallel::mccollect(parallel::mcparallel(NULL)))", # it has forked
+    "  Sys.sleep(1000)",
+    "})$start()",
+    "invisible(ready$get())",
+    "p$terminate()",
+    "p$join()"
+  ))
+  said <- system2("unshare", c(container, "sh", "-c", shQuote(sprintf(
+    "sleep 1000 & other=$!; %s --vanilla %s; kill $other && echo alive", file.path(R.home("bin"), "Rscript"), script
+  ))), stdout = TRUE, stderr = FALSE)
+  expect_identical(said, "alive")
+})
+
 test_that("a program that a task of mclapply() leaves in the background stays, as in parallel", {
   skip_on_cran()
   pids <- unlist(mclapply(1:2, function(i) {

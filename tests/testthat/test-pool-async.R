@@ -219,3 +219,25 @@ test_that("a result whose pool was terminated first is cancelled, and says so", 
   unasked$terminate()
   expect_classed_error(result$get(timeout = 1), "CancelledError", "terminated")
 })
+
+test_that("a callback that terminates its pool loses no value that was available", {
+  pool <- Pool(1)
+  noted <- NULL
+  done <- pool$apply_async(function() 42, callback = function(value) pool$terminate())
+  never <- pool$apply_async(function() repeat NULL, callback = identity, error_callback = function(e) noted <<- class(e)[1L])
+  expect_true(done$wait())
+  expect_identical(done$get(), 42)
+  pool$join()
+  expect_false(never$successful())
+  expect_identical(noted, "CancelledError")
+})
+
+test_that("join() of a terminated pool calls the callbacks of what was not done, and returns", {
+  pool <- Pool(1)
+  noted <- NULL
+  pool$apply_async(function() repeat NULL, error_callback = function(e) noted <<- conditionMessage(e))
+  pool$map_async(function(i) repeat NULL, 1:2, callback = identity)
+  pool$terminate()
+  pool$join()
+  expect_match(noted, "terminated")
+})

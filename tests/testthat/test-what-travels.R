@@ -389,6 +389,27 @@ test_that("a connection or a pointer in a function's own environment is an error
   })
 })
 
+test_that("what was refused in a worker is itself again in the session, in a function that the task returns", {
+  each_pool(function(pool, method) {
+    con <- file(tempfile(), "w+")
+    on.exit(close(con))
+    made <- local({
+      con <- con
+      function() function() summary(con)$opened
+    }, list2env(list(con = con), parent = globalenv()))
+    expect_identical(pool$apply(made)(), "opened")
+  })
+})
+
+test_that("the frame that calls a function finds what the session finds, whatever environment the function has", {
+  each_pool(function(pool, method) {
+    looks <- function(x) eval(quote(median(1:3)), parent.frame())
+    environment(looks) <- new.env(parent = baseenv())
+    expect_identical(pool$map(looks, 1), lapply(1, looks))
+    expect_identical(pool$apply(looks, list(1)), 2L)
+  })
+})
+
 test_that("a fork that began with a connection uses it, and no other that was opened in its place later", {
   use <- function(con) eval(quote(function() {
     writeLines("by the worker", con)

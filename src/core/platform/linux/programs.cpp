@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -55,7 +56,7 @@ struct Marked {
 bool is_marked(pid_t pid, const void* data) {
   auto& m = *static_cast<const Marked*>(data);
   if (!in_own_session(pid)) return false;
-  if (getpgid(pid) == m.group) return true;
+  if (m.group > 0 && getpgid(pid) == m.group) return true; // 0: of a group that is not in our container
   int environment = open_environment(pid);
   if (environment < 0) return false; // another user's, or it has ended
   bool marked = carries(environment, m.mark, m.length);
@@ -81,7 +82,9 @@ bool signal_if(pid_t pid, bool (*is_meant)(pid_t, const void*), const void* data
   int process = watch_process(pid);
   // Without descriptors of processes (an old kernel, a sandbox) the number is all there is.
   if (process < 0 && errno != ENOSYS && errno != EPERM) return false;
-  bool sent = is_meant(pid, data) && signal_process(process, pid, signal) == 0;
+  pollfd ended{process, POLLIN, 0}; // a dead process that was not reaped yet accepts signals
+  bool runs = process < 0 || poll(&ended, 1, 0) == 0;
+  bool sent = runs && is_meant(pid, data) && signal_process(process, pid, signal) == 0;
   if (process >= 0) close(process);
   return sent;
 }
