@@ -78,8 +78,8 @@ locals_first <- function(frame, FUN) {
 
 # An environment above the base package's alone does not: what is called from the frame would not find the session's names.
 reaches_session <- function(env) {
-  while (!is_top_level(env)) env <- parent.env(env)
-  identical(env, globalenv()) || isNamespace(env)
+  top <- top_level_of(env)
+  identical(top, globalenv()) || isNamespace(top)
 }
 
 # What a job sends beside its function and elements, see src/pool/job_body.h. `pages`: NULL for those of the session as it

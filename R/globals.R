@@ -184,10 +184,12 @@ methods_of_session <- function() {
   unlist(found, recursive = FALSE)
 }
 
-is_of_session <- function(env) {
+top_level_of <- function(env) {
   while (!is_top_level(env)) env <- parent.env(env)
-  identical(env, globalenv())
+  env
 }
+
+is_of_session <- function(env) identical(top_level_of(env), globalenv())
 
 # Namespaces that were loaded from a folder outside .libPaths(), where a worker would not look for them
 namespaces_of_session <- function() {

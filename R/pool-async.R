@@ -32,8 +32,8 @@
 #' pool$terminate()
 NULL
 
-# As a future, it is an environment with its methods, and no R6 object: this function's own frame is its state. `job`: NULL, or
-# the job if it is more than a simple call. Its ticket's finalizer abandons it.
+# As a future, it is an environment with its methods, and no R6 object: this function's own frame is its state. `handle` is
+# there to be kept: a pool lives as long as its results. `job`: NULL, or the job if it is more than a simple call. Its ticket's finalizer abandons it.
 new_async_result <- function(handle, pool, ticket, job = NULL) {
   # a promise would keep the caller's frame, with the arguments in it
   force(handle)
@@ -153,24 +153,17 @@ idle_call <- function(attended) {
 }
 
 # TRUE if the outcome is available within the time
-result_wait <- function(state, timeout) {
+result_wait <- function(state, timeout, take = outcome_take) {
   if (!is.null(state$outcome)) {
     return(TRUE)
   }
-  done <- outcome_take(state, timeout)
+  done <- take(state, timeout)
   if (length(state$pool$pending)) deliver_callbacks(state$pool)
   done
 }
 
 # The same; TRUE also if its pool was terminated, which cancels it
-result_settled <- function(state, timeout) {
-  if (!is.null(state$outcome)) {
-    return(TRUE)
-  }
-  done <- outcome_settle(state, timeout)
-  if (length(state$pool$pending)) deliver_callbacks(state$pool)
-  done
-}
+result_settled <- function(state, timeout) result_wait(state, timeout, outcome_settle)
 
 result_await <- function(state, timeout) {
   if (!result_wait(state, timeout)) abort("TimeoutError", paste0("no result", waited(timeout)))

@@ -1,6 +1,7 @@
 // A worker's loop: claims chunks, evaluates, publishes. R code runs between; a jump out of it ends
 // in the R function worker_main(), which reports it and comes back here.
 #include "pool/worker.h"
+#include "pool/function_call.h"
 #include "pool/job_body.h"
 
 #include "session/blocks.h"
@@ -166,16 +167,6 @@ void read_pages(SEXP pages) {
   if (version > 0) run.version = uint64_t(version);
 }
 
-// Methods that lie beside a generic in the frame of a function are found from where the generic is called: see
-// locals_first() in R/child-worker.R, which does the same.
-SEXP frame_enclosure(SEXP fun) {
-  if (TYPEOF(fun) != CLOSXP) return R_BaseNamespace;
-  SEXP env = r::closure_environment(fun), top = env;
-  while (!is_top_level(top)) top = r::parent_environment(top);
-  bool reaches_session = top == R_GlobalEnv || R_IsNamespaceEnv(top);
-  return env != top && reaches_session ? env : R_BaseNamespace;
-}
-
 // A job that this worker has not seen before: its function, arguments, variables.
 void load_job() {
   JobShared& j = job_at(run.claim.job);
@@ -336,24 +327,6 @@ bool publish_quietly(SEXP value) {
     publish_problem = std::current_exception();
     return false;
   }
-}
-
-// FUN(args[[1]], name = args[[2]], ...): the argument list stays out of the call.
-SEXP star_call(SEXP args, SEXP fun) {
-  R_xlen_t n = Rf_xlength(args);
-  SEXP names = PROTECT(Rf_getAttrib(args, R_NamesSymbol));
-  SEXP call = PROTECT(Rf_allocVector(LANGSXP, n + 1));
-  SETCAR(call, fun);
-  SEXP at = CDR(call);
-  for (R_xlen_t k = 0; k < n; ++k, at = CDR(at)) {
-    SEXP index = PROTECT(Rf_ScalarInteger(int(k) + 1));
-    SETCAR(at, Rf_lang3(R_Bracket2Symbol, symbol("args"), index));
-    if (names != R_NilValue && LENGTH(STRING_ELT(names, k)) > 0)
-      SET_TAG(at, Rf_installTrChar(STRING_ELT(names, k)));
-    UNPROTECT(1);
-  }
-  UNPROTECT(2);
-  return call;
 }
 
 constexpr uint64_t kLargeResult = 16 * 1024 * 1024;

@@ -13,7 +13,7 @@ class Lost {
 public:
   void look_at(SEXP fun) {
     SEXP env = r::closure_environment(fun);
-    if (!ends_in_global(env)) return;
+    if (top_level_of(env) != R_GlobalEnv) return;
     for (; !is_top_level(env) && seen_.insert(env).second; env = r::parent_environment(env))
       for (SEXP symbol : variables_of(env)) {
         Binding b = r::binding_of(env, symbol);
@@ -23,11 +23,6 @@ public:
   std::vector<Preserved> found;
 
 private:
-  static bool ends_in_global(SEXP env) {
-    while (!is_top_level(env)) env = r::parent_environment(env);
-    return env == R_GlobalEnv;
-  }
-
   void look_at_variable(SEXP env, SEXP symbol, SEXP value) {
     if (TYPEOF(value) == CLOSXP) return look_at(value);
     nodes_ = 0;

@@ -77,6 +77,11 @@ bool is_top_level(SEXP env) {
          R_IsNamespaceEnv(env) || R_IsPackageEnv(env);
 }
 
+SEXP top_level_of(SEXP env) {
+  while (!is_top_level(env)) env = r::parent_environment(env);
+  return env;
+}
+
 std::vector<SEXP> variables_of(SEXP env) {
   std::vector<SEXP> symbols;
   Protected names(codec::protect([&] { return R_lsInternal3(env, TRUE, FALSE); }));
