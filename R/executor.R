@@ -161,7 +161,10 @@ executor_shutdown <- function(private, wait, cancel_futures) {
 }
 
 executor_format <- function(private) {
-  state <- pool_state(private$below$ptr)
+  state <- tryCatch(pool_state(private$below$ptr), ProcessError = function(e) NULL)
+  if (is.null(state)) {
+    return("<ProcessPoolExecutor of another process>")
+  }
   workers <- length(state$pids)
   sprintf(
     "<ProcessPoolExecutor of %d %s (%s%s)>", workers, if (workers == 1L) "worker" else "workers",

@@ -63,8 +63,13 @@ Manager <- function() {
 }
 
 #' @export
+format.Manager <- function(x, ...) {
+  sprintf("<Manager: makes %s>", paste(setdiff(names(x), c("start", "shutdown")), collapse = ", "))
+}
+
+#' @export
 print.Manager <- function(x, ...) {
-  cat("<Manager: makes ", paste(setdiff(names(x), c("start", "shutdown")), collapse = ", "), ">\n", sep = "")
+  cat(format(x), "\n", sep = "")
   invisible(x)
 }
 
