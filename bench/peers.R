@@ -281,10 +281,10 @@ plot_tables <- function(folder, results = .bench$results) {
   for (result in results) plot_table(result)
 }
 
-#' The tables' figures in place of what `file` holds of this script: seconds, bytes or GB/s, `unit` for showing them. Figures of
-#' a machine that was busy with other work are left out, with a message.
-save_results <- function(file, results = .bench$results) {
-  script <- sub("[.]R$", "", basename(this_script()))
+#' The tables' figures in place of what `file` holds of this script: seconds, bytes or GB/s, `unit` for showing them. A peer that
+#' gave no figure now, as it is not installed, keeps its earlier ones with their date. Figures of a machine that was busy with
+#' other work are left out, with a message.
+save_results <- function(file, results = .bench$results, script = sub("[.]R$", "", basename(this_script()))) {
   busy <- unlist(lapply(results, `[[`, "busy"))
   if (isTRUE(stats::median(busy, na.rm = TRUE) > 0.12)) {
     message(file, " keeps its figures of ", script, ".R: other programs keep this machine busy")
@@ -296,11 +296,21 @@ save_results <- function(file, results = .bench$results) {
     numbers <- vapply(figures, function(x) signif(c(stats::median(x), range(x)), 4), numeric(3))
     data.frame(
       script = script, work = result$work, who = names(figures),
-      median = numbers[1L, ], low = numbers[2L, ], high = numbers[3L, ], unit = result$unit
+      median = numbers[1L, ], low = numbers[2L, ], high = numbers[3L, ], unit = result$unit, date = format(Sys.Date())
     )
   }))
-  kept <- if (file.exists(file)) utils::read.csv(file, encoding = "UTF-8") else rows[0L, ]
-  utils::write.csv(rbind(kept[kept$script != script, ], rows), file, row.names = FALSE, na = "")
+  if (is.null(rows)) return(invisible())
+  before <- if (file.exists(file)) utils::read.csv(file, encoding = "UTF-8") else rows[0L, ]
+  now <- paste(rows$work, rows$who)
+  absent <- before$script == script & before$work %in% rows$work & !paste(before$work, before$who) %in% now &
+    !grepl("^(multiprocessing$|ours, |our core)", before$who)
+  if (any(absent)) {
+    message(file, " keeps earlier figures of ", toString(unique(before$who[absent])), ": no figure of them in this run")
+  }
+  # a job's rows stay together, what was kept last
+  of_script <- rbind(rows, before[absent, ])
+  of_script <- of_script[order(match(of_script$work, unique(rows$work))), ]
+  utils::write.csv(rbind(before[before$script != script, ], of_script), file, row.names = FALSE, na = "")
 }
 
 finish <- function() {

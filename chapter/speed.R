@@ -7,14 +7,17 @@ figures <- "vignettes/figures"
 
 bench <- read.csv("vignettes/bench.csv", encoding = "UTF-8")
 
-# Names and microseconds of one job: ours first, then the others from fast to slow.
+# Names and microseconds of one job: ours first, then the others from fast to slow. A peer that was missing when ours was
+# measured last has its figures of an earlier day, and a mark; `earlier` is that day.
 contestants <- function(job, more_of_ours = character()) {
   rows <- bench[bench$work == job, ]
-  times <- setNames(rows$median * 1e6, rows$who)
+  old <- !rows$date %in% rows$date[rows$who == "multiprocessing"]
+  times <- setNames(rows$median * 1e6, paste0(rows$who, ifelse(old, "*", "")))
   if (!"multiprocessing" %in% rows$who) return(NULL)
   ours <- c(Pool = times[["multiprocessing"]])
   for (name in more_of_ours) ours[name] <- times[[paste0("ours, ", name)]]
-  list(ours = ours, others = sort(times[!grepl("^(multiprocessing$|ours, |our core)", names(times))]))
+  others <- sort(times[!grepl("^(multiprocessing$|ours, |our core)", names(times))])
+  list(ours = ours, others = others, earlier = sort(unique(rows$date[old])))
 }
 
 # -- Bars -------------------------------------------------------------------------------------
@@ -26,7 +29,7 @@ words_for <- function(microseconds) {
 }
 
 # Bars on a scale of powers of ten if the times differ by more than a hundred, else from zero.
-draw_bars <- function(file, title, ours, others) {
+draw_bars <- function(file, title, ours, others, earlier = character()) {
   times <- c(ours, others)
   wide <- max(times) / min(times) > 100
   width <- if (wide) {
@@ -35,26 +38,34 @@ draw_bars <- function(file, title, ours, others) {
   } else {
     times / max(times)
   }
-  names(times)[seq_along(ours)] <- paste("multiprocessing", names(ours))
+  names(times)[seq_along(ours)] <- paste("our", names(ours))
+  left <- 152
+  full <- 182
   shapes <- unlist(lapply(seq_along(times), function(i) {
     y <- 8 + (i - 1) * 27
     is_ours <- i <= length(ours)
+    end <- left + max(2, full * width[i])
     c(
-      text_at(189, y + 16, names(times)[i], 12.5, anchor = "end", weight = if (is_ours) "bold" else "normal"),
-      box(196, y, max(2, 330 * width[i]), 20, if (is_ours) "busy" else "idle", 3),
-      text_at(203 + max(2, 330 * width[i]), y + 15, words_for(times[i]), 13, "small")
+      text_at(left - 7, y + 15, names(times)[i], 14, anchor = "end", weight = if (is_ours) "bold" else "normal"),
+      box(left, y, end - left, 20, if (is_ours) "busy" else "idle", 3),
+      text_at(end + 6, y + 15, words_for(times[i]), 14, "small")
     )
   }))
   bottom <- 8 + length(times) * 27
   if (wide) {
     ticks <- seq(lowest, floor(log10(max(times))))
+    step <- full / (log10(max(times)) - lowest)
+    ticks <- ticks[(ticks - lowest) %% ceiling(52 / step) == 0] # so that their words do not touch
     shapes <- c(shapes, vapply(ticks, function(power) {
-      x <- 196 + 330 * (power - lowest) / (log10(max(times)) - lowest)
-      text_at(x, bottom + 14, words_for(10^power), 12, "small", "middle")
+      text_at(left + step * (power - lowest), bottom + 14, words_for(10^power), 13, "small", "middle")
     }, ""))
     bottom <- bottom + 22
   }
-  write_svg(file, 600, bottom + 4, title, shapes)
+  if (length(earlier)) {
+    shapes <- c(shapes, text_at(left, bottom + 16, paste("*", paste(earlier, collapse = ", ")), 13, "small"))
+    bottom <- bottom + 22
+  }
+  write_svg(file, 400, bottom + 4, title, shapes)
 }
 
 draw_row <- function(file, title, row, ...) {
@@ -63,7 +74,7 @@ draw_row <- function(file, title, row, ...) {
     message("vignettes/bench.csv has no figures of \"", row, "\": ", file, " stays as it is")
     return(invisible())
   }
-  draw_bars(file, title, found$ours, found$others)
+  draw_bars(file, title, found$ours, found$others, found$earlier)
 }
 
 draw_row("speed-task.svg", "One trivial task and its answer", "one trivial task and its answer, running pool of 1")

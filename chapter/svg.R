@@ -1,5 +1,6 @@
-# Shapes of the pictures: each function gives lines of SVG. Used by drawings.R, speed.R and the pages' own figures. Pictures are
-# at most 600 wide, so that their text can be read on a phone.
+# Shapes of the pictures: each function gives lines of SVG. Used by drawings.R, speed.R and the pages' own figures. A phone shows
+# a picture 358 pixels wide: so that its text stays larger than 10 pixels there, pictures of 400 have text of 13 or more, those
+# of 600 text of 17 or more.
 
 font <- "ui-sans-serif, system-ui, 'Noto Sans CJK SC', 'Source Han Sans SC', 'PingFang SC', 'Microsoft YaHei', sans-serif"
 

@@ -81,27 +81,27 @@ draw_timeline <- function(file, title, runs, labels, worker = "worker %d", secon
   zero <- min(start)
   span <- max(end) - zero
   row <- match(pid, unique(pid[order(start)]))
-  left <- 84
-  scale <- (600 - left - 24) / span
+  left <- 76
+  scale <- (400 - left - 20) / span
   shapes <- unlist(lapply(seq_along(runs), function(i) {
     x <- left + (start[i] - zero) * scale
     width <- max(1, (end[i] - start[i]) * scale - 1)
     c(
       box(x, 12 + (row[i] - 1) * 46, width, 32, "busy", 3),
-      if (width > 8 * nchar(labels[i]) + 4) {
-        sub('class=""', 'class="on"', text_at(x + width / 2, 33 + (row[i] - 1) * 46, labels[i], 13, anchor = "middle"))
+      if (width > 9 * nchar(labels[i]) + 6) {
+        sub('class=""', 'class="on"', text_at(x + width / 2, 33 + (row[i] - 1) * 46, labels[i], 14, anchor = "middle"))
       }
     )
   }))
   bottom <- 12 + max(row) * 46
-  ticks <- pretty(c(0, span), 6)
+  ticks <- pretty(c(0, span), 4)
   ticks <- ticks[ticks <= span]
-  write_svg(file, 600, bottom + 28, title, c(
+  write_svg(file, 400, bottom + 28, title, c(
     "<style>.on { fill: #ffffff; } @media (prefers-color-scheme: dark) { .on { fill: #0d1117; } }</style>",
-    vapply(seq_len(max(row)), function(r) text_at(8, 33 + (r - 1) * 46, sprintf(worker, r), 14), ""),
+    vapply(seq_len(max(row)), function(r) text_at(4, 33 + (r - 1) * 46, sprintf(worker, r), 15), ""),
     shapes,
     unlist(lapply(ticks, function(t) {
-      text_at(left + t * scale, bottom + 18, sprintf(seconds, t), 12.5, "small", if (t == 0) "start" else "middle")
+      text_at(left + t * scale, bottom + 18, sprintf(seconds, t), 14, "small", if (t == 0) "start" else "middle")
     }))
   ))
 }
@@ -112,18 +112,18 @@ draw_busy <- function(file, title, runs) {
   y <- 12
   shapes <- character()
   for (name in names(runs)) {
-    shapes <- c(shapes, text_at(8, y + 15, name, 14, weight = "bold"))
+    shapes <- c(shapes, text_at(4, y + 15, name, 15, weight = "bold"))
     y <- y + 26
     for (i in seq_along(runs[[name]])) {
       busy <- runs[[name]][i]
       shapes <- c(
-        shapes, text_at(8, y + 13, names(runs[[name]])[i], 12.5, "small"), box(56, y, 480, 16, "track", 3),
-        if (busy >= 0.5) box(56, y, 4.8 * busy, 16, if (busy > 25) "busy" else "idle", 3),
-        text_at(544, y + 13, sprintf("%.0f %%", busy), 12.5, "small")
+        shapes, text_at(4, y + 13, names(runs[[name]])[i], 14, "small"), box(52, y, 290, 16, "track", 3),
+        if (busy >= 0.5) box(52, y, 2.9 * busy, 16, if (busy > 25) "busy" else "idle", 3),
+        text_at(349, y + 13, sprintf("%.0f %%", busy), 14, "small")
       )
       y <- y + 22
     }
     y <- y + 10
   }
-  write_svg(file, 600, y + 4, title, shapes)
+  write_svg(file, 400, y + 4, title, shapes)
 }
