@@ -65,9 +65,10 @@ run_blocks <- function(blocks) {
   wrong
 }
 
-# Packages that code names, as `name::` or in library().
+# Packages that code names, as `name::` or in library(), but those that the page itself installs into a folder.
 packages_of <- function(blocks) {
   code <- unlist(lapply(Filter(function(block) block$language == "r", blocks), `[[`, "code"))
+  code <- grep("lib.loc", code, fixed = TRUE, value = TRUE, invert = TRUE)
   named <- unlist(regmatches(code, gregexpr("[A-Za-z][A-Za-z0-9.]*(?=::)|(?<=library[(])[A-Za-z0-9.]+", code, perl = TRUE)))
   setdiff(named, "std") # of C++
 }
@@ -101,7 +102,7 @@ test_that("every block of code on the pages runs as it is pasted", {
   skip_on_cran()
   skip_if_not_installed("callr")
   files <- page_files()
-  expect_true(all(c("multicore-zh.Rmd", "multicore.Rmd", "faq.Rmd") %in% basename(files)))
+  expect_true(all(c("multicore-zh.Rmd", "multicore.Rmd", "faq.Rmd", "cpp.Rmd", "cpp-zh.Rmd") %in% basename(files)))
   pages <- lapply(files, function(file) {
     blocks <- Filter(function(block) block$language %in% c("r", "python"), page_blocks(file))
     # what installs packages is not for a test
