@@ -42,6 +42,14 @@ task_failure <- function(index, sent) {
   )
 }
 
+# An element that was computed, and whose value this process cannot read
+unreadable_result <- function(index, problem) {
+  new_condition(
+    c("EncodingError", "multiprocessing_error", "error"), sprintf("the result of element %d cannot be read: %s", index, problem),
+    index = index
+  )
+}
+
 # A worker that has died: `status` is its exit code, or -signal. `limit`: we killed it after this many seconds, its
 # task_timeout. `tries`: how often the element was given to a worker. `reading`: it died as it read what all elements of
 # the job need: the function and its arguments, and elements that travel in one piece.

@@ -166,6 +166,8 @@ private:
   Memory serialized_;
   uint64_t serialized_bytes_ = 0;
   uint64_t elements_ = 0;
+  bool has_long_ = false; // a pairlist or call that R may be unable to read
+  std::string long_at_; // the path to it
   bool out_of_band_ = false; // large vectors were taken out of the serialization
 };
 

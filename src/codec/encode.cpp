@@ -111,11 +111,30 @@ private:
     case EXTPTRSXP:
       reference(x, in_attribute);
       return;
+    case LISTSXP:
+    case LANGSXP:
+    case DOTSXP:
+      plain_ = false;
+      if (is_long(x) && !out_->has_long_) {
+        out_->has_long_ = true;
+        out_->long_at_ = path_of(step);
+      }
+      return;
     default:
       plain_ = false;
       return;
     }
     attributes(x, step, depth);
+  }
+
+  static bool is_node(SEXP x) {
+    return TYPEOF(x) == LISTSXP || TYPEOF(x) == LANGSXP || TYPEOF(x) == DOTSXP;
+  }
+
+  static bool is_long(SEXP x) {
+    uint64_t nodes = 0;
+    for (; is_node(x) && nodes < kLongPairlist; x = CDR(x)) ++nodes;
+    return nodes == kLongPairlist;
   }
 
   void fixed(SEXP x, Type type) {

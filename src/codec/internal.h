@@ -34,7 +34,14 @@ public:
   // into blocks.
   static void encode(SEXP x, bool deep, bool refer, Encoding* out);
   static SEXP decode(const uint8_t* bytes, uint64_t n, bool out_of_band);
+
+private:
+  static void try_to_read(const Encoding& e);
 };
+
+// Nodes of a pairlist that may be too many for R's reader: of the usual stack of 8 MB, R 4.2 has room for 20,000.
+// From here on it is tried.
+constexpr uint64_t kLongPairlist = 4096;
 
 // Elements [first, first + count) of the `length` that a block holds, see decode(). nullptr: no such
 // block. May jump.

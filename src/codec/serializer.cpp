@@ -18,6 +18,8 @@ constexpr char kEnvironment = 'e', kExternalPointer = 'x', kConnectionNumber = '
 // same connection from a process that has another one at the same place.
 constexpr char kConnection[] = "connection";
 
+constexpr uint64_t kNodeBytes = 8; // of a pairlist, at least
+
 struct WriteCall {
   SEXP value;
   OutOfBandWriter* writer;
@@ -87,7 +89,16 @@ struct Source {
   const uint8_t* end;
   bool ended_early;
   bool out_of_band;
+  bool too_deep;
 };
+
+// R before 4.3 reads a pairlist by a call for each of its nodes, and looks at its stack in none of them: it would
+// end this process. An error of R's here; see decode().
+void check_stack(Source* source) {
+  source->too_deep = true;
+  R_CheckStack();
+  source->too_deep = false;
+}
 
 void in_bytes(R_inpstream_t stream, void* to, int n) {
   auto* source = static_cast<Source*>(stream->data);
@@ -95,6 +106,7 @@ void in_bytes(R_inpstream_t stream, void* to, int n) {
     source->ended_early = true;
     Rf_error("the serialized value ends too early");
   }
+  check_stack(source);
   std::memcpy(to, source->at, static_cast<size_t>(n));
   source->at += n;
 }
@@ -137,6 +149,16 @@ bool parse_handle(SEXP text, HandleId* id, char* kind) {
                      &id->serial) == 3;
 }
 
+// What no process could read is an error where it is sent, and with its name.
+void Serializer::try_to_read(const Encoding& e) {
+  try {
+    decode(e.serialized_.get(), e.serialized_bytes_, e.out_of_band_);
+  } catch (const DecodeError&) {
+    throw EncodeError(e.long_at_, "a pairlist or call of so many elements cannot be read by this version of R; make a "
+                                  "list of it, by as.list()");
+  }
+}
+
 void Serializer::encode(SEXP x, bool deep, bool refer, Encoding* out) {
   bool looks = refer && blocks.store, takes = false;
   for (;;) {
@@ -163,27 +185,43 @@ void Serializer::encode(SEXP x, bool deep, bool refer, Encoding* out) {
     out->serialized_bytes_ = sink.used;
     out->size_ = sizeof(FrameHeader) + sizeof(SerializedHeader) + round_up(sink.used);
     sink.bytes = nullptr;
+    if (out->has_long_) try_to_read(*out);
     return;
   }
 }
 
+namespace {
+
+SEXP read_body(void* data) {
+  R_inpstream_st stream;
+  R_InitInPStream(&stream, static_cast<R_pstream_data_t>(data), R_pstream_binary_format, in_char, in_bytes,
+                  in_reference, R_NilValue);
+  SEXP value = R_Unserialize(&stream);
+  return static_cast<Source*>(data)->out_of_band ? OutOfBandWriter::without_names(value) : value;
+}
+
+// R prints an error that no handler takes, so what can be too deep is read with one.
+SEXP read_carefully(void* data) {
+  SEXP kind = PROTECT(Rf_mkString("stackOverflowError"));
+  SEXP value = R_tryCatch(
+      read_body, data, kind, [](SEXP, void*) { return R_NilValue; }, data, nullptr, nullptr);
+  UNPROTECT(1);
+  return value;
+}
+
+} // namespace
+
 SEXP Serializer::decode(const uint8_t* bytes, uint64_t n, bool out_of_band) {
-  Source source = {bytes, bytes + n, false, out_of_band};
+  Source source = {bytes, bytes + n, false, out_of_band, false};
   try {
-    return run_protected(
-        [](void* data) -> SEXP {
-          R_inpstream_st stream;
-          R_InitInPStream(&stream, static_cast<R_pstream_data_t>(data), R_pstream_binary_format,
-                          in_char, in_bytes, in_reference, R_NilValue);
-          SEXP value = R_Unserialize(&stream);
-          return static_cast<Source*>(data)->out_of_band ? OutOfBandWriter::without_names(value) : value;
-        },
-        &source);
-  } catch (const Unwind&) {
-    if (source.ended_early) // the jump ends here
-      throw DecodeError("the serialized value ends too early");
-    throw;
+    SEXP value = run_protected(n < kLongPairlist * kNodeBytes ? read_body : read_carefully, &source);
+    if (!source.too_deep) return value;
+  } catch (const Unwind&) { // the jump ends here
+    if (source.ended_early) throw DecodeError("the serialized value ends too early");
+    if (!source.too_deep) throw;
   }
+  throw DecodeError("it is nested too deeply for R's stack, or has a pairlist or call with too many elements; make a "
+                    "list of it, by as.list()");
 }
 
 } // namespace mp::codec

@@ -94,7 +94,15 @@ void PoolOwner::collect(PoolJob& job) {
         const auto* bytes = reinterpret_cast<const uint8_t*>(&r + 1);
         int e = job.element(r.position);
         SEXP value = codec::decode_small(bytes, r.bytes);
-        Protected v(value ? value : codec::decode(bytes, r.bytes));
+        try {
+          if (!value) value = codec::decode(bytes, r.bytes);
+        } catch (const codec::DecodeError& problem) { // this result alone is lost
+          Protected condition(call_r("unreadable_result", e, std::string(problem.what())));
+          fail(job, e, condition);
+          if (job.each) job.arrived.push_back(e);
+          return;
+        }
+        Protected v(value);
         if (ResultStatus(r.status) == ResultStatus::Value && job.places) {
           if (e == 1) job.first = Preserved(v);
           if (fits(v, job.type, job.width)) {

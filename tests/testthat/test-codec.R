@@ -86,6 +86,22 @@ test_that("what is not plain goes through R's serializer as one piece", {
   expect_identical(counter$get(), 0)
 })
 
+test_that("a pairlist that R can read travels, a longer one is an error with its path", {
+  fine <- list(a = as.pairlist(as.list(1:10000)))
+  expect_identical(decode(encode(fine)), fine)
+  long <- list(1, list(a = as.pairlist(as.list(1:200000))))
+  wide <- list(as.call(c(quote(f), as.list(1:200000))))
+  if (getRversion() < "4.3") { # its reader calls itself for each node
+    expect_error(encode(long), "as.list", class = "EncodingError")
+    expect_error(encode(wide), "as.list", class = "EncodingError")
+    hidden <- encode(list2env(list(long = long)))
+    expect_error(decode(hidden), "nested too deeply for R's stack", class = "EncodingError")
+  } else {
+    expect_identical(decode(encode(long)), long)
+  }
+  expect_identical(decode(encode(fine)), fine)
+})
+
 test_that("nesting deeper than the format allows is no danger to the stack", {
   deep <- NULL
   for (i in 1:512) deep <- list(deep)

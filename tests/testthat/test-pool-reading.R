@@ -108,14 +108,47 @@ test_that("of elements that are read together, the one that kills its reader is 
   expect_identical(in_time(pool$map(sqrt, c(1, 4))), list(1, 2))
 })
 
-test_that("elements that R itself cannot read are an error, and the pool works on", {
+test_that("elements that R itself cannot read are an error that names them, and the pool works on", {
   pool <- local_pool(2)
   long <- as.pairlist(as.list(1:60000))
-  failures <- in_time(pool$map(length, list(1, 2, long, 4), on_error = "return"))
-  if (getRversion() < "4.3") expect_s3_class(failures[[3]], "error")
-  # newer Rs can read it
-  expect_true(inherits(failures[[3]], "error") || identical(failures[[3]], 60000L))
+  got <- in_time(tryCatch(pool$map(length, list(1, 2, long, 4)), error = identity))
+  if (getRversion() < "4.3") {
+    expect_classed_error(stop(got), "EncodingError", "element \\[\\[3\\]\\] cannot be sent to another process")
+  } else { # newer Rs can read it
+    expect_identical(got, list(1L, 1L, 60000L, 1L))
+  }
   expect_identical(in_time(pool$map(length, list(1, 2:3))), list(1L, 2L))
+})
+
+test_that("a result that R itself cannot read is its element's error, and the session lives", {
+  pool <- local_pool(2)
+  long <- function(i) as.pairlist(as.list(seq_len(if (i == 2) 60000 else 1)))
+  inside <- function(i) list2env(list(x = long(i)))
+  environment(inside) <- list2env(list(long = long), parent = globalenv())
+  for (f in list(long, inside)) {
+    got <- in_time(pool$map(f, 1:3, on_error = "return"))
+    expect_identical(vapply(got[-2], length, 1L), c(1L, 1L))
+    if (getRversion() < "4.3") {
+      expect_identical(got[[2]]$index, 2L)
+      expect_match(conditionMessage(got[[2]]), "element 2 .*as.list")
+    } else {
+      expect_false(inherits(got[[2]], "error"))
+    }
+  }
+  got <- suppressWarnings(in_time(mclapply(1:3, long, mc.cores = 2)))
+  expect_identical(got[-2], list(pairlist(1L), pairlist(1L)))
+  if (getRversion() < "4.3") expect_s3_class(attr(got[[2]], "condition"), "EncodingError")
+})
+
+test_that("a global variable that R itself cannot read is named", {
+  skip_if(getRversion() >= "4.3", "this R can read it")
+  pool <- local_pool(1)
+  assign("long_global", as.pairlist(as.list(1:60000)), globalenv())
+  on.exit(rm("long_global", envir = globalenv()))
+  uses_it <- function() length(long_global)
+  environment(uses_it) <- globalenv()
+  expect_classed_error(in_time(pool$apply(uses_it)), "EncodingError", "`long_global`, a variable that the function uses")
+  expect_identical(in_time(pool$map(sqrt, c(1, 4))), list(1, 2))
 })
 
 test_that("mclapply() ends when what its cores do first kills them", {
