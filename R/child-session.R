@@ -11,7 +11,7 @@ seen$lent <- list() # variables of the latest job alone: list(name, value, befor
 seen$connections <- NULL # what tells those that a fork began with from others
 seen$missing <- list() # packages that cannot be loaded here, and why
 seen$lacks <- list() # the package of each class whose package is missing
-seen$search <- NULL # the names on the session's search path, when it was applied last
+seen$search <- NULL # what came from the session's search path: environments
 seen$random_kind <- NULL
 
 kinds <- list(value = 0L, active = 1L, gone = 2L, pointer = 3L, large = 4L, refused = 5L) # as in pages.cpp
@@ -136,26 +136,35 @@ missing_package <- function(package) {
   ))
 }
 
-# The search path in the session's order; what this worker attached by itself stays in front.
+# The search path in the session's order; what this worker attached by itself stays in front. Two entries may have the same
+# name, so they are told apart by their environments.
 apply_search <- function(wanted) {
   names <- vapply(wanted, `[[`, "", "name")
-  here <- search()
-  here <- here[seq(2L, length(here) - 1L)]
-  fixed <- c("Autoloads", "package:base")
-  own <- setdiff(here, c(names, seen$search, fixed))
+  from_session <- function(here) here[names(here) %in% names | vapply(here, is_among, TRUE, seen$search)]
+  there <- from_session(attached())
   keep <- 0L # number of entries at the end that are already right
-  there <- setdiff(here, own)
   while (keep < min(length(there), length(names)) &&
-    identical(there[length(there) - keep], names[length(names) - keep]) && is.null(wanted[[length(names) - keep]]$values)) {
+    identical(names(there)[length(there) - keep], names[length(names) - keep]) && is.null(wanted[[length(names) - keep]]$values)) {
     keep <- keep + 1L
   }
-  for (name in utils::head(there, length(there) - keep)) {
-    if (!name %in% fixed) suppressWarnings(try(detach(name, character.only = TRUE, force = TRUE), silent = TRUE))
+  old <- utils::head(there, length(there) - keep)
+  for (env in old[names(old) != "Autoloads"]) {
+    suppressWarnings(try(detach(pos = position_of(env), force = TRUE), silent = TRUE))
   }
-  position <- length(search()) - keep
+  position <- position_of(if (keep) there[[length(old) + 1L]] else baseenv())
   for (entry in rev(utils::head(wanted, length(wanted) - keep))) attach_entry(entry, position)
-  seen$search <- names
+  seen$search <- from_session(attached())
 }
+
+# What is on the search path besides the global environment and base: environments by their names
+attached <- function() {
+  on <- seq(2L, length(search()) - 1L)
+  named(lapply(on, as.environment), search()[on])
+}
+
+position_of <- function(env) Position(function(at) identical(as.environment(at), env), seq_along(search()))
+
+is_among <- function(env, envs) any(vapply(envs, identical, TRUE, env))
 
 attach_entry <- function(entry, position) {
   if (!startsWith(entry$name, "package:")) {
@@ -321,11 +330,11 @@ begin_session <- function(session, needs) {
   if (seen$fork) {
     seen$born <- session_version()
     seen$connections <- connections_here()
-    seen$search <- search()
+    seen$search <- attached()
     return(invisible())
   }
   seen$born <- session[[1L]]
-  seen$search <- search()
+  seen$search <- attached()
   settings <- session[[2L]]
   extra <- setdiff(names(Sys.getenv()), c(settings[[3L]][[1L]], own_environment))
   extra <- extra[!startsWith(extra, "MULTIPROCESSING_PROCESS_")] # marks of the processes that started this one

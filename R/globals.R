@@ -126,10 +126,9 @@ named <- function(x, names = x) {
 
 # From the first to the last but base: list(name, path, exports) of a package, list(name, values) of anything else
 search_of_session <- function() {
-  on <- search()
-  on <- on[seq(2L, length(on) - 1L)]
-  lapply(on[!startsWith(on, "tools:")], function(name) {
-    env <- as.environment(name)
+  on <- attached()
+  on <- on[!startsWith(names(on), "tools:")]
+  Map(unname(on), names(on), USE.NAMES = FALSE, f = function(env, name) {
     if (startsWith(name, "package:")) {
       return(list(name = name, path = attr(env, "path"), exports = ls(env, all.names = TRUE)))
     }

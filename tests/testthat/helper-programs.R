@@ -56,7 +56,7 @@ forget_program <- function(before) {
   if (".__T__show:methods" %in% gone) suppressWarnings(methods::removeMethods("show", where = globalenv()))
   masks <- gone[!startsWith(gone, ".__")]
   base::rm(list = masks, envir = globalenv())
-  for (name in setdiff(search(), before$search)) detach(name, character.only = TRUE)
+  while (length(more <- setdiff(search(), before$search))) detach(more[1L], character.only = TRUE)
   for (class in c("DpChild", "DpBox", "DpHeir", "DpAcc", "DpEither", "dp_old")) {
     if (methods::isClass(class)) suppressWarnings(methods::removeClass(class, where = globalenv()))
   }

@@ -241,6 +241,29 @@ test_that("packages: the order in which they are attached, those that are loaded
   for (pool in c(pools, early, late)) pool$terminate()
 })
 
+test_that("lists of the same name on the search path are each sent, and leave workers with the session", {
+  for (method in c("fork", "spawn")) {
+    pool <- Pool(1, context = method)
+    path <- function() grep("^wt_", search(), value = TRUE)
+    before <- search()
+    detach_all <- function() while (length(more <- setdiff(search(), before))) detach(more[1L], character.only = TRUE)
+    on.exit(detach_all())
+    attach(list(wt_one = 1, wt_in = "old"), name = "wt_list")
+    expect_identical(pool$apply(path), path())
+    attach(list(wt_two = 2), name = "wt_other")
+    attach(list(wt_in = "new"), name = "wt_list", warn.conflicts = FALSE)
+    expect_identical(pool$apply(path), c("wt_list", "wt_other", "wt_list"))
+    expect_identical(pool$apply(function() list(get("wt_one"), get("wt_in"))), list(1, "new"))
+    pool$apply(function() { attach(list(wt_own = 3), name = "wt_own"); NULL })
+    detach("wt_list", character.only = TRUE)
+    expect_identical(pool$apply(function() list(get("wt_one"), get("wt_in"), get("wt_own"))), list(1, "old", 3))
+    expect_identical(pool$apply(path), c("wt_own", "wt_other", "wt_list"))
+    detach_all()
+    expect_identical(pool$apply(path), "wt_own")
+    pool$terminate()
+  }
+})
+
 test_that("a worker that was forked after a connection or a pointer was made uses its own", {
   on.exit(suppressWarnings(rm(list = c("wt_con", "wt_pointer"), envir = globalenv())))
   file <- tempfile()
