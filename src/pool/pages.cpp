@@ -59,8 +59,10 @@ std::string why_not(SEXP value, const char* name) {
 
 SEXP variables_since(const Journal& j, uint64_t from, std::unordered_set<SEXP>& classes, bool careful) {
   Columns changed;
-  for (const Variable& v : j.variables()) {
-    if (v.version <= from || v.travels == Travels::Hidden) continue;
+  for (size_t i = 0; i < j.versions().size(); ++i) {
+    if (j.versions()[i] <= from) continue;
+    const Variable& v = j.variables()[i];
+    if (v.travels == Travels::Hidden) continue;
     BlockKind kind = kind_of(v);
     if (kind <= kActive && careful && !why_not(v.binding.value, "").empty()) kind = kGone;
     if (kind <= kActive) classes.insert(v.classes.begin(), v.classes.end());
@@ -171,7 +173,7 @@ void Pages::update(const Journal& j) {
   if (version == current_) return;
   auto count = [&](uint64_t from) {
     size_t n = 0;
-    for (const Variable& v : j.variables()) n += v.version > from;
+    for (uint64_t v : j.versions()) n += v > from;
     for (auto& o : j.options()) n += o.second.version > from;
     for (auto& e : j.environment()) n += e.second.version > from;
     for (const Fact& f : j.facts()) n += f.version > from;

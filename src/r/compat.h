@@ -162,4 +162,15 @@ inline bool still_bound(SEXP env, SEXP symbol, const Binding& before) {
   return now.how == before.how && now.value == before.value;
 }
 
+// Calls visit(symbol, cell) for the variables in the order in which R's table has them; newer versions of R do not show it.
+template <class Visit> void visit_cells(SEXP env, Visit&& visit) {
+#if R_VERSION < R_Version(4, 5, 0)
+  SEXP table = HASHTAB(env);
+  for (R_xlen_t i = 0; TYPEOF(table) == VECSXP && i < Rf_xlength(table); ++i)
+    for (SEXP cell = VECTOR_ELT(table, i); cell != R_NilValue; cell = CDR(cell)) visit(TAG(cell), cell);
+#else
+  (void)env, (void)visit;
+#endif
+}
+
 } // namespace mp::r

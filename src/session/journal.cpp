@@ -1,7 +1,6 @@
 #include "session/journal.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace mp::bind {
 namespace {
@@ -15,27 +14,16 @@ bool is_hidden(SEXP symbol) {
 // A table of S4 methods lies in the frame of its generic, with all methods that packages have: however large, it is sent.
 bool is_method_table(SEXP symbol) { return !std::strncmp(CHAR(PRINTNAME(symbol)), ".__T__", 6); }
 
-// Plain vectors of up to two words: their bytes are their digest.
-bool is_short(SEXP x) {
-  switch (TYPEOF(x)) {
-  case REALSXP:
-    return !ALTREP(x) && !Rf_isObject(x) && Rf_xlength(x) >= 1 && Rf_xlength(x) <= 2;
-  case LGLSXP:
-  case INTSXP:
-    return !ALTREP(x) && !Rf_isObject(x) && Rf_xlength(x) == 1;
-  case STRSXP:
-    return !ALTREP(x) && !Rf_isObject(x) && Rf_xlength(x) == 1;
-  default:
-    return false;
-  }
+// The bytes of a plain vector of up to two words, which stay where they are; else 0.
+uint8_t short_bytes(SEXP x) {
+  if (ALTREP(x) || Rf_isObject(x)) return 0;
+  R_xlen_t n = TYPEOF(x) == REALSXP || TYPEOF(x) == LGLSXP || TYPEOF(x) == INTSXP || TYPEOF(x) == STRSXP ? Rf_xlength(x) : 0;
+  if (n == 2 && TYPEOF(x) == REALSXP) return 16;
+  return n != 1 ? 0 : TYPEOF(x) == REALSXP || TYPEOF(x) == STRSXP ? 8 : 4;
 }
 
-uint64_t short_digest(SEXP x) {
-  if (TYPEOF(x) == STRSXP) return uint64_t(uintptr_t(STRING_ELT(x, 0)));
-  uint64_t words[2] = {0, 0};
-  if (TYPEOF(x) == REALSXP) std::memcpy(words, REAL(x), size_t(LENGTH(x)) * 8);
-  else std::memcpy(words, TYPEOF(x) == INTSXP ? INTEGER(x) : LOGICAL(x), 4);
-  return words[0] ^ (words[1] * 0x9E3779B97F4A7C15u);
+const void* short_data(SEXP x) {
+  return TYPEOF(x) == STRSXP ? static_cast<const void*>(STRING_PTR_RO(x)) : codec::data_of(x);
 }
 
 } // namespace
@@ -72,29 +60,35 @@ void Journal::look_at_variables() {
   std::vector<size_t> stale;
   bool gone = false;
   codec::protect([&] { // an ordinary variable that has become an active one is called
-    constexpr size_t kAhead = 12;
+    constexpr size_t kAhead = 16;
     for (size_t i = 0; i < glances_.size(); ++i) {
-      if (i + kAhead < glances_.size()) {
-        __builtin_prefetch(glances_[i + kAhead].symbol);
-        __builtin_prefetch(glances_[i + kAhead].value);
+      if (i + kAhead < glances_.size()) { // else most of the time is spent waiting for memory
+        const Glance& next = glances_[i + kAhead];
+        __builtin_prefetch(next.symbol);
+        __builtin_prefetch(next.hash);
+        __builtin_prefetch(next.cell);
+        __builtin_prefetch(next.what == Glance::Itself ? next.data : next.value);
       }
       const Glance& g = glances_[i];
       if (!r::still_bound(R_GlobalEnv, g.symbol, {Binding::How(g.how), g.value}) ||
-          (g.what == Glance::Itself && short_digest(g.value) != g.digest) ||
-          (g.what == Glance::More && !same(variables_[g.index])))
-        stale.push_back(g.index);
+          (g.what == Glance::Itself && !g.same_bytes()) || (g.what == Glance::More && !same(variables_[g.index])))
+        stale.push_back(i);
     }
     return R_NilValue;
   });
   for (size_t i : hidden_) gone = gone || !R_existsVarInFrame(R_GlobalEnv, variables_[i].symbol);
   for (size_t i : stale) {
-    renew(variables_[i]);
-    gone = gone || variables_[i].travels == Travels::Gone;
+    Variable& v = variables_[glances_[i].index];
+    renew(v);
+    if (v.travels == Travels::Gone) {
+      gone = true;
+      continue;
+    }
+    const void* cell = glances_[i].cell;
+    glances_[i] = glance_at(glances_[i].index);
+    glances_[i].cell = cell;
   }
-  if (!gone && Rf_xlength(R_GlobalEnv) == present_) {
-    if (!stale.empty()) make_glances();
-    return;
-  }
+  if (!gone && Rf_xlength(R_GlobalEnv) == present_) return;
   for (Variable& v : variables_)
     if (v.travels == Travels::Hidden && !R_existsVarInFrame(R_GlobalEnv, v.symbol)) set_gone(v);
   for (SEXP symbol : variables_of(R_GlobalEnv)) {
@@ -102,6 +96,7 @@ void Journal::look_at_variables() {
     if (fresh) {
       variables_.emplace_back();
       variables_.back().symbol = symbol;
+      versions_.push_back(0);
     }
     if (variables_[it->second].travels == Travels::Gone) renew(variables_[it->second]);
   }
@@ -113,23 +108,41 @@ bool Journal::same(const Variable& v) const {
   return v.insides.same();
 }
 
+Journal::Glance Journal::glance_at(size_t variable) const {
+  const Variable& v = variables_[variable];
+  Glance g{v.symbol, v.binding.value, PRINTNAME(v.symbol), nullptr, nullptr, {}, uint32_t(variable),
+           uint8_t(v.binding.how), 0, Glance::More};
+  if (v.travels == Travels::Large) return g;
+  if (v.insides.none()) {
+    g.what = Glance::Identity;
+  } else if (v.insides.only(g.value) && (g.bytes = short_bytes(g.value)) > 0) {
+    g.what = Glance::Itself;
+    g.data = short_data(g.value);
+    std::memcpy(g.before, g.data, g.bytes);
+  }
+  return g;
+}
+
 void Journal::make_glances() {
+  std::unordered_map<SEXP, size_t> places;
   glances_.clear();
   hidden_.clear();
   for (size_t i = 0; i < variables_.size(); ++i) {
-    const Variable& v = variables_[i];
-    if (v.travels == Travels::Hidden) hidden_.push_back(i);
-    if (v.travels == Travels::Gone || v.travels == Travels::Hidden) continue;
-    Glance g{v.symbol, v.binding.value, 0, uint32_t(i), uint8_t(v.binding.how), Glance::More};
-    if (v.travels != Travels::Large) {
-      if (v.insides.none()) g.what = Glance::Identity;
-      else if (v.insides.only(g.value) && is_short(g.value)) {
-        g.what = Glance::Itself;
-        g.digest = short_digest(g.value);
-      }
-    }
-    glances_.push_back(g);
+    Travels travels = variables_[i].travels;
+    if (travels == Travels::Hidden) hidden_.push_back(i);
+    if (travels == Travels::Gone || travels == Travels::Hidden) continue;
+    places[variables_[i].symbol] = glances_.size();
+    glances_.push_back(glance_at(i));
   }
+  r::visit_cells(R_GlobalEnv, [&](SEXP symbol, SEXP cell) {
+    auto it = places.find(symbol);
+    if (it != places.end()) glances_[it->second].cell = cell;
+  });
+}
+
+void Journal::set_version(Variable& v, uint64_t version) {
+  v.version = version;
+  versions_[size_t(&v - variables_.data())] = version;
 }
 
 void Journal::set_gone(Variable& v) {
@@ -140,7 +153,7 @@ void Journal::set_gone(Variable& v) {
   SEXP symbol = v.symbol;
   v = Variable();
   v.symbol = symbol;
-  v.version = version;
+  set_version(v, version);
 }
 
 void Journal::renew(Variable& v) {
@@ -160,7 +173,7 @@ void Journal::renew(Variable& v) {
     v.travels = Travels::Hidden;
     return;
   }
-  v.version = version_.next();
+  set_version(v, version_.next());
   if (b.how == Binding::Delayed) {
     v.kept = Preserved(b.value);
     v.travels = Travels::Delayed;

@@ -27,6 +27,8 @@
 
 #include "session/facts.h"
 
+#include <cstring>
+
 namespace mp::bind {
 
 enum class Travels : uint8_t { Sent, Large, Pointer, Delayed, Hidden, Gone };
@@ -56,6 +58,7 @@ public:
   SEXP mark_large();
 
   const std::vector<Variable>& variables() const { return variables_; }
+  const std::vector<uint64_t>& versions() const { return versions_; } // of the variables
   const Variable* find(SEXP symbol) const;
   const Settings& options() const { return options_.all(); }
   const Settings& environment() const { return environment_.all(); }
@@ -72,18 +75,25 @@ private:
   Version version_;
   bool looking_ = false;
   std::vector<Variable> variables_;
+  std::vector<uint64_t> versions_; // theirs once more, close together: what has changed is found at once
   std::vector<size_t> hidden_;
   // Of each variable that exists, what tells whether it is the same, close together: thousands of
   // variables cost little besides cache misses.
   struct Glance {
     SEXP symbol, value;
-    uint64_t digest;
+    const void* hash; // where R keeps what it finds the name by, and
+    const void* cell; // the binding: for the cache alone, they are never read
+    const void* data; // of a short vector; it is no longer than `before`
+    uint64_t before[2];
     uint32_t index;
-    uint8_t how;
+    uint8_t how, bytes;
     enum How : uint8_t { Identity, Itself, More } what; // compare the object, its bytes, or ask same()
+    bool same_bytes() const { return !std::memcmp(data, before, bytes); }
   };
   bool same(const Variable& v) const;
   void make_glances();
+  Glance glance_at(size_t variable) const;
+  void set_version(Variable& v, uint64_t version);
   std::vector<Glance> glances_;
   std::unordered_map<SEXP, size_t> index_;
   R_xlen_t present_ = 0;
