@@ -281,12 +281,12 @@ program_steps <- c(object_steps, list(
       bquote(assign("dp_step", function() .(k), globalenv())),
       quote(assign("dp_not", Negate(function(v) v > dp_add(0)), globalenv())),
       quote(assign("dp_each", Vectorize(function(a, b) dp_add(a) + b), globalenv())),
-      quote(assign("dp_both", (function(...) {
+      quote(assign("dp_chain", (function(...) {
         fs <- list(...)
         function(v) Reduce(function(a, f) f(a), fs, v)
       })(dp_add, sqrt, function(v) round(v, 3)), globalenv())),
-      task(quote(list(dp_not(x), dp_each(1:2, x), dp_both(x)))),
-      bquote(assign("dp_step", function() .(m), globalenv())), task(quote(list(dp_not(x), dp_each(1:2, x), dp_both(x)))),
+      task(quote(list(dp_not(x), dp_each(1:2, x), dp_chain(x)))),
+      bquote(assign("dp_step", function() .(m), globalenv())), task(quote(list(dp_not(x), dp_each(1:2, x), dp_chain(x)))),
       quote(assign("%+%", function(a, b) dp_add(a, b), globalenv())),
       quote(assign("dp_part<-", function(o, which = "a", value) {
         o[[which]] <- value
