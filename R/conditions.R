@@ -107,7 +107,7 @@ way_to_die <- function(status) {
 }
 
 memory_hint <- function(status) {
-  if (isTRUE(status == -9L)) "; if nobody sent the signal, the system probably ran out of memory" else ""
+  if (isTRUE(status == -9L)) "; if it was not killed on purpose, the system probably ran out of memory" else ""
 }
 
 peak_memory <- function(peak) if (is.na(peak)) "" else sprintf(", peak memory %.0f MB", peak / 1024^2)

@@ -18,7 +18,7 @@
 #' the session's next use of this package, `ps` shows that worker as ending or defunct.
 #'
 #' @section Sessions that hold gigabytes:
-#' A fork copies the tables of the session's pages: with 2 GB of data a call takes ten times as long to begin as in an empty session.
+#' A fork copies the tables of the session's pages: with 1 GB of data a call takes about ten times as long as in an empty session.
 #' Data in shared memory cost a fork nothing: after `x <- share(x)` (and a [gc()], which frees what `x` was) the call begins at once,
 #' and `FUN` reads `x` as before. See [share()].
 #'

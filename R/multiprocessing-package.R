@@ -5,7 +5,7 @@
 #' - [Value()], [Array()], [Manager()]: numbers, dictionaries and lists that every process may change.
 #' - [SharedMemory()], [Listener()]: memory and connections of programs that did not start each other, also Python's.
 #' - [log_to_stderr()]: what processes and pools do, as a log.
-#' - [python-names]: Python's names, and ours beside them.
+#' - [python-names]: Python's names, and those of this package beside them.
 #' - [share()]: large data, and which processes hold them.
 #' - [mclapply()], [mcmapply()], [pvec()], [mcparallel()]: in place of package parallel's.
 #' - [thread_map()], [cpp_fun()]: compiled functions in threads.

@@ -34,6 +34,14 @@
 #' thread_map(c(1, 2, NA), cube)
 #' longest <- cpp_fun("double longest(double a, double b) { return a > b ? a : b; }")
 #' thread_reduce(c(3, 1, 4, 1, 5), longest)
+#' # with the headers of another package
+#' if (nzchar(system.file(package = "RcppArmadillo"))) {
+#'   size <- cpp_fun(c(
+#'     "#include <RcppArmadillo.h>",
+#'     "double size(const double* x, size_t n) { return arma::norm(arma::vec(const_cast<double*>(x), n, false)); }"
+#'   ), depends = "RcppArmadillo")
+#'   print(thread_map(matrix(c(3, 4, 6, 8), 2), size, margin = 2))
+#' }
 #' }
 #' @export
 cpp_fun <- function(code, depends = NULL) {
