@@ -653,6 +653,10 @@ block_copy_limit <- function(bytes) {
     .Call(`_multiprocessing_block_copy_limit`, bytes)
 }
 
+take_places <- function(take) {
+    .Call(`_multiprocessing_take_places`, take)
+}
+
 thread_map_run <- function(x, fun, threads, margin) {
     .Call(`_multiprocessing_thread_map_run`, x, fun, threads, margin)
 }

@@ -1705,6 +1705,16 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// take_places
+int take_places(bool take);
+RcppExport SEXP _multiprocessing_take_places(SEXP takeSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< bool >::type take(takeSEXP);
+    rcpp_result_gen = Rcpp::wrap(take_places(take));
+    return rcpp_result_gen;
+END_RCPP
+}
 // thread_map_run
 SEXP thread_map_run(SEXP x, SEXP fun, SEXP threads, SEXP margin);
 RcppExport SEXP _multiprocessing_thread_map_run(SEXP xSEXP, SEXP funSEXP, SEXP threadsSEXP, SEXP marginSEXP) {
@@ -1959,6 +1969,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_codec_encode", (DL_FUNC) &_multiprocessing_codec_encode, 1},
     {"_multiprocessing_codec_decode", (DL_FUNC) &_multiprocessing_codec_decode, 1},
     {"_multiprocessing_block_copy_limit", (DL_FUNC) &_multiprocessing_block_copy_limit, 1},
+    {"_multiprocessing_take_places", (DL_FUNC) &_multiprocessing_take_places, 1},
     {"_multiprocessing_thread_map_run", (DL_FUNC) &_multiprocessing_thread_map_run, 4},
     {"_multiprocessing_thread_reduce_run", (DL_FUNC) &_multiprocessing_thread_reduce_run, 5},
     {"_multiprocessing_made_kernel", (DL_FUNC) &_multiprocessing_made_kernel, 1},

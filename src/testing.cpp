@@ -5,6 +5,7 @@
 #include "codec/codec.h"
 #include "core/guard.h"
 #include "core/heap.h"
+#include "core/participant.h"
 #include "r/call.h"
 #include "core/reaper.h"
 
@@ -58,3 +59,21 @@ SEXP codec_decode(SEXP raw) {
 // See set_copy_limit().
 // [[Rcpp::export(rng = false)]]
 double block_copy_limit(double bytes) { return set_copy_limit(bytes); }
+
+// Takes all places of the session that are free, so that a fork gets none; FALSE gives them back.
+// [[Rcpp::export(rng = false)]]
+int take_places(bool take) {
+  return entry([&] {
+    static std::vector<Token> taken;
+    while (take) {
+      Token t = reserve_slot();
+      if (!t) break;
+      taken.push_back(t);
+    }
+    if (take) return int(taken.size());
+    for (Token t : taken) abandon_slot(t);
+    taken.clear();
+    reap();
+    return 0;
+  });
+}

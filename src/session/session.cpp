@@ -1,5 +1,6 @@
 #include "session/session.h"
 
+#include "session/adopted.h"
 #include "session/blocks.h"
 #include "session/defer.h"
 #include "session/handle.h"
@@ -42,7 +43,10 @@ void prepare_kinds() {
   install_fork_handlers();
   on_fork_child([] {
     forget_deferred();
-    if (self() == 0) codec::own_views(); // all places are taken: it can hold no block
+    if (self() == 0) { // all places are taken: it can hold no block
+      codec::own_views();
+      own_adopted();
+    }
   });
 }
 

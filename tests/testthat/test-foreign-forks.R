@@ -163,3 +163,36 @@ test_that("a foreign child cannot use the pool's handle, and ends nothing by los
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
+
+test_that("what a fork without a place sees of shared memory does not change", {
+  make <- function() seq_len(2e6) / 3
+  pool <- Pool(1)
+  vectors <- list(
+    shared = share(make()),
+    strings = share(sprintf("%032d", seq_len(5e5))),
+    result = pool$map(function(i, make) make(), 1, args = list(make))[[1]]
+  )
+  wanted <- sum(make())
+  pool$terminate()
+  rm(pool)
+  goes_on <- tempfile()
+  on.exit(unlink(goes_on))
+  multiprocessing:::take_places(TRUE)
+  child <- parallel:::mcfork()
+  if (inherits(child, "masterProcess")) {
+    end <- Sys.time() + 60
+    while (!file.exists(goes_on) && Sys.time() < end) Sys.sleep(0.01)
+    parallel:::mcexit(send = serialize(lapply(vectors, function(x) sum(as.numeric(x))), NULL))
+  }
+  multiprocessing:::take_places(FALSE)
+  rm(vectors)
+  for (k in 1:3) {
+    gc()
+    fresh <- lapply(1:4, function(i) share(as.numeric(rep(i, 2e6)))) # takes the pages that are free now
+    rm(fresh)
+  }
+  file.create(goes_on)
+  sums <- parallel::mccollect(child)[[1]]
+  if (is.raw(sums)) sums <- unserialize(sums)
+  expect_identical(sums, list(shared = wanted, strings = sum(as.numeric(seq_len(5e5))), result = wanted))
+})

@@ -17,6 +17,12 @@ test_that("map of nothing is an empty list, with names if there were some", {
   expect_identical(pool$starmap(identity, list()), list())
 })
 
+test_that("more elements than a job can number are refused, and not counted wrong", {
+  pool <- local_pool(1)
+  expect_classed_error(pool$map(identity, 1:2147483648), "ValueError", "at most 2,147,483,647 elements")
+  expect_identical(pool$map(identity, 1:2), list(1L, 2L))
+})
+
 test_that("every chunksize gives the same results", {
   pool <- local_pool(2)
   for (chunksize in list(NULL, 1, 2, 7, 100, 1000)) {
