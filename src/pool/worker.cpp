@@ -91,6 +91,12 @@ void preserve(SEXP x) { // R_PreserveObject() jumps where R is out of memory
   });
 }
 
+// What functions among these values lost on the way
+void refuse_lost(SEXP values) {
+  Protected lost(lost_variables(values));
+  if (Rf_xlength(lost) > 0) call_r("refuse_lost", SEXP(lost));
+}
+
 SEXP function_of(const Reference& ref) {
   for (CachedFunction& f : functions)
     if (f.serial == ref.serial) return f.function;
@@ -98,10 +104,7 @@ SEXP function_of(const Reference& ref) {
   Protected f(decode(heap().at(block), heap().bytes_of(block)));
   SEXP env = TYPEOF(f) == CLOSXP ? r::closure_environment(f) : R_BaseEnv;
   bool once = env != R_GlobalEnv && env != R_BaseEnv && !R_IsNamespaceEnv(env);
-  if (once) {
-    Protected lost(lost_variables(f));
-    if (Rf_xlength(lost) > 0) call_r("refuse_lost", SEXP(lost));
-  }
+  if (once) refuse_lost(f);
   make_place(once);
   preserve(f);
   functions.push_back({ref.serial, f, once});
@@ -181,6 +184,7 @@ void load_job() {
     Protected body(decode(span_at(j.body), j.body.bytes));
     run.star = LOGICAL(part_of(body, JobPart::Star))[0];
     read_pages(part_of(body, JobPart::Pages));
+    refuse_lost(part_of(body, JobPart::Args));
     bool plain = !has_part(body, JobPart::Args) && !has_part(body, JobPart::Variables) &&
                  !has_part(body, JobPart::Packages) && !run.lent && !run.was_seeded;
     if (run.star && plain && !Rf_isObject(fun)) { // one call of a function: nothing to prepare
@@ -246,6 +250,7 @@ void load_slice() {
     Protected all(decode(span_at(j.input), j.input.bytes));
     Protected part(call_r("worker_slice", SEXP(all), double(run.position),
                           double(run.slice_end - run.position)));
+    refuse_lost(part);
     define(symbol("X"), part);
     note_read();
   } else {
@@ -255,6 +260,7 @@ void load_slice() {
     if (run.slice_end == run.position + 1) begin();
     else run.worker->read_slice();
     Protected x(decode_slice(j.input, run.position, run.slice_end - run.position, &whole));
+    refuse_lost(x);
     define(symbol("X"), x);
   }
   if (run.seeded) run.stream.seek(run.position);

@@ -11,6 +11,26 @@ constexpr int kMostNodes = 1000; // of one variable
 
 class Lost {
 public:
+  std::vector<Preserved> found;
+
+  // Functions in lists, too. Of each element of `x` only the first kMostNodes parts.
+  void look_into(SEXP x) {
+    if (TYPEOF(x) == CLOSXP) return look_at(x);
+    if (TYPEOF(x) != VECSXP || ALTREP(x)) return;
+    for (R_xlen_t i = 0; i < Rf_xlength(x); ++i) {
+      int left = kMostNodes;
+      look_for_functions(VECTOR_ELT(x, i), left);
+    }
+  }
+
+private:
+  void look_for_functions(SEXP x, int& left) {
+    if (--left < 0) return;
+    if (TYPEOF(x) == CLOSXP) return look_at(x);
+    if (TYPEOF(x) != VECSXP || ALTREP(x)) return;
+    for (R_xlen_t i = 0; i < Rf_xlength(x) && left > 0; ++i) look_for_functions(VECTOR_ELT(x, i), left);
+  }
+
   void look_at(SEXP fun) {
     SEXP env = r::closure_environment(fun);
     if (top_level_of(env) != R_GlobalEnv) return;
@@ -20,9 +40,7 @@ public:
         if (b.how == Binding::Value) look_at_variable(env, symbol, b.value);
       }
   }
-  std::vector<Preserved> found;
 
-private:
   void look_at_variable(SEXP env, SEXP symbol, SEXP value) {
     if (TYPEOF(value) == CLOSXP) return look_at(value);
     nodes_ = 0;
@@ -33,7 +51,8 @@ private:
     } else if (find_connection(value, path)) {
       text = "a connection belongs to the process that opened it";
     } else {
-      return;
+      int left = kMostNodes;
+      return look_for_functions(value, left);
     }
     text = "`" + path + "` cannot be sent to another process: " + text + "; make it in the function, or in `initializer`";
     found.emplace_back(list_of(env, std::string(CHAR(PRINTNAME(symbol))), text));
@@ -64,10 +83,10 @@ private:
 
 } // namespace
 
-SEXP lost_variables(SEXP fun) {
-  if (TYPEOF(fun) != CLOSXP) return R_NilValue;
+SEXP lost_variables(SEXP x) {
+  if (TYPEOF(x) != CLOSXP && TYPEOF(x) != VECSXP) return R_NilValue;
   Lost lost;
-  lost.look_at(fun);
+  lost.look_into(x);
   if (lost.found.empty()) return R_NilValue;
   SEXP list = codec::protect([&] { return Rf_allocVector(VECSXP, R_xlen_t(lost.found.size())); });
   for (size_t i = 0; i < lost.found.size(); ++i) SET_VECTOR_ELT(list, R_xlen_t(i), lost.found[i]);

@@ -412,6 +412,34 @@ test_that("a connection or a pointer in a function's own environment is an error
   })
 })
 
+test_that("a connection or a pointer of functions that are arguments, elements, or in lists is an error that names the path", {
+  each_pool(function(pool, method) {
+    con <- file(tempfile(), "w+")
+    on.exit(close(con))
+    held <- list(con = con, pointer = getDLLRegisteredRoutines("stats")$.Call[[1L]]$address)
+    local <- list2env(held, parent = globalenv())
+    writes <- eval(quote(function() writeLines("a", con)), local)
+    looks <- eval(quote(function() pointer), local)
+    outer <- eval(quote(function() all$writes()), list2env(list(all = list(writes = writes)), parent = globalenv()))
+    refused <- function(code, path) expect_classed_error(code, "EncodingError", paste0("`", path, "` cannot be sent"))
+    call_it <- (function(f) f())
+    call_in <- (function(x) x$deep[[1]]())
+    call_second <- (function(x, f) f())
+    refused(pool$apply(call_it, list(writes)), "con")
+    refused(pool$apply(call_it, list(looks)), "pointer")
+    refused(pool$map(call_it, list(writes)), "con")
+    refused(pool$map(call_it, list(function() 1, looks)), "pointer")
+    refused(pool$apply(call_in, list(list(deep = list(writes)))), "con")
+    refused(pool$map(call_in, list(list(deep = list(looks)))), "pointer")
+    refused(pool$map(call_second, 1:2, args = list(f = writes)), "con")
+    refused(pool$apply(outer), "con")
+    if (method == "fork") return()
+    capture.output(type = "message", {
+      expect_classed_error(Process(call_it, list(writes), context = method)$start()$value(60), "EncodingError", "`con`")
+    })
+  })
+})
+
 test_that("what was refused in a worker is itself again in the session, in a function that the task returns", {
   each_pool(function(pool, method) {
     con <- file(tempfile(), "w+")
