@@ -209,7 +209,8 @@ cells_positions <- function(ptr, i) {
 
 # The same for one of `n` elements
 positions_within <- function(i, n) {
-  if (is.numeric(i) && !anyNA(i) && !any(i < 1)) {
+  # R knows the least of a range without a look at its elements
+  if (is.numeric(i) && (!length(i) || isTRUE(min(i) >= 1))) {
     return(i)
   }
   if (!is.numeric(i) && !is.logical(i)) {

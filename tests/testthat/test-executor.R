@@ -208,45 +208,7 @@ test_that("with() shuts the executor down", {
   expect_error(ex$submit(sqrt, 1), class = "RuntimeError")
 })
 
-test_that("a worker that ends as it reads the arguments costs one future", {
-  library <- library_of_crashy()
-  for (way in c("quit('no', 0)", "tools::pskill(Sys.getpid(), 9)", "tools::pskill(Sys.getpid(), 11)")) {
-    f <- crashing_function(library, way)
-    for (method in get_all_start_methods()) {
-      executor <- ProcessPoolExecutor(1, context = method)
-      error <- executor$submit(function(g) g(1), f)$exception(timeout = 60)
-      expect_s3_class(error, "WorkerDiedError")
-      expect_identical(executor$submit(sum, 1, 2)$result(timeout = 60), 3)
-      executor$shutdown()
-    }
-  }
-})
-
-# An error, a quit, a kill and a crash: what the exception of the future is
-ways_to_fail <- list(
-  error = list(f = function() stop("no"), class = "TaskError"),
-  quit = list(f = function() quit(status = 0), class = "WorkerDiedError"),
-  killed = list(f = function() tools::pskill(Sys.getpid(), 9L), class = "WorkerDiedError"),
-  crashed = list(f = function() tools::pskill(Sys.getpid(), 11L), class = "WorkerDiedError")
-)
-
 for (method in get_all_start_methods()) {
-  test_that(paste("a worker that fails in the call costs one future, within a second:", method), {
-    executor <- local_executor(1, context = method)
-    executor$submit(identity, 0)$result(timeout = 60)
-    seconds <- numeric()
-    for (way in ways_to_fail) {
-      begun <- now()
-      future <- executor$submit(way$f)
-      behind <- executor$submit(identity, 1)
-      error <- future$exception(timeout = 60)
-      seconds <- c(seconds, now() - begun)
-      expect_s3_class(error, way$class)
-      expect_identical(behind$result(timeout = 60), 1)
-    }
-    expect_lte(max(seconds), if (soaking()) 1 else 30)
-  })
-
   test_that(paste("a result that cannot travel is the future's error; a worker killed while it travels costs it at most:", method), {
     executor <- local_executor(1, context = method)
     expect_s3_class(executor$submit(function() stdin())$exception(timeout = 60), "EncodingError")
