@@ -39,13 +39,13 @@ draw_cores <- function(file, titles, notes, title) {
 
 draw_cores(
   "cores.svg",
-  c("lapply()", "Pool(64)$map()", "afterwards"),
+  c("lapply()", "Pool(64)", "afterwards"),
   c("1 of 64 cores busy", "64 of 64 cores busy", "all cores idle"),
   "A server with 64 cores, before, during and after a parallel job"
 )
 draw_cores(
   "cores-zh.svg",
-  c("lapply()", "Pool(64)$map()", "任务结束后"),
+  c("lapply()", "Pool(64)", "任务结束后"),
   c("64 个核只忙 1 个", "64 个核全都在忙", "全部空闲"),
   "一台 64 核服务器：并行之前、期间和之后"
 )
