@@ -61,3 +61,69 @@ test_that("a wait with a timeout, and one whose lock is released late, are no de
   expect_false(p$value(60))
   expect_sound_heap()
 })
+
+# Random programs without a circle that lasts: locks in any order, but with a timeout; without one, in one order only. Some processes are
+# killed while they hold locks, which others take over.
+random_locker <- function(locks, seed) {
+  set.seed(seed)
+  told <- character()
+  for (step in 1:8) {
+    any_order <- runif(1) < 0.5
+    chosen <- sample(length(locks), 3)
+    if (!any_order) chosen <- sort(chosen)
+    mine <- list()
+    tryCatch(
+      {
+        for (k in chosen) {
+          got <- suppressWarnings(locks[[k]]$acquire(timeout = if (any_order) runif(1, 0.05, 0.7)), "OwnerDiedWarning")
+          if (got) mine <- c(mine, locks[[k]])
+        }
+        if (runif(1) < 0.05) kill_9(Sys.getpid())
+        Sys.sleep(runif(1, 0, 0.1))
+      },
+      DeadlockError = function(e) told <<- c(told, conditionMessage(e))
+    )
+    for (lock in mine) lock$release()
+  }
+  told
+}
+
+test_that("no deadlock is reported where waits end by themselves: locks, deaths, joins, results", {
+  pool <- local_pool(1)
+  for (round in seq_len(rounds(200, 2))) {
+    locks <- c(replicate(4, Lock()), replicate(2, RLock()))
+    seeds <- round * 100 + 1:4
+    results <- list(pool$apply_async(random_locker, list(locks, seeds[1])))
+    ps <- lapply(seeds[-1], function(seed) Process(random_locker, list(locks, seed))$start())
+    for (p in ps) {
+      p$join()
+      if (identical(p$exitcode, 0L)) expect_identical(p$value(), character())
+    }
+    told <- tryCatch(results[[1]]$get(60), WorkerDiedError = function(e) character())
+    expect_identical(told, character())
+  }
+  expect_sound_heap()
+})
+
+test_that("a circle of two to four processes is found each time, within two seconds", {
+  for (n in rep(2:4, rounds(20, 1))) {
+    locks <- replicate(n, Lock())
+    ready <- Barrier(n)
+    ps <- lapply(seq_len(n), function(i) {
+      Process(function() {
+        tryCatch(
+          with(locks[[i]], {
+            ready$wait(60)
+            began <<- now()
+            with(locks[[i %% n + 1]], "got it")
+          }),
+          DeadlockError = function(e) now() - began
+        )
+      })$start()
+    })
+    said <- lapply(ps, function(p) p$value(60))
+    found <- Filter(is.numeric, said)
+    expect_length(found, 1)
+    expect_lte(found[[1]], if (soaking()) 2 else 30)
+  }
+})
