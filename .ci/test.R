@@ -24,6 +24,9 @@ has_failed <- results$failed > 0 | results$error
 passed <- sum(!has_failed & !results$skipped)
 failed <- sum(has_failed)
 
+slowest <- head(results[order(-results$real), ], 15L)
+cat("\nThe slowest tests, in seconds:\n", sprintf("%7.1f  %s: %s\n", slowest$real, slowest$file, slowest$test), sep = "")
+
 dir.create(".build/results", recursive = TRUE, showWarnings = FALSE)
 writeLines(paste(passed, failed), file.path(".build/results", name))
 cat(sprintf(

@@ -248,6 +248,7 @@ void fork_r(const std::vector<ChildRef>& children, SEXP call, Output output,
   }
   ready = true;
   age_objects();
+  platform::settle_allocator();
   std::vector<Child*> forks;
   for (const ChildRef& c : children) {
     c->child.born = &shared(c->process).born;

@@ -270,6 +270,11 @@ void trim_allocator() {
 #endif
 }
 
+void settle_allocator() {
+  void* volatile large = malloc(4096); // glibc merges its small free chunks before it serves this
+  free(large);
+}
+
 uint64_t total_memory() {
   struct sysinfo s;
   return sysinfo(&s) == 0 ? uint64_t(s.totalram) * s.mem_unit : uint64_t(4) << 30;
