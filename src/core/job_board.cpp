@@ -1,5 +1,7 @@
 // Pools and jobs as their owner sees them; job_worker.cpp is the other side.
 #include "job_board_internal.h"
+
+#include "platform/pages.h"
 #include "reaper.h"
 
 #include <algorithm>
@@ -47,9 +49,9 @@ uint64_t create_job(uint64_t pool, const JobPlan& plan) {
   uint64_t elements = claims + chunks * sizeof(uint64_t);
   uint64_t results = aligned(elements + plan.elements.size() * sizeof(uint32_t));
   uint64_t marks = results + lanes * sizeof(ResultLane);
-  uint64_t finished = marks + (plan.small ? padded(plan.count) : 0);
-  uint64_t small = finished + (plan.places || plan.small ? chunks * sizeof(ResultRecord) : 0);
-  uint64_t body = small + (plan.small ? plan.count * sizeof(uint64_t) : 0);
+  uint64_t finished = marks + (plan.slots ? padded(plan.count) : 0);
+  uint64_t slots = finished + (plan.slots ? chunks * sizeof(ResultRecord) : 0);
+  uint64_t body = slots + (plan.slots && !plan.slot_block ? padded(plan.count * plan.slot_bytes) : 0);
   uint64_t input = body + padded(plan.body_bytes);
   uint64_t arena = input + padded(plan.input_bytes);
   // The rest of the page is arena.
@@ -73,12 +75,11 @@ uint64_t create_job(uint64_t pool, const JobPlan& plan) {
   j.results = results;
   j.finished = finished;
   j.arena = {arena, bytes - arena};
-  j.places = plan.places;
-  j.place_bytes = plan.place_bytes;
-  j.place_type = plan.place_type;
+  j.slots = plan.slot_block ? plan.slot_block + platform::kVectorLead : job + slots;
+  j.slot_bytes = plan.slot_bytes;
+  j.slot_type = plan.slot_type;
   j.elements = plan.elements.empty() ? 0 : elements;
-  j.marks = plan.small ? marks : 0;
-  j.small = small;
+  j.marks = plan.slots ? marks : 0;
   std::copy(plan.elements.begin(), plan.elements.end(), heap().at<uint32_t>(job + elements));
   std::memcpy(starts_of(job), plan.starts.data(), plan.starts.size() * sizeof(uint64_t));
   return job;
@@ -156,7 +157,7 @@ void close_pool(uint64_t pool) {
 JobOwner::JobOwner(uint64_t pool, uint64_t job)
     : pool_(pool), job_(job), settled_(job_at(job).count, false) {}
 
-void JobOwner::drain(const std::function<void(const ResultRecord&)>& each, const Small& small) {
+void JobOwner::drain(const std::function<void(const ResultRecord&)>& each, const Slots& slots) {
   JobShared& j = job_at(job_);
   for (uint32_t lane = 0; lane < j.lanes; ++lane) {
     ResultLane& l = results_at(job_, lane);
@@ -177,18 +178,13 @@ void JobOwner::drain(const std::function<void(const ResultRecord&)>& each, const
         throw Error{"ProcessError",
                     "a worker left results for elements that the job does not have"};
       uint64_t end = record.position + record.count;
-      if (j.marks) small(record.position, end);
-      else settle_range(record.position, end);
+      slots(record.position, end);
       continue;
     }
     if (settled_[record.position]) continue;
     each(record);
     settle(record.position);
   }
-}
-
-void JobOwner::settle_range(uint64_t first, uint64_t end) {
-  for (uint64_t p = first; p < end; ++p) settle(p);
 }
 
 uint64_t JobOwner::computed() const {
@@ -203,14 +199,14 @@ uint64_t JobOwner::computed() const {
 }
 
 JobOwner::Suspect JobOwner::recover(Token worker, const std::function<bool(uint64_t)>& again,
-                                    const Small& small) {
+                                    const Slots& slots) {
   Suspect suspect;
   JobShared& j = job_at(job_);
   // First, as taking them may fail; then all of this is done again.
   for (uint32_t c = 0; j.marks && c < j.chunks; ++c) {
     ClaimWord w = ClaimWord::unpack(claim_at(j, job_, c).load(std::memory_order_acquire));
     if (w.worker == worker && w.state != ChunkState::Free)
-      small(starts_of(job_)[c], starts_of(job_)[c + 1]);
+      slots(starts_of(job_)[c], starts_of(job_)[c + 1]);
   }
   bool reopen = false, in_slice = false;
   for (uint32_t i = 0; i < j.lanes; ++i) {
@@ -228,8 +224,6 @@ JobOwner::Suspect JobOwner::recover(Token worker, const std::function<bool(uint6
     if (w.state == ChunkState::Done || w.worker != worker) continue;
     uint64_t first = starts_of(job_)[c], size = starts_of(job_)[c + 1] - first;
     uint32_t cursor = w.cursor;
-    // What it put into places before this element; what it published was drained before.
-    if (j.places) settle_range(first, first + std::min<uint64_t>(cursor, size));
     bool reading = w.state == ChunkState::Claimed;
     if (reading && in_slice) {
       // It died in one of several, unknown in which. A worker that claims them again (acquire) sees this.

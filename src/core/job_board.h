@@ -31,11 +31,11 @@ struct JobPlan {
   uint64_t input_bytes = 0;     // room for the encoded elements
   uint64_t references = 0;      // blocks that the two refer to
   Reference function{0, 0};     // held by the caller until the job is sealed
-  uint64_t places = 0;          // the same; a block for values of a known size
-  uint64_t place_bytes = 0;     // of one element
-  uint32_t place_type = 0;
-  std::vector<uint32_t> elements; // position -> place, if they are not the same
-  bool small = false; // room for a value of 8 bytes per element, see Worker::put_small()
+  bool slots = false;             // room for a value of each element, see Worker::slot()
+  uint64_t slot_block = 0;        // where, behind platform::kVectorLead bytes: held as the function is; 0: in the job
+  uint64_t slot_bytes = 8;        // of one element
+  uint32_t slot_type = 0;
+  std::vector<uint32_t> elements; // position -> slot, if they are not the same
   bool notify_each = false;
   bool timed = false;
   bool pinned = false; // chunk c is lane c's alone (mclapply's prescheduling); a chunk per lane
@@ -55,19 +55,17 @@ public:
   JobOwner(uint64_t pool, uint64_t job);
 
   uint64_t block() const { return job_; }
-  // Elements [first, end) may have small values: the job's caller takes them by take_small().
-  using Small = std::function<void(uint64_t first, uint64_t end)>;
-  // Takes what was published since the last call, each lane's results oldest first. Values that
-  // were put into their places are settled without `each`.
-  void drain(const std::function<void(const ResultRecord&)>& each, const Small& small = nullptr);
-  // Settles small values: take(position, mark, value) of each that is new. If `take` throws or
+  // Elements [first, end) may have values in their slots: the job's caller takes them by take_slots().
+  using Slots = std::function<void(uint64_t first, uint64_t end)>;
+  // Takes what was published since the last call, each lane's results oldest first.
+  void drain(const std::function<void(const ResultRecord&)>& each, const Slots& slots = nullptr);
+  // Settles values in slots: take(position, mark, slot) of each that is new. If `take` throws or
   // jumps, that element is offered again.
-  template <class Take> void take_small(uint64_t first, uint64_t end, Take&& take);
+  template <class Take> void take_slots(uint64_t first, uint64_t end, Take&& take);
   bool settled() const { return settled_count_ == settled_.size(); }
   bool has(uint64_t position) const { return settled_[position]; }
   uint64_t settled_count() const { return settled_count_; }
   uint64_t computed() const; // settled, or computed in a chunk whose end was not reported
-  void settle_range(uint64_t first, uint64_t end);
   // The owner decides an element by itself (a worker died in it); false if it had a result already.
   bool settle(uint64_t position) {
     if (settled_[position]) return false;
@@ -85,7 +83,7 @@ public:
   // too if `again(position)` says so, otherwise it must be settled by the caller. A worker that died
   // as it read several elements leaves no suspect: from then on all read one by one.
   Suspect recover(Token worker, const std::function<bool(uint64_t)>& again,
-                  const Small& small = nullptr);
+                  const Slots& slots = nullptr);
   // Can this lane claim a chunk?
   bool offers_chunk(uint32_t lane) const;
   // Which element the worker reads or computes now; false: none.
@@ -126,8 +124,8 @@ struct Claim {
   std::atomic<uint64_t>* word = nullptr;
   JobShared* shared = nullptr;
   uint64_t origin = 0;                   // the chunk's first position
-  std::atomic<uint8_t>* marks = nullptr; // nullptr: the job has no room for small values
-  uint64_t* small = nullptr;
+  std::atomic<uint8_t>* marks = nullptr; // nullptr: the job has no slots
+  uint8_t* slots = nullptr;
 };
 
 class Worker {
@@ -146,14 +144,15 @@ public:
   uint8_t* room(const Claim& claim, uint64_t position, uint64_t bytes, uint32_t references = 0);
   void seal_result(const std::vector<Reference>& references);
   void publish(const Claim& claim, ResultStatus status);
-  // Where the element's value goes if the job has places for values, else nullptr. Written before
-  // the next begin() or finish(), which commit it; one that does not fit is published instead.
-  uint8_t* place(const Claim& claim, uint64_t position);
-  // The element's value in 8 bytes, if the job has room for it (claim.marks). Others see it when
-  // the chunk is finished, or its worker is dead.
-  void put_small(const Claim& claim, uint64_t position, uint8_t mark, uint64_t value) {
-    claim.small[position] = value;
-    // release: the commit; pairs with the acquire in take_small()
+  // Where the element's value goes, if the job has slots (claim.marks); one that does not fit is published instead.
+  uint8_t* slot(const Claim& claim, uint64_t position) const {
+    const JobShared& j = *claim.shared;
+    uint64_t at = j.elements ? heap().at<uint32_t>(claim.job + j.elements)[position] : position;
+    return claim.slots + at * j.slot_bytes;
+  }
+  // The value is in its slot. Others see it when the chunk is finished, or its worker is dead.
+  void mark(const Claim& claim, uint64_t position, uint8_t mark) {
+    // release: the commit; pairs with the acquire in take_slots()
     claim.marks[position].store(mark, std::memory_order_release);
   }
   void finish(const Claim& claim);
@@ -186,16 +185,17 @@ private:
   uint64_t pending_offset_ = 0;
 };
 
-template <class Take> void JobOwner::take_small(uint64_t first, uint64_t end, Take&& take) {
+template <class Take> void JobOwner::take_slots(uint64_t first, uint64_t end, Take&& take) {
   const JobShared& j = job_at(job_);
   const auto* marks = heap().at<const std::atomic<uint8_t>>(job_ + j.marks);
-  const uint64_t* small = heap().at<const uint64_t>(job_ + j.small);
+  const auto* elements = j.elements ? heap().at<const uint32_t>(job_ + j.elements) : nullptr;
+  const uint8_t* slots = heap().at(j.slots);
   for (uint64_t p = first; p < end; ++p) {
     if (settled_[p]) continue;
-    // acquire: pairs with the release in Worker::put_small()
+    // acquire: pairs with the release in Worker::mark()
     uint8_t mark = marks[p].load(std::memory_order_acquire);
     if (mark == 0) continue;
-    take(p, mark, small[p]);
+    take(p, mark, slots + (elements ? elements[p] : p) * j.slot_bytes);
     settle(p);
   }
 }

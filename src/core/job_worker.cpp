@@ -1,8 +1,6 @@
 // The worker's side of the job board: claims chunks, writes results, publishes them.
 #include "job_board_internal.h"
 
-#include "platform/pages.h"
-
 #include <algorithm>
 #include <cstring>
 
@@ -65,7 +63,7 @@ bool Worker::claim_chunk(Claim& claim) {
     claim.word = &word;
     claim.shared = &j;
     claim.marks = j.marks ? heap().at<std::atomic<uint8_t>>(attached_ + j.marks) : nullptr;
-    claim.small = heap().at<uint64_t>(attached_ + j.small);
+    claim.slots = heap().at(j.slots);
     return true;
   };
   if (j.pinned) return lane_ < j.chunks && take(lane_);
@@ -176,16 +174,9 @@ void Worker::push(const Claim& claim, uint64_t record) {
   if (j.notify_each) ring(j.owner);
 }
 
-uint8_t* Worker::place(const Claim& claim, uint64_t position) {
-  const JobShared& j = job_at(claim.job);
-  if (!j.places) return nullptr;
-  uint64_t at = j.elements ? heap().at<uint32_t>(claim.job + j.elements)[position] : position;
-  return heap().at(j.places + platform::kVectorLead + at * j.place_bytes);
-}
-
 void Worker::finish(const Claim& claim) {
   JobShared& j = job_at(claim.job);
-  if (j.places || j.marks) { // its record lies in the job: in a full heap, too, a chunk can end
+  if (j.marks) { // its record lies in the job: in a full heap, too, a chunk can end
     uint64_t at = claim.job + j.finished + claim.chunk * sizeof(ResultRecord);
     ResultRecord& record = *heap().at<ResultRecord>(at);
     record.position = claim.first;

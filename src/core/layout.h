@@ -379,7 +379,7 @@ struct ResultRecord {
   uint64_t block;    // 0: the value follows here
   uint32_t status;   // ResultStatus
   uint32_t count;    // Placed: this many elements from `position` on have their values in their
-                     // places, or with their marks, or were published before
+                     // slots, with their marks, or were published before
 };
 enum class ResultStatus : uint32_t { Value = 0, Error = 1, Placed = 2 };
 static_assert(sizeof(ResultRecord) % 8 == 0, "encoded values are aligned to 8");
@@ -410,17 +410,17 @@ struct JobShared {
   uint64_t starts;      // offset in this block: uint64_t[chunks + 1], first position of each chunk
   uint64_t claims;      // std::atomic<uint64_t>[chunks]
   uint64_t results;     // ResultLane[lanes]
-  uint64_t finished;    // with places or marks: ResultRecord[chunks], for the Placed records
-  Span arena;           // for small results
-  uint64_t places;      // 0, or a block with a place for each element's value: workers write there,
-  uint64_t place_bytes; // each into the places of its claim; begin() of the next element commits
-  uint32_t place_type;  // what the values are, for the binding
+  uint64_t finished;    // with slots: ResultRecord[chunks], for the Placed records
+  Span arena;           // for results that are no slot's
+  // Slots: room of one size for each element's value, here or in a block that becomes the whole result.
+  uint64_t slots;      // where the first one is, in the heap
+  uint64_t slot_bytes;
+  uint32_t slot_type;  // the type of all values, the binding's; 0: each is a small one, whose type is its mark
   uint32_t pad;
-  uint64_t elements; // 0, or offset in this block: uint32_t[count], which place a position has
-  uint64_t marks;    // 0, or offset in this block: std::atomic<uint8_t>[count], one per element;
-                     // 0: no small value, else its type (the binding's). By the claim's
-                     // worker, once: the mark commits the value. A death leaves both or neither
-  uint64_t small;    // uint64_t[count]: the small values
+  uint64_t elements; // 0, or offset in this block: uint32_t[count], which slot a position has
+  uint64_t marks;    // 0: no slots; else offset in this block: std::atomic<uint8_t>[count], by position;
+                     // 0: no value in the slot. By the claim's worker, once: the mark commits the
+                     // value. A death leaves both, or a value that is never read
   std::atomic<uint64_t> arena_used;  // fetch_add by workers; a death wastes what it took
   std::atomic<uint32_t> next_chunk;  // the same, a hint: chunks before it were offered once
   std::atomic<uint32_t> reopened;    // by the owner: chunks may be free anywhere, look at all

@@ -5,7 +5,7 @@
 #include "session/output.h"
 #include "session/session.h"
 #include "pool/sent_functions.h"
-#include "pool/places.h"
+#include "pool/slots.h"
 #include "session/needs.h"
 
 #include "core/platform/pages.h"
@@ -25,7 +25,7 @@ std::unique_ptr<PoolJob> make_job(PoolOwner& owner, uint64_t block, const JobPla
   auto job = std::make_unique<PoolJob>();
   job->owner = JobOwner(owner.block(), block);
   job->each = plan.notify_each;
-  if (!plan.places) job->values = Preserved(new_list(plan.count));
+  if (!plan.slot_block) job->values = Preserved(new_list(plan.count));
   job->failures = Preserved(new_list(plan.count));
   return job;
 }
@@ -39,7 +39,7 @@ std::vector<uint64_t> chunk_starts(const std::vector<double>& wanted, uint64_t c
 
 // Is it worthwhile to have room for a number from each element? Such numbers become visible at the end of their
 // chunk, and a chunk costs as much as a few results.
-bool room_for_small(const JobPlan& plan) {
+bool room_for_small_values(const JobPlan& plan) {
   return !plan.notify_each && plan.count >= 4 * (plan.starts.size() - 1);
 }
 
@@ -48,15 +48,15 @@ bool is_heavy(const JobPlan& plan) {
   return plan.references > 0 || plan.body_bytes + plan.input_bytes > kHeavy;
 }
 
-// The results that lie in their places, as one vector.
-SEXP placed_values(const PoolJob& j, uint64_t count) {
+// The results that lie in slots of one block, as one vector.
+SEXP values_in_slots(const PoolJob& j, uint64_t count) {
   uint64_t length = count * j.width, bytes = length * element_bytes(j.type);
   if (bytes >= codec::kBlockBytes) {
-    codec::HandleId id{uint32_t(BlockKind::Bytes), j.places, heap().serial_of(j.places)};
+    codec::HandleId id{uint32_t(BlockKind::Bytes), j.slot_block, heap().serial_of(j.slot_block)};
     return codec::protect([&] { return codec::view_of(j.type, R_xlen_t(length), id); });
   }
   Protected x(codec::protect([&] { return Rf_allocVector(j.type, R_xlen_t(length)); }));
-  if (bytes) std::memcpy(codec::data_of(x), heap().at(j.places + platform::kVectorLead), bytes);
+  if (bytes) std::memcpy(codec::data_of(x), heap().at(j.slot_block + platform::kVectorLead), bytes);
   return x;
 }
 
@@ -97,7 +97,7 @@ private:
 SEXP take_job(PoolOwner& owner, int id) {
   PoolJob& j = owner.job(id);
   uint64_t count = uint64_t(Rf_xlength(j.failures));
-  Protected values(j.places ? placed_values(j, count) : values_of(j));
+  Protected values(j.slot_block ? values_in_slots(j, count) : values_of(j));
   Protected r(with_names(list_of(SEXP(values), SEXP(j.failures), j.failed > 0, SEXP(j.first)),
                          {"values", "failures", "failed", "first"}));
   owner.forget(id);
@@ -158,7 +158,7 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
   plan.starts = chunk_starts(doubles_of(chunks), plan.count, uint32_t(owner.workers().size()));
   plan.notify_each = each;
   plan.timed = task_timeout > 0;
-  plan.small = room_for_small(plan);
+  plan.slots = room_for_small_values(plan);
   // a share for each worker: none draws from another's stream or sees what its share left behind
   plan.pinned = Rf_isNull(fun) && plan.starts.size() == owner.workers().size() + 1;
   NewBlock function; // until the job refers to it
@@ -191,14 +191,14 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
   std::vector<int> elements = integers_of(order);
   NewBlock values;
   if (SEXPTYPE t = TYPEOF(type); plan.count && element_bytes(t)) {
-    plan.small = false;
-    plan.place_type = t;
-    plan.place_bytes = uint64_t(Rf_xlength(type)) * element_bytes(t);
-    uint64_t bytes = std::max<uint64_t>(1, plan.count * plan.place_bytes);
+    plan.slots = true;
+    plan.slot_type = t;
+    plan.slot_bytes = uint64_t(Rf_xlength(type)) * element_bytes(t);
+    uint64_t bytes = std::max<uint64_t>(1, plan.count * plan.slot_bytes);
     values = NewBlock(heap().allocate(platform::kVectorLead + bytes, BlockKind::Bytes, false));
-    plan.places = values.get();
+    plan.slot_block = values.get();
     for (int e : elements) plan.elements.push_back(uint32_t(e - 1));
-    refs.push_back({Heap::page_of(plan.places), heap().serial_of(plan.places)});
+    refs.push_back({Heap::page_of(plan.slot_block), heap().serial_of(plan.slot_block)});
   }
   plan.references = refs.size();
   NewBlock unsent(create_job(owner.block(), plan));
@@ -211,10 +211,10 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
   job->retries = retries;
   job->timeout_ns = int64_t(task_timeout * 1e9);
   job->elements = std::move(elements);
-  if (plan.places) {
-    job->type = SEXPTYPE(plan.place_type);
+  if (plan.slot_block) {
+    job->type = SEXPTYPE(plan.slot_type);
     job->width = uint64_t(Rf_xlength(type));
-    job->places = plan.places;
+    job->slot_block = plan.slot_block;
   }
   if (TYPEOF(type) == SYMSXP) {
     job->vector = Preserved(new_list(1));

@@ -64,7 +64,7 @@ PoolOwner::~PoolOwner() {
   if (!gone) return; // another thread of a dead worker may still write: the blocks stay ours
   for (auto& j : jobs_) {
     defer_drop(j.second->owner.block());
-    if (j.second->places) defer_drop(j.second->places);
+    if (j.second->slot_block) defer_drop(j.second->slot_block);
   }
   for (RetiredJob& g : retired_) defer_drop(g.block);
   let_go(block_);
@@ -122,7 +122,7 @@ void PoolOwner::forget(int id) {
   if (!j.submitted) heap().drop(j.owner.block());
   else if (!free_soon(block_, j.owner.block(), j.done() && j.heavy))
     retired_.push_back({j.owner.block(), j.done() && !j.given_up ? INT64_MAX : platform::now_ns() + kGraceNs});
-  if (j.places) drop_uncounted(j.places); // the value that was taken is a view of them
+  if (j.slot_block) drop_uncounted(j.slot_block); // the value that was taken is a view of them
   jobs_.erase(it);
 }
 

@@ -56,7 +56,7 @@ struct PoolJob {
   std::vector<int> arrived;    // elements in the order of completion
   SEXPTYPE type = NILSXP;      // of the vector of results, if their type is known:
   uint64_t width = 0;          // how many elements from each value
-  uint64_t places = 0;         // the block where they lie, held
+  uint64_t slot_block = 0;     // where they lie, held
   Preserved first;                  // the first value, for its names
   bool done() const { return owner.settled(); }
   int element(uint64_t position) const {
@@ -140,7 +140,7 @@ private:
   void take_off_ring(PoolJob& job);
   std::vector<size_t> vacant();
   void collect(PoolJob& job);
-  void take_small(PoolJob& job, uint64_t first, uint64_t end);
+  void take_slots(PoolJob& job, uint64_t first, uint64_t end);
   static void fail(PoolJob& job, int element, SEXP condition);
   void expire(PoolJob& job);
   void forget_unfinished();

@@ -1,6 +1,6 @@
 // What workers published becomes R values in the lists of a job.
 #include "pool/pool.h"
-#include "pool/places.h"
+#include "pool/slots.h"
 
 #include "core/platform/pages.h"
 
@@ -12,15 +12,15 @@ namespace mp::bind {
 namespace {
 
 // May jump. False: it is of another type than those before it.
-bool put_in_vector(PoolJob& job, R_xlen_t e, uint8_t mark, uint64_t value) {
+bool put_in_vector(PoolJob& job, R_xlen_t e, uint8_t mark, const uint8_t* slot) {
   SEXPTYPE type = small_type(mark);
   if (type == NILSXP) return false;
   if (VECTOR_ELT(job.vector, 0) == R_NilValue)
     SET_VECTOR_ELT(job.vector, 0, Rf_allocVector(type, R_xlen_t(job.in_vector.size())));
   SEXP vector = VECTOR_ELT(job.vector, 0);
   if (SEXPTYPE(TYPEOF(vector)) != type) return false;
-  if (type == REALSXP) std::memcpy(REAL(vector) + e, &value, sizeof value);
-  else (type == INTSXP ? INTEGER(vector) : LOGICAL(vector))[e] = int(uint32_t(value));
+  if (type == REALSXP) std::memcpy(REAL(vector) + e, slot, sizeof(double));
+  else std::memcpy((type == INTSXP ? INTEGER(vector) : LOGICAL(vector)) + e, slot, sizeof(int));
   job.in_vector[size_t(e)] = 1;
   return true;
 }
@@ -103,11 +103,11 @@ void PoolOwner::collect(PoolJob& job) {
           return;
         }
         Protected v(value);
-        if (ResultStatus(r.status) == ResultStatus::Value && job.places) {
+        if (ResultStatus(r.status) == ResultStatus::Value && job.slot_block) {
           if (e == 1) job.first = Preserved(v);
           if (fits(v, job.type, job.width)) {
             uint64_t bytes = job.width * element_bytes(job.type);
-            put_in_place(v, job.type, job.width, heap().at(job.places + platform::kVectorLead + uint64_t(e - 1) * bytes));
+            put_in_slot(v, job.type, job.width, heap().at(job.slot_block + platform::kVectorLead + uint64_t(e - 1) * bytes));
           } else {
             Protected condition(
                 call_r("template_failure", e, SEXP(v), int(job.type), double(job.width)));
@@ -123,17 +123,19 @@ void PoolOwner::collect(PoolJob& job) {
         }
         if (job.each) job.arrived.push_back(e);
       },
-      [&](uint64_t first, uint64_t end) { take_small(job, first, end); });
+      [&](uint64_t first, uint64_t end) { take_slots(job, first, end); });
 }
 
-void PoolOwner::take_small(PoolJob& job, uint64_t first, uint64_t end) {
+void PoolOwner::take_slots(PoolJob& job, uint64_t first, uint64_t end) {
   NoReentry busy(busy_);
+  // They are where they belong already.
+  if (job.slot_block) return job.owner.take_slots(first, end, [](uint64_t, uint8_t, const uint8_t*) {});
   SEXP values = job.values;
   codec::protect([&] {
-    job.owner.take_small(first, end, [&](uint64_t position, uint8_t mark, uint64_t value) {
+    job.owner.take_slots(first, end, [&](uint64_t position, uint8_t mark, const uint8_t* slot) {
       R_xlen_t e = job.element(position) - 1;
-      if (!Rf_isNull(job.vector) && put_in_vector(job, e, mark, value)) return;
-      SET_VECTOR_ELT(values, e, from_small(mark, value));
+      if (!Rf_isNull(job.vector) && put_in_vector(job, e, mark, slot)) return;
+      SET_VECTOR_ELT(values, e, from_small(mark, slot));
     });
     return R_NilValue;
   });

@@ -15,7 +15,7 @@
 #include "core/guard.h"
 #include "session/journal.h"
 #include "core/job_board.h"
-#include "pool/places.h"
+#include "pool/slots.h"
 
 #include "core/platform/pages.h"
 #include "core/platform/platform.h"
@@ -266,29 +266,26 @@ void load_slice() {
   if (run.seeded) run.stream.seek(run.position);
 }
 
-// The value went to its place in the shared vector of the job's results.
-bool placed(SEXP value) {
-  const JobShared& j = job_at(run.claim.job);
-  if (!j.places) return false;
-  SEXPTYPE type = SEXPTYPE(j.place_type);
-  uint64_t width = j.place_bytes / element_bytes(type);
-  uint8_t* place = run.worker->place(run.claim, run.position);
-  bool first = place == heap().at(j.places + platform::kVectorLead);
+// A value of the job's type, in its slot: what marks it. 0: it does not fit.
+uint8_t put_typed(SEXP value, uint8_t* slot) {
+  const JobShared& j = *run.claim.shared;
+  SEXPTYPE type = SEXPTYPE(j.slot_type);
+  uint64_t width = j.slot_bytes / element_bytes(type);
   // The first element's several numbers come whole if they may have names for the rows.
-  if ((width != 1 && first && r::has_attributes(value)) || !fits(value, type, width))
-    return false;
-  put_in_place(value, type, width, place);
-  run.sent += j.place_bytes;
-  return true;
+  if (width != 1 && slot == run.claim.slots && r::has_attributes(value)) return 0;
+  if (!fits(value, type, width)) return 0;
+  put_in_slot(value, type, width, slot);
+  run.sent += j.slot_bytes;
+  return 1;
 }
 
-// The value went to the job's room for small ones.
-bool put_small(SEXP value) {
-  uint64_t bits;
-  uint8_t mark = run.claim.marks ? to_small(value, &bits) : 0;
-  if (!mark) return false;
-  run.worker->put_small(run.claim, run.position, mark, bits);
-  return true;
+// The value went to the element's slot.
+bool put_in_its_slot(SEXP value) {
+  if (!run.claim.marks) return false;
+  uint8_t* slot = run.worker->slot(run.claim, run.position);
+  uint8_t mark = run.claim.shared->slot_type ? put_typed(value, slot) : put_small(value, slot);
+  if (mark) run.worker->mark(run.claim, run.position, mark);
+  return mark != 0;
 }
 
 void send_value(SEXP value, ResultStatus status) {
@@ -311,7 +308,7 @@ void send_value(SEXP value, ResultStatus status) {
 // The element is over.
 void publish_value(SEXP value, ResultStatus status) {
   mark_output(); // what it printed is shown before its value is available
-  if (status == ResultStatus::Error || !(put_small(value) || placed(value)))
+  if (status == ResultStatus::Error || !put_in_its_slot(value))
     send_value(value, status);
   ++run.position;
   run.evaluating = false;

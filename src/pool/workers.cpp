@@ -71,7 +71,7 @@ void PoolOwner::take_back(PoolJob& j, const RChild& dead, const Death& death) {
   j.lost_a_worker = true;
   JobOwner::Suspect suspect = j.owner.recover(
       dead.child.token, [&](uint64_t position) { return j.tried[position]++ < j.retries; },
-      [&](uint64_t first, uint64_t end) { take_small(j, first, end); });
+      [&](uint64_t first, uint64_t end) { take_slots(j, first, end); });
   if (!suspect.exists) return;
   Death& d = j.died[suspect.position] = death;
   d.limit = dead.expired ? double(j.timeout_ns) / 1e9 : 0;

@@ -22,7 +22,7 @@ struct AnyJob {
   AnyJob(const AnyJob&) = delete;
   AnyJob& operator=(const AnyJob&) = delete;
   virtual void take() = 0;
-  virtual JobOwner::Small small() { return nullptr; }
+  virtual JobOwner::Slots slots() { return nullptr; }
   virtual bool is_right(uint64_t position) { return taken[position] == 1; }
   void submit() {
     if (!submit_job(pool, block, &index)) throw Error{"TestError", "the ring is full"};
@@ -31,7 +31,7 @@ struct AnyJob {
   void recover(Token dead, bool again) {
     take();
     JobOwner::Suspect s = owner.recover(
-        dead, [&](uint64_t) { return again; }, small());
+        dead, [&](uint64_t) { return again; }, slots());
     if (!s.exists || again || !owner.settle(s.position)) return;
     ++lost;
     ++taken[s.position];

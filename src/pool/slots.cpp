@@ -1,4 +1,4 @@
-#include "pool/places.h"
+#include "pool/slots.h"
 
 #include "codec/codec.h"
 #include "r/call.h"
@@ -29,12 +29,12 @@ bool fits(SEXP value, SEXPTYPE type, uint64_t width) {
   return (given == type || promoted) && uint64_t(Rf_xlength(value)) == width;
 }
 
-void put_in_place(SEXP value, SEXPTYPE type, uint64_t width, uint8_t* place) {
+void put_in_slot(SEXP value, SEXPTYPE type, uint64_t width, uint8_t* slot) {
   if (width == 0) return;
   Protected same(SEXPTYPE(TYPEOF(value)) == type ? value : codec::protect([&] {
     return Rf_coerceVector(value, type);
   }));
-  auto copy = [&] { std::memcpy(place, codec::data_of(same), width * element_bytes(type)); };
+  auto copy = [&] { std::memcpy(slot, codec::data_of(same), width * element_bytes(type)); };
   if (!ALTREP(same)) return copy();
   codec::protect([&] { // a vector of another package's may run R code to be all there, and fail
     copy();
@@ -46,22 +46,19 @@ namespace {
 enum Small : uint8_t { kNone = 0, kNull, kLogical, kInteger, kReal };
 }
 
-uint8_t to_small(SEXP value, uint64_t* out) {
+uint8_t put_small(SEXP value, uint8_t* slot) {
   int type = TYPEOF(value);
-  if (type == NILSXP) {
-    *out = 0;
-    return kNull;
-  }
+  if (type == NILSXP) return kNull;
   if (type != INTSXP && type != REALSXP && type != LGLSXP) return kNone;
   if (ALTREP(value) || r::has_attributes(value) || Rf_isObject(value) || Rf_isS4(value) ||
       Rf_xlength(value) != 1)
     return kNone;
   if (type == REALSXP) {
-    std::memcpy(out, REAL_RO(value), sizeof(double));
+    std::memcpy(slot, REAL_RO(value), sizeof(double));
     return kReal;
   }
   int number = type == INTSXP ? *INTEGER_RO(value) : *LOGICAL_RO(value);
-  *out = uint32_t(number);
+  std::memcpy(slot, &number, sizeof number);
   if (type == INTSXP) return kInteger;
   return number == 0 || number == 1 || number == NA_LOGICAL ? kLogical : kNone;
 }
@@ -70,17 +67,15 @@ SEXPTYPE small_type(uint8_t mark) {
   return mark == kReal ? REALSXP : mark == kInteger ? INTSXP : mark == kLogical ? LGLSXP : NILSXP;
 }
 
-SEXP from_small(uint8_t mark, uint64_t value) {
+SEXP from_small(uint8_t mark, const uint8_t* slot) {
+  auto number = [&](auto n) { return std::memcpy(&n, slot, sizeof n), n; };
   switch (mark) {
   case kInteger:
-    return Rf_ScalarInteger(int(uint32_t(value)));
-  case kReal: {
-    double number;
-    std::memcpy(&number, &value, sizeof number);
-    return Rf_ScalarReal(number);
-  }
+    return Rf_ScalarInteger(number(int()));
+  case kReal:
+    return Rf_ScalarReal(number(double()));
   case kLogical:
-    return Rf_ScalarLogical(int(uint32_t(value))); // R's constants
+    return Rf_ScalarLogical(number(int())); // R's constants
   default:
     return R_NilValue;
   }
