@@ -156,12 +156,6 @@ apply_search <- function(wanted) {
   seen$search <- from_session(attached())
 }
 
-# What is on the search path besides the global environment and base: environments by their names
-attached <- function() {
-  on <- seq(2L, length(search()) - 1L)
-  named(lapply(on, as.environment), search()[on])
-}
-
 position_of <- function(env) Position(function(at) identical(as.environment(at), env), seq_along(search()))
 
 is_among <- function(env, envs) any(vapply(envs, identical, TRUE, env))

@@ -124,6 +124,12 @@ named <- function(x, names = x) {
 
 # --- facts for the journal, each called when it has changed ---
 
+# What is on the search path besides the global environment and base: environments by their names
+attached <- function() {
+  on <- seq(2L, length(search()) - 1L)
+  named(lapply(on, as.environment), search()[on])
+}
+
 # From the first to the last but base: list(name, path, exports) of a package, list(name, values) of anything else
 search_of_session <- function() {
   on <- attached()
