@@ -20,7 +20,15 @@
 #' @concept process id
 #' @examples
 #' current_process()$name
+#' is.null(parent_process()) # TRUE in the main process
 #' cpu_count()
+#' p <- Process(function() {
+#'   Sys.sleep(0.2)
+#'   parent_process()$pid
+#' })
+#' p$start()
+#' length(active_children())
+#' p$value() == current_process()$pid
 #' @export
 current_process <- function() {
   list(pid = Sys.getpid(), name = session$name, daemon = session$daemon)

@@ -13,19 +13,19 @@
 #' @param context a start method, `"fork"` or `"spawn"`, or what [get_context()] gave; `NULL`: [get_start_method()].
 #' @param globals,packages what a spawned process gets of the session, see [what-travels].
 #' @section Methods:
-#' - `$start()`: once.
+#' - `$start()`: starts the process, and returns the handle invisibly. A process can be started once.
 #' - `$join(timeout = NULL)`: waits until the process has ended, at most `timeout` seconds. It never ends the process;
 #'   `$exitcode` says whether it has ended.
-#' - `$is_alive()`; `$terminate()` (SIGTERM), `$kill()` (SIGKILL).
-#' - `$value(timeout = NULL)`: what `target` returned, or its error.
-#' - `$close()`: forgets the process; an error while it runs.
+#' - `$is_alive()`: whether it runs. `$terminate()` ends it by SIGTERM, `$kill()` by SIGKILL.
+#' - `$value(timeout = NULL)`: waits until the process is done, at most `timeout` seconds; what `target` returned, or its error.
+#' - `$close()`: gives up the value and what else the handle holds; methods are an error then. A process that runs cannot be closed.
 #' @section Fields: `$pid`, `$exitcode` (`NULL` while it runs, `-n` if signal n ended it, 1 after an error, `NA` if
 #'   other code waited for it first, on Linux before 6.15), `$name`,
 #'   `$daemon`, `$sentinel` (for [wait()]).
 #' @section Errors: `TaskError` (`target` failed), `WorkerDiedError` (it died before it had a value; a `ProcessError`, too),
 #'   `TimeoutError` (no `$value()` in time; or a process is stopped), `ProcessError` (not started, started twice, or
 #'   the operating system could not start it), `ValueError` (bad arguments, a closed process); all are explained in [multiprocessing-package].
-#' @return A handle (an R6 object) of class `Process`. What the process prints appears here.
+#' @return A handle (an R6 object) of class `Process`. What the process prints appears in this session.
 #' @section Python: `multiprocessing.Process(target=, args=, name=, daemon=)`; named `args` are its `kwargs`.
 #' @seealso [Pool()] for many elements; [mcparallel()], parallel's way to do the same; [Queue()], [Pipe()] and
 #'   [Lock()] to work together; [current_process()].
@@ -45,6 +45,11 @@
 #' p$terminate()
 #' p$join()
 #' p$exitcode # minus the signal's number
+#'
+#' # a fresh R gets these values and packages
+#' p <- Process(function() toTitleCase(word), context = "spawn", globals = list(word = "ready"), packages = "tools")
+#' p$start()
+#' p$value()
 #' @export
 Process <- function(target, args = list(), name = NULL, daemon = NULL, context = NULL, ..., globals = TRUE, packages = NULL) {
   if (...length()) refuse_arguments("Process", names(formals()), ...)

@@ -22,6 +22,12 @@
 #' p <- ctx$Process(function() 42)
 #' p$start()
 #' p$value()
+#'
+#' # for all processes and pools that are started from now on
+#' old <- get_start_method()
+#' set_start_method("spawn", force = TRUE)
+#' get_start_method()
+#' set_start_method(old, force = TRUE)
 #' @export
 get_start_method <- function() {
   if (is.null(session$start_method)) default_start_method() else session$start_method

@@ -1,7 +1,7 @@
 #' The result of a call that an executor runs
 #'
 #' What `$submit()` of a [ProcessPoolExecutor()] returns. A future is *pending* until a worker begins the call, then
-#' *running*, at last *finished*; or *cancelled*, if that came before a worker began it.
+#' *running*, at last *finished*; or *cancelled*, if it was cancelled before a worker began it.
 #'
 #' @section Methods:
 #' - `$result(timeout = NULL)`: waits for the value, at most `timeout` seconds, and returns it, or signals the call's error.
@@ -30,6 +30,7 @@
 #' @seealso [ProcessPoolExecutor()], [wait()]
 #' @concept concurrent.futures
 #' @concept asynchronous
+#' @concept promise
 #' @name Future
 #' @examples
 #' executor <- ProcessPoolExecutor(1)
@@ -41,6 +42,9 @@
 #' length(wait_futures(fs)$done)
 #' it <- as_completed(fs)
 #' while (it$has_next()) print(it$next_value()$result())
+#' length(wait_futures(fs, timeout = 10, return_when = "FIRST_COMPLETED")$done) >= 1
+#' f <- executor$submit(function() stop("no"))
+#' conditionMessage(f$exception()$parent)
 #' executor$shutdown()
 NULL
 

@@ -1,9 +1,9 @@
 #' A pool of workers as an executor
 #'
 #' Runs calls in worker processes and returns a [Future] for each, as Python's module `concurrent.futures` does. Below it is a
-#' [Pool()]: what is said there of start methods, of what functions bring along and of killed workers holds here, too.
+#' [Pool()]: what its page says of start methods, and of what travels with a function, holds here, too.
 #'
-#' @param max_workers number of workers; by default, [cpu_count()].
+#' @param max_workers the number of workers; by default, [cpu_count()].
 #' @param initializer,initargs a function that each worker calls first, and a list of its arguments.
 #' @param max_tasks_per_child replace a worker by a fresh one after this many calls; by default, never.
 #' @param context a start method, `"fork"` or `"spawn"`, or what [get_context()] returned; by default, [get_start_method()].
@@ -27,12 +27,23 @@
 #' @seealso [Future], [wait_futures()], [as_completed()], [Pool()]
 #' @concept concurrent.futures
 #' @concept asynchronous
+#' @concept process pool
 #' @examples
 #' executor <- ProcessPoolExecutor(2)
 #' f <- executor$submit(function(x, y) x + y, 40, y = 2)
 #' f$result()
 #' unlist(as.list(executor$map(function(a, b) a * b, 1:3, 4:6)))
-#' executor$shutdown()
+#' it <- executor$map(sqrt, c(1, 4, 9), timeout = 60, chunksize = 2)
+#' while (it$has_next()) print(it$next_value())
+#' executor$shutdown(cancel_futures = TRUE)
+#'
+#' ready <- ProcessPoolExecutor(1, initializer = function(x) assign("rate", x, globalenv()), initargs = list(3), max_tasks_per_child = 5)
+#' ready$submit(function(x) x * get("rate"), 2)$result()
+#' ready$shutdown()
+#'
+#' spawned <- ProcessPoolExecutor(max_workers = 1, context = "spawn", globals = list(rate = 4), packages = "tools")
+#' spawned$submit(function(file) paste(file_ext(file), rate), "a.csv")$result()
+#' spawned$shutdown()
 #'
 #' with(ex <- ProcessPoolExecutor(1), ex$submit(sqrt, 16)$result())
 #' @export

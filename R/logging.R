@@ -3,7 +3,7 @@
 #' `log_to_stderr()` shows on the standard error stream when processes and workers start, end, die and are replaced, and which jobs a
 #' pool is given. Each line says when, in which process, and its pid. Nothing is logged, and it costs nothing, until it is called.
 #'
-#' Processes that are started later log at the same level, whatever their start method; their lines appear here, as all that they print.
+#' Processes that are started later log at the same level, whatever their start method; their lines appear in this session, as all that they print.
 #'
 #' @param level a number, or the name of one: `"SUBDEBUG"` (5), `"DEBUG"` (10: jobs, too), `"INFO"` (20: starts and ends), `"SUBWARNING"`
 #'   (25), `"WARNING"` (30: processes that were killed), `"ERROR"` (40), `"CRITICAL"` (50), in letters of either case. What is lower is not
@@ -14,9 +14,9 @@
 #' - `$setLevel(level)`, `$getEffectiveLevel()`.
 #' - `$addHandler(handler)`: `handler(record)` is called with each record, a list of `level`, `levelname`, `message`, `processName`,
 #'   `process` (the pid) and `created` (the time), in this process and in those that it forks. An error in it becomes a warning.
-#' - `$removeHandler(handler)`.
+#' - `$removeHandler(handler)`: the function, or `"stderr"` for what `log_to_stderr()` added.
 #'
-#' @section Errors: `ValueError` (no such level).
+#' @section Errors: `ValueError` (no such level, a handler that is not a function).
 #' @return The logger, a handle (an R6 object) of class `Logger`; `log_to_stderr()` invisibly.
 #' @section Python: `multiprocessing.log_to_stderr(level)`, `multiprocessing.get_logger()`.
 #' @seealso [Process()], [Pool()]
@@ -28,6 +28,14 @@
 #' p$start()
 #' p$join()
 #' logger$removeHandler("stderr")
+#'
+#' count <- 0
+#' counts <- function(record) count <<- count + 1
+#' logger$addHandler(counts)
+#' logger$warning("one line more")
+#' count
+#' logger$removeHandler(counts)
+#' logger$setLevel("WARNING")
 #' @export
 log_to_stderr <- function(level = NULL) {
   if (!is.null(level)) logger$level <- check_log_level(level)

@@ -78,7 +78,7 @@
 #'    and an empty `X` with an empty `affinity.list` gives an empty list (in parallel an error).
 #'    Elements start in the order of parallel as far as that is defined: first the first element
 #'    allowed on each CPU, then the others in their own order; which of these follows which depends,
-#'    in both, on the times that they take. The master's affinity is put back if `FUN` fails.
+#'    in both, on the times that they take. The session's own affinity is put back if `FUN` fails.
 #' 8. *Wrong arguments* give errors of class `ValueError` with parallel's text. `mc.cleanup` is checked
 #'    before anything is computed, not after. An argument that `FUN` does not have and that looks like one of
 #'    `mclapply()`'s, such as `cores = 2`, is such an error; in parallel every element is a `try-error`.
@@ -102,16 +102,17 @@
 #'   [mclapply()]).
 #' @param mc.silent `TRUE` drops what workers write to standard output; standard error is not
 #'   affected.
-#' @param mc.cores How many processes to use at a time, at least 1; never more than there are elements.
+#' @param mc.cores How many processes to use at a time, at least 1; never more than there are elements. By default option
+#'   `mc.cores`, or 2 if it is not set.
 #' @param mc.cleanup What happens to workers if the call is interrupted: `TRUE` ends them by
-#'   SIGTERM, a number by the signal of that number, `FALSE` lets them finish what they do.
+#'   SIGTERM, a number by the signal of that number, with `FALSE` they finish what they compute.
 #' @param mc.allow.recursive Whether a call inside a worker or [Process()] forks again (`TRUE`) or is a
 #'   plain `lapply()`.
 #' @param affinity.list `NULL`, or a list with the CPUs (numbers from 1) on which each element may
 #'   run; see [mcaffinity()]. It needs `mc.preschedule = FALSE`. The number of processes is then
 #'   that of the CPUs named, not `mc.cores`.
 #' @param mc.progress `TRUE` shows a progress bar, by package cli.
-#' @param mc.retry How many times an element is tried again if its worker died.
+#' @param mc.retry How many times an element is tried again if its worker died; by default not once.
 #' @param mc.seed `NULL`, or a whole number: a seed for random numbers that do not depend on the
 #'   cores (see Random numbers in [mclapply()]).
 #' @param mc.stop.on.error `TRUE` stops at the first failure with its `TaskError` (which inherits
@@ -126,6 +127,7 @@
 #' @concept parallel lapply
 #' @concept parallel vapply
 #' @concept multicore
+#' @concept parallel for loop
 #' @examples
 #' mclapply(c(a = 1, b = 2, c = 3), function(x) x^2, mc.cores = 2)
 #' mcvapply(1:4, function(x) x / 2, numeric(1), mc.cores = 2)
@@ -142,6 +144,20 @@
 #' # stop at the first failure; what workers print is dropped
 #' try(mclapply(1:4, function(i) stop("no"), mc.cores = 2, mc.stop.on.error = TRUE))
 #' invisible(mclapply(1:2, print, mc.cores = 2, mc.silent = TRUE))
+#' # random numbers of parallel's streams, the same after the same seed
+#' old <- RNGkind("L'Ecuyer-CMRG")
+#' set.seed(1)
+#' first <- mclapply(1:2, rnorm, mc.cores = 2, mc.set.seed = TRUE)
+#' set.seed(1)
+#' identical(mclapply(1:2, rnorm, mc.cores = 2), first)
+#' RNGkind(old[1])
+#' # elements on chosen CPUs: the first on one, the second on any
+#' cpu <- mcaffinity()[1]
+#' pid <- function(i) Sys.getpid()
+#' length(mclapply(1:2, pid, mc.preschedule = FALSE, affinity.list = list(cpu, NULL)))
+#' # a call in a worker is a plain lapply() here
+#' nested <- function(i) mclapply(1:2, pid, mc.cores = 2, mc.allow.recursive = FALSE)
+#' lengths(mclapply(1:2, nested, mc.cores = 2))
 #' # a killed worker's element is tried again
 #' tries <- Value("integer", 0)
 #' unlist(mclapply(1:2, function(i) {

@@ -10,8 +10,8 @@
 #' `try-error`s, and a dead worker costs only the element that it was computing.
 #'
 #' @param FUN,f A function, or its name.
-#' @param ... Vectors or lists to go along, recycled to the longest; named ones become named
-#'   arguments. For `mcMap()` also the arguments of `mcmapply()`, such as `mc.cores`.
+#' @param ... Vectors or lists whose elements are the arguments, recycled to the length of the longest; named ones become
+#'   named arguments. For `mcMap()` also the arguments of `mcmapply()`, such as `mc.cores`.
 #' @param MoreArgs A list of further arguments that are the same in every call.
 #' @param SIMPLIFY `TRUE` to simplify the result to a vector or matrix where possible, `"array"`
 #'   also to higher arrays, `FALSE` for a list; see [simplify2array()].
@@ -25,6 +25,7 @@
 #'   `mc.cores`.
 #' @seealso [mclapply()]; Python's `Pool.starmap()`, which here is `Pool(n)$starmap()`.
 #' @concept parallel mapply
+#' @concept parallel Map
 #' @examples
 #' mcmapply(function(x, y) x + y, c(a = 1, b = 2, c = 3), 4:6, mc.cores = 2)
 #' mcmapply(rep, 1:3, 3:1, SIMPLIFY = FALSE, mc.cores = 2)

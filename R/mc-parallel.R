@@ -8,7 +8,7 @@
 #' 1. A job whose process died gives a `try-error` with a `WorkerDiedError` (fields `pid`, `signal`,
 #'    `exitcode`) as its condition, next to the warning that parallel gives too; parallel gives
 #'    `NULL`.
-#' 2. Collecting jobs twice, or jobs that this session never had, is reported once per job.
+#' 2. Collecting jobs twice, or jobs that this session never had, gives one warning for each job.
 #' 3. A job has an element `fd` as in parallel, but it is `NA`: results do not travel through a
 #'    descriptor of the job's own.
 #' 4. Functions of parallel that ask for its jobs (its `mccollect()`, and the internal `selectChildren()`
@@ -40,6 +40,7 @@
 #' @section Errors: `ValueError` if `jobs` is not a job, a list of jobs or a vector of pids.
 #' @seealso [mclapply()], [Process()]
 #' @concept background job
+#' @concept asynchronous
 #' @concept fork
 #' @examples
 #' job <- mcparallel(sum(1:10), name = "total")
@@ -47,6 +48,17 @@
 #'
 #' jobs <- lapply(1:3, function(i) mcparallel(i^2))
 #' unlist(mccollect(jobs), use.names = FALSE)
+#'
+#' # a job without a result that is needed
+#' file <- tempfile()
+#' job <- mcparallel(writeLines("done", file), detached = TRUE)
+#'
+#' # at most ten seconds for the first result, which may be all that is needed
+#' job <- mcparallel(Sys.getpid(), mc.affinity = mcaffinity()[1], silent = TRUE)
+#' identical(mccollect(job, wait = FALSE, timeout = 10)[[1]], job$pid)
+#' # see each result as it arrives
+#' jobs <- list(mcparallel("one"), mcparallel("two"))
+#' invisible(mccollect(jobs, intermediate = function(results) cat(sum(lengths(results) > 0), "available\n")))
 #' @export
 mcparallel <- function(expr, name, mc.set.seed = TRUE, silent = FALSE, mc.affinity = NULL, mc.interactive = FALSE,
                        detached = FALSE) {
@@ -73,8 +85,8 @@ mcparallel <- function(expr, name, mc.set.seed = TRUE, silent = FALSE, mc.affini
 #'   collected yet, the newest first.
 #' @param wait Whether to wait until all jobs have finished. `FALSE` returns the results of those
 #'   that have, if any.
-#' @param timeout With `wait = FALSE`: how many seconds to wait for the first result (negative: for
-#'   ever).
+#' @param timeout With `wait = FALSE`: how many seconds to wait for the first result; 0, the default: do not wait;
+#'   negative: without a limit.
 #' @param intermediate With `wait = TRUE`: a function that is called with the list of results each
 #'   time one arrives, or `TRUE` for [utils::str()].
 #' @export

@@ -27,6 +27,7 @@
 #' @concept parallel vectorised function
 #' @examples
 #' identical(pvec(1:10, sqrt, mc.cores = 2), sqrt(1:10))
+#' pvec(c(a = 1.25, b = 2.75, c = 3.5), round, digits = 1, mc.cores = 2)
 #' @export
 pvec <- function(v, FUN, ..., mc.set.seed = TRUE, mc.silent = FALSE, mc.cores = getOption("mc.cores", 2L),
                  mc.cleanup = TRUE) {

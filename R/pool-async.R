@@ -5,19 +5,20 @@
 #' @section Methods:
 #' - `$get(timeout = NULL)`: the value, or its error as from [Pool()]; `TimeoutError` if it is not available within `timeout`
 #'   seconds; `CancelledError` after `$cancel()`, or if the pool was terminated first.
-#' - `$wait(timeout = NULL)`: waits for it; `$ready()`: whether it is available.
-#' - `$successful()`: whether it is a value and not an error (`ValueError` before it is available).
+#' - `$wait(timeout = NULL)`: waits until the value or error is available, at most `timeout` seconds; `$ready()`: whether it is.
+#' - `$successful()`: whether it is a value and not an error; an error of class `ValueError` before it is available.
 #' - `$cancel()`: cancels the job; a worker that computes it is interrupted, and replaced if it does not stop within a
 #'   second. Invisibly `FALSE` if the value was taken before.
 #' @section Callbacks:
 #' They are called, and dead workers replaced, during later calls of this package, and while R waits at its prompt, if
 #' package later is installed. An error in a callback becomes a warning.
-#' @section Python: `multiprocessing.pool.AsyncResult`; `$cancel()` is ours.
+#' @section Python: `multiprocessing.pool.AsyncResult`; `$cancel()` is this package's own.
 #' @return A handle of class `AsyncResult`.
 #' @name AsyncResult
 #' @seealso [Pool()], whose methods that end in `_async` give it; [wait()] for any of several.
 #' @concept asynchronous call
-#' @concept iterator of results
+#' @concept callback
+#' @concept background job
 #' @examples
 #' pool <- Pool(1)
 #' r <- pool$apply_async(function(x) x + 1, list(41))
@@ -29,6 +30,10 @@
 #' report <- function(e) cat(conditionMessage(e$parent), "\n")
 #' r <- pool$apply_async(function() stop("no"), error_callback = report)
 #' r$wait()
+#'
+#' r <- pool$apply_async(Sys.sleep, list(60))
+#' r$cancel()
+#' tryCatch(r$get(), CancelledError = function(e) "cancelled")
 #' pool$terminate()
 NULL
 

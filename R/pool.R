@@ -1,22 +1,24 @@
 #' A pool of worker processes
 #'
-#' Workers claim the elements of a job straight from shared memory: there is no dispatcher, and no message per task. If a worker
-#' dies, only the element that it was computing is lost, and the worker is replaced.
+#' `Pool()` starts worker processes, which compute the elements of one job after another. A *job* is one call of a method such as
+#' `$map(func, iterable)`; a *task* is the call of `func` with one element. Workers take elements straight from shared memory: there
+#' is no dispatcher, and no message per task. If a worker dies, only the element that it was computing is lost, and the worker is
+#' replaced.
 #'
 #' With start method `fork` the workers are copies of the session as it is when `Pool()` is called. `Pool()` forks one
-#' worker and returns; that worker forks others, and they fork others. If the operating system could not start one of these,
+#' worker and returns; that worker forks others, and they fork others. If the operating system cannot start one of these,
 #' the next call of a method is a `ProcessError` and the pool is terminated.
 #'
-#' What workers print appears here, in whole lines, while the session is in a call of this package. They have no input
+#' What workers print appears in this session, in whole lines, while the session is in a call of this package. They have no input
 #' (`readline()` gives `""`) and no screen: plots go to `Rplots.pdf` unless the function opens a device. Connections belong to
 #' the process that opened them: open files and databases in the function, or in `initializer`.
 #'
-#' @param processes Number of workers; by default, [cpu_count()].
+#' @param processes the number of workers; `NULL`: [cpu_count()].
 #' @param initializer,initargs a function that each worker calls when it starts, and the list of its arguments. If it fails,
 #'   the worker prints the error and ends. After several such failures the next call is a `ProcessError`.
-#' @param maxtasksperchild Replace a worker after this many chunks; by default, never.
+#' @param maxtasksperchild replace a worker after this many chunks; `NULL`: never.
 #' @param context a start method, `"fork"` or `"spawn"`, or what [get_context()] gave; `NULL`: [get_start_method()].
-#' @param retries How many times to retry an element whose worker died.
+#' @param retries how many times to retry an element whose worker died; by default, not once.
 #' @param task_timeout seconds that one element may take; then its worker is killed and replaced, and the element gives a
 #'   `TimeoutError`. `NULL`: no limit.
 #' @param seed an integer: element i of every `map` draws its random numbers from L'Ecuyer stream i of that seed, the same for
@@ -47,7 +49,8 @@
 #'   many it has computed.
 #'
 #' Without `chunksize` chunks are large first and small at the end, so that all workers are done at the same time.
-#' A task sees the session as it is at the moment of the call: variables, methods, packages, options; no main-guard is needed.
+#' A task sees the session as it is at the moment of the call: variables, methods, packages, options. (The line
+#' `if __name__ == "__main__"` of Python's programs has no use here.)
 #' [what-travels] explains it, its exceptions, and the arguments `globals = TRUE` and `packages = NULL` that all methods which
 #' take a function have at their end. Local functions take the variables around them along; an argument of the surrounding
 #' function that was not evaluated so far is evaluated first.
@@ -72,6 +75,7 @@
 #' @seealso [AsyncResult] and [wait()] for results that come later; [ProcessPoolExecutor()] for futures; [mclapply()]
 #'   for one call; [what-travels] for what a task sees; [share()] for large data.
 #' @concept parallel map
+#' @concept parallel for loop
 #' @concept process pool
 #' @concept worker processes
 #' @examples
@@ -109,7 +113,13 @@
 #' pool$apply(function(x) get("base") + x, list(1))
 #' pool$terminate()
 #'
-#' with(Pool(2), NULL)
+#' # terminated at the end of a block, or of the function that made it
+#' with(pool <- Pool(1, context = "fork"), pool$apply(Sys.getpid) == Sys.getpid())
+#' squares <- function(x) {
+#'   pool <- local_pool(2)
+#'   pool$map(function(x) x^2, x)
+#' }
+#' unlist(squares(1:3))
 #' @export
 Pool <- function(processes = NULL, initializer = NULL, initargs = list(), maxtasksperchild = NULL, context = NULL,
                  retries = 0L, task_timeout = NULL, seed = NULL, ...) {

@@ -5,7 +5,7 @@
 #'
 #' | `multiprocessing` | here | |
 #' |---|---|---|
-#' | `Process` | [Process()] | `kwargs` are named elements of `args`; `$value()` is ours. No `$authkey`, `$ident`: a key is an argument of [Listener()], `$pid` is the number |
+#' | `Process` | [Process()] | `kwargs` are named elements of `args`; `$value()` is this package's own. No `$authkey`, `$ident`: a key is an argument of [Listener()], `$pid` is the number |
 #' | `process.BaseProcess` | - | `run()` is not overridden in R: `target` is the function |
 #' | `Pool`, `pool.Pool` | [Pool()] | further options in [Pool()] |
 #' | `pool.AsyncResult`, `MapResult`, `IMapIterator` | [AsyncResult], what `$imap()` returns | |
@@ -16,11 +16,11 @@
 #' | `Queue`, `SimpleQueue`, `JoinableQueue` | [Queue()], [SimpleQueue()], [JoinableQueue()] | no `$cancel_join_thread()`: there is no feeder thread |
 #' | `Pipe`, `connection.Pipe`, `connection.Connection` | [Pipe()] | no `$fileno()`, a connection is no descriptor: use [wait()]. No `$recv_bytes_into()`: R has no buffers to fill |
 #' | `connection.wait` | [wait()] | takes queues, events, results and futures, too |
-#' | `connection.Listener`, `connection.Client` | [Listener()], [Client()] | families `AF_UNIX` and `AF_INET`; `AF_PIPE` is Windows' |
+#' | `connection.Listener`, `connection.Client` | [Listener()], [Client()] | families `AF_UNIX` and `AF_INET`; `AF_PIPE` exists on Windows only |
 #' | `Value`, `Array`, `sharedctypes.Value`, `sharedctypes.Array` | [Value()], [Array()] | R has no types of ctypes: names of R's types, or Python's codes |
 #' | `RawValue`, `RawArray` | [Value()], [Array()] with `lock = FALSE` | |
 #' | `sharedctypes.synchronized`, `copy` | - | a lock is given at the beginning, `lock =`; `as.vector(a)` is a copy |
-#' | `shared_memory.SharedMemory` | [SharedMemory()] | `$buf$cast()` for `memoryview(shm.buf).cast()`; `$as_vector()` is ours |
+#' | `shared_memory.SharedMemory` | [SharedMemory()] | `$buf$cast()` for `memoryview(shm.buf).cast()`; `$as_vector()` is this package's own |
 #' | `shared_memory.ShareableList` | - | its layout stands in no document of Python's; within a session `Manager()$list()`, between programs [SharedMemory()] |
 #' | `managers.SharedMemoryManager` | - | memory is given back when no process uses it: nothing to manage |
 #' | `Manager`, `managers.SyncManager`, `Namespace` | [Manager()] | without a server process: no `$start()`, `$shutdown()`, `$address` |

@@ -6,8 +6,9 @@
 #' within the variables of a function, its vectors travel as references, without being copied, however large they are.
 #'
 #' Large vectors that are sent (from 256 kB on) go through shared memory anyway. `share()` is for values that are sent
-#' several times. What a process receives is an ordinary vector: where R's memory allows it over the pages in shared memory, up to
-#' 64 MB possibly a copy (less on machines with many processes for their memory), and beyond that never a copy.
+#' several times. What a process receives is an ordinary vector. Where R's memory allows it, its pages are those in shared memory.
+#' Elsewhere a vector of up to 64 MB is copied (fewer if the session has so many processes that their copies would fill the
+#' machine's memory); a larger one never is.
 #'
 #' A process that modifies a shared vector gets its own copy of the pages that it touches; no other process sees the
 #' change. Such a vector is no longer shared, and travels as it is now. The memory is given back when no process has the
@@ -31,6 +32,7 @@
 #' @concept shared memory
 #' @concept large data
 #' @concept copy on write
+#' @concept memory usage
 #' @examples
 #' x <- share(as.numeric(1:1e6))
 #' is_shared(x)

@@ -6,7 +6,7 @@
 #'
 #' `$buf` reads and writes the bytes in place, `shm$buf[1:3]`, `shm$buf[i] <- as.raw(1)`, and `shm$buf$cast("double")` does so by numbers
 #' of another type, like Python's `memoryview(shm.buf).cast("d")`: `x <- shm$buf$cast("double"); x[3] <- 0.5`. What is read is an
-#' ordinary vector, a copy. What is written other programs see at once. No lock guards it: agree with the other program when
+#' ordinary vector, a copy. Other programs see at once what is written. No lock guards it: agree with the other program when
 #' which of you writes.
 #'
 #' @param name the name, without slashes. `NULL`: a new one, `psm_` and eight digits.
@@ -27,13 +27,15 @@
 #'   ends, with a warning about leaked objects. To prevent that call
 #'   `resource_tracker.unregister(shm._name, "shared_memory")` there, or, from Python 3.13 on, `SharedMemory(name, track=False)`.
 #' @section Security: New memory has mode 0600 and never replaces what has the name already. Memory of another user is not opened.
-#' @section Errors: `FileExistsError` (there is such a name), `FileNotFoundError` (there is none), `PermissionError` (another user's),
+#' @section Errors: `FileExistsError` (the name exists already), `FileNotFoundError` (no such name), `PermissionError` (another user's),
 #'   `OSError` (no room; or another program has made it shorter), `ValueError` (bad arguments, memory without bytes or with fewer than
 #'   `size`, closed memory, a number that the type does not hold), `IndexError` (no such element).
 #' @return A handle (an R6 object) of class `SharedMemory`.
 #' @section Python: `multiprocessing.shared_memory.SharedMemory(name, create, size)`. Indices begin at 1.
 #' @seealso [Array()], [share()]; [Listener()] for messages between programs.
 #' @concept inter-process communication
+#' @concept shared memory
+#' @concept interoperate with Python
 #' @examples
 #' shm <- SharedMemory(create = TRUE, size = 32)
 #' x <- shm$buf$cast("double")

@@ -13,7 +13,7 @@
 #'   authenticated, and only bytes can be sent. It needs package digest.
 #' @section Methods of a listener:
 #' - `$accept(timeout = NULL)`: waits for a peer and returns the connection. A peer has 5 seconds to authenticate.
-#' - `$close()`, and the fields `$address` (where peers connect) and `$last_accepted`.
+#' - `$close()`, and the fields `$address` (where peers connect) and `$last_accepted` (the same once a peer was accepted, `NULL` before).
 #' @section Methods of a connection:
 #' - `$send(obj)`, `$recv(timeout = NULL)`: any R value, between R programs with the same `authkey`.
 #' - `$send_bytes(raw)`, `$recv_bytes(maxlength = NULL, timeout = NULL)`: a raw vector, to and from any peer, Python included.
@@ -22,7 +22,7 @@
 #'
 #' [wait()] takes such connections, too. A forked process shares them; they cannot be sent to another process.
 #' @section Security: A Unix socket is created with mode 0600. TCP is used only if you ask for it. Each side proves that it knows the key
-#'   without sending it (HMAC). An R value is accepted only with a code that proves that it comes, unchanged and in its place,
+#'   without sending it (HMAC). An R value is accepted only with a code that proves that it comes, unchanged and in its order,
 #'   from the peer that was authenticated. Nothing is encrypted. A message longer than `getOption("multiprocessing.max_message")`
 #'   bytes (4 GiB by default) is refused before memory is reserved for it. Keep a key out of argument lists and log files.
 #' @section Errors: `AuthenticationError` (a wrong key, or none within 5 seconds), `EOFError` (the peer closed the connection),
@@ -33,6 +33,8 @@
 #' @section Python: `multiprocessing.connection.Listener(address, family, backlog, authkey)`, `Client(address, family, authkey)`.
 #' @seealso [Pipe()] and [Queue()] for processes of one session, [wait()]
 #' @concept socket
+#' @concept TCP
+#' @concept interoperate with Python
 #' @concept inter-process communication
 #' @examples
 #' listener <- Listener()
@@ -46,6 +48,18 @@
 #' connection$close()
 #' listener$close()
 #' peer$join()
+#'
+#' # R values need a key that both sides know; port 0 is a free one
+#' if (requireNamespace("digest", quietly = TRUE)) {
+#'   key <- new_authkey()
+#'   listener <- Listener(list("127.0.0.1", 0), family = "AF_INET", backlog = 5, authkey = key)
+#'   peer <- Process(function(address, key) {
+#'     with(connection <- Client(address, authkey = key), connection$send(list(n = 1)))
+#'   }, list(listener$address, key))
+#'   peer$start()
+#'   with(listener, print(listener$accept(timeout = 10)$recv(timeout = 10)))
+#'   peer$join()
+#' }
 #' @export
 Listener <- function(address = NULL, family = NULL, backlog = 1L, authkey = NULL) {
   check_count(backlog, "backlog", 1)

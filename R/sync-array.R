@@ -18,11 +18,11 @@
 #' @param dim the dimensions, if it is to be a matrix or an array; those of the initializer by default.
 #' @section Methods:
 #' - `$value`: the number of a `Value()`, to be read and assigned.
-#' - `$get_lock()`: the lock. `with(v$get_lock(), v$value <- v$value + 1)` changes what no one else changes meanwhile.
+#' - `$get_lock()`: the lock. `with(v$get_lock(), v$value <- v$value + 1)` changes a number that no other process can change meanwhile.
 #' - `length(a)`, `dim(a)`.
 #'
 #' @section Deaths: A process that is killed leaves what it has written. If it held the lock, the next process that acquires it is
-#'   told by a warning of class `OwnerDiedWarning`.
+#'   told by a warning of class `OwnerDiedWarning`, see [Lock()]. A read or write that meets it is done, and has released the lock.
 #' @section Errors: `ValueError` (bad arguments, a number that the type does not hold: nothing is written then), `IndexError` (no such
 #'   element), `HeapFullError` (no memory).
 #' @return A handle of class `Value` or `Array`.
@@ -46,6 +46,8 @@
 #' a[]
 #' m <- Array("integer", 1:6, dim = c(2, 3))
 #' m[1, ]
+#' bytes <- Array("B", c(0, 255), lock = FALSE) # Python's code for whole numbers from 0 to 255
+#' bytes[2]
 #' @export
 Value <- function(typecode, value = 0, lock = TRUE) {
   check_typecode(typecode)

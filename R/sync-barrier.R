@@ -14,8 +14,8 @@
 #'
 #' @section Fields: `$parties`, `$n_waiting` (how many wait now), `$broken`.
 #' @section A broken barrier:
-#' A barrier breaks for all when a party has waited longer than its `timeout`, is interrupted, when the action fails, and when a
-#' party is killed: one that waits, or one that has been in an earlier round since the last `$reset()`, at the latest when another
+#' A barrier breaks for all parties when one has waited longer than its `timeout`, when one is interrupted, when the action fails, and
+#' when one is killed: one that waits, or one that has been in an earlier round since the last `$reset()`, at the latest when another
 #' party of that round comes again. (A process that has never come is not known.) A process that ends by itself breaks nothing, and neither
 #' does a worker that has no task when its pool ends.
 #' @section Errors: `BrokenBarrierError`, `ValueError` (bad arguments), `HeapFullError` (no memory for another one).
@@ -29,6 +29,12 @@
 #' p$start()
 #' barrier$wait()
 #' p$value()
+#'
+#' # the last party calls `action`; a party that waits longer than `timeout` breaks the barrier
+#' alone <- Barrier(1, action = function() cat("all are here\n"))
+#' alone$wait()
+#' late <- Barrier(2, timeout = 0.1)
+#' tryCatch(late$wait(), BrokenBarrierError = function(e) late$broken)
 #' @export
 Barrier <- function(parties, action = NULL, timeout = NULL) {
   check_count(parties, "parties", min = 1)

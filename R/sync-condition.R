@@ -16,7 +16,7 @@
 #' @section Deaths:
 #' A notification reaches a process that lives: if the process for which it was meant is killed before its `$wait()` returns, the
 #' next one that waits has it. If a process is killed while it holds the lock, the next one that gets it is told by a warning of
-#' class `OwnerDiedWarning`, also from `$wait()`.
+#' class `OwnerDiedWarning`, also from `$wait()`. It holds the lock then, and must release it, see [Lock()].
 #' @section Interrupts: Ctrl-C ends `$wait()` when it has the lock again; a second Ctrl-C does not wait for that.
 #' @section Errors: `ValueError` (bad arguments, the lock is not held by this process), `HeapFullError` (no memory for another one).
 #' @return A handle of class `Condition`.
@@ -38,6 +38,12 @@
 #'   condition$wait_for(function() !box$empty())
 #' })
 #' p$join()
+#'
+#' # two conditions of one lock
+#' lock <- Lock()
+#' not_empty <- Condition(lock)
+#' not_full <- Condition(lock)
+#' with(lock, not_full$wait(timeout = 0.1))
 #' @export
 Condition <- function(lock = NULL) {
   if (!is.null(lock) && !inherits(lock, "Lock")) {

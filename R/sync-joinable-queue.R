@@ -3,7 +3,7 @@
 #' A [Queue()] that knows which messages are not done yet: those that lie in it, and those that a process has taken and not marked
 #' with `$task_done()`. `$join()` waits until there are none.
 #'
-#' @param maxsize the number of messages it holds at most; 0 (the default): as many as memory allows.
+#' @param maxsize the most messages that the queue holds; 0 (the default): as many as memory allows.
 #' @section Methods: those of a [Queue()], and
 #' - `$task_done()`: a message that this process has taken is done. (If it has taken none: one that another process has taken.) One call
 #'   more than messages were taken is an error of class `ValueError`.
@@ -18,7 +18,7 @@
 #' @seealso [Queue()], [Pool()], which does all this for you.
 #' @concept task queue
 #' @examples
-#' tasks <- JoinableQueue()
+#' tasks <- JoinableQueue(maxsize = 10)
 #' done <- Queue()
 #' worker <- Process(function() {
 #'   repeat {

@@ -3,9 +3,6 @@
 #' `Lock()` creates a lock that one process at a time can hold; `RLock()` one that its owner may acquire again. A lock may be
 #' captured by, given to, or sent to any process of the session.
 #'
-#' When the owner of a lock dies, at any moment, the lock goes to the next process that acquires it, with a warning of class
-#' `OwnerDiedWarning`: what the lock protects may be half changed.
-#'
 #' @section Methods:
 #' - `$acquire(block = TRUE, timeout = NULL)`: `TRUE` once the lock is acquired, `FALSE` if that took longer than `timeout`
 #'   seconds (`NULL`: no limit; 0, or `block = FALSE`: does not wait).
@@ -18,6 +15,14 @@
 #'
 #' R looks for an S3 method at each `$` of an object that has a class, which takes as long as the lock itself. Where a million
 #' acquisitions count, take the methods once: `acquire <- lock$acquire`, `release <- lock$release`.
+#'
+#' @section When the owner dies:
+#' When the process that holds a lock dies, at any moment, the lock goes to the next process that acquires it. That process gets a
+#' warning of class `OwnerDiedWarning`: what the lock protects may be half changed. The warning is signalled when the lock is
+#' acquired already. So `tryCatch(lock$acquire(), OwnerDiedWarning = function(w) ...)` leaves `$acquire()` **with the lock held**, and
+#' the handler must call `lock$release()` at its end. Simpler is [withCallingHandlers()], whose handler repairs and continues, as in
+#' the last example. `with(lock, expr)` releases the lock in any case; if a handler of [tryCatch()] takes the warning, `expr` is not
+#' evaluated.
 #'
 #' @section Processes that wait for each other:
 #' A deadlock is a circle of processes, each of which waits without a timeout for a lock that the next one holds, or for its end
@@ -33,6 +38,8 @@
 #' @seealso [Semaphore()], [Condition()], [Event()], [Barrier()], [Value()], whose numbers have a lock.
 #' @concept mutex
 #' @concept mutual exclusion
+#' @concept deadlock
+#' @concept OwnerDiedWarning
 #' @examples
 #' lock <- Lock()
 #' lock$acquire()
@@ -44,6 +51,21 @@
 #' lock$release()
 #' again <- RLock()
 #' with(again, with(again, "twice by the same process"))
+#'
+#' # the owner is killed; the next process is told, and repairs what the lock protects
+#' p <- Process(function() {
+#'   lock$acquire()
+#'   tools::pskill(Sys.getpid(), tools::SIGKILL)
+#' })
+#' p$start()
+#' p$join()
+#' withCallingHandlers(
+#'   with(lock, "the lock is held here"),
+#'   OwnerDiedWarning = function(w) {
+#'     cat("repaired\n")
+#'     invokeRestart("muffleWarning")
+#'   }
+#' )
 #' @export
 Lock <- function() LockHandle$new(lock_create(FALSE))
 

@@ -26,7 +26,7 @@
 #' @section Errors: `KeyError`, `IndexError`, `ValueError` (bad arguments), `EncodingError` (a value that cannot travel), `HeapFullError`
 #'   (no memory), `TimeoutError` (a process is stopped, see [multiprocessing-package]).
 #' @return `Manager()` a list of functions, of class `Manager`; they return handles of class `Dict`, `List` and `Namespace`.
-#' @section Python: `multiprocessing.Manager()`; `$modify()` is ours. There is nothing to connect to, and no `register()`.
+#' @section Python: `multiprocessing.Manager()`; `$modify()` is this package's own. There is nothing to connect to, and no `register()`.
 #' @seealso [Value()] and [Array()] for numbers, [share()] for large data, [Queue()].
 #' @concept shared dictionary
 #' @concept shared list

@@ -28,6 +28,13 @@
 #' ends[[1]]$send("hello")
 #' ends[[1]]$recv()
 #' p$join()
+#'
+#' one_way <- Pipe(duplex = FALSE)
+#' one_way[[2]]$send_bytes(charToRaw("bytes"))
+#' one_way[[1]]$poll(timeout = 1)
+#' rawToChar(one_way[[1]]$recv_bytes())
+#' one_way[[2]]$close()
+#' tryCatch(one_way[[1]]$recv(), EOFError = function(e) "the other end is closed")
 #' @export
 Pipe <- function(duplex = TRUE) {
   structure(lapply(pipe_create(check_flag(duplex, "duplex")), ConnectionHandle$new), class = "Pipe")

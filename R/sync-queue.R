@@ -1,7 +1,7 @@
 #' Queues between processes
 #'
 #' First in, first out, any number of producers and consumers. `$put()` returns when the message is in shared memory: it
-#' outlives its sender, however that ends. A producer that is killed in the middle of a put leaves nothing.
+#' outlives its sender, also one that is killed. A producer that is killed in the middle of a put leaves nothing.
 #'
 #' @param maxsize The most messages that the queue holds; 0 (the default) or less: as many as memory allows.
 #' @param ... Not used: an error that names the argument.
@@ -12,7 +12,7 @@
 #' - `$qsize()`, `$empty()`, `$full()`: the state at the time of the call; another process may change it at once.
 #' - `$close()`: this process can neither put nor get any more (`ValueError`). Other processes keep using the queue, with the
 #'   messages that it holds.
-#' - `$join_thread()`: returns at once, there is no feeder thread.
+#' - `$join_thread()`: returns at once; Python's queues have a thread that sends, ours need none.
 #'
 #' A `SimpleQueue()` has `$put(obj)`, `$get()`, `$empty()` and `$close()` only.
 #'
@@ -24,8 +24,9 @@
 #'   lists; [wait()].
 #' @concept message passing
 #' @concept producer and consumer
+#' @concept FIFO
 #' @examples
-#' q <- Queue(2)
+#' q <- Queue(maxsize = 2)
 #' q$put("hello")
 #' q$put(list(1, iris))
 #' q$full()
@@ -33,6 +34,9 @@
 #' q$get(timeout = 1)
 #' tryCatch(q$get(block = FALSE), Empty = function(e) "nothing left")
 #' tryCatch(Queue()$get_nowait(), Empty = function(e) "the queue is empty")
+#' simple <- SimpleQueue()
+#' simple$put(1)
+#' simple$empty()
 #' @export
 Queue <- function(maxsize = 0L, ...) {
   if (...length()) refuse_arguments("Queue", "maxsize", ...)

@@ -20,6 +20,7 @@
 #' @return A handle.
 #' @section Python: `multiprocessing.Semaphore(value)`, `multiprocessing.BoundedSemaphore(value)`; `with semaphore:`.
 #' @seealso [Lock()] for one holder at a time, [Event()], [Condition()], [Barrier()].
+#' @concept counting semaphore
 #' @concept limit how many processes work at once
 #' @examples
 #' semaphore <- Semaphore(2)
@@ -28,6 +29,8 @@
 #' semaphore$acquire(block = FALSE)
 #' semaphore$release()
 #' with(semaphore, cat("at most two processes are here\n"))
+#' bounded <- BoundedSemaphore(1)
+#' tryCatch(bounded$release(), ValueError = function(e) "it has all its permits")
 #' @export
 Semaphore <- function(value = 1L) new_semaphore(value, FALSE)
 

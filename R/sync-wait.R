@@ -1,14 +1,17 @@
 #' Wait for any of several things
 #'
+#' `wait()` returns as soon as one of several things is ready: a message can be received, an event is set, a process has ended, a
+#' result is available. It uses no CPU while it waits.
+#'
 #' @param object_list a list of connections (ready: a message or end-of-file), queues (ready: a message), events (ready:
-#'   set), processes (ready: over; their `$sentinel` does as well) and results of a pool (ready: done).
+#'   set), processes (ready: ended; their `$sentinel` does as well), results of a pool and futures (ready: done).
 #' @param timeout seconds; `NULL` waits without a limit, 0 or less does not wait.
 #' @return Those of the list that are ready, in the same order; an empty list if none was ready in time, or
 #'   if `object_list` is empty.
 #' @section Errors: `ValueError` (something that cannot be waited for), `ProcessError` (a process that was not started),
 #'   `TimeoutError` (a process is stopped, see [multiprocessing-package]).
 #' @section Python: `multiprocessing.connection.wait()`.
-#' @seealso [Queue()], [Pipe()], [Event()], [Process()], [AsyncResult], [Listener()]: what it waits for;
+#' @seealso [Queue()], [Pipe()], [Event()], [Process()], [AsyncResult], [Future], [Listener()]: what it waits for;
 #'   [wait_futures()].
 #' @concept select
 #' @concept poll
@@ -17,6 +20,9 @@
 #' b <- Pipe()
 #' a[[1]]$send(1)
 #' length(wait(list(a[[2]], b[[2]]), timeout = 1))
+#' p <- Process(function() NULL)
+#' p$start()
+#' length(wait(list(p, Event())))
 #' @export
 wait <- function(object_list, timeout = NULL) {
   if (missing(object_list)) missing_argument("object_list")

@@ -10,7 +10,7 @@
 #'
 #' The results of `thread_map()` are those of the base R functions of the same names, to the last bit. `thread_reduce()`
 #' cuts `x` by its length alone and joins the parts in order, so the result does not depend on the number of threads; the
-#' sum, product and mean of more than 4096 doubles can differ from base R's in the last digit, which adds in another
+#' sum, product and mean of more than 4096 doubles can differ from base R's in the last digit, as base R adds in another
 #' order. Sums of integers are integers, or doubles when they are too large for that.
 #'
 #' @param x a numeric, integer or logical vector, matrix or array, without a class.

@@ -40,8 +40,8 @@
 #'   when it is set to another value; what changes later inside an environment that it holds is not.
 #' - **What is changed inside a package** (`assignInNamespace()`, `trace()` of a package's function) is seen by workers that are
 #'   forked after it.
-#' - **A lock** (`lockBinding()`) of a variable of the global environment is in workers that are forked after it. Inside environments
-#'   it goes along with the next change there.
+#' - **`lockBinding()`** of a variable of the global environment holds in workers that are forked after it. Of a variable in another
+#'   environment it is sent with the next change in that environment.
 #' - **Compiled code that writes into a large vector in place**: the change is seen when a function names the vector, not in a
 #'   forked worker that finds it by a text.
 #' - **Handles** of pools and processes are read-only elsewhere.
