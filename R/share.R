@@ -40,7 +40,7 @@
 #' y <- x
 #' y[1] <- 0 # a change of y alone
 #' c(is_shared(x), is_shared(y))
-#' memory_usage() # what is in shared memory, how large, held by whom
+#' memory_usage() # what is in shared memory, how large, and which processes have it
 #' sum(memory_usage()$bytes)
 #' @export
 share <- function(x) {
