@@ -13,6 +13,7 @@
 
 #include <R_ext/Altrep.h>
 #include <cstring>
+#include <optional>
 
 using namespace mp;
 using namespace mp::bind;
@@ -148,10 +149,10 @@ SEXP cells_create(std::string typecode, double length, SEXP initial, SEXP dim, S
     plan.single = single;
     for (int d : integers_of(dim)) plan.dim.push_back(uint32_t(d));
     plan.lock = Rf_isNull(lock) ? 0 : block_of(lock, BlockKind::Lock);
-    std::vector<uint8_t> cells;
-    if (!Rf_isNull(initial)) cells = make_cells(type, initial);
+    std::optional<Cells> cells;
+    if (!Rf_isNull(initial)) cells.emplace(type, initial);
     NewBlock block(create_cells(plan));
-    if (!cells.empty()) std::memcpy(cells_data(block.get()), cells.data(), cells.size());
+    if (cells && cells->size()) std::memcpy(cells_data(block.get()), cells->data(), cells->size());
     SEXP handle = protect([&] { return make_handle(block.get(), BlockKind::Cells); });
     block.release();
     return handle;
@@ -230,7 +231,7 @@ void cells_set(SEXP array, SEXP index, SEXP values) {
     uint64_t first = 0;
     bool run = at.are_run(&first);
     if (!run) at.check(); // before anything is written
-    std::vector<uint8_t> cells = make_cells(type, values);
+    Cells cells(type, values);
     uint8_t* data = cells_data(block);
     mark_output();
     with_cells(block, [&] {

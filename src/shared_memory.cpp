@@ -75,7 +75,7 @@ template <class F> SEXP new_memory(F open) {
   return p;
 }
 
-constexpr uint64_t kStep = 1 << 20; // bytes that are converted at a time
+constexpr R_xlen_t kStep = 1 << 16; // bytes that are converted at a time
 
 } // namespace
 
@@ -142,11 +142,12 @@ SEXP named_memory_read(SEXP memory, std::string typecode, SEXP index) {
     Protected values(protect([&] { return Rf_allocVector(type.r, n); }));
     std::vector<uint8_t> cells;
     for (R_xlen_t i = 0, run; i < n; i += run) {
-      run = at.run_from(i, R_xlen_t(kStep / type.bytes));
-      cells.resize(size_t(run) * type.bytes);
-      if (int error = platform::read_named_memory(m.fd, at[i] * type.bytes, cells.data(), cells.size()))
-        fail("cannot read", "", error);
-      read_cells(type, cells.data(), values, i, run);
+      run = at.run_from(i, type.same ? n - i : kStep / type.bytes);
+      size_t bytes = size_t(run) * type.bytes;
+      if (!type.same) cells.resize(bytes);
+      uint8_t* to = type.same ? element_at(values, i) : cells.data();
+      if (int error = platform::read_named_memory(m.fd, at[i] * type.bytes, to, bytes)) fail("cannot read", "", error);
+      if (!type.same) read_cells(type, to, values, i, run);
     }
     return SEXP(values);
   });
@@ -166,7 +167,7 @@ void named_memory_write(SEXP memory, std::string typecode, SEXP index, SEXP valu
       throw Error{"ValueError", std::to_string(n) + " elements cannot be replaced by " + std::to_string(given) +
                                     ": not a multiple"};
     at.check(); // before anything is written
-    std::vector<uint8_t> cells = make_cells(type, values);
+    Cells cells(type, values);
     for (R_xlen_t i = 0, run; i < n; i += run) {
       R_xlen_t from = i % given;
       run = at.run_from(i, given - from);

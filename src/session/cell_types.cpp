@@ -36,21 +36,6 @@ template <class C, class R> void convert_out(const uint8_t* from, R* to, R_xlen_
   }
 }
 
-uint8_t* element_at(SEXP x, R_xlen_t i) {
-  switch (TYPEOF(x)) {
-  case REALSXP:
-    return reinterpret_cast<uint8_t*>(REAL(x) + i);
-  case INTSXP:
-    return reinterpret_cast<uint8_t*>(INTEGER(x) + i);
-  case LGLSXP:
-    return reinterpret_cast<uint8_t*>(LOGICAL(x) + i);
-  case CPLXSXP:
-    return reinterpret_cast<uint8_t*>(COMPLEX(x) + i);
-  default:
-    return RAW(x) + i;
-  }
-}
-
 double number_at(SEXP x, R_xlen_t i) {
   switch (TYPEOF(x)) {
   case REALSXP:
@@ -129,6 +114,21 @@ uint32_t cell_type_of(const std::string& typecode) {
                                 typecode + "\""};
 }
 
+uint8_t* element_at(SEXP x, R_xlen_t i) {
+  switch (TYPEOF(x)) {
+  case REALSXP:
+    return reinterpret_cast<uint8_t*>(REAL(x) + i);
+  case INTSXP:
+    return reinterpret_cast<uint8_t*>(INTEGER(x) + i);
+  case LGLSXP:
+    return reinterpret_cast<uint8_t*>(LOGICAL(x) + i);
+  case CPLXSXP:
+    return reinterpret_cast<uint8_t*>(COMPLEX(x) + i);
+  default:
+    return RAW(x) + i;
+  }
+}
+
 void read_cells(const CellType& type, const uint8_t* from, SEXP to, R_xlen_t at, R_xlen_t count) {
   if (count == 0) return;
   if (type.same) {
@@ -159,23 +159,29 @@ void read_cells(const CellType& type, const uint8_t* from, SEXP to, R_xlen_t at,
   }
 }
 
-std::vector<uint8_t> make_cells(const CellType& type, SEXP from) {
+Cells::Cells(const CellType& type, SEXP from) {
   SEXPTYPE given = SEXPTYPE(TYPEOF(from));
   if (given != LGLSXP && given != INTSXP && given != REALSXP && given != RAWSXP && given != CPLXSXP)
     throw Error{"ValueError", std::string("cells of type \"") + type.name +
                                   "\" hold numbers, not a value of type \"" +
                                   Rf_type2char(given) + "\""};
   R_xlen_t n = Rf_xlength(from);
-  std::vector<uint8_t> cells(size_t(n) * type.bytes);
+  size_ = size_t(n) * type.bytes;
+  if (type.same && type.r == given && n && !ALTREP(from)) {
+    data_ = element_at(from, 0);
+    return;
+  }
+  made_.resize(size_);
+  data_ = made_.data();
   if (type.same && type.r == given) {
-    if (n) std::memcpy(cells.data(), element_at(from, 0), cells.size());
-    return cells;
+    if (n) std::memcpy(made_.data(), element_at(from, 0), size_);
+    return;
   }
   if (given == CPLXSXP)
     throw Error{"ValueError", std::string("cells of type \"") + type.name +
                                   "\" do not hold complex numbers"};
   for (R_xlen_t i = 0; i < n; ++i) {
-    uint8_t* to = cells.data() + size_t(i) * type.bytes;
+    uint8_t* to = made_.data() + size_t(i) * type.bytes;
     double v = number_at(from, i);
     if (type.r == LGLSXP) put<int>(to, std::isnan(v) ? NA_LOGICAL : v != 0);
     else if (type.r == CPLXSXP) {
@@ -185,7 +191,6 @@ std::vector<uint8_t> make_cells(const CellType& type, SEXP from) {
       std::memcpy(to, &c, sizeof c);
     } else put_number(type, to, v, i);
   }
-  return cells;
 }
 
 } // namespace mp::bind

@@ -22,7 +22,21 @@ uint32_t cell_type_of(const std::string& typecode); // throws ValueError
 
 // `count` cells from `from` into the R vector `to`, from its element `at` on.
 void read_cells(const CellType& type, const uint8_t* from, SEXP to, R_xlen_t at, R_xlen_t count);
-// All elements of an R vector as cells. Throws ValueError, naming the element, for what does not fit.
-std::vector<uint8_t> make_cells(const CellType& type, SEXP from);
+// Where element `i` of an R vector is that has the layout of its cells.
+uint8_t* element_at(SEXP x, R_xlen_t i);
+
+// All elements of an R vector as cells: its own bytes, which it must outlive, or others. Throws ValueError, naming the
+// element, for what does not fit.
+class Cells {
+public:
+  Cells(const CellType& type, SEXP from);
+  const uint8_t* data() const { return data_; }
+  size_t size() const { return size_; }
+
+private:
+  size_t size_;
+  std::vector<uint8_t> made_;
+  const uint8_t* data_;
+};
 
 } // namespace mp::bind
