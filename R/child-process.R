@@ -325,11 +325,10 @@ run_and_publish <- function(fun, report = function(condition) NULL) {
 ignore_interrupt <- function(i) tryInvokeRestart("resume")
 
 # A condition may hold values that cannot be sent: then only its message is sent.
-publish_failure <- function(publish, condition, trace) {
-  sent <- list(condition, trace, Sys.getpid())
-  tryCatch(publish(sent), error = function(e) {
+publish_failure <- function(publish, condition, trace, hint = NULL) {
+  tryCatch(publish(list(condition, trace, Sys.getpid(), hint)), error = function(e) {
     plain <- simpleError(message_of(condition))
-    publish(list(plain, trace, Sys.getpid()))
+    publish(list(plain, trace, Sys.getpid(), hint))
   })
 }
 

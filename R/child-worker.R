@@ -37,13 +37,25 @@ worker_loop <- function() {
         error = function(e) trace <<- traceback_of(sys.calls())
       ),
       error = function(e) {
-        publish_failure(worker_fail, e, trace)
+        publish_failure(worker_fail, e, trace, hint = pointer_hint(e, function() task_inputs(worker_task_frame())))
         FALSE
       }
     )
     if (over) break
     forget_interrupt()
   }
+}
+
+# What the function of a task was given, by the names under which it is told of
+task_inputs <- function(frame) {
+  if (is.null(frame)) {
+    return(list())
+  }
+  inputs <- if (is.null(frame$args)) c(list(frame$X[[frame$i]]), eval(quote(list(...)), frame)) else frame$args
+  labels <- sprintf("argument %d", seq_along(inputs))
+  given <- nzchar(names_or_blank(inputs))
+  labels[given] <- names(inputs)[given]
+  named(unname(inputs), labels)
 }
 
 # The call that computes an element; as lapply() makes it, so that errors show the same call

@@ -27,7 +27,7 @@ message_of <- function(condition) {
 #' @export
 conditionMessage.multiprocessing_error <- function(c) c$message
 
-# What a worker sent as the error of element `index`: list(condition, traceback, pid)
+# What a worker sent as the error of element `index`: list(condition, traceback, pid, hint)
 task_failure <- function(index, sent) {
   parent <- sent[[1L]]
   message <- sprintf("element %d failed in process %d: %s", index, sent[[3L]], message_of(parent))
@@ -35,6 +35,7 @@ task_failure <- function(index, sent) {
   if (!is.null(call)) {
     message <- sprintf("%s (in `%s`)", message, deparse(call, nlines = 1L)[1L])
   }
+  if (length(sent) > 3L && !is.null(sent[[4L]])) message <- paste0(message, "; ", sent[[4L]])
   classes <- setdiff(class(parent), c("simpleError", "error", "condition", "multiprocessing_error"))
   new_condition(
     c("TaskError", "multiprocessing_error", classes, "error"), message,

@@ -17,6 +17,13 @@ bool worker_run() { return mp::bind::run_worker(); }
 // [[Rcpp::export(rng = false)]]
 void worker_fail(SEXP failure) { mp::bind::fail_element(failure); }
 
+// The frame from which the elements of a job are computed: X, i, args and `...`; NULL if there is none.
+// [[Rcpp::export(rng = false)]]
+SEXP worker_task_frame() { return mp::bind::task_frame(); }
+
+// [[Rcpp::export(rng = false)]]
+bool is_empty_pointer(SEXP x) { return TYPEOF(x) == EXTPTRSXP && !R_ExternalPtrAddr(x); }
+
 // Whether an interrupt is for the element that is being computed.
 // [[Rcpp::export(rng = false)]]
 bool worker_cancelled() { return mp::bind::element_cancelled(); }

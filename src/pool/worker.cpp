@@ -467,6 +467,8 @@ bool run_worker() {
 
 bool element_cancelled() { return cancelled(); }
 
+SEXP task_frame() { return run.frame ? run.frame : R_NilValue; }
+
 // The element that was being computed failed: its error is its result, and the loop continues after
 // it.
 void fail_element(SEXP failure) {

@@ -8,6 +8,7 @@ namespace mp::bind {
 void begin_worker(SEXP pool, int lane, int maxtasks, SEXP inherited, SEXP version);
 bool run_worker();
 void fail_element(SEXP failure);
+SEXP task_frame(); // from which elements are computed, or NULL
 bool element_cancelled();
 
 } // namespace mp::bind

@@ -1,0 +1,53 @@
+# Other packages say of an object whose pointer was left behind no more than that a pointer is bad. What can be done is said
+# here, with the path of the first such pointer in what the task was given; NULL if there is none.
+pointer_hint <- function(condition, inputs) {
+  if (!grepl("pointer|symbol address", message_of(condition), ignore.case = TRUE)) {
+    return(NULL)
+  }
+  inputs <- tryCatch(inputs(), error = function(e) list())
+  for (name in names(inputs)) {
+    path <- path_of_pointer(inputs[[name]], name)
+    if (!is.null(path)) {
+      return(sprintf(paste(
+        "%s is an empty pointer: a live pointer is good only in the process that made it. Make the object in the task,",
+        "or send what it can be made of (see ?`what-travels`)"
+      ), path))
+    }
+  }
+  NULL
+}
+
+# The path of an empty pointer in `x`, or NULL; not deeper than `depth`, and not in long lists
+path_of_pointer <- function(x, path, depth = 5L) {
+  if (is_empty_pointer(x)) {
+    return(path)
+  }
+  if (depth == 0L) {
+    return(NULL)
+  }
+  inner <- function(parts, labels) {
+    for (i in utils::head(seq_along(parts), 100L)) {
+      found <- path_of_pointer(parts[[i]], paste0(path, labels[i]), depth - 1L)
+      if (!is.null(found)) {
+        return(found)
+      }
+    }
+    NULL
+  }
+  if (is.environment(x)) {
+    names <- utils::head(ls(x, all.names = TRUE, sorted = FALSE), 100L)
+    names <- names[!vapply(names, bindingIsActive, TRUE, env = x)]
+    found <- inner(mget(names, envir = x), paste0("$", names))
+  } else if (is.list(x)) {
+    x <- unclass(x)
+    names <- names_or_blank(x)
+    found <- inner(x, ifelse(nzchar(names), paste0("$", names), sprintf("[[%d]]", seq_along(x))))
+  } else {
+    found <- NULL
+  }
+  kept <- attributes(x)
+  kept <- kept[setdiff(names(kept), c("names", "class", "dim", "dimnames", "row.names", "srcref"))]
+  if (is.null(found)) inner(kept, paste0("@", names(kept))) else found
+}
+
+names_or_blank <- function(x) if (is.null(names(x))) rep("", length(x)) else names(x)
