@@ -685,6 +685,14 @@ worker_fail <- function(failure) {
     invisible(.Call(`_multiprocessing_worker_fail`, failure))
 }
 
+worker_task_frame <- function() {
+    .Call(`_multiprocessing_worker_task_frame`)
+}
+
+is_empty_pointer <- function(x) {
+    .Call(`_multiprocessing_is_empty_pointer`, x)
+}
+
 worker_cancelled <- function() {
     .Call(`_multiprocessing_worker_cancelled`)
 }

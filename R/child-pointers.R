@@ -4,14 +4,22 @@ pointer_hint <- function(condition, inputs) {
   if (!grepl("pointer|symbol address", message_of(condition), ignore.case = TRUE)) {
     return(NULL)
   }
-  inputs <- tryCatch(inputs(), error = function(e) list())
-  for (name in names(inputs)) {
-    path <- path_of_pointer(inputs[[name]], name)
+  # an object of another package may refuse to be looked at
+  path <- tryCatch(first_empty_pointer(inputs()), error = function(e) NULL)
+  if (is.null(path)) {
+    return(NULL)
+  }
+  sprintf(paste(
+    "`%s` is an empty pointer: a live pointer is good only in the process that made it. Make the object in the task,",
+    "or send what it can be made of (see ?`what-travels`)"
+  ), path)
+}
+
+first_empty_pointer <- function(values) {
+  for (name in names(values)) {
+    path <- path_of_pointer(values[[name]], name)
     if (!is.null(path)) {
-      return(sprintf(paste(
-        "%s is an empty pointer: a live pointer is good only in the process that made it. Make the object in the task,",
-        "or send what it can be made of (see ?`what-travels`)"
-      ), path))
+      return(path)
     }
   }
   NULL
@@ -35,6 +43,7 @@ path_of_pointer <- function(x, path, depth = 5L) {
     NULL
   }
   if (is.environment(x)) {
+    x <- as.environment(x) # a reference object is one with attributes
     names <- utils::head(ls(x, all.names = TRUE, sorted = FALSE), 100L)
     names <- names[!vapply(names, bindingIsActive, TRUE, env = x)]
     found <- inner(mget(names, envir = x), paste0("$", names))

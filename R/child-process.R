@@ -326,6 +326,7 @@ ignore_interrupt <- function(i) tryInvokeRestart("resume")
 
 # A condition may hold values that cannot be sent: then only its message is sent.
 publish_failure <- function(publish, condition, trace, hint = NULL) {
+  force(hint)
   tryCatch(publish(list(condition, trace, Sys.getpid(), hint)), error = function(e) {
     plain <- simpleError(message_of(condition))
     publish(list(plain, trace, Sys.getpid(), hint))

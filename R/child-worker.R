@@ -46,16 +46,18 @@ worker_loop <- function() {
   }
 }
 
-# What the function of a task was given, by the names under which it is told of
+# What the function of a task was given, and the variables that it names
 task_inputs <- function(frame) {
   if (is.null(frame)) {
     return(list())
   }
   inputs <- if (is.null(frame$args)) c(list(frame$X[[frame$i]]), eval(quote(list(...)), frame)) else frame$args
-  labels <- sprintf("argument %d", seq_along(inputs))
+  labels <- sprintf("..%d", seq_along(inputs)) # R's names for arguments without a name
   given <- nzchar(names_or_blank(inputs))
   labels[given] <- names(inputs)[given]
-  named(unname(inputs), labels)
+  variables <- utils::head(unique(all.names(body(frame$FUN), functions = FALSE)), 100L)
+  variables <- variables[vapply(variables, exists, TRUE, envir = environment(frame$FUN))]
+  c(named(unname(inputs), labels), mget(variables, envir = environment(frame$FUN), inherits = TRUE))
 }
 
 # The call that computes an element; as lapply() makes it, so that errors show the same call

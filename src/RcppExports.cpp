@@ -1795,6 +1795,25 @@ BEGIN_RCPP
     return R_NilValue;
 END_RCPP
 }
+// worker_task_frame
+SEXP worker_task_frame();
+RcppExport SEXP _multiprocessing_worker_task_frame() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(worker_task_frame());
+    return rcpp_result_gen;
+END_RCPP
+}
+// is_empty_pointer
+bool is_empty_pointer(SEXP x);
+RcppExport SEXP _multiprocessing_is_empty_pointer(SEXP xSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type x(xSEXP);
+    rcpp_result_gen = Rcpp::wrap(is_empty_pointer(x));
+    return rcpp_result_gen;
+END_RCPP
+}
 // worker_cancelled
 bool worker_cancelled();
 RcppExport SEXP _multiprocessing_worker_cancelled() {
@@ -1977,6 +1996,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_worker_begin", (DL_FUNC) &_multiprocessing_worker_begin, 5},
     {"_multiprocessing_worker_run", (DL_FUNC) &_multiprocessing_worker_run, 0},
     {"_multiprocessing_worker_fail", (DL_FUNC) &_multiprocessing_worker_fail, 1},
+    {"_multiprocessing_worker_task_frame", (DL_FUNC) &_multiprocessing_worker_task_frame, 0},
+    {"_multiprocessing_is_empty_pointer", (DL_FUNC) &_multiprocessing_is_empty_pointer, 1},
     {"_multiprocessing_worker_cancelled", (DL_FUNC) &_multiprocessing_worker_cancelled, 0},
     {NULL, NULL, 0}
 };

@@ -479,3 +479,25 @@ test_that("a fork that began with a connection uses it, and no other that was op
   expect_classed_error(pool$apply(use(con)), "EncodingError", "con")
   expect_identical(readLines(first), "by the worker")
 })
+
+test_that("a task that fails on an empty pointer says where it is, and what to do", {
+  address <- getDLLRegisteredRoutines("stats")$.Call[[1L]]$address
+  object <- structure(list(1, inner = list(node = address)), class = "of another package")
+  uses <- function(x, y = NULL) stop("external pointer is not valid")
+  reference <- new.env()
+  reference$deep <- object
+  says <- function(path) {
+    sprintf("external pointer is not valid.*`%s` is an empty pointer: a live pointer is good only in the process that made it", path)
+  }
+  for (method in c("fork", "spawn")) {
+    pool <- local_pool(1, context = method)
+    said <- function(call) conditionMessage(error_of(call))
+    expect_match(said(pool$apply(uses, list(object))), says("[.][.]1[$]inner[$]node"))
+    expect_match(said(pool$apply(uses, list(1, y = reference))), says("y[$]deep[$]inner[$]node"))
+    expect_match(said(pool$map(uses, list(object))), says("[.][.]1[$]inner[$]node"))
+    expect_match(said(pool$map(uses, 1, args = list(y = structure(1, about = object)))), says("y@about[$]inner[$]node"))
+    # other errors, and those without such a pointer, are told as they are
+    expect_no_match(said(pool$apply(function(x) stop("no"), list(object))), "empty pointer")
+    expect_no_match(said(pool$apply(uses, list(1))), "empty pointer")
+  }
+})
