@@ -29,7 +29,10 @@
 #' - `ProcessError`: a process could not be started, was not started, or is not allowed to do this.
 #' - `EncodingError`: a value that cannot be sent to another process, such as a connection; the message says where it is.
 #' - `HeapFullError`, `MemoryError`: shared memory, or that of this process, is full.
-#' - `CompileError`, `RuntimeError`: compiled functions, see [cpp_fun()].
+#' - `CompileError`, `RuntimeError`: compiled functions, see [cpp_fun()]. `RuntimeError` also: an executor that was shut down.
+#' - `BrokenProcessPool`: the workers of an executor cannot start, see [Future].
+#' - `AuthenticationError`, `OSError`, `ConnectionRefusedError`, `FileExistsError`, `FileNotFoundError`, `PermissionError`: sockets and
+#'   memory with a name, see [Listener()] and [SharedMemory()].
 #'
 #' The warning `OwnerDiedWarning` comes from a lock whose owner died, see [Lock()].
 #'

@@ -9,7 +9,7 @@
 #' ordinary vector, a copy. Other programs see at once what is written. No lock guards it: agree with the other program when
 #' which of you writes.
 #'
-#' @param name the name, without slashes. `NULL`: a new one, `psm_` and eight digits.
+#' @param name the name, without slashes. `NULL`: a new one, `psm_` and eight hexadecimal digits.
 #' @param create `TRUE`: new memory, all zero; `FALSE`: opens existing memory.
 #' @param size how many bytes, for `create = TRUE`; otherwise what it must have at least.
 #' @section Methods:

@@ -13,7 +13,7 @@ test_that("a lock is held by one at a time and may be asked for without waiting"
   expect_false(lock$locked())
 })
 
-test_that("waiting for ever for a lock that this process holds is a DeadlockError", {
+test_that("waiting without a limit for a lock that this process holds is a DeadlockError", {
   lock <- Lock()
   lock$acquire()
   expect_classed_error(lock$acquire(), "DeadlockError", "holds this lock already")
@@ -168,6 +168,25 @@ test_that("a lock whose owner has died is not locked, and the warning is given o
   lock$release()
   expect_no_warning(lock$acquire())
   lock$release()
+})
+
+test_that("a handler that takes the OwnerDiedWarning and exits has the lock of $acquire(), and not that of with()", {
+  for (lock in list(Lock(), RLock())) {
+    dies_with_it <- function() Process(function() {
+      lock$acquire()
+      tools::pskill(Sys.getpid(), tools::SIGKILL)
+    })$start()$join()
+    dies_with_it()
+    told <- tryCatch(lock$acquire(), OwnerDiedWarning = function(w) "told")
+    expect_identical(told, "told")
+    expect_true(lock$locked())
+    lock$release()
+    dies_with_it()
+    evaluated <- FALSE
+    expect_identical(tryCatch(with(lock, evaluated <- TRUE), OwnerDiedWarning = function(w) "told"), "told")
+    expect_false(evaluated)
+    expect_false(lock$locked())
+  }
 })
 
 test_that("an RLock that was held three times is free when its owner is dead", {
