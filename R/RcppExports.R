@@ -449,8 +449,8 @@ pool_inherited <- function(pool, fun) {
     .Call(`_multiprocessing_pool_inherited`, pool, fun)
 }
 
-session_lost <- function(fun) {
-    .Call(`_multiprocessing_session_lost`, fun)
+session_lost <- function(x) {
+    .Call(`_multiprocessing_session_lost`, x)
 }
 
 semaphore_create <- function(value, bounded) {

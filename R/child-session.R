@@ -137,11 +137,13 @@ missing_package <- function(package) {
 }
 
 # The search path in the session's order; what this worker attached by itself stays in front. Two entries may have the same
-# name, so they are told apart by their environments.
+# name, so all but packages are told apart by their environments.
 apply_search <- function(wanted) {
   names <- vapply(wanted, `[[`, "", "name")
-  from_session <- function(here) here[names(here) %in% names | vapply(here, is_among, TRUE, seen$search)]
-  there <- from_session(attached())
+  here <- attached()
+  from_session <- vapply(here, is_among, TRUE, seen$search) | startsWith(names(here), "package:") & names(here) %in% names
+  own <- here[!from_session]
+  there <- here[from_session]
   keep <- 0L # number of entries at the end that are already right
   while (keep < min(length(there), length(names)) &&
     identical(names(there)[length(there) - keep], names[length(names) - keep]) && is.null(wanted[[length(names) - keep]]$values)) {
@@ -153,7 +155,8 @@ apply_search <- function(wanted) {
   }
   position <- position_of(if (keep) there[[length(old) + 1L]] else baseenv())
   for (entry in rev(utils::head(wanted, length(wanted) - keep))) attach_entry(entry, position)
-  seen$search <- from_session(attached())
+  here <- attached()
+  seen$search <- here[!vapply(here, is_among, TRUE, own)]
 }
 
 position_of <- function(env) Position(function(at) identical(as.environment(at), env), seq_along(search()))

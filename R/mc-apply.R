@@ -51,7 +51,7 @@ mc_apply <- function(X, FUN, ..., mc.preschedule, mc.set.seed, mc.silent, mc.cor
     silent = mc.silent, affinity = plan$affinity, retry = mc.retry, progress = mc.progress,
     stop_on_error = mc.stop.on.error, cleanup = mc.cleanup, template = if (one_vector) quote(any) else mc.template
   )
-  if (has_places(mc.template) && !any(has_failed(run$failures))) {
+  if (fits_slots(mc.template) && !any(has_failed(run$failures))) {
     return(shaped(run$values, mc.template, run$first, length(X), names(X)))
   }
   res <- with_try_errors(run, mc.stop.on.error)

@@ -24,7 +24,7 @@ fork_map <- function(X, frame, chunks, cores, before, silent = FALSE, affinity =
   starts <- c(0, cumsum(as.numeric(lengths(chunks))))
   id <- pool_run_once(
     ptr, length(X), starts, unlist(chunks), retry, stop_on_error,
-    if (has_places(template) || is.name(template)) template
+    if (fits_slots(template) || is.name(template)) template
   )
   started <- TRUE
   if (progress) show_progress(list(ptr = ptr, id = id, count = length(X)))

@@ -102,7 +102,7 @@ pool_job <- function(private, func, elements, chunks, args, star, options, each,
   id <- pool_submit(
     private$ptr, func, body, elements, length(elements), chunks, integer(), options$retries,
     if (is.null(options$task_timeout)) 0 else options$task_timeout, each,
-    if (has_places(options$template)) options$template
+    if (fits_slots(options$template)) options$template
   )
   list(ptr = private$ptr, id = id, count = length(elements), private = private)
 }
@@ -142,11 +142,11 @@ job_outcome <- function(job, taken) {
   failed <- if (taken$failed) which(lengths(taken$failures) > 0L)
   template <- job$options$template
   values <- taken$values
-  if (has_places(template)) {
+  if (fits_slots(template)) {
     if (!length(failed)) {
       return(list(value = shaped(values, template, taken$first, job$count, job$names)))
     }
-    values <- places_as_list(values, template, job$count)
+    values <- slots_as_list(values, template, job$count)
   }
   if (!is.null(job$names)) names(values) <- job$names # this copies the list
   if (length(failed)) {
@@ -179,6 +179,7 @@ single_failure <- function(failure) {
   failure$message <- sub("^element 1 failed in", "the call failed in", failure$message)
   failure$message <- sub("^the worker of element 1 ", "the worker of the call ", failure$message)
   failure$message <- sub("^element 1 took", "the call took", failure$message)
+  failure$message <- sub("^the result of element 1 cannot", "the result of the call cannot", failure$message)
   failure
 }
 

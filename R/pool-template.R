@@ -1,6 +1,6 @@
 # Results of one type and length, as vapply() gives them: workers write them straight into one vector.
 
-has_places <- function(template) typeof(template) %in% c("logical", "integer", "double", "complex", "raw")
+fits_slots <- function(template) typeof(template) %in% c("logical", "integer", "double", "complex", "raw")
 
 # The vector of all results with the names and dimensions that vapply() would give it. `first`: the first value, when it
 # has more than one element
@@ -25,7 +25,7 @@ row_names <- function(x) {
   if (is.array(x)) dimnames(x) else if (!is.null(names(x))) list(names(x))
 }
 
-places_as_list <- function(values, template, count) {
+slots_as_list <- function(values, template, count) {
   if (length(template) == 1L) {
     return(as.list(values))
   }

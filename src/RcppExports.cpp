@@ -1199,12 +1199,12 @@ BEGIN_RCPP
 END_RCPP
 }
 // session_lost
-SEXP session_lost(SEXP fun);
-RcppExport SEXP _multiprocessing_session_lost(SEXP funSEXP) {
+SEXP session_lost(SEXP x);
+RcppExport SEXP _multiprocessing_session_lost(SEXP xSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< SEXP >::type fun(funSEXP);
-    rcpp_result_gen = Rcpp::wrap(session_lost(fun));
+    Rcpp::traits::input_parameter< SEXP >::type x(xSEXP);
+    rcpp_result_gen = Rcpp::wrap(session_lost(x));
     return rcpp_result_gen;
 END_RCPP
 }

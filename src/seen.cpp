@@ -48,6 +48,6 @@ SEXP pool_inherited(SEXP pool, SEXP fun) { return inherited_name(pool, fun); }
 
 // In a function that came from another process, see lost.h.
 // [[Rcpp::export(rng = false)]]
-SEXP session_lost(SEXP fun) {
-  return entry([&] { return lost_variables(fun); });
+SEXP session_lost(SEXP x) {
+  return entry([&] { return lost_variables(x); });
 }

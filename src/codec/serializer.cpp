@@ -154,8 +154,8 @@ void Serializer::try_to_read(const Encoding& e) {
   try {
     decode(e.serialized_.get(), e.serialized_bytes_, e.out_of_band_);
   } catch (const DecodeError&) {
-    throw EncodeError(e.long_at_, "a pairlist or call of so many elements cannot be read by this version of R; make a "
-                                  "list of it, by as.list()");
+    throw EncodeError(e.long_at_, "a pairlist or call of so many elements cannot be read with the stack that R has "
+                                  "here; make a list of it, by as.list()");
   }
 }
 
@@ -200,11 +200,16 @@ SEXP read_body(void* data) {
   return static_cast<Source*>(data)->out_of_band ? OutOfBandWriter::without_names(value) : value;
 }
 
-// R prints an error that no handler takes, so what can be too deep is read with one.
+SEXP note_overflow(SEXP, void* data) {
+  static_cast<Source*>(data)->too_deep = true;
+  return R_NilValue;
+}
+
+// R prints an error that no handler takes, so what can be too deep is read with one. It takes R's own errors of this
+// kind, too: reading may evaluate code.
 SEXP read_carefully(void* data) {
   SEXP kind = PROTECT(Rf_mkString("stackOverflowError"));
-  SEXP value = R_tryCatch(
-      read_body, data, kind, [](SEXP, void*) { return R_NilValue; }, data, nullptr, nullptr);
+  SEXP value = R_tryCatch(read_body, data, kind, note_overflow, data, nullptr, nullptr);
   UNPROTECT(1);
   return value;
 }

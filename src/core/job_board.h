@@ -57,7 +57,7 @@ public:
   uint64_t block() const { return job_; }
   // Elements [first, end) may have values in their slots: the job's caller takes them by take_slots().
   using Slots = std::function<void(uint64_t first, uint64_t end)>;
-  // Takes what was published since the last call, each lane's results oldest first.
+  // Takes what was published since the last call, each lane's results oldest first. `slots`: of a job that has some.
   void drain(const std::function<void(const ResultRecord&)>& each, const Slots& slots = nullptr);
   // Settles values in slots: take(position, mark, slot) of each that is new. If `take` throws or
   // jumps, that element is offered again.

@@ -128,7 +128,7 @@ void PoolOwner::collect(PoolJob& job) {
 
 void PoolOwner::take_slots(PoolJob& job, uint64_t first, uint64_t end) {
   NoReentry busy(busy_);
-  // They are where they belong already.
+  // The values are already in the vector that becomes the result.
   if (job.slot_block) return job.owner.take_slots(first, end, [](uint64_t, uint8_t, const uint8_t*) {});
   SEXP values = job.values;
   codec::protect([&] {

@@ -91,7 +91,7 @@ void preserve(SEXP x) { // R_PreserveObject() jumps where R is out of memory
   });
 }
 
-// What functions among these values lost on the way
+// Each variable that a function among these values lost on the way becomes an error for what looks at it.
 void refuse_lost(SEXP values) {
   Protected lost(lost_variables(values));
   if (Rf_xlength(lost) > 0) call_r("refuse_lost", SEXP(lost));

@@ -81,8 +81,7 @@ private:
   // variables cost little besides cache misses.
   struct Glance {
     SEXP symbol, value;
-    const void* hash; // where R keeps what it finds the name by, and
-    const void* cell; // the binding: for the cache alone, they are never read
+    const void *hash, *cell; // what R's look-up of the name reads: only prefetched, never read here
     const void* data; // of a short vector; it is no longer than `before`
     uint64_t before[2];
     uint32_t index;

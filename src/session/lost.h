@@ -5,9 +5,9 @@
 
 namespace mp::bind {
 
-// Of a function that was just received, or the functions in a list: list(environment, name, text of the error) for each variable; NULL if there are
-// none. A connection that this fork had from the beginning is its own. Functions whose environments lie in a package
-// are left alone: they may know how to create their pointers again.
+// Of a function that was just received, or the functions in a list: list(environment, name, text of the error) for each
+// variable; NULL if there are none. A connection that this fork had from the beginning is its own. Functions whose
+// environments lie in a package are left alone: they may know how to create their pointers again.
 SEXP lost_variables(SEXP x);
 
 } // namespace mp::bind

@@ -102,6 +102,21 @@ test_that("a pairlist that R can read travels, a longer one is an error with its
   expect_identical(decode(encode(fine)), fine)
 })
 
+test_that("a value that is read where R is nearly too deep is whole or an error, never NULL", {
+  e <- new.env(parent = asNamespace("stats")) # to find it R evaluates code while it reads
+  e$code <- as.call(c(as.name("list"), as.list(seq_len(2500))))
+  f <- function(x) x
+  environment(f) <- e
+  bytes <- encode(list(code = e$code, f = f))
+  read <- compiler::cmpfun(function(n) if (n > 0) read(n - 1) else decode(bytes))
+  before <- options(expressions = 500)
+  on.exit(options(before))
+  outcomes <- vapply(seq(380, 500), function(n) {
+    tryCatch(if (is.null(read(n))) "lost" else "whole", error = function(e) "error")
+  }, "")
+  expect_setequal(outcomes, c("whole", "error"))
+})
+
 test_that("nesting deeper than the format allows is no danger to the stack", {
   deep <- NULL
   for (i in 1:512) deep <- list(deep)

@@ -255,11 +255,12 @@ test_that("lists of the same name on the search path are each sent, and leave wo
     expect_identical(pool$apply(path), c("wt_list", "wt_other", "wt_list"))
     expect_identical(pool$apply(function() list(get("wt_one"), get("wt_in"))), list(1, "new"))
     pool$apply(function() { attach(list(wt_own = 3), name = "wt_own"); NULL })
+    pool$apply(function() { attach(list(wt_mine = 4), name = "wt_other"); NULL }) # a name that the session has, too
     detach("wt_list", character.only = TRUE)
-    expect_identical(pool$apply(function() list(get("wt_one"), get("wt_in"), get("wt_own"))), list(1, "old", 3))
-    expect_identical(pool$apply(path), c("wt_own", "wt_other", "wt_list"))
+    expect_identical(pool$apply(function() list(get("wt_one"), get("wt_in"), get("wt_own"), get("wt_mine"))), list(1, "old", 3, 4))
+    expect_identical(pool$apply(path), c("wt_other", "wt_own", "wt_other", "wt_list"))
     detach_all()
-    expect_identical(pool$apply(path), "wt_own")
+    expect_identical(pool$apply(path), c("wt_other", "wt_own"))
     pool$terminate()
   }
 })
@@ -436,6 +437,8 @@ test_that("a connection or a pointer of functions that are arguments, elements, 
     if (method == "fork") return()
     capture.output(type = "message", {
       expect_classed_error(Process(call_it, list(writes), context = method)$start()$value(60), "EncodingError", "`con`")
+      many <- list(as.list(1:2000), writes)
+      expect_classed_error(Process(call_second, many, context = method)$start()$value(60), "EncodingError", "`con`")
     })
   })
 })

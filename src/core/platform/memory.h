@@ -47,7 +47,7 @@ void unmap_part(const volatile uint8_t* part, uint64_t bytes);
 
 // What the C library keeps of memory that was freed goes back to the system.
 void trim_allocator();
-// What the C library has postponed for freed memory is done, so that no child has to: it would copy each page of it.
+// Does now what the C library has postponed for freed memory: a child that did it would copy each page that it touches.
 void settle_allocator();
 
 uint64_t total_memory();
