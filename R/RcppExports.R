@@ -597,6 +597,10 @@ socket_port <- function(socket) {
     .Call(`_multiprocessing_socket_port`, socket)
 }
 
+socket_peer <- function(socket) {
+    .Call(`_multiprocessing_socket_peer`, socket)
+}
+
 socket_accept <- function(listener, timeout) {
     .Call(`_multiprocessing_socket_accept`, listener, timeout)
 }

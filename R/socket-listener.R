@@ -13,7 +13,8 @@
 #'   authenticated, and only bytes can be sent. It needs package digest.
 #' @section Methods of a listener:
 #' - `$accept(timeout = NULL)`: waits for a peer and returns the connection. A peer has 5 seconds to authenticate.
-#' - `$close()`, and the fields `$address` (where peers connect) and `$last_accepted` (the same once a peer was accepted, `NULL` before).
+#' - `$close()`, and the fields `$address` (where peers connect) and `$last_accepted`
+#'   (where the last peer came from: its host and port, `""` for a Unix socket, `NULL` before the first one).
 #' @section Methods of a connection:
 #' - `$send(obj)`, `$recv(timeout = NULL)`: any R value, between R programs with the same `authkey`.
 #' - `$send_bytes(raw)`, `$recv_bytes(maxlength = NULL, timeout = NULL)`: a raw vector, to and from any peer, Python included.
@@ -117,13 +118,14 @@ ListenerHandle <- R6::R6Class("Listener",
 
 listener_accept <- function(self, private, timeout) {
   ptr <- socket_accept(private$ptr, timeout)
+  from <- socket_peer(ptr)
   key <- private$key
   connection <- authenticated(ptr, key, function(say) {
     ours <- deliver_challenge(ptr, key, say)
     theirs <- answer_challenge(ptr, key, say)
     list(accepted = ours, answered = theirs)
   }, accepts = TRUE)
-  self$last_accepted <- self$address
+  self$last_accepted <- from
   connection
 }
 

@@ -1561,6 +1561,16 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// socket_peer
+SEXP socket_peer(SEXP socket);
+RcppExport SEXP _multiprocessing_socket_peer(SEXP socketSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type socket(socketSEXP);
+    rcpp_result_gen = Rcpp::wrap(socket_peer(socket));
+    return rcpp_result_gen;
+END_RCPP
+}
 // socket_accept
 SEXP socket_accept(SEXP listener, SEXP timeout);
 RcppExport SEXP _multiprocessing_socket_accept(SEXP listenerSEXP, SEXP timeoutSEXP) {
@@ -1974,6 +1984,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_named_memory_write", (DL_FUNC) &_multiprocessing_named_memory_write, 4},
     {"_multiprocessing_socket_listen", (DL_FUNC) &_multiprocessing_socket_listen, 3},
     {"_multiprocessing_socket_port", (DL_FUNC) &_multiprocessing_socket_port, 1},
+    {"_multiprocessing_socket_peer", (DL_FUNC) &_multiprocessing_socket_peer, 1},
     {"_multiprocessing_socket_accept", (DL_FUNC) &_multiprocessing_socket_accept, 2},
     {"_multiprocessing_socket_connect", (DL_FUNC) &_multiprocessing_socket_connect, 3},
     {"_multiprocessing_socket_send_frame", (DL_FUNC) &_multiprocessing_socket_send_frame, 3},

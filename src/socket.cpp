@@ -166,6 +166,17 @@ int socket_port(SEXP socket) {
   return entry([&] { return platform::socket_port(open_socket(socket)); });
 }
 
+// list(host, port) of the other end; "" for a Unix socket.
+// [[Rcpp::export(rng = false)]]
+SEXP socket_peer(SEXP socket) {
+  return entry([&]() -> SEXP {
+    int port;
+    std::string host = platform::socket_peer(open_socket(socket), &port);
+    Protected name(protect([&] { return Rf_mkString(host.c_str()); }));
+    return port ? list_of(SEXP(name), port) : SEXP(name);
+  });
+}
+
 // [[Rcpp::export(rng = false)]]
 SEXP socket_accept(SEXP listener, SEXP timeout) {
   return entry([&]() -> SEXP {

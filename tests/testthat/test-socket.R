@@ -82,6 +82,24 @@ test_that("a TCP listener is at 127.0.0.1, at a port that is free", {
   expect_error(Client(address), class = "ConnectionRefusedError")
 })
 
+test_that("a listener tells where the last peer came from", {
+  for (family in c("AF_UNIX", "AF_INET")) {
+    got <- with_peer(function(connection) NULL, function(connection, listener) {
+      list(before = listener$address, from = listener$last_accepted)
+    }, family = family)$result
+    if (family == "AF_UNIX") {
+      expect_identical(got$from, "")
+    } else {
+      expect_identical(got$from[[1]], "127.0.0.1")
+      expect_gt(got$from[[2]], 0)
+      expect_false(got$from[[2]] == got$before[[2]])
+    }
+  }
+  listener <- Listener()
+  expect_null(listener$last_accepted)
+  listener$close()
+})
+
 test_that("a wrong key is refused on both sides, and the listener accepts the next peer", {
   skip_if_not_installed("digest")
   listener <- Listener(authkey = "right")

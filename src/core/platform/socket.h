@@ -19,6 +19,8 @@ int connect_tcp(const std::string& host, int port);
 int connect_result(int fd); // 0 or errno
 
 int socket_port(int fd); // of its own end; 0 for a Unix socket
+// The other end's host, as a number, and port; "" and 0 for a Unix socket, or if that end is gone.
+std::string socket_peer(int fd, int* port);
 // Waits until it can be read (or accepted from), or written; a closed other end counts. False: not by the deadline,
 // or a signal came.
 bool socket_ready(int fd, bool to_write, int64_t deadline_ns);

@@ -16,6 +16,12 @@
 namespace mp::platform {
 namespace {
 
+int port_of(const sockaddr_storage& at) {
+  if (at.ss_family == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in*>(&at)->sin_port);
+  if (at.ss_family == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6*>(&at)->sin6_port);
+  return 0;
+}
+
 constexpr int kStream = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
 
 int failed(int fd) { // closes it, keeps errno
@@ -117,10 +123,18 @@ int connect_result(int fd) {
 int socket_port(int fd) {
   sockaddr_storage at;
   socklen_t bytes = sizeof at;
-  if (getsockname(fd, reinterpret_cast<sockaddr*>(&at), &bytes) != 0) return 0;
-  if (at.ss_family == AF_INET) return ntohs(reinterpret_cast<sockaddr_in*>(&at)->sin_port);
-  if (at.ss_family == AF_INET6) return ntohs(reinterpret_cast<sockaddr_in6*>(&at)->sin6_port);
-  return 0;
+  return getsockname(fd, reinterpret_cast<sockaddr*>(&at), &bytes) == 0 ? port_of(at) : 0;
+}
+
+std::string socket_peer(int fd, int* port) {
+  sockaddr_storage at;
+  socklen_t bytes = sizeof at;
+  char host[NI_MAXHOST] = "";
+  *port = 0;
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&at), &bytes) != 0 || !port_of(at)) return "";
+  if (getnameinfo(reinterpret_cast<sockaddr*>(&at), bytes, host, sizeof host, nullptr, 0, NI_NUMERICHOST) != 0) return "";
+  *port = port_of(at);
+  return host;
 }
 
 bool socket_ready(int fd, bool to_write, int64_t deadline_ns) {
