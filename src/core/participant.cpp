@@ -57,6 +57,16 @@ bool claim(Token t) {
   return true;
 }
 
+uint32_t count_participants() {
+  HeapHeader& h = header();
+  uint32_t n = 0, top = h.top_slot.load(std::memory_order_acquire);
+  for (uint32_t slot = 0; slot < top; ++slot) {
+    Life life = h.participants[slot].look().life;
+    n += life != Life::Free && life != Life::Dead;
+  }
+  return n;
+}
+
 std::string no_slot_is_free() {
   return "this session has " + std::to_string(kSlots) +
          " running processes already; join or close some first";

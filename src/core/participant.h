@@ -41,6 +41,7 @@ bool note_death(uint32_t slot);
 // Of a dead participant that was a child and was killed: gives up what it had reserved for forks that
 // other code was to make, and that have not taken their places.
 void note_reservations_of(Token dead);
+uint32_t count_participants(); // that live, or that a reservation expects
 std::string no_slot_is_free(); // the message
 
 constexpr int64_t kReservationNs = 20'000'000'000;

@@ -5,6 +5,7 @@
 
 #include "session/handle.h"
 
+#include "core/participant.h"
 #include "core/platform/pages.h"
 
 #include <algorithm>
@@ -161,8 +162,7 @@ bool adopt(const codec::HandleId& id, void* data, uint64_t bytes) {
 // What one process may copy of a block: memory must not fill up because all of them do so.
 uint64_t copy_limit() {
   if (wanted_limit >= 0) return uint64_t(wanted_limit);
-  uint64_t processes = heap().header().top_slot.load(std::memory_order_relaxed);
-  return platform::total_memory() / kCopiedShare / (processes + 1);
+  return platform::total_memory() / kCopiedShare / (count_participants() + 1);
 }
 
 void may_write(codec::Mapping* m) { // but most only read through such a pointer

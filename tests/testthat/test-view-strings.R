@@ -144,3 +144,10 @@ test_that("strings that arrive are ordinary, whatever their encoding, whole and 
   expect_true(is_shared(s))
   expect_true(identical(p$apply(function(s) rev(s), list(s)), rev(x)))
 })
+
+test_that("what arrives is ordinary after the session once had very many processes, too", {
+  multiprocessing:::take_places(TRUE)
+  multiprocessing:::take_places(FALSE)
+  x <- odd_text()
+  expect_false(is_shared(through_queue(x)))
+})
