@@ -1,7 +1,8 @@
 # Every error is a multiprocessing_error, then a class with the name that Python gives it.
 
 abort <- function(class, message, ..., call = user_call()) {
-  stop(new_condition(c(class, "multiprocessing_error", "error"), message, ..., call = call))
+  wider <- if (identical(class, "BrokenProcessPool")) "ProcessError"
+  stop(new_condition(c(class, wider, "multiprocessing_error", "error"), message, ..., call = call))
 }
 
 # Signals an error that was created earlier. Its call is the one in which the user receives it.

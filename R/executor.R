@@ -19,7 +19,12 @@
 #'   `cancel_futures = TRUE` cancels what no worker has begun. `wait = TRUE` returns when all workers have ended.
 #'
 #' `with(executor, expr)` evaluates `expr` and then calls `$shutdown()`.
-#' @section Errors: `RuntimeError` (`$submit()` after `$shutdown()`), `ValueError` (bad arguments), and those of [Future].
+#' @section Errors: `RuntimeError` (`$submit()` after `$shutdown()`), `ValueError` (bad arguments), `EncodingError` (an argument that
+#'   cannot travel: `$submit()` itself signals it, and no future is made), `BrokenProcessPool` (the workers cannot start: then also
+#'   each later call of `$submit()`), and those of [Future].
+#' @section Lifetime: The workers live as long as the executor or one of its futures is kept. They end with the session: when a
+#'   script ends, or R quits, calls that are not finished are given up. `$shutdown()` waits for them. In Python the end of
+#'   the program waits.
 #' @section Killed workers: A worker that is killed costs the call that it was computing: its future gets a `WorkerDiedError`, a new worker
 #'   starts, and the executor stays usable. In Python all futures of the executor fail with `BrokenProcessPool`.
 #' @return A handle of class `ProcessPoolExecutor`.
@@ -68,9 +73,13 @@ ExecutorHandle <- R6::R6Class("ProcessPoolExecutor",
       private$shared <- new.env(parent = emptyenv())
       private$shared$withdrawn <- new.env(parent = emptyenv())
     },
-    submit = function(fn = required("fn"), ...) executor_submit(private, fn, list(...), parent.frame()),
-    map = function(fn = required("fn"), ..., timeout = NULL, chunksize = 1L) {
-      executor_map(private, fn, list(...), timeout, chunksize, parent.frame())
+    # R would take an argument `f` of `fn` for a short form of `fn`, were there no `f` of ours
+    submit = function(fn = required("fn"), ..., f) {
+      executor_submit(private, fn, if (missing(f)) list(...) else with_f(list(...), f, sys.call()), parent.frame())
+    },
+    map = function(fn = required("fn"), ..., timeout = NULL, chunksize = 1L, f) {
+      iterables <- if (missing(f)) list(...) else with_f(list(...), f, sys.call())
+      executor_map(private, fn, iterables, timeout, chunksize, parent.frame())
     },
     shutdown = function(wait = TRUE, cancel_futures = FALSE) executor_shutdown(private, wait, cancel_futures),
     format = function(...) executor_format(private),
@@ -78,6 +87,15 @@ ExecutorHandle <- R6::R6Class("ProcessPoolExecutor",
   ),
   private = list(pool = NULL, below = NULL, globals = TRUE, packages = NULL, shared = NULL, closed = FALSE)
 )
+
+# `f` among the other arguments of `call`, in its place there; the last one if it came by the dots of a wrapper
+with_f <- function(args, f, call) {
+  given <- names(call)[-1L]
+  own <- given %in% c("fn", "timeout", "chunksize")
+  if (!"fn" %in% given) own[match("", given)] <- TRUE
+  at <- match("f", given)
+  append(args, list(f = f), if (is.na(at)) length(args) else sum(!own[seq_len(at - 1L)]))
+}
 
 check_open <- function(private) {
   if (private$closed) abort("RuntimeError", "this executor was shut down: create a new ProcessPoolExecutor()")
@@ -122,6 +140,14 @@ executor_map <- function(private, fn, iterables, timeout, chunksize, frame) {
       new_future(private$shared, pool_private, pool_ticket(job$ptr, job$id), job)
     })
   })
+  map_iterator(futures, until, timeout)
+}
+
+# In a frame of its own: that of executor_map() holds all that was mapped
+map_iterator <- function(futures, until, timeout) {
+  force(futures)
+  force(until)
+  force(timeout)
   ready <- list() # list(value, failure) of each element of a chunk that has arrived
   given <- 0L
   end <- function() {

@@ -71,6 +71,13 @@ SEXP decode(const uint8_t* p, uint64_t n, bool share) {
   });
 }
 
+SEXP decode_or_refuse(const uint8_t* p, uint64_t n) {
+  FrameHeader frame = frame_at(p, n);
+  if (!is_serialized(frame)) return decode(p, n);
+  return Serializer::decode(p + kHeaders, serialized_at(p, frame).bytes,
+                            frame.kind == static_cast<uint8_t>(FrameKind::out_of_band), true);
+}
+
 SEXP decode_small(const uint8_t* p, uint64_t n) {
   FrameHeader frame;
   NodeHeader node;

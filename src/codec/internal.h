@@ -33,7 +33,8 @@ public:
   // `refer`: untouched views are written as references to their blocks, other large vectors are put
   // into blocks.
   static void encode(SEXP x, bool deep, bool refer, Encoding* out);
-  static SEXP decode(const uint8_t* bytes, uint64_t n, bool out_of_band);
+  // With `refuse`, which costs 10 us, R's errors are caught and become DecodeError.
+  static SEXP decode(const uint8_t* bytes, uint64_t n, bool out_of_band, bool refuse = false);
 
 private:
   static void try_to_read(const Encoding& e);

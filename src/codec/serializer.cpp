@@ -73,14 +73,18 @@ SEXP write_body(void* data) {
   return R_NilValue;
 }
 
+void note_message(SEXP condition, char* text, size_t room) {
+  SEXP message = TYPEOF(condition) == VECSXP && Rf_xlength(condition) > 0 ? VECTOR_ELT(condition, 0)
+                                                                          : R_NilValue;
+  std::snprintf(text, room, "%s",
+                TYPEOF(message) == STRSXP && Rf_xlength(message) > 0 ? CHAR(STRING_ELT(message, 0))
+                                                                     : "R's serializer gave up");
+}
+
 SEXP write_refused(SEXP condition, void* data) {
   auto* call = static_cast<WriteCall*>(data);
   call->refused = true;
-  SEXP message = TYPEOF(condition) == VECSXP && Rf_xlength(condition) > 0 ? VECTOR_ELT(condition, 0)
-                                                                          : R_NilValue;
-  std::snprintf(call->refusal, sizeof call->refusal, "%s",
-                TYPEOF(message) == STRSXP && Rf_xlength(message) > 0 ? CHAR(STRING_ELT(message, 0))
-                                                                     : "R's serializer gave up");
+  note_message(condition, call->refusal, sizeof call->refusal);
   return R_NilValue;
 }
 
@@ -90,6 +94,8 @@ struct Source {
   bool ended_early;
   bool out_of_band;
   bool too_deep;
+  bool refused;
+  char refusal[256];
 };
 
 // R before 4.3 reads a pairlist by a call for each of its nodes, and looks at its stack in none of them: it would
@@ -214,12 +220,24 @@ SEXP read_carefully(void* data) {
   return value;
 }
 
+SEXP read_refused(SEXP condition, void* data) {
+  auto* source = static_cast<Source*>(data);
+  source->refused = true;
+  note_message(condition, source->refusal, sizeof source->refusal);
+  return R_NilValue;
+}
+
+SEXP read_or_refuse(void* data) { return R_tryCatchError(read_body, data, read_refused, data); }
+
 } // namespace
 
-SEXP Serializer::decode(const uint8_t* bytes, uint64_t n, bool out_of_band) {
-  Source source = {bytes, bytes + n, false, out_of_band, false};
+SEXP Serializer::decode(const uint8_t* bytes, uint64_t n, bool out_of_band, bool refuse) {
+  Source source = {bytes, bytes + n, false, out_of_band, false, false, ""};
+  auto read = refuse ? read_or_refuse : n < kLongPairlist * kNodeBytes ? read_body : read_carefully;
   try {
-    SEXP value = run_protected(n < kLongPairlist * kNodeBytes ? read_body : read_carefully, &source);
+    SEXP value = run_protected(read, &source);
+    if (source.refused && !source.too_deep)
+      throw DecodeError(source.ended_early ? "the serialized value ends too early" : source.refusal);
     if (!source.too_deep) return value;
   } catch (const Unwind&) { // the jump ends here
     if (source.ended_early) throw DecodeError("the serialized value ends too early");

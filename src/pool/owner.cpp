@@ -71,6 +71,7 @@ PoolOwner::~PoolOwner() {
 }
 
 int PoolOwner::submit(std::unique_ptr<PoolJob> job) {
+  if (!why_.empty()) throw Error{"BrokenProcessPool", why_};
   if (terminated_) throw Error{"ValueError", "the pool is terminated; create a new one with Pool()"};
   if (closing_)
     throw Error{"ValueError", "the pool is closed and accepts no more jobs; create a new one with Pool()"};
@@ -107,7 +108,7 @@ void PoolOwner::take_off_ring(PoolJob& job) {
 PoolJob& PoolOwner::job(int id) {
   auto it = jobs_.find(id);
   if (it != jobs_.end()) return *it->second;
-  if (std::count(ended_.begin(), ended_.end(), id)) throw Error{"ProcessError", why_};
+  if (std::count(ended_.begin(), ended_.end(), id)) throw Error{"BrokenProcessPool", why_};
   if (terminated_) throw Error{"CancelledError", "the pool was terminated before this result was available"};
   throw Error{"ValueError", "this result was already taken or cancelled"};
 }

@@ -95,7 +95,7 @@ void PoolOwner::collect(PoolJob& job) {
         int e = job.element(r.position);
         SEXP value = codec::decode_small(bytes, r.bytes);
         try {
-          if (!value) value = codec::decode(bytes, r.bytes);
+          if (!value) value = codec::decode_or_refuse(bytes, r.bytes);
         } catch (const codec::DecodeError& problem) { // this result alone is lost
           Protected condition(call_r("unreadable_result", e, std::string(problem.what())));
           fail(job, e, condition);

@@ -146,7 +146,7 @@ void PoolOwner::end_with(const std::string& why) {
     if (!entry.second->done()) ended_.push_back(entry.first);
   why_ = why + "; the pool is terminated";
   terminate();
-  throw Error{"ProcessError", why_};
+  throw Error{"BrokenProcessPool", why_};
 }
 
 // Can this lane claim a chunk? Workers leave a closed pool when

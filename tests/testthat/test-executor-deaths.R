@@ -1,23 +1,6 @@
 # A worker that fails while it reads the arguments, in the call, while it writes the result, or after that: what the future
 # says, how soon, and that the executor stays usable.
 
-# A vector that runs R code when it is written and when it is read, see stages.c; in an environment, which R's own code reads
-local_stages <- function() {
-  skip_on_cran()
-  folder <- tempfile("stages")
-  dir.create(folder)
-  file.copy(testthat::test_path("stages.c"), folder)
-  said <- suppressWarnings(system2(file.path(R.home("bin"), "R"), c("CMD", "SHLIB", file.path(folder, "stages.c")), stdout = TRUE, stderr = TRUE))
-  library <- file.path(folder, paste0("stages", .Platform$dynlib.ext))
-  skip_if_not(file.exists(library), "the library of this test cannot be compiled")
-  library
-}
-
-staged <- function(when_written, when_read) {
-  list2env(list(x = .Call("with_hooks", list(when_written, when_read))), parent = globalenv())
-}
-environment(staged) <- globalenv()
-
 ways_to_fail <- list(
   error = list(f = function() stop("no"), class = "TaskError", text = "no"),
   quit = list(f = function() quit(status = 0), class = "WorkerDiedError", text = "exit code 0"),

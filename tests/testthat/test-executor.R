@@ -1,27 +1,5 @@
 # concurrent.futures: states, results, callbacks, waiting for several, shutdown.
 
-# A call that runs until it is let go, and says that it has begun
-gate <- function() {
-  begun <- Queue()
-  open <- Queue()
-  list(
-    call = function(value = NULL) {
-      begun$put(TRUE)
-      open$get()
-      value
-    },
-    await = function() begun$get(timeout = 60),
-    open = function() open$put(TRUE)
-  )
-}
-
-local_executor <- function(..., envir = parent.frame()) {
-  executor <- ProcessPoolExecutor(...)
-  end <- as.call(list(function() executor$shutdown(cancel_futures = TRUE)))
-  do.call(base::on.exit, list(end, add = TRUE), envir = envir)
-  executor
-}
-
 test_that("a future is pending, running and finished, and says so", {
   executor <- local_executor(1)
   g <- gate()

@@ -1,0 +1,203 @@
+# How long workers, calls and what they hold live: the end of a script, of an executor, of a future, of an iterator.
+
+# Whether what `f` makes is freed: `f` gives the function that it is called with an environment to hold
+freed <- function(f) {
+  count <- 0L
+  tracked <- function() {
+    e <- new.env(parent = emptyenv())
+    reg.finalizer(e, function(e) count <<- count + 1L)
+    e
+  }
+  kept <- f(tracked)
+  for (round in 1:3) gc()
+  force(kept)
+  count
+}
+
+for (method in get_all_start_methods()) {
+  test_that(paste("a script that ends after submit() ends at once, with its workers; shutdown() waits for its calls:", method), {
+    skip_on_cran()
+    file <- tempfile()
+    script <- c(
+      "executor <- ProcessPoolExecutor(1, context = args[1])",
+      "cat(executor$submit(Sys.getpid)$result(), sep = '\\n')",
+      "endless <- function() repeat Sys.sleep(1)",
+      "future <- if (args[2] == 'waits') executor$submit(writeLines, 'done', args[3]) else executor$submit(endless)",
+      "if (args[2] != 'ends') executor$shutdown(wait = args[2] == 'waits')"
+    )
+    for (how in c("ends", "shuts", "waits")) {
+      said <- run_script(script, c(method, how, file))
+      expect_null(attr(said, "status"), label = how)
+      expect_match(said, "^[0-9]+$", label = how)
+      expect_true(wait_until(function() is_gone(as.integer(said))), label = how)
+    }
+    expect_identical(readLines(file), "done")
+  })
+
+  test_that(paste("a script may submit and await calls while it ends:", method), {
+    skip_on_cran()
+    script <- c(
+      "executor <- ProcessPoolExecutor(1, context = args[1])",
+      "at_end <- function(e) {",
+      "  if (args[3] == 'new') executor <- ProcessPoolExecutor(1, context = args[1])",
+      "  cat(executor$submit(function() 'said')$result(timeout = 60), '\\n', sep = '')",
+      "}",
+      "if (args[2] == 'finalizer') invisible(reg.finalizer(globalenv(), at_end, onexit = TRUE)) else .Last <- function() at_end()",
+      "if (args[3] == 'shut') executor$shutdown()"
+    )
+    for (where in c("finalizer", "last")) {
+      for (which in c("old", "new")) {
+        said <- run_script(script, c(method, where, which))
+        expect_identical(as.vector(said), "said", label = paste(where, which))
+      }
+      said <- run_script(script, c(method, where, "shut"))
+      expect_match(paste(said, collapse = "\n"), "executor was shut down", label = where)
+    }
+  })
+
+  test_that(paste("after shutdown() the processes of all workers have ended:", method), {
+    executor <- ProcessPoolExecutor(2, context = method)
+    executor$submit(identity, 1)$result(timeout = 60)
+    pids <- vapply(active_children(), function(p) p$pid, 1L)
+    expect_gte(length(pids), 1L)
+    executor$shutdown()
+    expect_true(all_gone(pids))
+  })
+
+  test_that(paste("calls whose futures are dropped are computed:", method), {
+    executor <- ProcessPoolExecutor(1, context = method)
+    queue <- Queue()
+    for (i in 1:20) executor$submit(function(i) queue$put(i), i)
+    gc()
+    for (i in 21:40) executor$submit(function(i) queue$put(i), i)
+    executor$shutdown(wait = FALSE)
+    gc()
+    expect_identical(vapply(1:40, function(i) queue$get(timeout = 60), 1L), 1:40)
+    executor$shutdown()
+  })
+
+  test_that(paste("the iterator of map() outlives its executor, also one that was shut down:", method), {
+    for (shut in c(FALSE, TRUE)) {
+      iterator <- local({
+        executor <- ProcessPoolExecutor(2, context = method)
+        iterator <- executor$map(function(i) i * 2, 1:20)
+        if (shut) executor$shutdown(wait = FALSE)
+        iterator
+      })
+      gc()
+      expect_identical(unlist(as.list(iterator)), 2 * 1:20)
+    }
+  })
+
+  test_that(paste("submit, cancel and shutdown in sequence end, round after round:", method), {
+    for (round in 1:5) {
+      executor <- ProcessPoolExecutor(1, context = method)
+      g <- gate()
+      first <- executor$submit(g$call, 1)
+      g$await()
+      second <- executor$submit(identity, 2)
+      third <- executor$submit(identity, 3)
+      expect_true(second$cancel())
+      g$open()
+      if (round %% 2) executor$shutdown() else executor$shutdown(wait = FALSE)
+      expect_identical(list(first$result(timeout = 60), third$result(timeout = 60)), list(1, 3))
+      expect_true(second$cancelled())
+      executor$shutdown()
+    }
+  })
+
+  test_that(paste("workers that are replaced after each call compute a backlog, also when the executor is shut down and dropped:", method), {
+    fs <- local({
+      executor <- ProcessPoolExecutor(2, max_tasks_per_child = 1, context = method)
+      fs <- lapply(1:8, function(i) executor$submit(function(i) if (i == 3) stop("three") else c(i, Sys.getpid()), i))
+      executor$shutdown(wait = FALSE)
+      fs
+    })
+    gc()
+    wait_futures(fs, timeout = 120)
+    expect_s3_class(fs[[3]]$exception(), "TaskError")
+    got <- vapply(fs[-3], function(f) f$result(), integer(2))
+    expect_identical(got[1, ], c(1:2, 4:8))
+    expect_false(anyDuplicated(got[2, ]) > 0L)
+  })
+}
+
+test_that("fifteen times as many calls as workers wait for a semaphore and finish", {
+  executor <- local_executor(2)
+  semaphore <- Semaphore(0)
+  fs <- lapply(1:30, function(i) executor$submit(function() semaphore$acquire()))
+  for (i in 1:30) semaphore$release()
+  expect_length(wait_futures(fs, timeout = 120)$done, 30)
+  expect_true(all(vapply(fs, function(f) f$result(), TRUE)))
+})
+
+test_that("a future holds neither its arguments nor, when it is dropped, its value", {
+  executor <- local_executor(1)
+  g <- gate()
+  running <- NULL
+  expect_identical(freed(function(tracked) running <<- executor$submit(function(e, call) call(), tracked(), g$call)), 1L)
+  g$open()
+  running$result(timeout = 60)
+  expect_identical(freed(function(tracked) {
+    future <- executor$submit(identity, 1)
+    future$add_done_callback(function(f) assign("held", tracked(), environment()))
+    future$result(timeout = 60)
+    executor$submit(identity, 2)$result(timeout = 60)
+    future
+  }), 1L)
+  count <- 0L
+  local({
+    future <- executor$submit(function() new.env())
+    reg.finalizer(future$result(timeout = 60), function(e) count <<- count + 1L)
+    gc()
+    stopifnot(count == 0L)
+  })
+  gc()
+  expect_identical(count, 1L)
+})
+
+test_that("the iterator of map() holds neither what it was given nor the values that it gave", {
+  executor <- local_executor(1)
+  iterator <- NULL
+  expect_identical(freed(function(tracked) iterator <<- executor$map(function(e, i) new.env(), list(tracked(), tracked(), tracked()), 1:3)), 3L)
+  for (chunksize in c(1L, 3L)) {
+    iterator <- executor$map(function(i) new.env(), 1:3, chunksize = chunksize)
+    count <- 0L
+    for (i in 1:2) reg.finalizer(iterator$next_value(), function(e) count <<- count + 1L)
+    gc()
+    expect_identical(count, 2L)
+    expect_true(iterator$has_next())
+  }
+})
+
+test_that("as_completed() holds no future that it gave", {
+  executor <- local_executor(1)
+  iterator <- as_completed(lapply(1:3, function(i) executor$submit(identity, i)), timeout = 60)
+  count <- 0L
+  for (i in 1:2) reg.finalizer(iterator$next_value(), function(e) count <<- count + 1L)
+  gc()
+  expect_identical(count, 2L)
+  expect_true(iterator$has_next())
+})
+
+test_that("what calls, results, iterators and errors took of the heap is free when they are dropped", {
+  round <- function() {
+    executor <- ProcessPoolExecutor(2)
+    fs <- lapply(1:20, function(i) executor$submit(function(n) numeric(n), 1e5))
+    for (f in fs[1:10]) f$result(timeout = 60)
+    iterator <- executor$map(function(i) numeric(1e5), 1:10, chunksize = 3)
+    iterator$next_value()
+    executor$submit(function() stop("no"))$exception(timeout = 60)
+    executor$submit(identity, numeric(1e5))$cancel()
+    as_completed(fs, timeout = 60)$next_value()
+    executor$shutdown()
+  }
+  round()
+  before <- heap_blocks()
+  for (i in 1:3) round()
+  expect_true(wait_until(function() heap_blocks() <= before, timeout = 60))
+})
+
+test_that("the heap is sound after all of this", {
+  expect_sound_heap()
+})
