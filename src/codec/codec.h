@@ -196,7 +196,7 @@ uint64_t encode_small(SEXP x, uint8_t* dst, uint64_t room);
 // copy; only those too large to copy become views. `share`: what is in a block stays there, whatever its size.
 SEXP decode(const uint8_t* p, uint64_t n, bool share = false);
 
-// The same; an error of R code that runs meanwhile (a package cannot be loaded, say) is a DecodeError with its message.
+// The same; an error of code that runs meanwhile (of the ALTREP class of a package, say) is a DecodeError with its message.
 SEXP decode_or_refuse(const uint8_t* p, uint64_t n);
 
 // `x` without the source references of functions, as it travels; `x` itself if there are none.
