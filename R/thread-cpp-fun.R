@@ -38,7 +38,9 @@
 #' if (nzchar(system.file(package = "RcppArmadillo"))) {
 #'   size <- cpp_fun(c(
 #'     "#include <RcppArmadillo.h>",
-#'     "double size(const double* x, size_t n) { return arma::norm(arma::vec(const_cast<double*>(x), n, false)); }"
+#'     "double size(const double* x, size_t n) {",
+#'     "  return arma::norm(arma::vec(const_cast<double*>(x), n, false));",
+#'     "}"
 #'   ), depends = "RcppArmadillo")
 #'   print(thread_map(matrix(c(3, 4, 6, 8), 2), size, margin = 2))
 #' }
