@@ -155,9 +155,10 @@ TEST_CASE("a session that was started with nohup has children that ignore SIGHUP
     close_child(spawned);
     heap().drop(process);
   }
-  std::signal(SIGHUP, old);
+  std::signal(SIGHUP, SIG_DFL);
   Kid other([] { return std::raise(SIGHUP); });
   REQUIRE(other.join() == -SIGHUP);
+  std::signal(SIGHUP, old);
   REQUIRE(heap_is.problem() == "");
 }
 
