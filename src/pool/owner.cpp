@@ -71,7 +71,7 @@ PoolOwner::~PoolOwner() {
 }
 
 int PoolOwner::submit(std::unique_ptr<PoolJob> job) {
-  if (!why_.empty()) throw Error{"BrokenProcessPool", why_};
+  if (!why_.empty()) throw Error{"BrokenProcessPool", why_ + "; create a new one"};
   if (terminated_) throw Error{"ValueError", "the pool is terminated; create a new one with Pool()"};
   if (closing_)
     throw Error{"ValueError", "the pool is closed and accepts no more jobs; create a new one with Pool()"};

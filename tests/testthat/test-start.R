@@ -118,9 +118,9 @@ start_as_nobody <- function() {
 test_that("a process that the system refuses to a worker is a classed error, and the session goes on", {
   skip_on_cran()
   seen <- as_nobody(start_as_nobody, 20, 54321)
-  expect_identical(seen$class[1:2], c("ProcessError", "multiprocessing_error"))
+  expect_identical(seen$class[1:3], c("BrokenProcessPool", "ProcessError", "multiprocessing_error"))
   expect_match(seen$message, "could not start another process.*terminated")
-  expect_match(seen$later, "terminated; create a new one with Pool")
+  expect_match(seen$later, "terminated; create a new one")
   expect_true(seen$right)
   expect_identical(seen$problem, "")
 })
