@@ -7,7 +7,7 @@
 #'
 #' With start method `fork` the workers are copies of the session as it is when `Pool()` is called. `Pool()` forks one
 #' worker and returns; that worker forks others, and they fork others. If the operating system cannot start one of these,
-#' the next call of a method is a `ProcessError` and the pool is terminated.
+#' the next call of a method is a `BrokenProcessPool`, which is a `ProcessError`, and the pool is terminated.
 #'
 #' What workers print appears in this session, in whole lines, while the session is in a call of this package. They have no input
 #' (`readline()` gives `""`) and no screen: plots go to `Rplots.pdf` unless the function opens a device. Connections belong to
