@@ -184,7 +184,7 @@ test_that("a pool whose workers are all killed while they start ends, and says s
   text <- "workers in a row were killed before they could work.*signal 9"
   expect_classed_error(in_time(pool$map(identity, 1:4)), "ProcessError", text)
   for (r in others) expect_classed_error(in_time(r$get()), "ProcessError", text)
-  expect_classed_error(pool$map(identity, 1:4), "ValueError", "terminated")
+  expect_classed_error(pool$map(identity, 1:4), "BrokenProcessPool", "terminated; create a new one")
   for (code in c(0L, 4L)) {
     pool <- Pool(1, initializer = function(code) quit("no", code), initargs = list(code))
     r <- NULL
