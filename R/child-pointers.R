@@ -1,5 +1,5 @@
 # Other packages say of an object whose pointer was left behind no more than that a pointer is bad. What can be done is said
-# here, with the path of the first such pointer in what the task was given; NULL if there is none.
+# here, with the path of the first such pointer among `inputs()`, what the function was given; NULL if there is none.
 pointer_hint <- function(condition, inputs) {
   if (!grepl("pointer|symbol address", message_of(condition), ignore.case = TRUE)) {
     return(NULL)
@@ -13,6 +13,20 @@ pointer_hint <- function(condition, inputs) {
     "`%s` is an empty pointer: a live pointer is good only in the process that made it. Make the object in the task,",
     "or send what it can be made of (see ?`what-travels`)"
   ), path)
+}
+
+# What a function is given, and the variables that it names
+inputs_of <- function(fun, args) {
+  labels <- sprintf("..%d", seq_along(args)) # R's names for arguments without a name
+  given <- nzchar(names_or_blank(args))
+  labels[given] <- names(args)[given]
+  args <- named(unname(args), labels)
+  if (is.primitive(fun)) {
+    return(args)
+  }
+  variables <- utils::head(unique(all.names(body(fun), functions = FALSE)), 100L)
+  variables <- variables[vapply(variables, exists, TRUE, envir = environment(fun))]
+  c(args, mget(variables, envir = environment(fun), inherits = TRUE))
 }
 
 first_empty_pointer <- function(values) {

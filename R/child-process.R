@@ -249,7 +249,7 @@ process_outcome <- function(ptr, pid, code, name) {
     return(list(value = result[[2L]], failure = NULL))
   }
   failure <- task_failure(1L, result[[2L]])
-  failure$message <- sprintf("%s (pid %d) failed: %s", name, pid, message_of(failure$parent))
+  failure$message <- sprintf("%s (pid %d) failed: %s", name, pid, with_hint(message_of(failure$parent), result[[2L]][[4L]]))
   list(value = NULL, failure = failure)
 }
 
@@ -290,19 +290,19 @@ process_main <- function(what) {
   if (is.environment(what)) refuse_lost(session_lost(c(list(what$target), what$args))) # it came through a page, as all in a new R
   target <- if (length(seen$lacks)) guarded(what$target) else what$target
   caller <- locals_first(new.env(parent = globalenv()), what$target)
-  code <- run_and_publish(function() do.call(target, what$args, quote = TRUE, envir = caller), function(condition) {
+  code <- run_and_publish(function() do.call(target, what$args, quote = TRUE, envir = caller), function(condition, hint) {
     call <- tryCatch(conditionCall(condition), error = function(e) NULL)
     message(sprintf(
       "%s (pid %d) failed:\n%s: %s", what$name, Sys.getpid(),
-      if (is.null(call)) "Error" else paste("Error in", deparse(call, nlines = 1L)[1L]), message_of(condition)
+      if (is.null(call)) "Error" else paste("Error in", deparse(call, nlines = 1L)[1L]), with_hint(message_of(condition), hint)
     ))
-  })
+  }, function() inputs_of(what$target, what$args))
   finish_child()
   code
 }
 
-# Evaluates, publishes the value or the error with its traceback; 0 or 1
-run_and_publish <- function(fun, report = function(condition) NULL) {
+# Evaluates, publishes the value or the error with its traceback; 0 or 1. `inputs`: see pointer_hint()
+run_and_publish <- function(fun, report = function(condition, hint) NULL, inputs = list) {
   trace <- NULL
   tryCatch(
     {
@@ -314,8 +314,9 @@ run_and_publish <- function(fun, report = function(condition) NULL) {
       0L
     },
     error = function(e) {
-      publish_failure(function(sent) process_publish(sent, 1L), e, trace)
-      report(e)
+      hint <- pointer_hint(e, inputs)
+      publish_failure(function(sent) process_publish(sent, 1L), e, trace, hint)
+      report(e, hint)
       1L
     }
   )
@@ -325,7 +326,7 @@ run_and_publish <- function(fun, report = function(condition) NULL) {
 ignore_interrupt <- function(i) tryInvokeRestart("resume")
 
 # A condition may hold values that cannot be sent: then only its message is sent.
-publish_failure <- function(publish, condition, trace, hint = NULL) {
+publish_failure <- function(publish, condition, trace, hint) {
   force(hint)
   tryCatch(publish(list(condition, trace, Sys.getpid(), hint)), error = function(e) {
     plain <- simpleError(message_of(condition))

@@ -37,7 +37,7 @@ worker_loop <- function() {
         error = function(e) trace <<- traceback_of(sys.calls())
       ),
       error = function(e) {
-        publish_failure(worker_fail, e, trace, hint = pointer_hint(e, function() task_inputs(worker_task_frame())))
+        publish_failure(worker_fail, e, trace, pointer_hint(e, function() task_inputs(worker_task_frame())))
         FALSE
       }
     )
@@ -46,18 +46,9 @@ worker_loop <- function() {
   }
 }
 
-# What the function of a task was given, and the variables that it names
 task_inputs <- function(frame) {
-  if (is.null(frame)) {
-    return(list())
-  }
-  inputs <- if (is.null(frame$args)) c(list(frame$X[[frame$i]]), eval(quote(list(...)), frame)) else frame$args
-  labels <- sprintf("..%d", seq_along(inputs)) # R's names for arguments without a name
-  given <- nzchar(names_or_blank(inputs))
-  labels[given] <- names(inputs)[given]
-  variables <- utils::head(unique(all.names(body(frame$FUN), functions = FALSE)), 100L)
-  variables <- variables[vapply(variables, exists, TRUE, envir = environment(frame$FUN))]
-  c(named(unname(inputs), labels), mget(variables, envir = environment(frame$FUN), inherits = TRUE))
+  args <- if (is.null(frame$args)) c(list(frame$X[[frame$i]]), eval(quote(list(...)), frame)) else frame$args
+  inputs_of(frame$FUN, args)
 }
 
 # The call that computes an element; as lapply() makes it, so that errors show the same call

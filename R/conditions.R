@@ -1,8 +1,11 @@
 # Every error is a multiprocessing_error, then a class with the name that Python gives it.
 
 abort <- function(class, message, ..., call = user_call()) {
-  wider <- if (identical(class, "BrokenProcessPool")) "ProcessError"
-  stop(new_condition(c(class, wider, "multiprocessing_error", "error"), message, ..., call = call))
+  stop(new_condition(error_classes(class), message, ..., call = call))
+}
+
+error_classes <- function(class) {
+  c(class, if (identical(class, "BrokenProcessPool")) "ProcessError", "multiprocessing_error", "error")
 }
 
 # Signals an error that was created earlier. Its call is the one in which the user receives it.
@@ -36,13 +39,15 @@ task_failure <- function(index, sent) {
   if (!is.null(call)) {
     message <- sprintf("%s (in `%s`)", message, deparse(call, nlines = 1L)[1L])
   }
-  if (length(sent) > 3L && !is.null(sent[[4L]])) message <- paste0(message, "; ", sent[[4L]])
+  message <- with_hint(message, sent[[4L]])
   classes <- setdiff(class(parent), c("simpleError", "error", "condition", "multiprocessing_error"))
   new_condition(
     c("TaskError", "multiprocessing_error", classes, "error"), message,
     index = index, pid = sent[[3L]], traceback = sent[[2L]], parent = parent
   )
 }
+
+with_hint <- function(message, hint) if (is.null(hint)) message else paste0(message, "; ", hint)
 
 # An element that was computed, and whose value this process cannot read
 unreadable_result <- function(index, problem) {

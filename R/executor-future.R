@@ -87,7 +87,7 @@ future_wait <- function(state, timeout) {
 }
 
 # The pool ended by itself: as Python's BrokenProcessPool
-pool_failure <- function(why) new_condition(c("BrokenProcessPool", "ProcessError", "multiprocessing_error", "error"), why)
+pool_failure <- function(why) new_condition(error_classes("BrokenProcessPool"), why)
 
 future_exception <- function(state, timeout) {
   future_await(state, timeout)

@@ -73,7 +73,7 @@ ExecutorHandle <- R6::R6Class("ProcessPoolExecutor",
       private$shared <- new.env(parent = emptyenv())
       private$shared$withdrawn <- new.env(parent = emptyenv())
     },
-    # R would take an argument `f` of `fn` for a short form of `fn`, were there no `f` of ours
+    # without an `f` here R would match one that is meant for `fn` with `fn` itself, as its short form
     submit = function(fn = required("fn"), ..., f) {
       executor_submit(private, fn, if (missing(f)) list(...) else with_f(list(...), f, sys.call()), parent.frame())
     },
@@ -88,7 +88,7 @@ ExecutorHandle <- R6::R6Class("ProcessPoolExecutor",
   private = list(pool = NULL, below = NULL, globals = TRUE, packages = NULL, shared = NULL, closed = FALSE)
 )
 
-# `f` among the other arguments of `call`, in its place there; the last one if it came by the dots of a wrapper
+# Puts `f` where it stands among the arguments of `call`; last if it came by the dots of a wrapper
 with_f <- function(args, f, call) {
   given <- names(call)[-1L]
   own <- given %in% c("fn", "timeout", "chunksize")

@@ -114,7 +114,7 @@ job_main <- function(what) {
 }
 
 job_resume <- function() {
-  publish_failure(function(sent) process_publish(sent, 1L), jump_condition(), NULL)
+  publish_failure(function(sent) process_publish(sent, 1L), jump_condition(), NULL, NULL)
   leave_family(1L)
 }
 

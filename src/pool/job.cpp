@@ -116,7 +116,7 @@ SEXP inherited_name(SEXP pool, SEXP fun) {
     PoolOwner& owner = pool_of(pool);
     if (!journal().withheld()) return R_NilValue;
     for (const Variable& v : journal().variables())
-      if (v.travels == Travels::Pointer && v.binding.value == fun && v.version <= owner.pages().base())
+      if (v.travels == Travels::Pointer && v.binding.value == fun && journal().version_of(v) <= owner.pages().base())
         return codec::protect([&] { return Rf_mkString(CHAR(PRINTNAME(v.symbol))); });
     return R_NilValue;
   });

@@ -66,7 +66,7 @@ SEXP variables_since(const Journal& j, uint64_t from, std::unordered_set<SEXP>& 
     BlockKind kind = kind_of(v);
     if (kind <= kActive && careful && !why_not(v.binding.value, "").empty()) kind = kGone;
     if (kind <= kActive) classes.insert(v.classes.begin(), v.classes.end());
-    changed.add(CHAR(PRINTNAME(v.symbol)), kind <= kActive ? v.binding.value : R_NilValue, v.version, kind);
+    changed.add(CHAR(PRINTNAME(v.symbol)), kind <= kActive ? v.binding.value : R_NilValue, j.versions()[i], kind);
   }
   return changed.as_list();
 }
@@ -129,7 +129,7 @@ SEXP needs_as_list(const Needs& needs) {
       }
     }
     classes.insert(v->classes.begin(), v->classes.end());
-    lent.add(name, value, v->version, kind);
+    lent.add(name, value, journal().version_of(*v), kind);
   }
   Protected variables(lent.as_list());
   Protected packages(classes.empty() ? R_NilValue : packages_for(classes));

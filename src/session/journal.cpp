@@ -140,20 +140,14 @@ void Journal::make_glances() {
   });
 }
 
-void Journal::set_version(Variable& v, uint64_t version) {
-  v.version = version;
-  versions_[size_t(&v - variables_.data())] = version;
-}
-
 void Journal::set_gone(Variable& v) {
   if (v.travels == Travels::Gone) return;
   --present_;
   if (v.travels != Travels::Sent && v.travels != Travels::Hidden) --withheld_;
-  uint64_t version = v.travels == Travels::Hidden ? v.version : version_.next();
+  if (v.travels != Travels::Hidden) version_of(v) = version_.next();
   SEXP symbol = v.symbol;
   v = Variable();
   v.symbol = symbol;
-  set_version(v, version);
 }
 
 void Journal::renew(Variable& v) {
@@ -173,7 +167,7 @@ void Journal::renew(Variable& v) {
     v.travels = Travels::Hidden;
     return;
   }
-  set_version(v, version_.next());
+  version_of(v) = version_.next();
   if (b.how == Binding::Delayed) {
     v.kept = Preserved(b.value);
     v.travels = Travels::Delayed;

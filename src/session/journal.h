@@ -39,7 +39,6 @@ struct Variable {
   Preserved kept; // the value, unless it is large
   Travels travels = Travels::Gone;
   bool code = false;
-  uint64_t version = 0;
   Insides insides;
   uint64_t sampled = 0; // of a large one
   std::vector<SEXP> classes;
@@ -58,7 +57,8 @@ public:
   SEXP mark_large();
 
   const std::vector<Variable>& variables() const { return variables_; }
-  const std::vector<uint64_t>& versions() const { return versions_; } // of the variables
+  const std::vector<uint64_t>& versions() const { return versions_; } // when each variable has changed
+  uint64_t version_of(const Variable& v) const { return versions_[size_t(&v - variables_.data())]; }
   const Variable* find(SEXP symbol) const;
   const Settings& options() const { return options_.all(); }
   const Settings& environment() const { return environment_.all(); }
@@ -75,7 +75,7 @@ private:
   Version version_;
   bool looking_ = false;
   std::vector<Variable> variables_;
-  std::vector<uint64_t> versions_; // theirs once more, close together: what has changed is found at once
+  std::vector<uint64_t> versions_; // by variable; close together, so that what has changed is found at once
   std::vector<size_t> hidden_;
   // Of each variable that exists, what tells whether it is the same, close together: thousands of
   // variables cost little besides cache misses.
@@ -92,7 +92,7 @@ private:
   bool same(const Variable& v) const;
   void make_glances();
   Glance glance_at(size_t variable) const;
-  void set_version(Variable& v, uint64_t version);
+  uint64_t& version_of(Variable& v) { return versions_[size_t(&v - variables_.data())]; }
   std::vector<Glance> glances_;
   std::unordered_map<SEXP, size_t> index_;
   R_xlen_t present_ = 0;

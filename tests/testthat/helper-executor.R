@@ -1,6 +1,6 @@
 # What the tests of executors share.
 
-# A call that runs until it is let go, and says that it has begun
+# A call that says that it has begun, and runs until the gate is opened
 gate <- function() {
   begun <- Queue()
   open <- Queue()

@@ -358,10 +358,6 @@ test_that("wrong arguments are named", {
 })
 
 test_that("an executor's calls see what globals and packages say", {
-  in_global <- function(f) {
-    environment(f) <- globalenv()
-    f
-  }
   blind <- ProcessPoolExecutor(1, context = "spawn", globals = FALSE)
   given <- ProcessPoolExecutor(1, globals = list(ex_given = 5), packages = "splines")
   ex_named <- 7

@@ -180,8 +180,7 @@ test_that("what a fork without a place sees of shared memory does not change", {
   multiprocessing:::take_places(TRUE)
   child <- parallel:::mcfork()
   if (inherits(child, "masterProcess")) {
-    end <- Sys.time() + 60
-    while (!file.exists(goes_on) && Sys.time() < end) Sys.sleep(0.01)
+    wait_until(function() file.exists(goes_on), 60)
     parallel:::mcexit(send = serialize(lapply(vectors, function(x) sum(as.numeric(x))), NULL))
   }
   multiprocessing:::take_places(FALSE)

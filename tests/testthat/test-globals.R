@@ -1,9 +1,3 @@
-# Functions as a script defines them: their environment is the global one.
-in_global <- function(f) {
-  environment(f) <- globalenv()
-  f
-}
-
 set_global <- function(..., frame = parent.frame()) {
   values <- list(...)
   list2env(values, globalenv())

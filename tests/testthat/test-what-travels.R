@@ -1,17 +1,4 @@
 # The promises of ?`what-travels`, each in workers that began before (forked, spawned) and after.
-in_global <- function(f) {
-  environment(f) <- globalenv()
-  f
-}
-
-each_pool <- function(check, ...) {
-  for (method in c("fork", "spawn")) {
-    pool <- Pool(1, context = method, ...)
-    check(pool, method)
-    pool$terminate()
-  }
-}
-
 test_that("a function that assigns into its caller's frame does not change which element comes next", {
   counter <- in_global(function(v) {
     assign("i", 99L, envir = parent.frame())
@@ -122,22 +109,6 @@ test_that("globals and packages say what a job sees", {
     expect_classed_error(pool$apply(look, globals = "wt_nothing"), "ValueError", "wt_nothing")
     expect_classed_error(pool$apply(look, packages = 3), "ValueError", "packages")
     rm("wt_seen", envir = globalenv())
-  })
-})
-
-test_that("a connection is an error that names it, or the worker's own", {
-  on.exit(suppressWarnings(rm("wt_con", envir = globalenv())))
-  own <- in_global(function() assign("wt_con", "own", globalenv()))
-  each_pool(function(pool, method) {
-    con <- file(tempfile(), "w")
-    assign("wt_con", con, globalenv())
-    expect_classed_error(pool$apply(in_global(function() wt_con)), "EncodingError", "wt_con")
-    expect_identical(pool$apply(in_global(function() 1)), 1)
-    after <- Pool(1, context = method, initializer = own)
-    expect_identical(after$apply(in_global(function() wt_con)), "own")
-    after$terminate()
-    rm("wt_con", envir = globalenv())
-    close(con)
   })
 })
 
@@ -265,31 +236,6 @@ test_that("lists of the same name on the search path are each sent, and leave wo
   }
 })
 
-test_that("a worker that was forked after a connection or a pointer was made uses its own", {
-  on.exit(suppressWarnings(rm(list = c("wt_con", "wt_pointer"), envir = globalenv())))
-  file <- tempfile()
-  con <- file(file, "w")
-  assign("wt_con", con, globalenv())
-  pointer <- getDLLRegisteredRoutines("stats")$.Call[[1L]]$address
-  assign("wt_pointer", pointer, globalenv())
-  pool <- local_pool(1, context = "fork")
-  expect_identical(pool$apply(in_global(function() {
-    writeLines("by the worker", wt_con)
-    flush(wt_con)
-    typeof(wt_pointer)
-  })), "externalptr")
-  expect_identical(readLines(file), "by the worker")
-  close(con)
-  rm("wt_pointer", envir = globalenv())
-  each_pool(function(pool, method) {
-    assign("wt_pointer", pointer, globalenv())
-    expect_classed_error(pool$apply(in_global(function() wt_pointer)), "EncodingError", "wt_pointer")
-    assign("wt_pointer", list(n = 1, p = pointer), globalenv())
-    expect_identical(pool$apply(in_global(function() c(wt_pointer$n, typeof(wt_pointer$p)))), c("1", "externalptr"))
-    rm("wt_pointer", envir = globalenv())
-  })
-})
-
 test_that("what a task changes stays in its worker until the session changes the same variable", {
   on.exit(suppressWarnings(rm("wt_count", envir = globalenv())))
   each_pool(function(pool, method) {
@@ -385,76 +331,6 @@ test_that("a generic finds the methods that a function defines beside it", {
   })
 })
 
-test_that("a connection or a pointer in a function's own environment is an error that names the path", {
-  each_pool(function(pool, method) {
-    con <- file(tempfile(), "w+")
-    on.exit(close(con))
-    held <- list(con = con, pointer = getDLLRegisteredRoutines("stats")$.Call[[1L]]$address, nested = list(a = 1, b = list(con)))
-    make <- function(code) {
-      local <- list2env(c(held, inner = function() NULL), parent = globalenv())
-      environment(local$inner) <- local
-      body(local$inner) <- quote(summary(con))
-      eval(call("function", NULL, code), local)
-    }
-    refused <- function(code, path) expect_classed_error(pool$apply(make(code)), "EncodingError", paste0("`", path, "` cannot be sent"))
-    refused(quote(writeLines("a", con)), "con")
-    refused(quote(inner()), "con")
-    refused(quote(pointer), "pointer")
-    refused(quote(nested$b), "nested\\$b\\[\\[1\\]\\]")
-    expect_identical(pool$apply(make(quote(1 + 1))), 2)
-    expect_identical(pool$apply(make(quote({
-      con <<- 5 # what the task sets is its own
-      con
-    }))), 5)
-    if (method == "fork") return()
-    capture.output(type = "message", {
-      expect_classed_error(Process(make(quote(summary(con))), context = method)$start()$value(60), "EncodingError", "`con`")
-    })
-  })
-})
-
-test_that("a connection or a pointer of functions that are arguments, elements, or in lists is an error that names the path", {
-  each_pool(function(pool, method) {
-    con <- file(tempfile(), "w+")
-    on.exit(close(con))
-    held <- list(con = con, pointer = getDLLRegisteredRoutines("stats")$.Call[[1L]]$address)
-    local <- list2env(held, parent = globalenv())
-    writes <- eval(quote(function() writeLines("a", con)), local)
-    looks <- eval(quote(function() pointer), local)
-    outer <- eval(quote(function() all$writes()), list2env(list(all = list(writes = writes)), parent = globalenv()))
-    refused <- function(code, path) expect_classed_error(code, "EncodingError", paste0("`", path, "` cannot be sent"))
-    call_it <- (function(f) f())
-    call_in <- (function(x) x$deep[[1]]())
-    call_second <- (function(x, f) f())
-    refused(pool$apply(call_it, list(writes)), "con")
-    refused(pool$apply(call_it, list(looks)), "pointer")
-    refused(pool$map(call_it, list(writes)), "con")
-    refused(pool$map(call_it, list(function() 1, looks)), "pointer")
-    refused(pool$apply(call_in, list(list(deep = list(writes)))), "con")
-    refused(pool$map(call_in, list(list(deep = list(looks)))), "pointer")
-    refused(pool$map(call_second, 1:2, args = list(f = writes)), "con")
-    refused(pool$apply(outer), "con")
-    if (method == "fork") return()
-    capture.output(type = "message", {
-      expect_classed_error(Process(call_it, list(writes), context = method)$start()$value(60), "EncodingError", "`con`")
-      many <- list(as.list(1:2000), writes)
-      expect_classed_error(Process(call_second, many, context = method)$start()$value(60), "EncodingError", "`con`")
-    })
-  })
-})
-
-test_that("what was refused in a worker is itself again in the session, in a function that the task returns", {
-  each_pool(function(pool, method) {
-    con <- file(tempfile(), "w+")
-    on.exit(close(con))
-    made <- local({
-      con <- con
-      function() function() summary(con)$opened
-    }, list2env(list(con = con), parent = globalenv()))
-    expect_identical(pool$apply(made)(), "opened")
-  })
-})
-
 test_that("the frame that calls a function finds what the session finds, whatever environment the function has", {
   each_pool(function(pool, method) {
     looks <- function(x) eval(quote(median(1:3)), parent.frame())
@@ -462,45 +338,4 @@ test_that("the frame that calls a function finds what the session finds, whateve
     expect_identical(pool$map(looks, 1), lapply(1, looks))
     expect_identical(pool$apply(looks, list(1)), 2L)
   })
-})
-
-test_that("a fork that began with a connection uses it, and no other that was opened in its place later", {
-  use <- function(con) eval(quote(function() {
-    writeLines("by the worker", con)
-    flush(con)
-  }), list2env(list(con = con), parent = globalenv()))
-  first <- tempfile()
-  con <- file(first, "w")
-  pool <- local_pool(1, context = "fork")
-  pool$apply(use(con))
-  expect_identical(readLines(first), "by the worker")
-  number <- as.integer(con)
-  close(con)
-  con <- file(tempfile(), "w")
-  on.exit(close(con))
-  expect_identical(as.integer(con), number)
-  expect_classed_error(pool$apply(use(con)), "EncodingError", "con")
-  expect_identical(readLines(first), "by the worker")
-})
-
-test_that("a task that fails on an empty pointer says where it is, and what to do", {
-  address <- getDLLRegisteredRoutines("stats")$.Call[[1L]]$address
-  object <- structure(list(1, inner = list(node = address)), class = "of another package")
-  uses <- function(x, y = NULL) stop("external pointer is not valid")
-  reference <- new.env()
-  reference$deep <- object
-  says <- function(path) {
-    sprintf("external pointer is not valid.*`%s` is an empty pointer: a live pointer is good only in the process that made it", path)
-  }
-  for (method in c("fork", "spawn")) {
-    pool <- local_pool(1, context = method)
-    said <- function(call) conditionMessage(error_of(call))
-    expect_match(said(pool$apply(uses, list(object))), says("[.][.]1[$]inner[$]node"))
-    expect_match(said(pool$apply(uses, list(1, y = reference))), says("y[$]deep[$]inner[$]node"))
-    expect_match(said(pool$map(uses, list(object))), says("[.][.]1[$]inner[$]node"))
-    expect_match(said(pool$map(uses, 1, args = list(y = structure(1, about = object)))), says("y@about[$]inner[$]node"))
-    # other errors, and those without such a pointer, are told as they are
-    expect_no_match(said(pool$apply(function(x) stop("no"), list(object))), "empty pointer")
-    expect_no_match(said(pool$apply(uses, list(1))), "empty pointer")
-  }
 })

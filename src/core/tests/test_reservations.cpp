@@ -1,4 +1,4 @@
-// Places that wait for a process that is not there yet: who may die, fork or come instead of it.
+// Places that are reserved for a process to come: others may die, fork or come first.
 #include "support.h"
 
 #include <cerrno>

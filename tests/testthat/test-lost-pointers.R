@@ -1,0 +1,156 @@
+# Connections and live pointers: an error that names them, or the worker's own.
+test_that("a connection is an error that names it, or the worker's own", {
+  on.exit(suppressWarnings(rm("wt_con", envir = globalenv())))
+  own <- in_global(function() assign("wt_con", "own", globalenv()))
+  each_pool(function(pool, method) {
+    con <- file(tempfile(), "w")
+    assign("wt_con", con, globalenv())
+    expect_classed_error(pool$apply(in_global(function() wt_con)), "EncodingError", "wt_con")
+    expect_identical(pool$apply(in_global(function() 1)), 1)
+    after <- Pool(1, context = method, initializer = own)
+    expect_identical(after$apply(in_global(function() wt_con)), "own")
+    after$terminate()
+    rm("wt_con", envir = globalenv())
+    close(con)
+  })
+})
+
+test_that("a worker that was forked after a connection or a pointer was made uses its own", {
+  on.exit(suppressWarnings(rm(list = c("wt_con", "wt_pointer"), envir = globalenv())))
+  file <- tempfile()
+  con <- file(file, "w")
+  assign("wt_con", con, globalenv())
+  pointer <- getDLLRegisteredRoutines("stats")$.Call[[1L]]$address
+  assign("wt_pointer", pointer, globalenv())
+  pool <- local_pool(1, context = "fork")
+  expect_identical(pool$apply(in_global(function() {
+    writeLines("by the worker", wt_con)
+    flush(wt_con)
+    typeof(wt_pointer)
+  })), "externalptr")
+  expect_identical(readLines(file), "by the worker")
+  close(con)
+  rm("wt_pointer", envir = globalenv())
+  each_pool(function(pool, method) {
+    assign("wt_pointer", pointer, globalenv())
+    expect_classed_error(pool$apply(in_global(function() wt_pointer)), "EncodingError", "wt_pointer")
+    assign("wt_pointer", list(n = 1, p = pointer), globalenv())
+    expect_identical(pool$apply(in_global(function() c(wt_pointer$n, typeof(wt_pointer$p)))), c("1", "externalptr"))
+    rm("wt_pointer", envir = globalenv())
+  })
+})
+
+test_that("a connection or a pointer in a function's own environment is an error that names the path", {
+  each_pool(function(pool, method) {
+    con <- file(tempfile(), "w+")
+    on.exit(close(con))
+    held <- list(con = con, pointer = getDLLRegisteredRoutines("stats")$.Call[[1L]]$address, nested = list(a = 1, b = list(con)))
+    make <- function(code) {
+      local <- list2env(c(held, inner = function() NULL), parent = globalenv())
+      environment(local$inner) <- local
+      body(local$inner) <- quote(summary(con))
+      eval(call("function", NULL, code), local)
+    }
+    refused <- function(code, path) expect_classed_error(pool$apply(make(code)), "EncodingError", paste0("`", path, "` cannot be sent"))
+    refused(quote(writeLines("a", con)), "con")
+    refused(quote(inner()), "con")
+    refused(quote(pointer), "pointer")
+    refused(quote(nested$b), "nested\\$b\\[\\[1\\]\\]")
+    expect_identical(pool$apply(make(quote(1 + 1))), 2)
+    expect_identical(pool$apply(make(quote({
+      con <<- 5 # what the task sets is its own
+      con
+    }))), 5)
+    if (method == "fork") return()
+    capture.output(type = "message", {
+      expect_classed_error(Process(make(quote(summary(con))), context = method)$start()$value(60), "EncodingError", "`con`")
+    })
+  })
+})
+
+test_that("a connection or a pointer of functions that are arguments, elements, or in lists is an error that names the path", {
+  each_pool(function(pool, method) {
+    con <- file(tempfile(), "w+")
+    on.exit(close(con))
+    held <- list(con = con, pointer = getDLLRegisteredRoutines("stats")$.Call[[1L]]$address)
+    local <- list2env(held, parent = globalenv())
+    writes <- eval(quote(function() writeLines("a", con)), local)
+    looks <- eval(quote(function() pointer), local)
+    outer <- eval(quote(function() all$writes()), list2env(list(all = list(writes = writes)), parent = globalenv()))
+    refused <- function(code, path) expect_classed_error(code, "EncodingError", paste0("`", path, "` cannot be sent"))
+    call_it <- (function(f) f())
+    call_in <- (function(x) x$deep[[1]]())
+    call_second <- (function(x, f) f())
+    refused(pool$apply(call_it, list(writes)), "con")
+    refused(pool$apply(call_it, list(looks)), "pointer")
+    refused(pool$map(call_it, list(writes)), "con")
+    refused(pool$map(call_it, list(function() 1, looks)), "pointer")
+    refused(pool$apply(call_in, list(list(deep = list(writes)))), "con")
+    refused(pool$map(call_in, list(list(deep = list(looks)))), "pointer")
+    refused(pool$map(call_second, 1:2, args = list(f = writes)), "con")
+    refused(pool$apply(outer), "con")
+    if (method == "fork") return()
+    capture.output(type = "message", {
+      expect_classed_error(Process(call_it, list(writes), context = method)$start()$value(60), "EncodingError", "`con`")
+      many <- list(as.list(1:2000), writes)
+      expect_classed_error(Process(call_second, many, context = method)$start()$value(60), "EncodingError", "`con`")
+    })
+  })
+})
+
+test_that("what was refused in a worker is itself again in the session, in a function that the task returns", {
+  each_pool(function(pool, method) {
+    con <- file(tempfile(), "w+")
+    on.exit(close(con))
+    made <- local({
+      con <- con
+      function() function() summary(con)$opened
+    }, list2env(list(con = con), parent = globalenv()))
+    expect_identical(pool$apply(made)(), "opened")
+  })
+})
+
+test_that("a fork that began with a connection uses it, and no other that was opened in its place later", {
+  use <- function(con) eval(quote(function() {
+    writeLines("by the worker", con)
+    flush(con)
+  }), list2env(list(con = con), parent = globalenv()))
+  first <- tempfile()
+  con <- file(first, "w")
+  pool <- local_pool(1, context = "fork")
+  pool$apply(use(con))
+  expect_identical(readLines(first), "by the worker")
+  number <- as.integer(con)
+  close(con)
+  con <- file(tempfile(), "w")
+  on.exit(close(con))
+  expect_identical(as.integer(con), number)
+  expect_classed_error(pool$apply(use(con)), "EncodingError", "con")
+  expect_identical(readLines(first), "by the worker")
+})
+
+test_that("a task that fails on an empty pointer says where it is, and what to do", {
+  address <- getDLLRegisteredRoutines("stats")$.Call[[1L]]$address
+  object <- structure(list(1, inner = list(node = address)), class = "of another package")
+  uses <- function(x, y = NULL) stop("external pointer is not valid")
+  reference <- new.env()
+  reference$deep <- object
+  says <- function(path) {
+    sprintf("external pointer is not valid.*`%s` is an empty pointer: a live pointer is good only in the process that made it", path)
+  }
+  for (method in c("fork", "spawn")) {
+    pool <- local_pool(1, context = method)
+    said <- function(call) conditionMessage(error_of(call))
+    expect_match(said(pool$apply(uses, list(object))), says("[.][.]1[$]inner[$]node"))
+    expect_match(said(pool$apply(uses, list(1, y = reference))), says("y[$]deep[$]inner[$]node"))
+    expect_match(said(pool$map(uses, list(object))), says("[.][.]1[$]inner[$]node"))
+    expect_match(said(pool$map(uses, 1, args = list(y = structure(1, about = object)))), says("y@about[$]inner[$]node"))
+    expect_match(said(pool$starmap(uses, list(list(1, object)))), says("[.][.]2[$]inner[$]node"))
+    # other errors, and those without such a pointer, are told as they are
+    expect_no_match(said(pool$apply(function(x) stop("no"), list(object))), "empty pointer")
+    expect_no_match(said(pool$apply(uses, list(1))), "empty pointer")
+  }
+  process <- Process(uses, list(1, y = object), context = "spawn")
+  told <- capture.output(expect_match(said(process$start()$value(timeout = 60)), says("y[$]inner[$]node")), type = "message")
+  expect_match(paste(told, collapse = "\n"), says("y[$]inner[$]node"))
+})
