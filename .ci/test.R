@@ -1,4 +1,5 @@
-# Runs testthat on the package in .build/library and leaves the counts in .build/results.
+# Runs testthat on the package in .build/library and leaves the counts in .build/results, and what failed, with its
+# message, in .build/failures.
 #
 #   Rscript .ci/test.R                     every file
 #   Rscript .ci/test.R rcpp 'pool$|lock'   the files whose names match; the counts are in .build/results/rcpp
@@ -14,11 +15,12 @@ arguments <- commandArgs(TRUE)
 name <- if (length(arguments)) arguments[1L] else "testthat"
 filter <- if (length(arguments) > 1L) arguments[2L]
 
-results <- as.data.frame(test_dir(
+tests <- test_dir(
   "tests/testthat",
   package = "multiprocessing", load_package = "installed",
   filter = filter, reporter = SummaryReporter$new(max_reports = Inf), stop_on_failure = FALSE
-))
+)
+results <- as.data.frame(tests)
 
 has_failed <- results$failed > 0 | results$error
 passed <- sum(!has_failed & !results$skipped)
@@ -29,6 +31,14 @@ cat("\nThe slowest tests, in seconds:\n", sprintf("%7.1f  %s: %s\n", slowest$rea
 
 dir.create(".build/results", recursive = TRUE, showWarnings = FALSE)
 writeLines(paste(passed, failed), file.path(".build/results", name))
+
+is_failure <- function(expectation) inherits(expectation, c("expectation_failure", "expectation_error"))
+failure <- function(test) {
+  messages <- vapply(Filter(is_failure, test$results), conditionMessage, "")
+  paste(c(sprintf("%s, %s: %s", name, test$file, test$test), messages), collapse = "\n")
+}
+dir.create(".build/failures", recursive = TRUE, showWarnings = FALSE)
+writeLines(vapply(tests[has_failed], failure, ""), file.path(".build/failures", name))
 cat(sprintf(
   "\n%s: %d passed, %d failed, %d skipped, %d warnings in %.0f s\n",
   name, passed, failed, sum(results$skipped), sum(results$warning), sum(results$real)
