@@ -8,10 +8,11 @@
 #   finish()                                                  all lines; exit status 1 if one FAILs
 #   --plots=FOLDER on the command line                        finish() draws the tables, too
 #   --results=FILE                                            and puts their figures into this CSV file
+#   --tables=FILE                                             and the tables into this page, under the script's name
 
 OURS <- "multiprocessing"
 .bench <- new.env()
-.bench$verdicts <- character()
+.bench$verdicts <- list()
 .bench$results <- list()
 
 # ---- who is here ---------------------------------------------------------------------------------
@@ -170,6 +171,8 @@ compare <- function(work, unit, contestants, rounds = NULL) {
   invisible(result)
 }
 
+is_ours <- function(who) grepl("^(multiprocessing$|ours, |our core)", who)
+
 medians <- function(result) vapply(result$figures, stats::median, 0, na.rm = TRUE)
 
 # ---- showing -------------------------------------------------------------------------------------
@@ -207,8 +210,18 @@ print_table <- function(result) {
   if (length(others)) {
     cat(sprintf("  cores busy with other work before the rounds: median %.0f %%, most %.0f %%%s\n",
       100 * stats::median(others), 100 * max(others),
-      if (stats::median(others) > 0.12) "  ** LOADED MACHINE: do not quote **" else ""))
+      if (too_busy(others)) "  ** LOADED MACHINE: do not quote **" else ""))
   }
+}
+
+#' How busy other work may keep the cores, at the median round, for figures that are written: BENCH_BUSY, 0.12.
+too_busy <- function(busy) isTRUE(stats::median(busy, na.rm = TRUE) > as.numeric(Sys.getenv("BENCH_BUSY", "0.12")))
+
+#' Whether `file` keeps what it has, since other work kept the machine busy; says so.
+is_kept <- function(file, results) {
+  busy <- too_busy(unlist(lapply(results, `[[`, "busy")))
+  if (busy) message(file, " stays as it is: other programs keep this machine busy")
+  busy
 }
 
 #' One PASS/FAIL line: against a peer (`ratio`), or against a figure (`at_most`, `at_least`, in
@@ -227,24 +240,31 @@ must_be <- function(result, peer = NULL, ratio = NULL, at_most = NULL, at_least 
   } else {
     paste("must be >=", show_figure(at_least, unit))
   }
+  short <- function(word, more = "") {
+    paste0(if (who != OURS) paste0(who, " "), sub("must be ", "", limit), ": ", bold(word), more)
+  }
   if (is.null(mine)) {
-    return(verdict("SKIP", what, paste0(who, " is not installed; ", limit)))
+    return(verdict("SKIP", what, paste0(who, " is not installed; ", limit), short("SKIP")))
   }
   said <- paste(who, show_figure(mine, unit))
   if (!is.null(peer)) {
     if (is.null(theirs)) {
-      return(verdict("SKIP", what, paste0(said, "; ", peer, " is not here; ", limit)))
+      return(verdict("SKIP", what, paste0(said, "; ", peer, " is not here; ", limit), short("SKIP")))
     }
     said <- sprintf("%s, %s %s, ratio %.3g", said, peer, show_figure(theirs, unit), mine / theirs)
     ok <- mine <= ratio * theirs
   } else {
     ok <- if (!is.null(at_most)) mine <= at_most else mine >= at_least
   }
-  verdict(if (isTRUE(ok)) "PASS" else "FAIL", what, paste0(said, "; ", limit))
+  word <- if (isTRUE(ok)) "PASS" else "FAIL"
+  verdict(word, what, paste0(said, "; ", limit), short(word, if (is.null(peer)) "" else sprintf(" %.3g", mine / theirs)))
 }
 
-verdict <- function(word, what, said) {
-  .bench$verdicts <- c(.bench$verdicts, sprintf("%s %s: %s", word, what, said))
+bold <- function(word) if (word == "SKIP") word else sprintf("**%s**", word)
+
+#' `short` is what the table of bench/README.md says beside the work `what`.
+verdict <- function(word, what, said, short = sprintf("%s: %s", said, bold(word))) {
+  .bench$verdicts <- c(.bench$verdicts, list(list(word = word, what = what, said = said, short = short)))
   invisible(word)
 }
 
@@ -270,7 +290,7 @@ plot_table <- function(result) {
 #' The tables of this script, one below the other, as FOLDER/<script>.png.
 plot_tables <- function(folder, results = .bench$results) {
   results <- Filter(function(r) any(is.finite(unlist(r$figures))), results)
-  if (!length(results) || !capabilities("cairo")) return(invisible())
+  if (!length(results) || !capabilities("cairo") || is_kept(folder, results)) return(invisible())
   dir.create(folder, showWarnings = FALSE, recursive = TRUE)
   file <- file.path(folder, sub("[.]R$", ".png", basename(this_script())))
   heights <- 75 + 16 * vapply(results, function(r) length(r$figures), 0L)
@@ -282,14 +302,9 @@ plot_tables <- function(folder, results = .bench$results) {
 }
 
 #' The tables' figures in place of what `file` holds of this script: seconds, bytes or GB/s, `unit` for showing them. A peer that
-#' gave no figure now, as it is not installed, keeps its earlier ones with their date. Figures of a machine that was busy with
-#' other work are left out, with a message.
+#' gave no figure now, as it is not installed, keeps its earlier ones with their date.
 save_results <- function(file, results = .bench$results, script = sub("[.]R$", "", basename(this_script()))) {
-  busy <- unlist(lapply(results, `[[`, "busy"))
-  if (isTRUE(stats::median(busy, na.rm = TRUE) > 0.12)) {
-    message(file, " keeps its figures of ", script, ".R: other programs keep this machine busy")
-    return(invisible())
-  }
+  if (is_kept(file, results)) return(invisible())
   rows <- do.call(rbind, lapply(results, function(result) {
     figures <- Filter(length, lapply(result$figures, function(x) x[is.finite(x)]))
     if (!length(figures)) return(NULL)
@@ -303,7 +318,7 @@ save_results <- function(file, results = .bench$results, script = sub("[.]R$", "
   before <- if (file.exists(file)) utils::read.csv(file, encoding = "UTF-8") else rows[0L, ]
   now <- paste(rows$work, rows$who)
   absent <- before$script == script & before$work %in% rows$work & !paste(before$work, before$who) %in% now &
-    !grepl("^(multiprocessing$|ours, |our core)", before$who)
+    !is_ours(before$who)
   if (any(absent)) {
     message(file, " keeps earlier figures of ", toString(unique(before$who[absent])), ": no figure of them in this run")
   }
@@ -313,11 +328,21 @@ save_results <- function(file, results = .bench$results, script = sub("[.]R$", "
   utils::write.csv(rbind(before[before$script != script, ], of_script), file, row.names = FALSE, na = "")
 }
 
-finish <- function() {
+#' What the command line asks for: pictures, figures, tables.
+save_all <- function() {
   if (length(option("plots"))) plot_tables(option("plots"))
   if (length(option("results"))) save_results(option("results"))
+  if (length(option("tables"))) {
+    source(file.path(bench_dir(), "tables.R"), local = TRUE)
+    save_tables(option("tables"), .bench$results, .bench$verdicts, basename(this_script()))
+  }
+}
+
+finish <- function() {
+  save_all()
+  lines <- vapply(.bench$verdicts, function(v) sprintf("%s %s: %s", v$word, v$what, v$said), "")
   cat("\n")
-  cat(.bench$verdicts, sep = "\n")
+  cat(lines, sep = "\n")
   cat("\n")
-  quit(status = if (any(startsWith(.bench$verdicts, "FAIL"))) 1L else 0L)
+  quit(status = if (any(startsWith(lines, "FAIL"))) 1L else 0L)
 }

@@ -1,6 +1,7 @@
 # Every benchmark in turn, each in its own session, and all verdicts at the end. The tables are
 # drawn into the folder plots beside this file, or --plots=FOLDER. Their figures go into vignettes/bench.csv, from which the
-# pages take theirs, or --results=FILE.
+# pages take theirs, or --results=FILE; the tables into README.md beside this file, or --tables=FILE. The script of a busy
+# machine writes nothing (see BENCH_BUSY in peers.R). Scripts can be run one by one: each replaces its own figures only.
 #   Rscript bench/run_all.R [--rounds=5] [script names]
 
 here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1L]))
@@ -10,11 +11,12 @@ scripts <- c(
 given <- commandArgs(TRUE)
 options_given <- grep("^--", given, value = TRUE)
 chosen <- setdiff(given, options_given)
-if (!any(startsWith(given, "--plots="))) {
-  options_given <- c(options_given, paste0("--plots=", file.path(here, "plots")))
-}
-if (!any(startsWith(given, "--results="))) {
-  options_given <- c(options_given, paste0("--results=", file.path(here, "..", "vignettes", "bench.csv")))
+into <- c(
+  plots = file.path(here, "plots"), results = file.path(here, "..", "vignettes", "bench.csv"), tables = file.path(here, "README.md")
+)
+for (what in names(into)) {
+  start <- paste0("--", what, "=")
+  if (!any(startsWith(given, start))) options_given <- c(options_given, paste0(start, into[[what]]))
 }
 unknown <- setdiff(chosen, scripts)
 if (length(unknown)) {

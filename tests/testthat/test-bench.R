@@ -41,3 +41,29 @@ test_that("a run on a busy machine changes no figure", {
   expect_message(tools$save_results(file, list(busy), "first"), "other programs keep this machine busy")
   expect_identical(readLines(file), before)
 })
+
+test_that("a run replaces its own section of the page, with what was promised", {
+  tools <- bench_tools()
+  sys.source(file.path("..", "..", "bench", "tables.R"), tools)
+  page <- tempfile(fileext = ".md")
+  writeLines(c("# Benchmarks", "", "### first.R", "", "old", "", "### third.R", "", "kept"), page)
+  result <- table_of(multiprocessing = c(0.001, 0.002, 0.003), peer = c(0.004, 0.004, 0.004), "ours, old way" = 0.003)
+  tools$must_be(result, peer = "peer", ratio = 0.4)
+  tools$verdict("PASS", "something else", "it is so")
+  tools$save_tables(page, list(result), tools$.bench$verdicts, "first.R")
+  lines <- readLines(page)
+  expect_false("old" %in% lines)
+  expect_identical(tail(lines, 3), c("### third.R", "", "kept"))
+  expect_true(paste(
+    "| a job | 2 ms (1 ms .. 3 ms); ours, old way 3 ms | peer 4 ms (0.5) |", "<= 0.4 x peer: **FAIL** 0.5 |"
+  ) %in% lines)
+  expect_true("| something else | it is so | - | **PASS** |" %in% lines)
+
+  tools$save_tables(page, list(table_of(multiprocessing = 0.001)), list(), "new.R")
+  expect_true(all(c("### first.R", "### new.R", "kept") %in% readLines(page)))
+  busy <- table_of(multiprocessing = 9)
+  busy$busy <- 0.5
+  before <- readLines(page)
+  expect_message(tools$save_tables(page, list(busy), list(), "first.R"), "other programs keep this machine busy")
+  expect_identical(readLines(page), before)
+})
