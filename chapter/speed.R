@@ -1,4 +1,5 @@
-# Draws figures of vignettes/bench.csv as bars, in vignettes/figures: a part of `make figures`.
+# Draws figures of vignettes/bench.csv as bars, in vignettes/figures: a part of `make figures`. Each picture is drawn twice, with
+# English words and with Chinese ones (NAME-zh.svg).
 
 source("chapter/svg.R")
 figures <- "vignettes/figures"
@@ -20,16 +21,33 @@ contestants <- function(job, more_of_ours = character()) {
   list(ours = ours, others = others, earlier = sort(unique(rows$date[old])))
 }
 
-# -- Bars -------------------------------------------------------------------------------------
+# -- Words ------------------------------------------------------------------------------------
 
-words_for <- function(microseconds) {
-  if (microseconds >= 1e6) return(sprintf("%.3g s", microseconds / 1e6))
-  if (microseconds >= 1e3) return(sprintf("%.3g ms", microseconds / 1e3))
-  sprintf("%.3g \u00b5s", microseconds)
+english <- list(tick = 52, units = c("µs", "ms", "s"), ours = "our %s", others = character())
+chinese <- list(
+  tick = 64, units = c("微秒", "毫秒", "秒"), ours = "本包 %s",
+  others = c(
+    "fork cluster" = "fork 集群", "PSOCK" = "PSOCK 集群", "mirai, no dispatcher" = "mirai（无调度进程）",
+    "Python (fork)" = "Python（fork）", "BiocParallel (fork)" = "BiocParallel（fork）"
+  )
+)
+
+words_for <- function(microseconds, words) {
+  i <- if (microseconds < 1e3) 1L else if (microseconds < 1e6) 2L else 3L
+  sprintf("%.3g %s", microseconds / c(1, 1e3, 1e6)[i], words$units[i])
 }
 
+# A contestant's name in a picture; the mark of an earlier day stays.
+name_of <- function(who, words) {
+  plain <- sub("[*]$", "", who)
+  if (!plain %in% names(words$others)) return(who)
+  paste0(words$others[[plain]], if (plain != who) "*")
+}
+
+# -- Bars -------------------------------------------------------------------------------------
+
 # Bars on a scale of powers of ten if the times differ by more than a hundred, else from zero.
-draw_bars <- function(file, title, ours, others, earlier = character()) {
+draw_bars <- function(file, title, ours, others, earlier, words) {
   times <- c(ours, others)
   wide <- max(times) / min(times) > 100
   width <- if (wide) {
@@ -38,7 +56,7 @@ draw_bars <- function(file, title, ours, others, earlier = character()) {
   } else {
     times / max(times)
   }
-  names(times)[seq_along(ours)] <- paste("our", names(ours))
+  names(times) <- c(sprintf(words$ours, names(ours)), vapply(names(others), name_of, "", words))
   left <- 152
   full <- 182
   shapes <- unlist(lapply(seq_along(times), function(i) {
@@ -48,16 +66,16 @@ draw_bars <- function(file, title, ours, others, earlier = character()) {
     c(
       text_at(left - 7, y + 15, names(times)[i], 14, anchor = "end", weight = if (is_ours) "bold" else "normal"),
       box(left, y, end - left, 20, if (is_ours) "busy" else "idle", 3),
-      text_at(end + 6, y + 15, words_for(times[i]), 14, "small")
+      text_at(end + 6, y + 15, words_for(times[i], words), 14, "small")
     )
   }))
   bottom <- 8 + length(times) * 27
   if (wide) {
     ticks <- seq(lowest, floor(log10(max(times))))
     step <- full / (log10(max(times)) - lowest)
-    ticks <- ticks[(ticks - lowest) %% ceiling(52 / step) == 0] # so that their words do not touch
+    ticks <- ticks[(ticks - lowest) %% ceiling(words$tick / step) == 0] # so that their words do not touch
     shapes <- c(shapes, vapply(ticks, function(power) {
-      text_at(left + step * (power - lowest), bottom + 14, words_for(10^power), 13, "small", "middle")
+      text_at(left + step * (power - lowest), bottom + 14, words_for(10^power, words), 13, "small", "middle")
     }, ""))
     bottom <- bottom + 22
   }
@@ -68,27 +86,37 @@ draw_bars <- function(file, title, ours, others, earlier = character()) {
   write_svg(file, 400, bottom + 4, title, shapes)
 }
 
-draw_row <- function(file, title, row, ...) {
+draw_row <- function(name, row, title, title_zh, ...) {
   found <- tryCatch(contestants(row, ...), error = function(e) NULL)
   if (is.null(found)) {
-    message("vignettes/bench.csv has no figures of \"", row, "\": ", file, " stays as it is")
+    message("vignettes/bench.csv has no figures of \"", row, "\": ", name, " stays as it is")
     return(invisible())
   }
-  draw_bars(file, title, found$ours, found$others, found$earlier)
+  draw_bars(paste0(name, ".svg"), title, found$ours, found$others, found$earlier, english)
+  draw_bars(paste0(name, "-zh.svg"), title_zh, found$ours, found$others, found$earlier, chinese)
 }
 
-draw_row("speed-task.svg", "One trivial task and its answer", "one trivial task and its answer, running pool of 1")
 draw_row(
-  "speed-many.svg", "10,000 trivial tasks on two workers, per task",
-  "10,000 trivial tasks, 2 workers, default chunks, per task", "mclapply"
+  "speed-task", "one trivial task and its answer, running pool of 1",
+  "One trivial task and its answer", "执行一个很小的任务并取回结果"
 )
-draw_row("speed-results.svg", "Four results of 100 MB on two workers", "4 results of 100 MB each, 2 workers", "mclapply")
 draw_row(
-  "speed-matrix.svg", "A matrix of 400 MB, read by four tasks on two workers",
-  "a 400 MB matrix read by 4 tasks, running pool of 2, first time"
+  "speed-many", "10,000 trivial tasks, 2 workers, default chunks, per task",
+  "10,000 trivial tasks on two workers, per task", "两个工作进程执行一万个小任务，平均每个任务的时间", "mclapply"
 )
-draw_row("speed-start.svg", "Start two workers and make one call", "start 2 workers and one call", "mclapply")
 draw_row(
-  "speed-smallest.svg", "The smallest job for which two workers beat lapply()",
-  "smallest job for which 2 workers beat lapply", "mclapply"
+  "speed-results", "4 results of 100 MB each, 2 workers",
+  "Four results of 100 MB on two workers", "两个工作进程返回四个 100 MB 的结果", "mclapply"
+)
+draw_row(
+  "speed-matrix", "a 400 MB matrix read by 4 tasks, running pool of 2, first time",
+  "A matrix of 400 MB, read by four tasks on two workers", "两个工作进程的四个任务读取一个 400 MB 的矩阵"
+)
+draw_row(
+  "speed-start", "start 2 workers and one call",
+  "Start two workers and make one call", "启动两个工作进程并调用一次", "mclapply"
+)
+draw_row(
+  "speed-smallest", "smallest job for which 2 workers beat lapply",
+  "The smallest job for which two workers beat lapply()", "两个工作进程快于 lapply() 的最小任务", "mclapply"
 )

@@ -52,7 +52,10 @@ arrow <- function(x1, y1, x2, y2) {
 
 write_svg <- function(name, width, height, title, shapes) {
   writeLines(c(
-    sprintf('<svg xmlns="http://www.w3.org/2000/svg" width="%g" height="%g" viewBox="0 0 %g %g" role="img">', width, height, width, height),
+    sprintf(
+      '<svg xmlns="http://www.w3.org/2000/svg" xml:lang="%s" width="%g" height="%g" viewBox="0 0 %g %g" role="img">',
+      if (endsWith(name, "-zh.svg")) "zh-CN" else "en", width, height, width, height
+    ),
     sprintf("<title>%s</title>", title), style, shapes, "</svg>"
   ), file.path(figures, name), useBytes = TRUE)
 }
