@@ -36,7 +36,7 @@
 #' p$start()
 #' p$join()
 #' p$exitcode
-#' p$value()
+#' p$value(timeout = 10)
 #'
 #' p <- Process(Sys.sleep, list(60), name = "sleeper", daemon = TRUE, context = "fork")
 #' p$start()
@@ -46,8 +46,16 @@
 #' p$join()
 #' p$exitcode # minus the signal's number
 #'
+#' # `SIGKILL` for a process that does not want to end; $close() forgets one that has ended
+#' p <- Process(Sys.sleep, list(60))
+#' p$start()
+#' p$kill()
+#' p$join()
+#' p$close()
+#'
 #' # a fresh R gets these values and packages
-#' p <- Process(function() toTitleCase(word), context = "spawn", globals = list(word = "ready"), packages = "tools")
+#' say <- function() toTitleCase(word)
+#' p <- Process(say, context = "spawn", globals = list(word = "ready"), packages = "tools")
 #' p$start()
 #' p$value()
 #' @export

@@ -17,6 +17,7 @@
 #' @concept spawn
 #' @concept forkserver
 #' @examples
+#' get_all_start_methods()
 #' get_start_method()
 #' ctx <- get_context("fork")
 #' p <- ctx$Process(function() 42)

@@ -40,11 +40,17 @@
 #'
 #' fs <- lapply(1:3, function(i) executor$submit(sqrt, i))
 #' length(wait_futures(fs)$done)
-#' it <- as_completed(fs)
+#' it <- as_completed(fs, timeout = 60)
 #' while (it$has_next()) print(it$next_value()$result())
 #' length(wait_futures(fs, timeout = 10, return_when = "FIRST_COMPLETED")$done) >= 1
 #' f <- executor$submit(function() stop("no"))
-#' conditionMessage(f$exception()$parent)
+#' conditionMessage(f$exception(timeout = 10)$parent)
+#' c(f$done(), f$running())
+#'
+#' # calls that no worker has begun can be cancelled
+#' fs <- lapply(1:9, function(i) executor$submit(Sys.sleep, 0.1))
+#' fs[[9]]$cancel()
+#' fs[[9]]$cancelled()
 #' executor$shutdown()
 NULL
 

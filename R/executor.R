@@ -40,13 +40,16 @@
 #' unlist(as.list(executor$map(function(a, b) a * b, 1:3, 4:6)))
 #' it <- executor$map(sqrt, c(1, 4, 9), timeout = 60, chunksize = 2)
 #' while (it$has_next()) print(it$next_value())
-#' executor$shutdown(cancel_futures = TRUE)
+#' executor$shutdown(wait = TRUE, cancel_futures = TRUE)
 #'
-#' ready <- ProcessPoolExecutor(1, initializer = function(x) assign("rate", x, globalenv()), initargs = list(3), max_tasks_per_child = 5)
+#' prepare <- function(x) assign("rate", x, globalenv())
+#' ready <- ProcessPoolExecutor(1, initializer = prepare, initargs = list(3), max_tasks_per_child = 5)
 #' ready$submit(function(x) x * get("rate"), 2)$result()
 #' ready$shutdown()
 #'
-#' spawned <- ProcessPoolExecutor(max_workers = 1, context = "spawn", globals = list(rate = 4), packages = "tools")
+#' spawned <- ProcessPoolExecutor(
+#'   max_workers = 1, context = "spawn", globals = list(rate = 4), packages = "tools"
+#' )
 #' spawned$submit(function(file) paste(file_ext(file), rate), "a.csv")$result()
 #' spawned$shutdown()
 #'

@@ -34,8 +34,15 @@
 #' logger$addHandler(counts)
 #' logger$warning("one line more")
 #' count
-#' logger$removeHandler(counts)
+#' # from the least to the most important; below the level nothing is logged
 #' logger$setLevel("WARNING")
+#' logger$debug("a detail")
+#' logger$error("it failed")
+#' logger$critical("all of it failed")
+#' logger$log("error", "another way to say it")
+#' count
+#' logger$getEffectiveLevel()
+#' logger$removeHandler(counts)
 #' @export
 log_to_stderr <- function(level = NULL) {
   if (!is.null(level)) logger$level <- check_log_level(level)

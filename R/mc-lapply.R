@@ -130,6 +130,7 @@
 #' @concept parallel for loop
 #' @examples
 #' mclapply(c(a = 1, b = 2, c = 3), function(x) x^2, mc.cores = 2)
+#' mclapply(1:3, rep, times = 2, mc.cores = 2) # further arguments of FUN
 #' mcvapply(1:4, function(x) x / 2, numeric(1), mc.cores = 2)
 #'
 #' # only the element that failed is lost
@@ -158,6 +159,16 @@
 #' # a call in a worker is a plain lapply() here
 #' nested <- function(i) mclapply(1:2, pid, mc.cores = 2, mc.allow.recursive = FALSE)
 #' lengths(mclapply(1:2, nested, mc.cores = 2))
+#' # a bar; workers get SIGINT, not SIGTERM, if the call is interrupted
+#' if (requireNamespace("cli", quietly = TRUE)) {
+#'   invisible(mclapply(1:4, sqrt, mc.cores = 2, mc.progress = TRUE, mc.cleanup = tools::SIGINT))
+#' }
+#' # mcvapply() has these arguments, too
+#' mcvapply(
+#'   c("a", "b"), function(x, n) strrep(x, n), character(1), n = 2, USE.NAMES = FALSE,
+#'   mc.cores = 2, mc.preschedule = FALSE, mc.set.seed = FALSE, mc.silent = TRUE, mc.cleanup = TRUE,
+#'   mc.allow.recursive = FALSE, affinity.list = list(NULL, NULL), mc.progress = FALSE, mc.retry = 1, mc.seed = 1
+#' )
 #' # a killed worker's element is tried again
 #' tries <- Value("integer", 0)
 #' unlist(mclapply(1:2, function(i) {

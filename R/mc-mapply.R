@@ -31,6 +31,15 @@
 #' mcmapply(rep, 1:3, 3:1, SIMPLIFY = FALSE, mc.cores = 2)
 #' mcmapply(function(x, power) x^power, 1:3, MoreArgs = list(power = 2), mc.cores = 2)
 #' mcMap(function(x, n) rep(x, n), 1:3, 3:1)
+#'
+#' # names of the first argument; mcmapply() has the arguments of mclapply(), too
+#' mcmapply(toupper, c("a", "b"), USE.NAMES = FALSE, mc.cores = 2)
+#' mcmapply(
+#'   function(n, mean) rnorm(n, mean), 1:2, c(0, 10),
+#'   mc.preschedule = FALSE, mc.set.seed = TRUE, mc.seed = 1, mc.silent = TRUE, mc.cleanup = TRUE,
+#'   mc.cores = 2, affinity.list = list(NULL, NULL), mc.progress = FALSE, mc.retry = 1,
+#'   mc.stop.on.error = TRUE
+#' )
 #' @export
 mcmapply <- function(FUN, ..., MoreArgs = NULL, SIMPLIFY = TRUE, USE.NAMES = TRUE, mc.preschedule = TRUE,
                      mc.set.seed = TRUE, mc.silent = FALSE, mc.cores = getOption("mc.cores", 2L), mc.cleanup = TRUE,

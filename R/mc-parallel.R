@@ -46,6 +46,11 @@
 #' job <- mcparallel(sum(1:10), name = "total")
 #' mccollect(list(job))
 #'
+#' # a job that draws the session's next random number, and knows that no user answers in it
+#' set.seed(1)
+#' job <- mcparallel(list(runif(1), interactive()), mc.set.seed = FALSE, mc.interactive = FALSE)
+#' str(mccollect(job)[[1]])
+#'
 #' jobs <- lapply(1:3, function(i) mcparallel(i^2))
 #' unlist(mccollect(jobs), use.names = FALSE)
 #'
@@ -58,7 +63,8 @@
 #' identical(mccollect(job, wait = FALSE, timeout = 10)[[1]], job$pid)
 #' # see each result as it arrives
 #' jobs <- list(mcparallel("one"), mcparallel("two"))
-#' invisible(mccollect(jobs, intermediate = function(results) cat(sum(lengths(results) > 0), "available\n")))
+#' count <- function(results) cat(sum(lengths(results) > 0), "available\n")
+#' invisible(mccollect(jobs, intermediate = count))
 #' @export
 mcparallel <- function(expr, name, mc.set.seed = TRUE, silent = FALSE, mc.affinity = NULL, mc.interactive = FALSE,
                        detached = FALSE) {

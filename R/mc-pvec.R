@@ -28,6 +28,16 @@
 #' @examples
 #' identical(pvec(1:10, sqrt, mc.cores = 2), sqrt(1:10))
 #' pvec(c(a = 1.25, b = 2.75, c = 3.5), round, digits = 1, mc.cores = 2)
+#' # each process draws from a stream of its own, what it prints is dropped, and SIGKILL ends it if
+#' # the call is interrupted
+#' draw <- function(x) {
+#'   print(length(x))
+#'   x + rnorm(length(x))
+#' }
+#' y <- pvec(
+#'   1:10, draw, mc.set.seed = TRUE, mc.silent = TRUE, mc.cleanup = tools::SIGKILL, mc.cores = 2
+#' )
+#' length(y)
 #' @export
 pvec <- function(v, FUN, ..., mc.set.seed = TRUE, mc.silent = FALSE, mc.cores = getOption("mc.cores", 2L),
                  mc.cleanup = TRUE) {

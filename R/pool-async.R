@@ -25,8 +25,8 @@
 #' r$get(timeout = 10)
 #'
 #' r <- pool$map_async(sqrt, 1:3, callback = function(values) cat(length(values), "values\n"))
-#' r$wait()
-#' r$successful()
+#' r$wait(timeout = 10)
+#' c(r$ready(), r$successful())
 #' report <- function(e) cat(conditionMessage(e$parent), "\n")
 #' r <- pool$apply_async(function() stop("no"), error_callback = report)
 #' r$wait()

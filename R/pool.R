@@ -83,15 +83,28 @@
 #' pool$map(function(x) x^2, 0:4, template = numeric(1))
 #' pool$apply(paste, list("a", "b", sep = "-"))
 #' it <- pool$imap(sqrt, c(1, 4, 9))
-#' while (it$has_next()) print(it$next_value())
+#' while (it$has_next()) print(it$next_value(timeout = 10))
 #'
 #' # further arguments, and the options of $map()
 #' pool$map(function(x, power) x^power, 1:3, args = list(power = 3), chunksize = 1)
-#' pool$starmap(function(x, y) x + y, list(list(1, 2), list(3, y = 4)))
+#' pairs <- list(list(1, 2), list(3, y = 4))
+#' pool$starmap(function(x, y) x + y, pairs, chunksize = 1, on_error = "return")
 #' pool$map(function(i) rnorm(1), 1:2, seed = 42)
 #' pool$map(function(x) log(x), list(1, "a"), on_error = "return")[[1]]
 #' pool$map(function(x) x * rate, 1:2, globals = list(rate = 10))
 #' pool$map(function(file) file_ext(file), c("a.csv", "b.txt"), packages = "tools")
+#'
+#' # results as they finish, ten elements at a time; the source gives the next one when it is asked
+#' i <- 0
+#' following <- function() if (i < 30) i <<- i + 1 else stop("StopIteration")
+#' sum(unlist(as.list(pool$imap_unordered(sqrt, following, chunksize = 10))))
+#' unlist(as.list(pool$imap(sqrt, 1:4, chunksize = 2)))
+#'
+#' # in the background
+#' r <- pool$map_async(sqrt, 1:3, callback = function(values) cat(length(values), "values\n"))
+#' r$get(timeout = 10)
+#' pool$starmap_async(function(x, y) x + y, list(list(1, 2)))$get()
+#' pool$apply_async(function() "done", error_callback = function(e) message("it failed"))$get()
 #'
 #' # a task that takes too long, and one whose worker is killed and that is tried once more
 #' results <- pool$map(Sys.sleep, c(0, 60), task_timeout = 0.5, on_error = "return")
@@ -105,12 +118,15 @@
 #' if (requireNamespace("cli", quietly = TRUE)) invisible(pool$map(sqrt, 1:4, progress = TRUE))
 #' pool$status()
 #' pool$close()
-#' pool$join()
+#' pool$join(timeout = 10)
 #'
 #' # of the pool itself
 #' prepare <- function(x) assign("base", x, globalenv())
 #' pool <- Pool(1, initializer = prepare, initargs = list(100), maxtasksperchild = 10)
 #' pool$apply(function(x) get("base") + x, list(1))
+#' pool$terminate()
+#' pool <- Pool(1, retries = 1, task_timeout = 60, seed = 42) # for each call that says nothing else
+#' pool$map(function(i) rnorm(1), 1:2)
 #' pool$terminate()
 #'
 #' # terminated at the end of a block, or of the function that made it
@@ -120,6 +136,13 @@
 #'   pool$map(function(x) x^2, x)
 #' }
 #' unlist(squares(1:3))
+#' # terminated at the end of another function, here the one that calls
+#' start_pool <- function(n) local_pool(n, retries = 1, envir = parent.frame())
+#' sums <- function(x) {
+#'   pool <- start_pool(2)
+#'   pool$map(sum, x, template = numeric(1))
+#' }
+#' sums(list(1:2, 3:4))
 #' @export
 Pool <- function(processes = NULL, initializer = NULL, initargs = list(), maxtasksperchild = NULL, context = NULL,
                  retries = 0L, task_timeout = NULL, seed = NULL, ...) {

@@ -40,12 +40,12 @@
 #' @examples
 #' listener <- Listener()
 #' peer <- Process(function(address) {
-#'   connection <- Client(address)
+#'   connection <- Client(address, family = "AF_UNIX")
 #'   connection$send_bytes(charToRaw("hello"))
 #' }, list(listener$address))
 #' peer$start()
 #' connection <- listener$accept(timeout = 10)
-#' rawToChar(connection$recv_bytes())
+#' if (connection$poll(timeout = 10)) rawToChar(connection$recv_bytes(maxlength = 100, timeout = 10))
 #' connection$close()
 #' listener$close()
 #' peer$join()

@@ -32,7 +32,7 @@
 #' @concept shared counter
 #' @concept atomic
 #' @examples
-#' counter <- Value("integer", 0)
+#' counter <- Value("integer", 0, lock = TRUE)
 #' a <- Array("double", 4)
 #' ps <- lapply(1:2, function(i) {
 #'   p <- Process(function() {

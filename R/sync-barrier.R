@@ -27,7 +27,7 @@
 #' barrier <- Barrier(2)
 #' p <- Process(function() barrier$wait())
 #' p$start()
-#' barrier$wait()
+#' barrier$wait(timeout = 10)
 #' p$value()
 #'
 #' # the last party calls `action`; a party that waits longer than `timeout` breaks the barrier
@@ -35,6 +35,9 @@
 #' alone$wait()
 #' late <- Barrier(2, timeout = 0.1)
 #' tryCatch(late$wait(), BrokenBarrierError = function(e) late$broken)
+#' late$reset() # as new
+#' late$abort() # broken, for all that wait and will wait
+#' c(late$parties, late$n_waiting, late$broken)
 #' @export
 Barrier <- function(parties, action = NULL, timeout = NULL) {
   check_count(parties, "parties", min = 1)

@@ -35,7 +35,7 @@
 #' })
 #' with(condition, {
 #'   p$start()
-#'   condition$wait_for(function() !box$empty())
+#'   condition$wait_for(function() !box$empty(), timeout = 10)
 #' })
 #' p$join()
 #'
@@ -44,6 +44,11 @@
 #' not_empty <- Condition(lock)
 #' not_full <- Condition(lock)
 #' with(lock, not_full$wait(timeout = 0.1))
+#' if (not_empty$acquire(block = TRUE, timeout = 10)) {
+#'   not_empty$notify(n = 2) # wakes two
+#'   not_full$notify_all()
+#'   not_empty$release()
+#' }
 #' @export
 Condition <- function(lock = NULL) {
   if (!is.null(lock) && !inherits(lock, "Lock")) {

@@ -21,6 +21,8 @@
 #' p$start()
 #' event$wait()
 #' p$join()
+#' event$is_set()
+#' event$clear()
 #' @export
 Event <- function() EventHandle$new(event_create())
 

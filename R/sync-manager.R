@@ -41,13 +41,42 @@
 #' d[["apples"]]
 #' d[["pears"]] <- list(5, "ripe")
 #' names(d)
+#' d$get("plums", default = 0)
+#' d$setdefault("plums", 7)
+#' d$modify("cherries", function(n) n + 1, default = 0)
+#' d$update(plums = 8, apples = 4)
+#' d$pop("pears")
+#' d$pop("pears", default = "none are left")
+#' d$contains("pears")
+#' str(d$items())
+#' c(d$keys(), d$values())
+#' d$clear()
 #' l <- m$list(3, 1)
 #' l$append(2)
-#' l$sort()
+#' l$extend(4:5)
+#' l$insert(1, 9) # before the first
+#' l$remove(3)
+#' l$sort(decreasing = TRUE)
 #' unlist(as.list(l))
+#' l$reverse()
+#' l$pop(1)
+#' l$clear()
+#' length(l)
 #' ns <- m$Namespace(x = 1)
 #' ns$x <- ns$x + 1
 #' ns$x
+#'
+#' # functions of this package, by Python's names
+#' locks <- list(m$Lock(), m$RLock(), m$Condition())
+#' lock <- locks[[2]]
+#' box <- m$Array("double", 2)
+#' with(lock, box[1] <- 2)
+#' m$Value("integer", 3)$value
+#' c(m$Semaphore(2)$get_value(), m$BoundedSemaphore(3)$get_value())
+#' m$Barrier(2)$parties
+#' m$Event()$is_set()
+#' c(m$Queue()$empty(), m$JoinableQueue()$empty())
+#' m$shutdown()
 #' @export
 Manager <- function() {
   structure(

@@ -28,12 +28,16 @@
 #' @examples
 #' q <- Queue(maxsize = 2)
 #' q$put("hello")
-#' q$put(list(1, iris))
+#' q$put(list(1, "two"), block = TRUE, timeout = 1)
 #' q$full()
+#' tryCatch(q$put_nowait("no room"), Full = function(e) "two are its most")
+#' q$qsize()
 #' q$get()
 #' q$get(timeout = 1)
 #' tryCatch(q$get(block = FALSE), Empty = function(e) "nothing left")
 #' tryCatch(Queue()$get_nowait(), Empty = function(e) "the queue is empty")
+#' q$close() # for this process
+#' q$join_thread()
 #' simple <- SimpleQueue()
 #' simple$put(1)
 #' simple$empty()

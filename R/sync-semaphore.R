@@ -27,6 +27,8 @@
 #' semaphore$acquire()
 #' semaphore$acquire()
 #' semaphore$acquire(block = FALSE)
+#' semaphore$acquire(timeout = 0.1)
+#' semaphore$get_value()
 #' semaphore$release()
 #' with(semaphore, cat("at most two processes are here\n"))
 #' bounded <- BoundedSemaphore(1)

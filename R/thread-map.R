@@ -41,7 +41,8 @@
 #' thread_map(c(a = 1, b = 4, c = NA), "sqrt", threads = 2)
 #' m <- matrix(as.numeric(1:6), 2)
 #' thread_map(m, "mean", margin = 1)
-#' thread_reduce(m, "sum")
+#' thread_reduce(m, "sum", threads = 2)
+#' thread_reduce(m, "max", margin = 2) # of each column
 #' thread_reduce(numeric(0), "sum", init = 0)
 #' @export
 thread_map <- function(x, fun, threads = NULL, margin = NULL) {
