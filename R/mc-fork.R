@@ -70,11 +70,11 @@ fork_map_resume <- function() {
 
 # Turns R's compiler off: code that is compiled in a child is lost when it ends. The session does not call this code, so
 # it never compiles it, and each child would compile it again.
-enter_family <- function() compiler::enableJIT(0L)
+enter_family <- function() enableJIT(0L)
 
 # By parallel's mcexit(), in which covr and others save what a child has done; it ends this process.
 leave_family <- function(code) {
-  exit <- get0("mcexit", asNamespace("parallel"), mode = "function")
+  exit <- parallels_own("mcexit")
   tryCatch(if (!is.null(exit)) exit(code), error = function(e) NULL)
   code
 }
@@ -82,8 +82,8 @@ leave_family <- function(code) {
 # Has other code replaced parallel's mcexit()? Then children are not killed before they have
 # called it. (parallel's own is compiled, a changed copy is not.)
 watches_exit <- function() {
-  exit <- get0("mcexit", asNamespace("parallel"), mode = "function")
-  !is.null(exit) && !(is_compiled(exit) && identical(environment(exit), asNamespace("parallel")) && !is.object(exit))
+  exit <- parallels_own("mcexit")
+  !is.null(exit) && !(is_compiled(exit) && identical(environment(exit), parallel_namespace) && !is.object(exit))
 }
 
 # A child wanted to jump to a handler or restart of the code around the call

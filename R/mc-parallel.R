@@ -156,7 +156,7 @@ remember_job <- function(job, detached) {
 #' @export
 `$.parallelJob` <- function(x, name) {
   value <- .subset2(x, name, exact = FALSE)
-  if (is_ours(x) && identical(topenv(parent.frame()), asNamespace("parallel"))) {
+  if (is_ours(x) && identical(topenv(parent.frame()), parallel_namespace)) {
     abort("ValueError", sprintf(
       "package parallel cannot ask for job %d, which multiprocessing::mcparallel() started: use multiprocessing::mccollect()",
       .subset2(x, "pid")
@@ -221,7 +221,7 @@ collect_all <- function(pids, labels, theirs, intermediate) {
   }
   while (length(theirs) && length(ready <- parallels_ready(theirs, -1))) {
     for (pid in ready) {
-      sent <- parallels("readChild")(as.integer(pid))
+      sent <- parallels_own("readChild")(as.integer(pid))
       if (is.raw(sent)) {
         res[pids == pid] <- list(unserialize(sent))
         delivered <- delivered + 1L
@@ -248,8 +248,8 @@ collect_finished <- function(pids, labels, theirs, timeout) {
   taken <- lapply(finished, result_of)
   mc_state$jobs[finished] <- NULL
   taken <- c(taken, lapply(ready, function(pid) {
-    sent <- parallels("readChild")(as.integer(pid))
-    if (is.raw(sent)) parallels("rmChild")(as.integer(pid))
+    sent <- parallels_own("readChild")(as.integer(pid))
+    if (is.raw(sent)) parallels_own("rmChild")(as.integer(pid))
     list(value = list(if (is.raw(sent)) unserialize(sent)), delivered = is.raw(sent))
   }))
   res <- lapply(taken, function(one) one$value[[1L]])
@@ -259,11 +259,9 @@ collect_finished <- function(pids, labels, theirs, timeout) {
 
 # --- jobs that parallel's own functions have forked ---
 
-parallels <- function(name) get(name, asNamespace("parallel"), mode = "function")
-
-parallels_jobs <- function() vapply(parallels("children")(), function(child) child$pid, 1L)
+parallels_jobs <- function() vapply(parallels_own("children")(), function(child) child$pid, 1L)
 
 parallels_ready <- function(pids, timeout) {
-  ready <- parallels("selectChildren")(as.integer(pids), timeout)
+  ready <- parallels_own("selectChildren")(as.integer(pids), timeout)
   if (is.integer(ready)) as.character(ready)
 }

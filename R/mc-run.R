@@ -43,7 +43,7 @@ check_cleanup <- function(mc.cleanup) {
 
 # In a process that was started by us, or forked by package parallel, as opposed to a session
 is_child <- function() {
-  theirs <- get0("isChild", asNamespace("parallel"), mode = "function")
+  theirs <- parallels_own("isChild")
   (!is.null(theirs) && isTRUE(theirs())) || in_child()
 }
 

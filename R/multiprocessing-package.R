@@ -52,6 +52,7 @@
 #' @keywords internal
 #' @useDynLib multiprocessing, .registration = TRUE
 #' @importFrom R6 R6Class
+#' @importFrom compiler enableJIT
 "_PACKAGE"
 
 .onLoad <- function(libname, pkgname) {

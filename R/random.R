@@ -51,7 +51,7 @@ assign_seed <- function(seed) {
 mc.reset.stream <- function() {
   reset_stream()
   # what parallel's own function does; that one may have been replaced by this one
-  theirs <- get0("RNGenv", asNamespace("parallel"), mode = "environment")
+  theirs <- parallels_own("RNGenv", "environment")
   if (uses_lecuyer() && !is.null(theirs)) assign("LEcuyer.seed", mc_state$stream, envir = theirs)
   invisible(if (uses_lecuyer()) mc_state$stream)
 }

@@ -34,11 +34,16 @@ enter_child <- function(name, what, daemon = TRUE, number = NULL) {
 
 # The flag behind interactive() has no public setter; parallel's own is used where there is one
 set_interactive <- function(what) {
-  setter <- get0("mcinteractive", asNamespace("parallel"), mode = "function")
+  setter <- parallels_own("mcinteractive")
   what <- as.logical(what)[1L]
   if (!is.null(setter) && !is.na(what)) setter(what)
   invisible()
 }
+
+parallel_namespace <- asNamespace("parallel")
+
+# What package parallel keeps to itself, or NULL. Looked up each time: others may have replaced it.
+parallels_own <- function(name, mode = "function") get0(name, parallel_namespace, mode = mode)
 
 # A forked child, ours or another package's, inherits the list, but none of these is its own child
 own_processes <- function() {
@@ -67,7 +72,7 @@ collect_young <- function() gc(full = FALSE)
 
 # A function as R compiles it at its second call: done once here, not again in each new worker
 compile_function <- function(fun) {
-  if (is_compiled(fun) || compiler::enableJIT(-1L) < 1L) {
+  if (is_compiled(fun) || enableJIT(-1L) < 1L) {
     return(fun)
   }
   tryCatch(compiler::cmpfun(fun, options = list(suppressAll = TRUE)), error = function(e) fun)

@@ -81,12 +81,14 @@ void tell_parallel() {
 
 // A fork has the parent's script, the read part of it and the file: browser() or readLines(stdin())
 // would run the rest of it here, and the parent would continue after that. R asks this pointer for each
-// line. It is documented for programs that embed R, whose headers alone declare it.
+// line. It is documented for programs that embed R, whose headers alone declare it. Found before the first fork: the
+// search would touch the tables of all libraries in each child.
+using Read = int (*)(const char*, unsigned char*, int, int);
+Read* console = nullptr;
+void find_console() { console = static_cast<Read*>(dlsym(RTLD_DEFAULT, "ptr_R_ReadConsole")); }
 int read_nothing(const char*, unsigned char*, int, int) { return 0; }
 void close_input() {
-  using Read = int (*)(const char*, unsigned char*, int, int);
-  if (auto* read = static_cast<Read*>(dlsym(RTLD_DEFAULT, "ptr_R_ReadConsole")))
-    *read = read_nothing;
+  if (console) *console = read_nothing;
 }
 
 struct ChildRun {
@@ -244,6 +246,7 @@ void fork_r(const std::vector<ChildRef>& children, SEXP call, Output output,
   static bool ready = false;
   if (!ready) {
     call_r("load_for_children");
+    find_console();
     platform::trim_allocator(); // each fork would copy the tables of these pages
   }
   ready = true;
