@@ -61,7 +61,7 @@ fork_map_worker <- function(what, lane) {
 
 # After a jump out of the worker: the element that jumped has failed, the others are computed.
 fork_map_resume <- function() {
-  worker_fail(list(jump_condition(), NULL, Sys.getpid()))
+  publish_failure(worker_fail, jump_condition(), NULL, NULL)
   worker_loop()
   leave_family(0L)
 }
