@@ -137,3 +137,17 @@ test_that("workers that are dead, but not gone, take nothing from the next ones"
   }
   expect_identical(as_nobody(again, 6, 54322), rep(list(list(TRUE, TRUE, TRUE)), 10))
 })
+
+# In an R of its own: what the session has loaded and touched before counts. A page that a child copies is a fault.
+test_that("a worker of mclapply() copies no more of the session's memory before its task than parallel's", {
+  skip_on_cran()
+  faults <- in_background_r(function() {
+    faults <- function(i) as.numeric(strsplit(sub("^.*\\) ", "", readLines("/proc/self/stat", n = 1L)), " ")[[1L]][8L])
+    calls <- replicate(15L, c(
+      ours = mean(unlist(multiprocessing::mclapply(1:2, faults, mc.cores = 2))),
+      theirs = mean(unlist(parallel::mclapply(1:2, faults, mc.cores = 2)))
+    ))
+    apply(calls, 1L, stats::median)
+  })
+  expect_lte(faults[["ours"]], 1.1 * faults[["theirs"]])
+})
