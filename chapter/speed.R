@@ -23,9 +23,10 @@ contestants <- function(job, more_of_ours = character()) {
 
 # -- Words ------------------------------------------------------------------------------------
 
-english <- list(tick = 52, units = c("µs", "ms", "s"), ours = "our %s", others = character())
+# `full` is the length of the longest bar, which leaves room for its time; `tick` is how far apart the scale's words must be.
+english <- list(full = 182, tick = 52, units = c("µs", "ms", "s"), ours = "our %s", others = character())
 chinese <- list(
-  tick = 64, units = c("微秒", "毫秒", "秒"), ours = "本包 %s",
+  full = 166, tick = 64, units = c("微秒", "毫秒", "秒"), ours = "本包 %s",
   others = c(
     "fork cluster" = "fork 集群", "PSOCK" = "PSOCK 集群", "mirai, no dispatcher" = "mirai（无调度进程）",
     "Python (fork)" = "Python（fork）", "BiocParallel (fork)" = "BiocParallel（fork）"
@@ -58,7 +59,7 @@ draw_bars <- function(file, title, ours, others, earlier, words) {
   }
   names(times) <- c(sprintf(words$ours, names(ours)), vapply(names(others), name_of, "", words))
   left <- 152
-  full <- 182
+  full <- words$full
   shapes <- unlist(lapply(seq_along(times), function(i) {
     y <- 8 + (i - 1) * 27
     is_ours <- i <= length(ours)
