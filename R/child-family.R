@@ -17,6 +17,8 @@
 #' @seealso [Process()], [Pool()]; [get_start_method()].
 #' @concept number of cores
 #' @concept detectCores
+#' @concept Slurm
+#' @concept containers, cgroups
 #' @concept process id
 #' @examples
 #' current_process()$name

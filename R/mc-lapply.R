@@ -126,6 +126,8 @@
 #'   Python's way, keeps its workers from one call to the next.
 #' @concept parallel lapply
 #' @concept parallel vapply
+#' @concept progress bar
+#' @concept killed worker
 #' @concept multicore
 #' @concept parallel for loop
 #' @examples

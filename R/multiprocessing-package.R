@@ -47,6 +47,9 @@
 #' @concept parallel computing
 #' @concept many cores
 #' @concept multicore
+#' @concept killed worker
+#' @concept out of memory
+#' @concept timeout
 #' @examples
 #' tryCatch(Queue()$get(timeout = 0.1), multiprocessing_error = function(e) class(e)[1])
 #' @keywords internal

@@ -78,6 +78,10 @@
 #' @concept parallel for loop
 #' @concept process pool
 #' @concept worker processes
+#' @concept progress bar
+#' @concept time limit of a task
+#' @concept retry after a crash
+#' @concept reproducible random numbers
 #' @examples
 #' pool <- Pool(2)
 #' pool$map(function(x) x^2, 0:4, template = numeric(1))

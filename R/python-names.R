@@ -23,7 +23,7 @@
 #' | `shared_memory.SharedMemory` | [SharedMemory()] | `$buf$cast()` for `memoryview(shm.buf).cast()`; `$as_vector()` is this package's own |
 #' | `shared_memory.ShareableList` | - | its layout stands in no document of Python's; within a session `Manager()$list()`, between programs [SharedMemory()] |
 #' | `managers.SharedMemoryManager` | - | memory is given back when no process uses it: nothing to manage |
-#' | `Manager`, `managers.SyncManager`, `Namespace` | [Manager()] | without a server process: no `$start()`, `$shutdown()`, `$address` |
+#' | `Manager`, `managers.SyncManager`, `Namespace` | [Manager()] | without a server process: `$start()` and `$shutdown()` do nothing; no `$address`, `$connect()`, `$get_server()` |
 #' | `managers.BaseManager`, `register`, `BaseProxy`, `Token` | - | a server's; there is none |
 #' | `cpu_count` | [cpu_count()] | what this process may use, not what the machine has |
 #' | `current_process`, `parent_process`, `active_children` | [current_process()], [parent_process()], [active_children()] | |
@@ -52,7 +52,7 @@
 #' | `InvalidStateError` | - | of `set_result()` |
 #' | `BrokenExecutor`, `process.BrokenProcessPool` | error class `BrokenProcessPool` | only if no worker can start; a worker that dies costs its call alone |
 #'
-#' What Python has not: `$modify()` of a dict, `$value()` of a process, `retries` and `task_timeout` of a pool, the warning when a lock's
+#' What Python does not have: `$modify()` of a dict, `$value()` of a process, `retries` and `task_timeout` of a pool, the warning when a lock's
 #' owner was killed, the error of processes that wait for each other ([Lock()]), [mclapply()] and its family, [thread_map()].
 #'
 #' @seealso [multiprocessing-package], and `vignette("from-python")`, and `vignette("multicore")` for programs side by side.
