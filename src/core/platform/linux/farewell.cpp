@@ -41,6 +41,7 @@ void* reap_all(void* data) {
     while (rc != 0 && errno == EINTR);
     close(watch_fd);
     if (rc == 0) {
+      farewell->answer = Asked::Ended;
       farewell->how.status = how.si_code == CLD_EXITED ? how.si_status : -how.si_status;
       farewell->how.peak_bytes = uint64_t(used.ru_maxrss) * 1024;
     }
