@@ -24,16 +24,16 @@ local({
   big <- function() assign("bench_big", numeric(5e7), globalenv())
   nothing <- function() NULL
 
-  #' A new function of 1 kB under the name that `uses` calls.
+  #' A new function of 1 kB; change() puts one under the name that `uses` calls.
   version <- 0
-  change <- function() {
+  new_function <- function() {
     version <<- version + 1
-    changed <- eval(call("function", as.pairlist(alist(x = )), bquote({
+    eval(call("function", as.pairlist(alist(x = )), bquote({
       text <- .(strrep("x", 700))
       nchar(text) + .(version) * x
     })), globalenv())
-    assign("bench_changed", changed, globalenv())
   }
+  change <- function() assign("bench_changed", new_function(), globalenv())
 
   # ---- jobs --------------------------------------------------------------------------------------
 
@@ -76,8 +76,8 @@ local({
   }
 
   #' Seconds that a job takes more with `fill()` than without: without, with, without, on one pool. `before()` precedes each job
-  #' of those with; what it takes itself is not the job's.
-  more_with <- function(fill, job, before = NULL, always = nothing) {
+  #' of those with; `otherwise()` precedes each of the others, and takes as long: a worker that has waited starts later.
+  more_with <- function(fill, job, before = NULL, always = nothing, otherwise = NULL) {
     function(pool) {
       on.exit(clear())
       per_job <- function(before = NULL) {
@@ -89,13 +89,12 @@ local({
         time_per(f, total = 0.15)
       }
       always()
-      without <- per_job()
+      without <- per_job(otherwise)
       fill()
       with <- per_job(before)
-      if (!is.null(before)) with <- with - time_per(before, total = 0.05)
       clear()
       always()
-      with - mean(c(without, per_job()))
+      with - mean(c(without, per_job(otherwise)))
     }
   }
 
@@ -172,8 +171,8 @@ local({
     list("400 MB, the first job after", first_with(big, apply_job(looks)))
   ))
   more("what a job takes more, apply of a function that calls one of 1 kB, 100 objects", list(
-    list("the same again", more_with(nothing, apply_job(uses), always = hundred_and_changed)),
-    list("that function changed", more_with(nothing, apply_job(uses), change, always = hundred_and_changed), 50e-6)
+    list("the same again", more_with(nothing, apply_job(uses), new_function, hundred_and_changed, new_function)),
+    list("that function changed", more_with(nothing, apply_job(uses), change, hundred_and_changed, new_function), 50e-6)
   ))
 
   finish()

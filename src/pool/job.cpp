@@ -43,9 +43,10 @@ bool room_for_small_values(const JobPlan& plan) {
   return !plan.notify_each && plan.count >= 4 * (plan.starts.size() - 1);
 }
 
-bool is_heavy(const JobPlan& plan) {
+// `kept`: what it refers to, but for the pages of the session and functions that are kept for other jobs anyway.
+template <class T> bool is_heavy(const std::vector<T>& kept, uint64_t bytes) {
   constexpr uint64_t kHeavy = 64 * 1024;
-  return plan.references > 0 || plan.body_bytes + plan.input_bytes > kHeavy;
+  return !kept.empty() || bytes > kHeavy;
 }
 
 // The results that lie in slots of one block, as one vector.
@@ -162,6 +163,7 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
   // a share for each worker: none draws from another's stream or sees what its share left behind
   plan.pinned = Rf_isNull(fun) && plan.starts.size() == owner.workers().size() + 1;
   NewBlock function; // until the job refers to it
+  bool heavy = false;
   Exports::Job exports(owner.exports());
   SentFunction* sent = Rf_isNull(fun) ? nullptr : sent_function(fun, plan.count > 1);
   InUse in_use(sent);
@@ -171,7 +173,9 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
       block = sent->block;
     } else {
       Protected prepared(prepared_function(fun, plan.count > 1 && owner.is_new()));
-      function = NewBlock(store_encoded(exports.encode(prepared)));
+      codec::Encoding e = exports.encode(prepared);
+      heavy = is_heavy(e.handles(), e.size()); // it goes with the job
+      function = NewBlock(store_encoded(e));
       block = function.get();
     }
     plan.function = {Heap::page_of(block), heap().serial_of(block)};
@@ -184,10 +188,11 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
   codec::Encoding rest = encode_body(exports, body), input = codec::encode(iterable);
   std::vector<Reference> refs = references_of(rest.handles()),
                          more = references_of(input.handles());
-  if (sees) owner.pages().add_references(refs);
   refs.insert(refs.end(), more.begin(), more.end());
   plan.body_bytes = rest.size();
   plan.input_bytes = input.size();
+  heavy = heavy || is_heavy(refs, plan.body_bytes + plan.input_bytes);
+  if (sees) owner.pages().add_references(refs);
   std::vector<int> elements = integers_of(order);
   NewBlock values;
   if (SEXPTYPE t = TYPEOF(type); plan.count && element_bytes(t)) {
@@ -199,6 +204,7 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
     plan.slot_block = values.get();
     for (int e : elements) plan.elements.push_back(uint32_t(e - 1));
     refs.push_back({Heap::page_of(plan.slot_block), heap().serial_of(plan.slot_block)});
+    heavy = true;
   }
   plan.references = refs.size();
   NewBlock unsent(create_job(owner.block(), plan));
@@ -207,7 +213,7 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
   seal_job(unsent.get(), refs);
   auto job = make_job(owner, unsent.get(), plan);
   job->inherited = Rf_isNull(fun);
-  job->heavy = is_heavy(plan);
+  job->heavy = heavy;
   job->retries = retries;
   job->timeout_ns = int64_t(task_timeout * 1e9);
   job->elements = std::move(elements);
@@ -261,16 +267,17 @@ static int begin_call(PoolOwner& owner, SEXP fun, SEXP args, bool spawn) {
   plan.count = 1;
   plan.starts = {0, 1};
   plan.function = {Heap::page_of(sent->block), heap().serial_of(sent->block)};
-  owner.pages().add_references(refs);
   plan.body_bytes = body.size();
   plan.input_bytes = input.size();
+  bool heavy = is_heavy(refs, plan.body_bytes + plan.input_bytes);
+  owner.pages().add_references(refs);
   plan.references = refs.size();
   NewBlock unsent(create_job(owner.block(), plan));
   std::copy(body.begin(), body.end(), heap().at(unsent.get() + job_at(unsent.get()).body.offset));
   input.write(heap().at(unsent.get() + job_at(unsent.get()).input.offset));
   seal_job(unsent.get(), refs);
   auto job = make_job(owner, unsent.get(), plan);
-  job->heavy = is_heavy(plan);
+  job->heavy = heavy;
   int id = owner.submit(std::move(job));
   unsent.release();
   return id;

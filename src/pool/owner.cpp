@@ -27,10 +27,13 @@ bool has_results(uint64_t job) {
 // The worker that was the last to compute looks at the job a moment longer; our next call may come
 // much later, and until then the job would keep what it refers to.
 bool free_soon(uint64_t pool, uint64_t job, bool heavy) {
-  constexpr int kLooks = 20;
+  constexpr int kLooks = 25; // 20 ms together
+  constexpr int64_t kFirstNapNs = 10'000, kLongestNapNs = 1'000'000; // an idle worker leaves within microseconds
+  int64_t nap = kFirstNapNs;
   for (int look = 0; !free_job(pool, job); ++look) {
     if (!heavy || look == kLooks) return false;
-    platform::nap(1'000'000);
+    platform::nap(nap);
+    nap = std::min(2 * nap, kLongestNapNs);
   }
   return true;
 }

@@ -6,7 +6,7 @@
 namespace mp::bind {
 namespace {
 
-enum BlockKind { kValue, kActive, kGone, kPointer, kLarge, kRefused }; // as in child-session.R
+using Kind = PageEntry;
 
 // Columns of what changed: names, values, versions, kinds
 struct Columns {
@@ -14,7 +14,7 @@ struct Columns {
   std::vector<SEXP> values; // held by the journal
   std::vector<double> versions;
   std::vector<int> kinds;
-  void add(const char* name, SEXP value, uint64_t version, BlockKind kind) {
+  void add(const char* name, SEXP value, uint64_t version, Kind kind) {
     names.push_back(name);
     values.push_back(value);
     versions.push_back(double(version));
@@ -33,7 +33,7 @@ struct Columns {
   }
 };
 
-BlockKind kind_of(const Variable& v) {
+Kind kind_of(const Variable& v) {
   switch (v.travels) {
   case Travels::Sent:
     return v.binding.how == Binding::Active ? kActive : kValue;
@@ -63,7 +63,7 @@ SEXP variables_since(const Journal& j, uint64_t from, std::unordered_set<SEXP>& 
     if (j.versions()[i] <= from) continue;
     const Variable& v = j.variables()[i];
     if (v.travels == Travels::Hidden) continue;
-    BlockKind kind = kind_of(v);
+    Kind kind = kind_of(v);
     if (kind <= kActive && careful && !why_not(v.binding.value, "").empty()) kind = kGone;
     if (kind <= kActive) classes.insert(v.classes.begin(), v.classes.end());
     changed.add(CHAR(PRINTNAME(v.symbol)), kind <= kActive ? v.binding.value : R_NilValue, j.versions()[i], kind);
@@ -111,7 +111,7 @@ SEXP needs_as_list(const Needs& needs) {
     if (!v) continue;
     const char* name = CHAR(PRINTNAME(symbol));
     SEXP value = v->binding.value;
-    BlockKind kind = kLarge;
+    Kind kind = kLarge;
     if (v->travels == Travels::Delayed) {
       made.emplace_back(call_r("forced_variable", name)); // list(value), or NULL
       if (Rf_xlength(made.back()) == 0) continue;
@@ -146,15 +146,26 @@ SEXP packages_for(const std::unordered_set<SEXP>& classes) {
   return call_r("packages_for", SEXP(names));
 }
 
-SEXP page_content(const Journal& j, uint64_t from) {
+// Calls use(list(settings, variables)) of what is younger than `from`; if something in it cannot travel, again without
+// such variables.
+template <class F> static void with_content(const Journal& j, uint64_t from, F&& use) {
   Protected whole(content(j, from, false));
   try {
-    codec::encode(whole);
-    return whole;
+    return use(whole);
   } catch (const codec::EncodeError&) {
   } catch (const codec::Unwind&) {
   }
-  return content(j, from, true);
+  Protected rest(content(j, from, true));
+  use(rest);
+}
+
+SEXP page_content(const Journal& j, uint64_t from) {
+  Preserved page;
+  with_content(j, from, [&](SEXP both) {
+    codec::encode(both);
+    page = Preserved(both);
+  });
+  return page;
 }
 
 void Pages::drop(Page& page) {
@@ -189,10 +200,11 @@ void Pages::update(const Journal& j) {
     fresh = together;
     ++merged;
   }
-  Protected both(page_content(j, from));
   NewBlock blocks[2];
-  for (int part = 0; part < 2; ++part)
-    if (VECTOR_ELT(both, part) != R_NilValue) blocks[part] = NewBlock(store_value(VECTOR_ELT(both, part)));
+  with_content(j, from, [&](SEXP both) {
+    for (int part = 0; part < 2; ++part)
+      if (VECTOR_ELT(both, part) != R_NilValue) blocks[part] = NewBlock(store_value(VECTOR_ELT(both, part)));
+  });
   pages_.reserve(pages_.size() + 1);
   for (; merged > 0; --merged) {
     drop(pages_.back());

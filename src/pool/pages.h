@@ -12,6 +12,9 @@
 
 namespace mp::bind {
 
+// What a page says of a name; as in child-session.R.
+enum PageEntry : int { kValue, kActive, kGone, kPointer, kLarge, kRefused };
+
 // The packages that define methods of these classes, and are loaded here: c(name = path). See globals.R.
 SEXP packages_for(const std::unordered_set<SEXP>& classes);
 

@@ -3,6 +3,7 @@
 #include "pool/worker.h"
 #include "pool/function_call.h"
 #include "pool/job_body.h"
+#include "pool/read_pages.h"
 
 #include "session/blocks.h"
 #include "session/defer.h"
@@ -152,24 +153,6 @@ SEXP decode_slice(const Span& s, uint64_t first, uint64_t n, bool* whole) {
   return codec::decode_slice(span_at(s), s.bytes, first, n, whole);
 }
 
-
-// What has changed in the session since this worker began, or since the last job that it saw; see
-// pages.h. If R fails in it, the next job tries again.
-void read_pages(SEXP pages) {
-  double version = 0;
-  for (R_xlen_t i = 0; i + 3 < Rf_xlength(pages); i += 4) {
-    const double* p = REAL(pages) + i;
-    if (uint64_t(p[3]) <= run.version) continue;
-    uint64_t block = uint64_t(p[1]) * kPageBytes;
-    if (heap().serial_of(block) != uint64_t(p[2]))
-      throw Error{"ProcessError", "a page of the session's changes is gone"};
-    Protected page(decode(heap().at(block), heap().bytes_of(block)));
-    call_r(p[0] == 0 ? "apply_settings" : "apply_variables", SEXP(page), double(run.version));
-    version = p[3];
-  }
-  if (version > 0) run.version = uint64_t(version);
-}
-
 // A job that this worker has not seen before: its function, arguments, variables.
 void load_job() {
   JobShared& j = job_at(run.claim.job);
@@ -183,7 +166,7 @@ void load_job() {
     Protected fun(function_of(j.function));
     Protected body(decode(span_at(j.body), j.body.bytes));
     run.star = LOGICAL(part_of(body, JobPart::Star))[0];
-    read_pages(part_of(body, JobPart::Pages));
+    run.version = read_pages(part_of(body, JobPart::Pages), run.version);
     refuse_lost(part_of(body, JobPart::Args));
     bool plain = !has_part(body, JobPart::Args) && !has_part(body, JobPart::Variables) &&
                  !has_part(body, JobPart::Packages) && !run.lent && !run.was_seeded;
