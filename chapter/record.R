@@ -98,8 +98,9 @@ comparable <- function(lines) {
   for (i in seq_along(starts)) {
     inside <- starts[i]:ends[i]
     shape <- gsub("[0-9]+([.,:][0-9]+)*|Inf", "0", lines[inside])
-    shape <- gsub("[-| ]+", " ", shape)
-    lines[inside] <- sort(trimws(shape))
+    shape <- trimws(gsub("[-| ]+", " ", shape))
+    shape[startsWith(shape, "cpu0 [") & duplicated(shape)] <- "" # a line for each core of the machine
+    lines[inside] <- sort(shape)
   }
   lines[nzchar(lines)]
 }

@@ -39,13 +39,15 @@ run_blocks <- function(blocks) {
   folder <- tempfile("page-")
   dir.create(folder)
   setwd(folder)
+  # programs with a worker for each core that they may use
+  multiprocessing::mcaffinity(utils::head(multiprocessing::mcaffinity(NULL), 2L))
   wrong <- character()
   for (block in blocks) {
     code <- paste(block$code, collapse = "\n")
     if (nzchar(block$program)) {
       writeLines(block$code, block$program, useBytes = TRUE)
       command <- if (block$language == "r") file.path(R.home("bin"), "Rscript") else Sys.which("python3")
-      # this one keeps all cores busy, which a test may not
+      # this one keeps all cores of the machine busy, which a test may not
       if (!nzchar(command) || block$program == "cores.py") next
       status <- system2(command, block$program, stdout = "program.out", stderr = "program.out", timeout = 300)
       if (status != 0) wrong <- c(wrong, paste0(block$program, ":\n", paste(readLines("program.out"), collapse = "\n")))
