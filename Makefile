@@ -121,9 +121,9 @@ chapter: deps-test $(INSTALLED) figures
 check-chapter: deps-test $(INSTALLED)
 	@$(with_library) $(RSCRIPT) chapter/record.R --check
 
-# All benchmarks on a quiet machine, 15 to 20 minutes; their figures and pictures go into vignettes/ and bench/plots.
+# All benchmarks on a quiet machine, or those of ONLY="sync large"; their figures, tables and pictures go into vignettes/ and bench/.
 bench: deps-test $(INSTALLED)
-	@$(with_library) $(RSCRIPT) bench/run_all.R; $(RSCRIPT) chapter/speed.R
+	@$(with_library) $(RSCRIPT) bench/run_all.R $(ONLY); $(RSCRIPT) chapter/speed.R
 
 figures: need-r
 	@$(RSCRIPT) chapter/drawings.R && $(RSCRIPT) chapter/speed.R

@@ -5,6 +5,7 @@ table_row <- function(result, verdicts) {
   middle <- medians(result)
   shown <- setNames(show_figure(middle, result$unit), names(middle))
   mine <- is_ours(names(middle))
+  if (!any(mine)) mine <- rep(TRUE, length(middle)) # nothing but ours is measured, several ways
   if (OURS %in% names(middle)) {
     ends <- range(result$figures[[OURS]], na.rm = TRUE)
     of_ours <- sprintf("%s (%s)", shown[[OURS]], paste(show_figure(ends, result$unit), collapse = " .. "))
