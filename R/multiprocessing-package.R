@@ -1,5 +1,6 @@
 #' @section What to use:
-#' - [Pool()], [AsyncResult]: workers that compute many elements. [Process()]: one function in a process of its own.
+#' - [Pool()], [AsyncResult]: workers that compute many elements; [ProcessPoolExecutor()]: the same by futures. [Process()]: one function in a
+#'   process of its own.
 #' - [Lock()], [Semaphore()], [Event()], [Condition()], [Barrier()]: processes take turns, and wait for each other.
 #' - [Queue()], [Pipe()], [wait()]: messages between processes.
 #' - [Value()], [Array()], [Manager()]: numbers, dictionaries and lists that every process may change.
