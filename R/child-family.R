@@ -18,7 +18,8 @@
 #' @concept number of cores
 #' @concept detectCores
 #' @concept Slurm
-#' @concept containers, cgroups
+#' @concept container
+#' @concept cgroups
 #' @concept process id
 #' @examples
 #' current_process()$name

@@ -169,7 +169,8 @@
 #' mcvapply(
 #'   c("a", "b"), function(x, n) strrep(x, n), character(1), n = 2, USE.NAMES = FALSE,
 #'   mc.cores = 2, mc.preschedule = FALSE, mc.set.seed = FALSE, mc.silent = TRUE, mc.cleanup = TRUE,
-#'   mc.allow.recursive = FALSE, affinity.list = list(NULL, NULL), mc.progress = FALSE, mc.retry = 1, mc.seed = 1
+#'   mc.allow.recursive = FALSE, affinity.list = list(NULL, NULL), mc.progress = FALSE,
+#'   mc.retry = 1, mc.seed = 1
 #' )
 #' # a killed worker's element is tried again
 #' tries <- Value("integer", 0)

@@ -9,3 +9,14 @@ test_that("every help page has a See Also, words to search by, and examples", {
     }
   }
 })
+
+test_that("no line of an example is too wide for the printed manual", {
+  folder <- file.path("..", "..", "man")
+  skip_if_not(dir.exists(folder), "the sources of the help pages are not in the installed package")
+  for (file in list.files(folder, "[.]Rd$", full.names = TRUE)) {
+    example <- tempfile()
+    tools::Rd2ex(file, example)
+    lines <- grep("^###", readLines(example, encoding = "UTF-8"), invert = TRUE, value = TRUE)
+    expect_lte(max(nchar(lines)), 100, label = basename(file))
+  }
+})
