@@ -277,20 +277,24 @@ pool_call <- function(pool, fun, args, spawn) {
     .Call(`_multiprocessing_pool_call`, pool, fun, args, spawn)
 }
 
-pool_begin <- function(pool, fun, args, spawn) {
-    .Call(`_multiprocessing_pool_begin`, pool, fun, args, spawn)
+pool_begin <- function(kind, owner, pool, fun, args) {
+    .Call(`_multiprocessing_pool_begin`, kind, owner, pool, fun, args)
 }
 
-pool_ticket <- function(pool, id) {
-    .Call(`_multiprocessing_pool_ticket`, pool, id)
+pool_outcome <- function(kind, owner, pool, id, job) {
+    .Call(`_multiprocessing_pool_outcome`, kind, owner, pool, id, job)
 }
 
 pool_ticket_job <- function(ticket) {
     .Call(`_multiprocessing_pool_ticket_job`, ticket)
 }
 
-pool_finish <- function(pool, ticket, timeout, state) {
-    .Call(`_multiprocessing_pool_finish`, pool, ticket, timeout, state)
+pool_finish <- function(state, timeout) {
+    .Call(`_multiprocessing_pool_finish`, state, timeout)
+}
+
+pool_finish_plain <- function(state) {
+    .Call(`_multiprocessing_pool_finish_plain`, state)
 }
 
 pool_finished <- function(pool) {

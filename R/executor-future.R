@@ -54,37 +54,23 @@
 #' executor$shutdown()
 NULL
 
-# A future is an environment with its methods, and no R6 object: a submit costs little more than `Pool$apply()`. This function's
-# own frame is the future's state. `job`: of several elements, see executor_map(). Withdrawn jobs are known by
-# `executor$withdrawn`.
-new_future <- function(executor, pool, ticket, job = NULL) {
-  # promises would keep the frame of $submit(), with the arguments in it
-  force(executor)
-  force(pool)
-  force(ticket)
-  force(job)
-  outcome <- taken <- callbacks <- NULL
-  state <- environment()
-  self <- new.env(hash = FALSE, parent = emptyenv())
-  self$result <- function(timeout = NULL) {
-    if (is.null(outcome)) future_await(state, timeout)
+# See outcomes in pool-async.R. `owner`: what all futures of an executor share; withdrawn jobs are known by `owner$withdrawn`.
+future_kind <- list(c("multiprocessing_future", "Future"), lapply(list(
+  result = function(timeout = NULL) {
+    if (is.null(outcome) && !(is.null(timeout) && .Call(`_multiprocessing_pool_finish_plain`, state))) future_await(state, timeout)
     if (is.null(outcome$error)) outcome$value else raise(outcome$error)
-  }
-  self$exception <- function(timeout = NULL) future_exception(state, timeout)
-  self$done <- function() future_wait(state, 0)
-  self$running <- function() future_runs(state)
-  self$cancel <- function() future_cancel(state)
-  self$cancelled <- function() future_is_cancelled(state)
-  self$add_done_callback <- function(fn) future_add_callback(state, fn)
-  self$.state <- state
-  lockEnvironment(self, bindings = TRUE)
-  class(self) <- c("multiprocessing_future", "Future")
-  self
-}
+  },
+  exception = function(timeout = NULL) future_exception(state, timeout),
+  done = function() future_wait(state, 0),
+  running = function() future_runs(state),
+  cancel = function() future_cancel(state),
+  cancelled = function() future_is_cancelled(state),
+  add_done_callback = function(fn) future_add_callback(state, fn)
+), compiler::cmpfun))
 
 # TRUE if it is done within the time
 future_wait <- function(state, timeout) {
-  if (!is.null(state$outcome) || (length(state$executor$withdrawn) && future_is_cancelled(state))) {
+  if (!is.null(state$outcome) || (length(state$owner$withdrawn) && future_is_cancelled(state))) {
     return(TRUE)
   }
   done <- outcome_take(state, timeout)
@@ -108,7 +94,7 @@ future_await <- function(state, timeout) {
 future_runs <- function(state) !future_wait(state, 0) && pool_claimed(state$pool$ptr, outcome_job(state))
 
 future_is_cancelled <- function(state) {
-  withdrawn <- state$executor$withdrawn
+  withdrawn <- state$owner$withdrawn
   if (is.null(state$outcome) && length(withdrawn)) {
     id <- as.character(outcome_job(state))
     if (!is.null(withdrawn[[id]])) {

@@ -75,10 +75,13 @@ ExecutorHandle <- R6::R6Class("ProcessPoolExecutor",
       private$below <- private_of(pool)
       private$shared <- new.env(parent = emptyenv())
       private$shared$withdrawn <- new.env(parent = emptyenv())
+      private$direct <- isTRUE(globals) && is.null(packages) # the short way, see what_to_see()
     },
     # without an `f` here R would match one that is meant for `fn` with `fn` itself, as its short form
     submit = function(fn = required("fn"), ..., f) {
-      executor_submit(private, fn, if (missing(f)) list(...) else with_f(list(...), f, sys.call()), parent.frame())
+      args <- if (missing(f)) list(...) else with_f(list(...), f, sys.call())
+      future <- if (private$direct) .Call(`_multiprocessing_pool_begin`, future_kind, private$shared, private$below, fn, args)
+      if (is.null(future)) executor_submit(private, fn, args, parent.frame()) else future
     },
     map = function(fn = required("fn"), ..., timeout = NULL, chunksize = 1L, f) {
       iterables <- if (missing(f)) list(...) else with_f(list(...), f, sys.call())
@@ -88,7 +91,7 @@ ExecutorHandle <- R6::R6Class("ProcessPoolExecutor",
     format = function(...) executor_format(private),
     print = function(...) print_formatted(self)
   ),
-  private = list(pool = NULL, below = NULL, globals = TRUE, packages = NULL, shared = NULL, closed = FALSE)
+  private = list(pool = NULL, below = NULL, globals = TRUE, packages = NULL, shared = NULL, closed = FALSE, direct = FALSE)
 )
 
 # Puts `f` where it stands among the arguments of `call`; last if it came by the dots of a wrapper
@@ -106,20 +109,16 @@ check_open <- function(private) {
 
 executor_sees <- function(private, frame) what_to_see(private$globals, private$packages, frame)
 
+# The long way: for a call that takes more along than its function and plain arguments
 executor_submit <- function(private, fn, args, frame) {
-  if (private$closed) check_open(private)
+  check_open(private)
+  check_function(fn, "fn")
   pool <- private$below
   sees <- executor_sees(private, frame)
-  # the ticket's finalizer abandons the job
-  ticket <- if (is.null(sees)) .Call(`_multiprocessing_pool_begin`, pool$ptr, fn, args, pool$spawns)
-  if (is.null(ticket)) {
-    check_function(fn, "fn")
-    ticket <- suspendInterrupts({
-      job <- pool_single(pool, fn, args, sees)
-      pool_ticket(job$ptr, job$id)
-    })
-  }
-  new_future(private$shared, pool, ticket)
+  suspendInterrupts({
+    job <- pool_single(pool, fn, args, sees)
+    pool_outcome(future_kind, private$shared, pool, job$id, NULL)
+  })
 }
 
 # Each chunk of elements is a job, and each job belongs to one future: so chunks can be cancelled one by one.
@@ -140,7 +139,7 @@ executor_map <- function(private, fn, iterables, timeout, chunksize, frame) {
     suspendInterrupts({
       job <- pool_job(pool_private, fn, chunk, length(chunk), list(), TRUE, options, FALSE, sees)
       job$whole <- TRUE
-      new_future(private$shared, pool_private, pool_ticket(job$ptr, job$id), job)
+      pool_outcome(future_kind, private$shared, pool_private, job$id, job)
     })
   })
   map_iterator(futures, until, timeout)
@@ -189,6 +188,7 @@ executor_shutdown <- function(private, wait, cancel_futures) {
   check_flag(cancel_futures, "cancel_futures")
   pool_private <- private$below
   private$closed <- TRUE
+  private$direct <- FALSE
   if (cancel_futures) {
     for (id in pool_unclaimed(pool_private$ptr)) {
       if (pool_withdraw(pool_private$ptr, id)) assign(as.character(id), TRUE, private$shared$withdrawn)

@@ -37,9 +37,27 @@
 #' pool$terminate()
 NULL
 
-# As a future, it is an environment with its methods, and no R6 object: this function's own frame is its state. `handle` is
-# there to be kept: a pool lives as long as its results. `job`: NULL, or the job if it is more than a simple call. Its ticket's finalizer abandons it.
-new_async_result <- function(handle, pool, ticket, job = NULL) {
+# --- outcomes: what a future and an AsyncResult have in common ---
+#
+# Each is an environment of methods, and no R6 object, so that it costs little more than the call that it stands for. The
+# methods of a kind are written once; compiled code makes copies of them whose environment is one outcome's state:
+# - `owner`: kept as long as the outcome is; for an AsyncResult the handle of its pool, which lives as long as its results;
+# - `pool`: what is private to its pool; `ticket`: the job's id, 0 when its outcome was taken. Its finalizer abandons the job;
+# - `outcome`: NULL, list(value = ) or list(error = ); `state`, `self`: the state itself, and the environment of the methods;
+# - what is missing when it is NULL: `job`, if it is more than a simple call; `taken`, what came back and is no outcome yet;
+#   `callbacks` of a future.
+async_kind <- list(c("AsyncResult", "multiprocessing_result"), lapply(list(
+  get = function(timeout = NULL) {
+    if (is.null(outcome) && !(is.null(timeout) && .Call(`_multiprocessing_pool_finish_plain`, state))) result_await(state, timeout)
+    if (is.null(outcome$error)) outcome$value else raise(outcome$error)
+  },
+  wait = function(timeout = NULL) invisible(result_settled(state, timeout)),
+  ready = function() result_settled(state, 0),
+  successful = function() result_successful(state),
+  cancel = function() result_cancel(state)
+), compiler::cmpfun))
+
+async_result <- function(handle, pool, ticket, job = NULL) {
   # a promise would keep the caller's frame, with the arguments in it
   force(handle)
   force(pool)
@@ -64,12 +82,8 @@ new_async_result <- function(handle, pool, ticket, job = NULL) {
 
 async_result <- function(handle, pool, job, callback, error_callback) {
   check_callbacks(callback, error_callback)
-  ticket <- NULL
-  suspendInterrupts({ # no Ctrl-C may come between the job and its ticket
-    force(job)
-    ticket <- pool_ticket(job$ptr, job$id)
-  })
-  result <- new_async_result(handle, pool, ticket, job)
+  # no Ctrl-C may come between the job and its ticket
+  result <- suspendInterrupts(pool_outcome(async_kind, handle, pool, job$id, job))
   add_callbacks(result, callback, error_callback)
 }
 
@@ -77,11 +91,10 @@ async_result <- function(handle, pool, job, callback, error_callback) {
 async_call <- function(handle, pool, func, args, callback, error_callback, sees) {
   refuse_if_shut(pool)
   check_callbacks(callback, error_callback)
-  ticket <- if (is.null(sees)) .Call(`_multiprocessing_pool_begin`, pool$ptr, func, args, pool$spawns)
-  if (is.null(ticket)) {
+  result <- if (is.null(sees)) .Call(`_multiprocessing_pool_begin`, async_kind, handle, pool, func, args)
+  if (is.null(result)) {
     return(async_result(handle, pool, pool_single(pool, func, args, sees), callback, error_callback))
   }
-  result <- new_async_result(handle, pool, ticket)
   if (is.null(callback) && is.null(error_callback)) result else add_callbacks(result, callback, error_callback)
 }
 
@@ -174,17 +187,15 @@ result_await <- function(state, timeout) {
   if (!result_wait(state, timeout)) abort("TimeoutError", paste0("no result", waited(timeout)))
 }
 
-# What waits for an outcome, a future or an AsyncResult, has it in `state`: `pool`, `ticket`, `job` (NULL for a simple call),
-# `taken`, `outcome`. TRUE once it has the outcome.
+# TRUE once it has the outcome
 outcome_take <- function(state, timeout) {
   if (!is.null(state$job)) {
     return(take_job_outcome(state, timeout))
   }
-  if (is.null(state$taken) && !.Call(`_multiprocessing_pool_finish`, state$pool$ptr, state$ticket, timeout, state)) {
+  if (is.null(state$taken) && !.Call(`_multiprocessing_pool_finish`, state, timeout)) {
     return(FALSE)
   }
-  taken <- state$taken
-  state$outcome <- if (length(taken) == 2L) list(error = single_failure(taken[[2L]])) else list(value = taken[[1L]])
+  if (!is.null(state$taken)) state$outcome <- list(error = single_failure(state$taken[[2L]]))
   state$taken <- NULL
   TRUE
 }

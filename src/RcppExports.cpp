@@ -736,26 +736,30 @@ BEGIN_RCPP
 END_RCPP
 }
 // pool_begin
-SEXP pool_begin(SEXP pool, SEXP fun, SEXP args, bool spawn);
-RcppExport SEXP _multiprocessing_pool_begin(SEXP poolSEXP, SEXP funSEXP, SEXP argsSEXP, SEXP spawnSEXP) {
+SEXP pool_begin(SEXP kind, SEXP owner, SEXP pool, SEXP fun, SEXP args);
+RcppExport SEXP _multiprocessing_pool_begin(SEXP kindSEXP, SEXP ownerSEXP, SEXP poolSEXP, SEXP funSEXP, SEXP argsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type kind(kindSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type owner(ownerSEXP);
     Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
     Rcpp::traits::input_parameter< SEXP >::type fun(funSEXP);
     Rcpp::traits::input_parameter< SEXP >::type args(argsSEXP);
-    Rcpp::traits::input_parameter< bool >::type spawn(spawnSEXP);
-    rcpp_result_gen = Rcpp::wrap(pool_begin(pool, fun, args, spawn));
+    rcpp_result_gen = Rcpp::wrap(pool_begin(kind, owner, pool, fun, args));
     return rcpp_result_gen;
 END_RCPP
 }
-// pool_ticket
-SEXP pool_ticket(SEXP pool, int id);
-RcppExport SEXP _multiprocessing_pool_ticket(SEXP poolSEXP, SEXP idSEXP) {
+// pool_outcome
+SEXP pool_outcome(SEXP kind, SEXP owner, SEXP pool, int id, SEXP job);
+RcppExport SEXP _multiprocessing_pool_outcome(SEXP kindSEXP, SEXP ownerSEXP, SEXP poolSEXP, SEXP idSEXP, SEXP jobSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type kind(kindSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type owner(ownerSEXP);
     Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
     Rcpp::traits::input_parameter< int >::type id(idSEXP);
-    rcpp_result_gen = Rcpp::wrap(pool_ticket(pool, id));
+    Rcpp::traits::input_parameter< SEXP >::type job(jobSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_outcome(kind, owner, pool, id, job));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -770,15 +774,23 @@ BEGIN_RCPP
 END_RCPP
 }
 // pool_finish
-bool pool_finish(SEXP pool, SEXP ticket, SEXP timeout, SEXP state);
-RcppExport SEXP _multiprocessing_pool_finish(SEXP poolSEXP, SEXP ticketSEXP, SEXP timeoutSEXP, SEXP stateSEXP) {
+bool pool_finish(SEXP state, SEXP timeout);
+RcppExport SEXP _multiprocessing_pool_finish(SEXP stateSEXP, SEXP timeoutSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
-    Rcpp::traits::input_parameter< SEXP >::type ticket(ticketSEXP);
-    Rcpp::traits::input_parameter< SEXP >::type timeout(timeoutSEXP);
     Rcpp::traits::input_parameter< SEXP >::type state(stateSEXP);
-    rcpp_result_gen = Rcpp::wrap(pool_finish(pool, ticket, timeout, state));
+    Rcpp::traits::input_parameter< SEXP >::type timeout(timeoutSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_finish(state, timeout));
+    return rcpp_result_gen;
+END_RCPP
+}
+// pool_finish_plain
+bool pool_finish_plain(SEXP state);
+RcppExport SEXP _multiprocessing_pool_finish_plain(SEXP stateSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type state(stateSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_finish_plain(state));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -1904,10 +1916,11 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_pool_submit", (DL_FUNC) &_multiprocessing_pool_submit, 11},
     {"_multiprocessing_pool_run_once", (DL_FUNC) &_multiprocessing_pool_run_once, 7},
     {"_multiprocessing_pool_call", (DL_FUNC) &_multiprocessing_pool_call, 4},
-    {"_multiprocessing_pool_begin", (DL_FUNC) &_multiprocessing_pool_begin, 4},
-    {"_multiprocessing_pool_ticket", (DL_FUNC) &_multiprocessing_pool_ticket, 2},
+    {"_multiprocessing_pool_begin", (DL_FUNC) &_multiprocessing_pool_begin, 5},
+    {"_multiprocessing_pool_outcome", (DL_FUNC) &_multiprocessing_pool_outcome, 5},
     {"_multiprocessing_pool_ticket_job", (DL_FUNC) &_multiprocessing_pool_ticket_job, 1},
-    {"_multiprocessing_pool_finish", (DL_FUNC) &_multiprocessing_pool_finish, 4},
+    {"_multiprocessing_pool_finish", (DL_FUNC) &_multiprocessing_pool_finish, 2},
+    {"_multiprocessing_pool_finish_plain", (DL_FUNC) &_multiprocessing_pool_finish_plain, 1},
     {"_multiprocessing_pool_finished", (DL_FUNC) &_multiprocessing_pool_finished, 1},
     {"_multiprocessing_pool_abandon", (DL_FUNC) &_multiprocessing_pool_abandon, 2},
     {"_multiprocessing_pool_peek", (DL_FUNC) &_multiprocessing_pool_peek, 2},

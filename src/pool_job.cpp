@@ -29,24 +29,29 @@ SEXP pool_call(SEXP pool, SEXP fun, SEXP args, bool spawn) {
   return call_in_pool(pool, fun, args, spawn);
 }
 
-// The same, but returns at once, with a ticket: when it is collected, the result is abandoned. NULL: as pool_call().
+// The same, but returns at once, with an outcome, see outcome.cpp. NULL: as pool_call().
 // [[Rcpp::export(rng = false)]]
-SEXP pool_begin(SEXP pool, SEXP fun, SEXP args, bool spawn) {
-  return submit_call(pool, fun, args, spawn);
+SEXP pool_begin(SEXP kind, SEXP owner, SEXP pool, SEXP fun, SEXP args) {
+  return submit_call(kind, owner, pool, fun, args);
 }
 
+// The outcome of a job that was submitted.
 // [[Rcpp::export(rng = false)]]
-SEXP pool_ticket(SEXP pool, int id) { return ticket_of_job(pool, id); }
+SEXP pool_outcome(SEXP kind, SEXP owner, SEXP pool, int id, SEXP job) {
+  return outcome_of_job(kind, owner, pool, id, job);
+}
 
 // The job of a ticket; 0: its outcome was taken.
 // [[Rcpp::export(rng = false)]]
 int pool_ticket_job(SEXP ticket) { return job_of_ticket(ticket); }
 
-// TRUE once the call is done: then `taken` in `state` is list(value) or list(NULL, failure).
+// TRUE once the call is done: its outcome is in `state`.
 // [[Rcpp::export(rng = false)]]
-bool pool_finish(SEXP pool, SEXP ticket, SEXP timeout, SEXP state) {
-  return finish_call(pool, ticket, timeout, state);
-}
+bool pool_finish(SEXP state, SEXP timeout) { return finish_call(state, timeout); }
+
+// TRUE once the call has a value; FALSE: take the long way.
+// [[Rcpp::export(rng = false)]]
+bool pool_finish_plain(SEXP state) { return finish_plain_call(state); }
 
 // The jobs that are done since this was called last. Noted from the first call on: look at all jobs after that one.
 // [[Rcpp::export(rng = false)]]

@@ -240,7 +240,7 @@ int run_once(PoolOwner& owner, double count, SEXP chunks, SEXP order, int retrie
 
 // One call of a function, submitted: its id. 0: it is not a simple one (options, variables or packages that have to be
 // sent), take the long way.
-static int begin_call(PoolOwner& owner, SEXP fun, SEXP args, bool spawn) {
+int begin_call(PoolOwner& owner, SEXP fun, SEXP args, bool spawn) {
   if (!owner.simple() || !Rf_isFunction(fun) || TYPEOF(args) != VECSXP || Rf_isObject(args)) return 0;
   for (R_xlen_t i = 0; i < Rf_xlength(args); ++i)
     if (!is_bare(VECTOR_ELT(args, i))) return 0;
@@ -283,8 +283,7 @@ static int begin_call(PoolOwner& owner, SEXP fun, SEXP args, bool spawn) {
   return id;
 }
 
-// list(value) or list(NULL, failure) of a job with one element that is done.
-static SEXP call_outcome(PoolJob& j) {
+SEXP call_outcome(PoolJob& j) {
   SEXP value = VECTOR_ELT(j.values, 0), failure = VECTOR_ELT(j.failures, 0);
   return failure == R_NilValue ? list_of(value) : list_of(value, failure);
 }
@@ -300,77 +299,6 @@ SEXP call_in_pool(SEXP pool, SEXP fun, SEXP args, bool spawn) {
     Protected r(call_outcome(owner.job(id)));
     owner.forget(id);
     return SEXP(r);
-  });
-}
-
-// --- futures: a call that is submitted, and a ticket for it ---
-
-static SEXP ticket_tag() {
-  static SEXP tag = nullptr;
-  if (!tag) tag = Rf_install("multiprocessing_ticket");
-  return tag;
-}
-
-// The job will not be asked for any more. The pool's own pointer may have been collected with this one.
-static void finalize_ticket(SEXP ticket) {
-  int id = int(reinterpret_cast<intptr_t>(R_ExternalPtrAddr(ticket)));
-  SEXP pool = R_ExternalPtrProtected(ticket);
-  if (id && R_ExternalPtrAddr(pool)) static_cast<PoolOwner*>(R_ExternalPtrAddr(pool))->abandon(id);
-  R_ClearExternalPtr(ticket);
-}
-
-static void set_job(SEXP ticket, int id) { R_SetExternalPtrAddr(ticket, reinterpret_cast<void*>(intptr_t(id))); }
-
-static SEXP new_ticket(SEXP pool) {
-  return protect([&] { return new_pointer(ticket_tag(), pool, finalize_ticket, FALSE); });
-}
-
-// A call as a ticket; when the ticket is collected, the call's result is abandoned. NULL: see begin_call().
-SEXP submit_call(SEXP pool, SEXP fun, SEXP args, bool spawn) {
-  return entry([&]() -> SEXP {
-    PoolOwner& owner = pool_of(pool);
-    Protected ticket(new_ticket(pool));
-    int id = begin_call(owner, fun, args, spawn);
-    if (!id) return R_NilValue;
-    set_job(ticket, id);
-    return SEXP(ticket);
-  });
-}
-
-SEXP ticket_of_job(SEXP pool, int id) {
-  return entry([&]() -> SEXP {
-    Protected ticket(new_ticket(pool));
-    set_job(ticket, id);
-    return SEXP(ticket);
-  });
-}
-
-int job_of_ticket(SEXP ticket) { return int(reinterpret_cast<intptr_t>(R_ExternalPtrAddr(ticket))); }
-
-// If the call is done within the time its outcome, list(value) or list(NULL, failure), becomes the variable `taken` of
-// `state`: no Ctrl-C comes in between.
-bool finish_call(SEXP pool, SEXP ticket, SEXP timeout, SEXP state) {
-  return entry([&] {
-    PoolOwner& owner = pool_of(pool);
-    int id = job_of_ticket(ticket);
-    auto done = [&] { return owner.has_ended(id) || owner.job(id).done(); };
-    try {
-      if (!owner.wait(wait_for(timeout), done)) return show_output(), false;
-    } catch (const Error&) {
-      if (!owner.has_ended(id)) throw; // the pool has, just now
-    }
-    show_output();
-    static SEXP taken = nullptr;
-    if (!taken) taken = Rf_install("taken");
-    bool ended = owner.has_ended(id); // the pool ended by itself, and the call with it
-    Protected outcome(ended ? list_of(R_NilValue, call_r("pool_failure", owner.why())) : call_outcome(owner.job(id)));
-    protect([&] {
-      Rf_defineVar(taken, outcome, state);
-      return R_NilValue;
-    });
-    R_ClearExternalPtr(ticket);
-    if (!ended) owner.forget(id);
-    return true;
   });
 }
 

@@ -86,6 +86,7 @@ public:
   // Its id; from then on the job's blocks are the pool's. If it throws they are still the caller's.
   int submit(std::unique_ptr<PoolJob> job);
   PoolJob& job(int id);
+  bool has_job(int id) const { return jobs_.count(id) > 0; }
   void forget(int id); // its results were taken, or are not wanted
   // forget() it once it is done; allocates nothing of R.
   void abandon(int id) { abandoned_.push_back(id); }

@@ -148,6 +148,16 @@ inline SEXP frame_variable(SEXP env, SEXP symbol) {
   return b.how == Binding::Value ? b.value : R_NilValue;
 }
 
+// Of a frame that is ours, without promises or active bindings. R_NilValue: no such variable.
+inline SEXP own_variable(SEXP env, SEXP symbol) {
+#if R_VERSION >= R_Version(4, 6, 0)
+  return R_getVarEx(symbol, env, FALSE, R_NilValue);
+#else
+  SEXP v = Rf_findVarInFrame(env, symbol);
+  return v == R_UnboundValue ? R_NilValue : v;
+#endif
+}
+
 // Is the binding still what binding_of() gave, {how, value}? In R 4.2 one look into the table: an
 // ordinary binding that has become an active one meanwhile has its function called once.
 inline bool still_bound(SEXP env, SEXP symbol, const Binding& before) {
