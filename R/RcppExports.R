@@ -453,8 +453,8 @@ pool_inherited <- function(pool, fun) {
     .Call(`_multiprocessing_pool_inherited`, pool, fun)
 }
 
-session_lost <- function(x) {
-    .Call(`_multiprocessing_session_lost`, x)
+session_lost <- function(args) {
+    .Call(`_multiprocessing_session_lost`, args)
 }
 
 semaphore_create <- function(value, bounded) {

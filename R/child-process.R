@@ -295,7 +295,7 @@ process_main <- function(what) {
   forget_random_state()
   begin_session(what$session, what$needs)
   if (is.environment(what)) end_start() # not in a fork: a fork of an R that is still starting spawns nothing either
-  if (is.environment(what)) refuse_lost(session_lost(c(list(what$target), what$args))) # it came through a page, as all in a new R
+  if (is.environment(what)) refuse_lost_in_call(what$target, what$args) # they came through a page, as all in a new R
   target <- if (length(seen$lacks)) guarded(what$target) else what$target
   caller <- locals_first(new.env(parent = globalenv()), what$target)
   code <- run_and_publish(function() do.call(target, what$args, quote = TRUE, envir = caller), function(condition, hint) {

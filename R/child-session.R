@@ -284,20 +284,32 @@ refusal <- function(text) {
   function(value) abort("EncodingError", text)
 }
 
-# Variables in the environments of a function that are of no use here, see src/session/lost.h: each becomes an error for what
-# looks at it, until a task gives it a value.
+# Variables in environments that are of no use here, see src/session/lost.h: each becomes an error for what looks at it, until
+# a task gives it a value.
 refuse_lost <- function(lost) {
-  for (entry in lost) try(refuse_variable(entry[[2L]], entry[[1L]], entry[[3L]]), silent = TRUE) # locked environments
+  for (entry in lost) refuse_variable(entry[[2L]], entry[[1L]], entry[[3L]])
+}
+
+refuse_lost_in_call <- function(fun, args) {
+  refuse_lost(session_lost(list(fun)))
+  refuse_lost(session_lost(args))
 }
 
 refuse_variable <- function(name, env, text) {
   force(text)
-  if (bindingIsLocked(name, env)) unlockBinding(name, env)
+  locked <- bindingIsLocked(name, env)
+  if (locked) unlockBinding(name, env)
   lost <- get(name, env)
+  look <- function() if (in_child()) abort("EncodingError", text) else lost # back in the session it is as it was
+  if (environmentIsLocked(env)) { # no binding may be removed or added, as in most R6 objects
+    delayedAssign(name, look(), environment(), env)
+    if (locked) lockBinding(name, env)
+    return(invisible())
+  }
   rm(list = name, envir = env)
   makeActiveBinding(name, function(value) {
-    if (missing(value)) { # back in the session, with a function that a task returned, it is as it was
-      return(if (in_child()) abort("EncodingError", text) else lost)
+    if (missing(value)) {
+      return(look())
     }
     rm(list = name, envir = env)
     assign(name, value, envir = env)

@@ -5,6 +5,7 @@ worker_main <- function(what, lane = what$lane) {
   begin_session(what$session, what$needs)
   if (is.environment(what)) end_start() # not in a fork: a fork of an R that is still starting spawns nothing either
   if (!is.null(what$initializer)) {
+    if (is.environment(what)) refuse_lost_in_call(what$initializer, what$initargs)
     failed <- tryCatch(
       {
         do.call(what$initializer, what$initargs, quote = TRUE)

@@ -1211,12 +1211,12 @@ BEGIN_RCPP
 END_RCPP
 }
 // session_lost
-SEXP session_lost(SEXP x);
-RcppExport SEXP _multiprocessing_session_lost(SEXP xSEXP) {
+SEXP session_lost(SEXP args);
+RcppExport SEXP _multiprocessing_session_lost(SEXP argsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< SEXP >::type x(xSEXP);
-    rcpp_result_gen = Rcpp::wrap(session_lost(x));
+    Rcpp::traits::input_parameter< SEXP >::type args(argsSEXP);
+    rcpp_result_gen = Rcpp::wrap(session_lost(args));
     return rcpp_result_gen;
 END_RCPP
 }

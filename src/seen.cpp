@@ -46,8 +46,8 @@ SEXP pool_needs(SEXP pool, SEXP fun, SEXP args, SEXP elements, bool spawn) {
 // [[Rcpp::export(rng = false)]]
 SEXP pool_inherited(SEXP pool, SEXP fun) { return inherited_name(pool, fun); }
 
-// In a function that came from another process, see lost.h.
+// In the arguments of a call that came from another process, see lost.h.
 // [[Rcpp::export(rng = false)]]
-SEXP session_lost(SEXP x) {
-  return entry([&] { return lost_variables(x); });
+SEXP session_lost(SEXP args) {
+  return entry([&] { return lost_variables(args, Received::Arguments); });
 }

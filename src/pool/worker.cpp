@@ -92,9 +92,9 @@ void preserve(SEXP x) { // R_PreserveObject() jumps where R is out of memory
   });
 }
 
-// Each variable that a function among these values lost on the way becomes an error for what looks at it.
-void refuse_lost(SEXP values) {
-  Protected lost(lost_variables(values));
+// Each variable that these values lost on the way becomes an error for what looks at it.
+void refuse_lost(SEXP values, Received what) {
+  Protected lost(lost_variables(values, what));
   if (Rf_xlength(lost) > 0) call_r("refuse_lost", SEXP(lost));
 }
 
@@ -105,7 +105,10 @@ SEXP function_of(const Reference& ref) {
   Protected f(decode(heap().at(block), heap().bytes_of(block)));
   SEXP env = TYPEOF(f) == CLOSXP ? r::closure_environment(f) : R_BaseEnv;
   bool once = env != R_GlobalEnv && env != R_BaseEnv && !R_IsNamespaceEnv(env);
-  if (once) refuse_lost(f);
+  if (once) {
+    Protected alone(list_of(SEXP(f)));
+    refuse_lost(alone, Received::Elements);
+  }
   make_place(once);
   preserve(f);
   functions.push_back({ref.serial, f, once});
@@ -167,7 +170,8 @@ void load_job() {
     Protected body(decode(span_at(j.body), j.body.bytes));
     run.star = LOGICAL(part_of(body, JobPart::Star))[0];
     run.version = read_pages(part_of(body, JobPart::Pages), run.version);
-    refuse_lost(part_of(body, JobPart::Args));
+    refuse_lost(part_of(body, JobPart::Args), Received::Arguments);
+    if (has_part(body, JobPart::Variables)) refuse_lost(VECTOR_ELT(part_of(body, JobPart::Variables), 1), Received::Arguments);
     bool plain = !has_part(body, JobPart::Args) && !has_part(body, JobPart::Variables) &&
                  !has_part(body, JobPart::Packages) && !run.lent && !run.was_seeded;
     if (run.star && plain && !Rf_isObject(fun)) { // one call of a function: nothing to prepare
@@ -233,7 +237,7 @@ void load_slice() {
     Protected all(decode(span_at(j.input), j.input.bytes));
     Protected part(call_r("worker_slice", SEXP(all), double(run.position),
                           double(run.slice_end - run.position)));
-    refuse_lost(part);
+    refuse_lost(part, run.star ? Received::Calls : Received::Elements);
     define(symbol("X"), part);
     note_read();
   } else {
@@ -242,7 +246,7 @@ void load_slice() {
       run.slice_end = run.position + 1;
     if (run.slice_end == run.position + 1) begin();
     else run.worker->read_slice();
-    // no functions, which would travel in one piece: nothing was lost
+    // no functions and environments, which would travel in one piece: nothing was lost
     Protected x(decode_slice(j.input, run.position, run.slice_end - run.position, &whole));
     define(symbol("X"), x);
   }

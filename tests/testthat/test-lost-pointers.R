@@ -98,6 +98,67 @@ test_that("a connection or a pointer of functions that are arguments, elements, 
   })
 })
 
+test_that("a connection or a pointer in an environment or an object that is an argument or an element is an error that names the path", {
+  each_pool(function(pool, method) {
+    con <- file(tempfile(), "w+")
+    on.exit(close(con))
+    held <- list(con = con, pointer = getDLLRegisteredRoutines("stats")$.Call[[1L]]$address, n = 1, all = list(1, out = con))
+    held$inner <- list2env(held["con"], parent = emptyenv())
+    Holder <- R6::R6Class(
+      public = list(
+        con = NULL, n = 1, initialize = function(con) self$con <- private$own <- con,
+        write = function() writeLines("a", private$own)
+      ),
+      private = list(own = NULL), parent_env = globalenv()
+    )
+    Reference <- methods::setRefClass("lost_reference", fields = list(con = "ANY", n = "numeric"), where = globalenv())
+    on.exit(methods::removeClass("lost_reference", where = globalenv()), add = TRUE)
+    values <- list(
+      environment = list2env(held, parent = globalenv()), bare = list2env(held, parent = emptyenv()),
+      locked = list2env(held, parent = globalenv()), object = Holder$new(con), reference = Reference$new(con = con, n = 1)
+    )
+    lockEnvironment(values$locked, bindings = TRUE)
+    look <- list(
+      con = in_global(function(x) x$con), pointer = in_global(function(x) x$pointer), all = in_global(function(x) x$all),
+      inner = in_global(function(x) x$inner$con), write = in_global(function(x) x$write()), n = in_global(function(x) x$n)
+    )
+    refused <- function(call, path) expect_classed_error(call, "EncodingError", paste0("`", path, "` cannot be sent"))
+    each_way <- function(look, value, path) {
+      refused(pool$apply(look, list(x = value)), paste0("x[$]", path))
+      refused(pool$apply(look, list(value)), paste0("[.][.]1[$]", path))
+      refused(pool$starmap(look, list(list(x = value))), paste0("x[$]", path))
+      refused(pool$map(look, list(value)), path)
+      refused(pool$map(in_global(function(i, x, look) look(x)), 1, args = list(x = value, look = look)), paste0("x[$]", path))
+    }
+    for (value in values) {
+      each_way(look$con, value, "con")
+      expect_identical(pool$apply(look$n, list(value)), 1)
+    }
+    for (value in values[c("environment", "bare", "locked")]) {
+      each_way(look$pointer, value, "pointer")
+      each_way(look$all, value, "all[$]out")
+      each_way(look$inner, value, "inner[$]con")
+    }
+    refused(pool$apply(look$write, list(values$object)), ".*own")
+    refused(pool$map(in_global(function(x) x$deep[[1]]$con), list(list(deep = list(values$bare)))), "[$]deep\\[\\[1\\]\\][$]con")
+    # in a variable, and around a function
+    assign("wt_holder", values$object, globalenv())
+    refused(pool$apply(in_global(function() wt_holder$con)), "wt_holder[$]con")
+    expect_identical(pool$apply(in_global(function() wt_holder$n)), 1)
+    rm("wt_holder", envir = globalenv())
+    around <- eval(quote(function() it$con), list2env(list(it = values$bare), parent = globalenv()))
+    refused(pool$apply(around), "it[$]con")
+    # what comes back is as it was
+    expect_identical(pool$apply(in_global(function(x) x), list(values$environment))$n, 1)
+    expect_s3_class(pool$apply(in_global(function(x) x), list(values$locked))$con, "connection")
+    if (method == "fork") return()
+    capture.output(type = "message", {
+      process <- Process(look$con, list(x = values$bare), context = method)
+      expect_classed_error(process$start()$value(60), "EncodingError", "`x[$]con`")
+    })
+  })
+})
+
 test_that("what was refused in a worker is itself again in the session, in a function that the task returns", {
   each_pool(function(pool, method) {
     con <- file(tempfile(), "w+")
