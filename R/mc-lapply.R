@@ -14,8 +14,8 @@
 #' the session.
 #'
 #' The call returns when all results have arrived and no worker runs any more. The system then needs as
-#' long to remove a worker's copy of a large session as it needed to make it; meanwhile, and until
-#' the session's next use of this package, `ps` shows that worker as ending or defunct.
+#' long to remove a worker's copy of a large session as it needed to make it. A thread waits for that, so
+#' that no worker stays defunct.
 #'
 #' @section Sessions that hold gigabytes:
 #' A fork copies the tables of the session's pages: with 1 GB of data a call takes about ten times as long as in an empty session.

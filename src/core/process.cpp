@@ -51,8 +51,25 @@ void prepare_outputs(Child& child, Output output) {
   }
 }
 
+namespace {
+
+bool note_ending(Child& child, const platform::Ending& how) {
+  child.reaped = true;
+  child.status = how.status;
+  child.peak_bytes = how.peak_bytes;
+  if (heap_exists()) abandon_slot(child.token); // it may have died before it took its place
+  return true;
+}
+
+} // namespace
+
 bool poll_child(Child& child) {
   if (child.reaped) return true;
+  if (child.farewell) {
+    if (!child.farewell->over.load(std::memory_order_acquire)) return false; // pairs with the thread's release
+    bool known = child.farewell->answer == platform::Asked::Ended;
+    return note_ending(child, known ? child.farewell->how : platform::Ending{kUnknownEnd, 0});
+  }
   if (!meet_child(child)) {
     if (state_of(child) < ChildState::Ended) return false;
     if (!meet_child(child)) { // the process that was to fork it has ended, or could not
@@ -69,18 +86,29 @@ bool poll_child(Child& child) {
   // Other code has reaped it. Its own record of its exit code may know more.
   if (answer == platform::Asked::Lost && !platform::lost_ending(child.watch_fd, &how.status))
     how.status = kUnknownEnd;
-  child.reaped = true;
-  child.status = how.status;
-  child.peak_bytes = how.peak_bytes;
-  if (heap_exists()) abandon_slot(child.token); // it may have died before it took its place
-  return true;
+  return note_ending(child, how);
 }
 
 bool await_child(Child& child, int ms) {
   if (poll_child(child)) return true;
-  if (child.pid == 0) ms = std::min(ms, 1); // there is nothing to watch yet
+  if (child.pid == 0 || child.farewell) ms = std::min(ms, 1); // there is nothing to watch yet, or any more
   platform::await_process(child.watch_fd, ms);
   return poll_child(child);
+}
+
+bool reap_in_background(const std::vector<Child*>& ended) {
+  std::vector<std::pair<int, std::shared_ptr<platform::Farewell>>> leaving;
+  for (Child* c : ended) {
+    if (c->watch_fd < 0 || !c->spare) return false;
+    leaving.emplace_back(c->watch_fd, std::make_shared<platform::Farewell>());
+  }
+  if (!platform::reap_in_background(leaving)) return false;
+  for (size_t i = 0; i < ended.size(); ++i) {
+    ended[i]->farewell = leaving[i].second;
+    ended[i]->watch_fd = -1; // the thread's
+    close_child(*ended[i]);
+  }
+  return true;
 }
 
 ChildState state_of(Child& child) {
@@ -91,7 +119,7 @@ ChildState state_of(Child& child) {
 }
 
 int signal_child(Child& child, int signal) {
-  if (child.reaped || !meet_child(child)) return 0;
+  if (child.reaped || child.farewell || !meet_child(child)) return 0;
   bool all = !child.spare && (signal == SIGTERM || signal == SIGKILL);
   if (all && platform::signal_process(child.watch_fd, child.pid, 0) == 0)
     signal_started(child.pid, child.token, signal);

@@ -3,8 +3,10 @@
 
 #include "output_tail.h"
 #include "layout.h"
+#include "platform/process.h"
 
 #include <climits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,7 @@ struct Child {
   uint64_t read[2] = {1, 1}; // how far we have read it; the first byte is not the child's
   OutputTail tails[2];
   std::atomic<int32_t>* born = nullptr; // a sibling forks it: its pid, by the kernel; or -errno
+  std::shared_ptr<platform::Farewell> farewell; // a thread of this process reaps it
   bool reaped = false;
   bool spare = false;                   // what it has started may stay when it is killed
   int refused = 0;                      // errno: the system has no room for it
@@ -73,6 +76,9 @@ bool poll_child(Child& child);
 // The same, after waiting for at most `ms`: for a child whose life is over and which the system is still
 // taking down (its memory may be large).
 bool await_child(Child& child, int ms);
+// Ended -> Reaped without being asked: a thread does it for these, of which all are over and `spare`. They print nothing
+// more. False, and nothing has changed: the system does not allow it now.
+bool reap_in_background(const std::vector<Child*>& ended);
 // SIGTERM and SIGKILL go to the programs that it has started, too.
 int signal_child(Child& child, int signal);
 // Where its output ends so far.

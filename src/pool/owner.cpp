@@ -189,7 +189,7 @@ void PoolOwner::attend() {
     WorkerSlot& s = workers_[lane];
     if (!s.child || state_of(s.child->child) < ChildState::Ended) continue;
     if (inherited_ && has_left(lane)) {
-      s.child->output_is_final = true;
+      s.child->output_is_final = s.child->child.spare = true;
       s.child.reset(); // show_output() reaps it, once the system has taken its memory down
       continue;
     }

@@ -203,8 +203,8 @@ bool PoolOwner::kill_all(int ms) {
   return all;
 }
 
-// The workers are dead before their blocks are used again; removing what is left of them then takes the system,
-// in a large session, as long as the forks did, and show_output() reaps it later.
+// The workers are dead before their blocks are used again. Taking their memory down then takes the system as long as
+// the forks did; a thread waits for that, and show_output() forgets them later.
 void PoolOwner::dismiss() {
   if (terminated_) return;
   if (unfinished() == 0) // they end as if they left by themselves: what they have started stays
@@ -231,13 +231,19 @@ void PoolOwner::dismiss() {
     if (s.child) s.child->output_is_final = true;
     s.child.reset();
   }
+  drop_retired(); // a worker's main thread alone writes there, and it has ended
+  show_output();  // all that they printed
+  std::vector<Child*> leaving;
+  for (const ChildRef& c : children())
+    if (c->output_is_final && !c->child.farewell && state_of(c->child) == ChildState::Ended)
+      leaving.push_back(&c->child);
   // If a child of the session ended meanwhile, they would have no parent to reap them: it waits.
+  if (leaving.empty() || (!own_process() && reap_in_background(leaving))) return;
   int64_t deadline = platform::now_ns() + (own_process() ? kTakenDownNs : kGoneNs);
-  for (const ChildRef& c : children()) {
+  for (Child* c : leaving) {
     int64_t left = std::max<int64_t>(0, deadline - platform::now_ns());
-    if (state_of(c->child) == ChildState::Ended) await_child(c->child, int((left + 999'999) / 1'000'000));
+    await_child(*c, int((left + 999'999) / 1'000'000));
   }
-  drop_retired(); // by now no other thread of a killed worker can be writing there
   show_output();
 }
 

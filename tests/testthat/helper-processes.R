@@ -104,12 +104,21 @@ footprint <- function() {
   )
 }
 
-# Once the session has reaped all children but `others`: the system takes down a large memory while the session goes on
+# Threads of the session that wait until the system has taken the memory of workers down
+reaping_threads <- function() {
+  names <- vapply(Sys.glob("/proc/self/task/*/comm"), function(file) {
+    c(tryCatch(suppressWarnings(readLines(file, 1L)), error = function(e) NULL), "")[1L] # "": it has ended meanwhile
+  }, "")
+  sum(names == "multiprocessing")
+}
+
+# Once all children but `others` have been reaped, and the threads that did it have ended
 settled_footprint <- function(others) {
   testthat::expect_true(wait_until(function() {
     multiprocessing:::output_show()
-    setequal(children_of(), others)
+    setequal(children_of(), others) && reaping_threads() == 0L
   }))
+  multiprocessing:::output_show() # forgets those whose thread has ended since
   footprint()
 }
 

@@ -94,6 +94,18 @@ test_that("mclapply() in a session with much memory does not wait until its work
   rm(keep)
 })
 
+test_that("no worker of mclapply() stays defunct, though the session calls the package no more", {
+  skip_on_cran()
+  keep <- numeric(2^26) + 1
+  others <- children_of()
+  for (k in 1:3) {
+    mclapply(1:2, function(i) i, mc.cores = 2)
+    expect_true(wait_until(function() setequal(children_of(), others)))
+    expect_true(wait_until(function() reaping_threads() == 0L))
+  }
+  rm(keep)
+})
+
 test_that("mclapply() in a worker leaves no children that would be nobody's when the worker ends", {
   skip_on_cran()
   # These handle SIGCHLD from now on: the end of one child interrupts what waits for another.

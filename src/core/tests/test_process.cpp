@@ -450,3 +450,42 @@ TEST_CASE("hundreds of children leave no descriptor, place or block", "[process]
   REQUIRE(open_files() == before);
   REQUIRE(heap_is.problem() == "");
 }
+
+TEST_CASE("a thread reaps children that have ended, and tells how they ended", "[process][fork]") {
+  Unchanged heap_is;
+  int before = open_files();
+  Child left, killed;
+  if (fork_child(left, Output::Captured)) leave_process(0, 7);
+  if (fork_child(killed, Output::Captured)) sleep_for_ever();
+  REQUIRE(eventually([&] { return is_alive(killed.token); }));
+  REQUIRE_FALSE(reap_in_background({&killed})); // what it has started would be killed first
+  left.spare = killed.spare = true;
+  signal_child(killed, SIGKILL);
+  for (Child* c : {&left, &killed})
+    REQUIRE(eventually([&] { return state_of(*c) == ChildState::Ended; }));
+  REQUIRE(reap_in_background({&left, &killed}));
+  for (Child* c : {&left, &killed}) { // nothing asks the system for them here
+    REQUIRE(eventually([&] { return kill(c->pid, 0) != 0 && errno == ESRCH; }));
+    REQUIRE(signal_child(*c, SIGKILL) == 0);
+    REQUIRE(eventually([&] { return await_child(*c, 20); }));
+    REQUIRE(state_of(*c) == ChildState::Reaped);
+  }
+  REQUIRE(left.status == 7);
+  REQUIRE(killed.status == -SIGKILL);
+  REQUIRE(killed.peak_bytes > 0);
+  REQUIRE(open_files() == before);
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("a child that other code has reaped has an unknown end for the thread", "[process][fork]") {
+  Unchanged heap_is;
+  Child child;
+  if (fork_child(child, Output::Discarded)) leave_process(0, 7);
+  child.spare = true;
+  REQUIRE(waitpid(child.pid, nullptr, 0) == child.pid);
+  if (reap_in_background({&child})) REQUIRE(eventually([&] { return poll_child(child); }));
+  else REQUIRE(poll_child(child));
+  REQUIRE((child.status == kUnknownEnd || child.status == 7)); // newer systems tell the descriptor's owner
+  close_child(child);
+  REQUIRE(heap_is.problem() == "");
+}

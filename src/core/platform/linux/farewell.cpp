@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <csignal>
 #include <pthread.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -33,6 +34,7 @@ int wait_by_descriptor(int watch_fd, siginfo_t* how, int options, rusage* used) 
 
 void* reap_all(void* data) {
   std::unique_ptr<Leaving> children(static_cast<Leaving*>(data));
+  prctl(PR_SET_NAME, "multiprocessing"); // in a list of the session's threads
   for (auto& [watch_fd, farewell] : *children) {
     siginfo_t how;
     rusage used{};
