@@ -144,7 +144,7 @@ test_that("every block of code on the pages runs as it is pasted", {
   }
 })
 
-test_that("no page is a trial, and every page names its picture's text", {
+test_that("no page is a trial, and its pictures have a text and words in its language", {
   for (file in page_files()) {
     lines <- readLines(file, encoding = "UTF-8")
     expect_false(any(grepl("**A trial**", lines, fixed = TRUE)), info = basename(file))
@@ -152,6 +152,7 @@ test_that("no page is a trial, and every page names its picture's text", {
     expect_false(any(startsWith(pictures, "![]")), info = basename(file))
     paths <- file.path(dirname(file), sub("^.*\\((.*)\\)$", "\\1", pictures))
     expect_true(all(file.exists(paths)), info = paste(basename(file), paths[!file.exists(paths)]))
+    expect_true(all(endsWith(paths, "-zh.svg") == endsWith(file, "-zh.Rmd")), info = paste(basename(file), "has pictures in the other language"))
   }
 })
 
