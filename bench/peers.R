@@ -328,8 +328,12 @@ save_results <- function(file, results = .bench$results, script = sub("[.]R$", "
   utils::write.csv(rbind(before[before$script != script, ], of_script), file, row.names = FALSE, na = "")
 }
 
-#' What the command line asks for: pictures, figures, tables.
-save_all <- function() {
+#' What the command line asks for: pictures, figures, tables. `busy`: of measurements without compare().
+save_all <- function(busy) {
+  if (too_busy(busy)) {
+    message("nothing is written: other programs keep this machine busy")
+    return(invisible())
+  }
   if (length(option("plots"))) plot_tables(option("plots"))
   if (length(option("results"))) save_results(option("results"))
   if (length(option("tables"))) {
@@ -338,8 +342,8 @@ save_all <- function() {
   }
 }
 
-finish <- function() {
-  save_all()
+finish <- function(busy = numeric()) {
+  save_all(busy)
   lines <- vapply(.bench$verdicts, function(v) sprintf("%s %s: %s", v$word, v$what, v$said), "")
   cat("\n")
   cat(lines, sep = "\n")

@@ -227,10 +227,12 @@ judge <- function(title, rows, median_at_most, each_at_most) {
 }
 
 few <- if (short) 2e5 else 2e6 # elements: 16 MB of doubles
+busy <- numeric()
 for (type in types) for (where in c("below", "above")) {
   if (!wanted(type, where) || (short && where == "above" && !"above" %in% chosen)) next
   n <- if (where == "above") 80e6 / bytes_each[[type]] else few
   title <- sprintf("%s of %.3g MB", type, n * bytes_each[[type]] / 1e6)
+  busy <- c(busy, wait_for_quiet())
   rows <- compare_type(type, n, where == "below")
   show_rows(title, rows)
   judge(title, rows, if (type == "strings") 1.1 else 1.05, if (where == "above") 2.5 else 1.25)
@@ -254,4 +256,4 @@ if (wanted("touch")) {
     few * 8 / 1e6, middle[1L], middle[2L], middle[3L], middle[4L]))
 }
 
-finish()
+finish(busy)
