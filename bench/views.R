@@ -15,7 +15,7 @@ short <- "--short" %in% given
 views <- "--views" %in% given
 chosen <- grep("^--", given, value = TRUE, invert = TRUE)
 wanted <- function(...) {
-  of_kind <- function(words) !any(chosen %in% words) || any(c(...) %in% chosen)
+  of_kind <- function(words) !any(chosen %in% words) || any(c(...) %in% intersect(chosen, words))
   of_kind(types) && of_kind(c("below", "above", "touch"))
 }
 types <- c("double", "integer", "logical", "complex", "raw", "strings")
