@@ -152,6 +152,9 @@ search_of_session <- function() {
 
 active_names <- function(env) Filter(function(name) bindingIsActive(as.name(name), env), ls(env, all.names = TRUE))
 
+# Of the functions that run, see src/session/inherited.h
+frames_of_session <- function() unique(as.list(sys.frames()))
+
 folder_of_session <- function() getwd()
 
 locale_of_session <- function() {

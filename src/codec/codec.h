@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace mp::codec {
@@ -43,7 +44,13 @@ struct HandleHooks {
   // The R object for `id` in this process. May allocate and may signal R errors, but throws
   // nothing.
   SEXP (*revive)(const HandleId& id, bool external_pointer);
+  // This process's own pointer instead of one of PointersKept; NULL if it has none. Neither allocates nor jumps.
+  SEXP (*own_pointer)(uint64_t address);
 };
+
+// External pointers that the receiver has, too, as it is a fork: where each of them pointed to when it was forked. As long as
+// one points there it is sent as the address of its object.
+using PointersKept = std::unordered_map<SEXP, void*>;
 void set_hooks(const HandleHooks& hooks);
 
 struct Mapping {
@@ -132,7 +139,7 @@ public:
   std::vector<Known> made() const;
 
 private:
-  friend Encoding encode(SEXP x, uint64_t block_bytes, std::vector<Known>* known);
+  friend Encoding encode(SEXP x, uint64_t block_bytes, std::vector<Known>* known, const PointersKept* kept);
   friend class OutOfBandWriter;
   friend class Measurer;
   friend class Writer;
@@ -159,6 +166,7 @@ private:
 
   SEXP value_ = nullptr;
   std::vector<Known>* known_ = nullptr;
+  const PointersKept* kept_ = nullptr;
   uint64_t size_ = 0;
   std::vector<HandleId> handles_;
   std::vector<Copy> copies_;   // of ALTREP vectors without data, in the order of the walk
@@ -179,7 +187,8 @@ constexpr uint64_t kCopyBytes = 64 << 20;
 // from a block and not changed since are referred to, and so are those that are bit by bit what one
 // of the `known` blocks has (the caller keeps these; the hooks may remove unused ones
 // meanwhile). Throws EncodeError, Unwind, std::bad_alloc, and what the hooks throw.
-Encoding encode(SEXP x, uint64_t block_bytes = kBlockBytes, std::vector<Known>* known = nullptr);
+Encoding encode(SEXP x, uint64_t block_bytes = kBlockBytes, std::vector<Known>* known = nullptr,
+                const PointersKept* kept = nullptr);
 
 // Whether a connection is refused (as at first), or travels as serialize() writes it: a number
 // that means nothing where it arrives. Set once, before this process encodes anything.

@@ -331,9 +331,10 @@ void Encoding::store() {
 
 void refuse_connections(bool refuse) { connections_refused = refuse; }
 
-Encoding encode(SEXP x, uint64_t block_bytes, std::vector<Known>* known) {
+Encoding encode(SEXP x, uint64_t block_bytes, std::vector<Known>* known, const PointersKept* kept) {
   Encoding out;
   out.known_ = known;
+  out.kept_ = kept;
   bool deep = false;
   out.value_ = x;
   protect([&] {

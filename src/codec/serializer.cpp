@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kSerializeVersion = 3;
 
-constexpr char kEnvironment = 'e', kExternalPointer = 'x', kConnectionNumber = 'c';
+constexpr char kEnvironment = 'e', kExternalPointer = 'x', kConnectionNumber = 'c', kOwnPointer = 'p';
 // R gives each connection of a process a number of its own, as the address of a pointer: it tells a fork that has the
 // same connection from a process that has another one at the same place.
 constexpr char kConnection[] = "connection";
@@ -25,6 +25,7 @@ struct WriteCall {
   OutOfBandWriter* writer;
   bool takes;
   std::vector<HandleId>* handles;
+  const PointersKept* kept;
   bool no_memory;
   char refusal[1024]; // R's message
   bool refused;
@@ -43,14 +44,24 @@ bool is_connection(SEXP x) {
   return TYPEOF(x) == EXTPTRSXP && R_ExternalPtrTag(x) == Rf_install(kConnection) && R_ExternalPtrAddr(x);
 }
 
+bool is_kept(SEXP x, const PointersKept* kept) {
+  if (!kept || TYPEOF(x) != EXTPTRSXP) return false;
+  auto known = kept->find(x);
+  return known != kept->end() && known->second == R_ExternalPtrAddr(x);
+}
+
 SEXP out_reference(SEXP x, SEXP call_pointer) {
   HandleId id;
   if (is_connection(x)) {
     id = {0, uint64_t(uintptr_t(R_ExternalPtrAddr(x))), 0};
     return handle_text(id, kConnectionNumber);
   }
-  if (!hooks.describe || !hooks.describe(x, &id)) return R_NilValue;
   auto* call = static_cast<WriteCall*>(R_ExternalPtrAddr(call_pointer));
+  if (is_kept(x, call->kept)) {
+    id = {0, uint64_t(uintptr_t(x)), 0};
+    return handle_text(id, kOwnPointer);
+  }
+  if (!hooks.describe || !hooks.describe(x, &id)) return R_NilValue;
   try { // no exception may pass through R's serializer
     add_handle(*call->handles, id);
   } catch (...) {
@@ -129,6 +140,10 @@ SEXP in_reference(SEXP text, SEXP) {
   bool parsed = parse_handle(text, &id, &kind);
   if (parsed && kind == kConnectionNumber)
     return R_MakeExternalPtr(reinterpret_cast<void*>(uintptr_t(id.block)), Rf_install(kConnection), R_NilValue);
+  if (parsed && kind == kOwnPointer) {
+    SEXP own = hooks.own_pointer ? hooks.own_pointer(id.block) : R_NilValue;
+    return own != R_NilValue ? own : R_MakeExternalPtr(nullptr, R_NilValue, R_NilValue);
+  }
   if (!hooks.revive || !parsed) Rf_error("the serialized value refers to something unknown");
   return hooks.revive(id, kind == kExternalPointer);
 }
@@ -170,7 +185,7 @@ void Serializer::encode(SEXP x, bool deep, bool refer, Encoding* out) {
   for (;;) {
     Sink sink;
     OutOfBandWriter writer(sink, *out, looks, takes);
-    WriteCall call = {x, &writer, takes, &out->handles_, false, "", false};
+    WriteCall call = {x, &writer, takes, &out->handles_, out->kept_, false, "", false};
     SerializingViews views(refer ? &out->handles_ : nullptr);
     // What makes R's serializer fail is a value nested too deeply for the C stack.
     if (deep)

@@ -185,7 +185,7 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
     Protected pages(owner.pages().as_vector());
     SET_VECTOR_ELT(body, R_xlen_t(JobPart::Pages), pages);
   }
-  codec::Encoding rest = encode_body(exports, body), input = codec::encode(iterable);
+  codec::Encoding rest = encode_body(exports, body), input = codec::encode(iterable, codec::kBlockBytes, nullptr, owner.pointers());
   std::vector<Reference> refs = references_of(rest.handles()),
                          more = references_of(input.handles());
   refs.insert(refs.end(), more.begin(), more.end());

@@ -263,6 +263,7 @@ void PoolOwner::close() {
   if (closing_) return;
   closing_ = true;
   exports_.clear();
+  pointers_.clear();
   pages_.clear();
   large_ = Preserved();
   if (waiting_.empty()) close_pool(block_); // before workers start that would wait for jobs
@@ -274,6 +275,7 @@ void PoolOwner::close() {
 void PoolOwner::forget_unfinished() {
   closing_ = terminated_ = true;
   exports_.clear();
+  pointers_.clear();
   pages_.clear();
   large_ = Preserved();
   close_pool(block_);

@@ -3,6 +3,7 @@
 
 #include "pool/pages.h"
 #include "session/children.h"
+#include "session/inherited.h"
 #include "session/sent_data.h"
 #include "session/waits.h"
 
@@ -111,6 +112,7 @@ public:
   uint64_t block() const { return block_; }
   uint32_t depth() const { return depth_; }
   Exports& exports() { return exports_; }
+  const codec::PointersKept* pointers() const { return pointers_.kept(); } // that the workers have
   Pages& pages() { return pages_; }
   bool simple() const { return plain_; }
   bool is_new() const; // no worker has finished a chunk yet: each would compile a function again
@@ -151,6 +153,7 @@ private:
 
   uint64_t block_ = 0;
   uint32_t depth_;
+  InheritedPointers pointers_;
   Exports exports_;
   SEXP start_; // kept by the pointer that owns this
   bool plain_;

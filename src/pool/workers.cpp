@@ -49,6 +49,11 @@ void PoolOwner::start(const std::vector<size_t>& lanes) {
     }
     return;
   }
+  if (!inherited_) {
+    pointers_.collect();
+    exports_.set_pointers(pointers_.kept());
+  }
+  InheritedPointers::Fork fork(pointers_);
   std::vector<ChildRef> forks = with_room([&] {
     std::vector<ChildRef> fresh;
     for (size_t i = 0; i < lanes.size(); ++i) fresh.push_back(prepare_child(output));

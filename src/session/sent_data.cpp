@@ -45,7 +45,7 @@ void Exports::clear() {
 
 codec::Encoding Exports::Job::encode(SEXP x) {
   std::vector<codec::Known>& known = exports_.known_;
-  codec::Encoding e = codec::encode(x, codec::kBlockBytes, &known);
+  codec::Encoding e = codec::encode(x, codec::kBlockBytes, &known, exports_.pointers_);
   for (codec::Known k : e.made()) {
     k.data = heap().at(k.id.block + platform::kVectorLead);
     known.push_back(k);

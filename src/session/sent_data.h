@@ -31,6 +31,7 @@ public:
   };
 
   void clear();
+  void set_pointers(const codec::PointersKept* kept) { pointers_ = kept; } // that all receivers have
 
 private:
   friend void forget_exports();
@@ -38,6 +39,7 @@ private:
   void end_job();
   template <class F> void give_up(F&& whether);
 
+  const codec::PointersKept* pointers_ = nullptr;
   std::vector<codec::Known> known_; // each held; those that were used latest are last
 };
 

@@ -61,20 +61,19 @@ uint64_t digest_vector(uint64_t h, SEXP x) {
   return mix(h, uint64_t(n));
 }
 
-// An R6 object of this package
-bool is_ours(SEXP env) {
-  static const SEXP name = Rf_install(".__enclos_env__");
-  if (!Rf_isObject(env)) return false;
-  SEXP enclosure = r::frame_variable(env, name);
-  return TYPEOF(enclosure) == ENVSXP && r::parent_environment(enclosure) == package_namespace();
-}
-
 } // namespace
 
 bool is_top_level(SEXP env) {
   if (TYPEOF(env) != ENVSXP) return true; // C code of packages makes environments without a parent
   return env == R_GlobalEnv || env == R_BaseEnv || env == R_EmptyEnv || env == R_BaseNamespace ||
          R_IsNamespaceEnv(env) || R_IsPackageEnv(env);
+}
+
+bool is_ours(SEXP env) {
+  static const SEXP name = Rf_install(".__enclos_env__");
+  if (!Rf_isObject(env)) return false;
+  SEXP enclosure = r::frame_variable(env, name);
+  return TYPEOF(enclosure) == ENVSXP && r::parent_environment(enclosure) == package_namespace();
 }
 
 SEXP top_level_of(SEXP env) {

@@ -190,17 +190,59 @@ test_that("a fork that began with a connection uses it, and no other that was op
   expect_identical(readLines(first), "by the worker")
 })
 
+test_that("a forked worker uses its own pointers in functions, arguments and elements, if they were made before it", {
+  address <- function(name) getDLLRegisteredRoutines("stats")$.Call[[name]]$address
+  old <- address(1L)
+  holder <- list(deep = list(pointer = old))
+  use <- eval(quote(function() pointer), list2env(list(pointer = old), parent = globalenv()))
+  same <- in_global(function(x, shown) identical(format(x), shown))
+  shown <- format(old)
+  expect_match(shown, "pointer: 0x")
+  call_it <- in_global(function(f, shown) identical(format(f()), shown))
+  pool <- local_pool(2, context = "fork")
+  uses_own <- function() {
+    expect_true(pool$apply(call_it, list(use, shown)))
+    expect_identical(unlist(pool$map(call_it, list(use, use, use), args = list(shown = shown), chunksize = 1)), c(TRUE, TRUE, TRUE))
+    expect_true(pool$apply(same, list(old, shown)))
+    expect_true(pool$apply(in_global(function(x, shown) identical(format(x$deep$pointer), shown)), list(holder, shown)))
+    expect_true(pool$apply(in_global(function(x, shown) identical(format(x$it), shown)), list(list2env(list(it = old)), shown)))
+    expect_identical(format(pool$apply(use)), format(new("externalptr"))) # back here it is empty, as serialize() leaves it
+  }
+  uses_own()
+  # those that come later find the same
+  for (pid in pool$status()$pid) kill_9(pid)
+  expect_true(wait_until(function() !anyNA(pool$status()$pid) && !length(intersect(pool$status()$pid, pid))))
+  uses_own()
+  # one that was made later, or of a new R, has none
+  late <- eval(quote(function() pointer), list2env(list(pointer = address(2L)), parent = globalenv()))
+  expect_classed_error(pool$apply(call_it, list(late, shown)), "EncodingError", "`pointer`")
+  spawned <- local_pool(1, context = "spawn")
+  expect_classed_error(spawned$apply(call_it, list(use, shown)), "EncodingError", "`pointer`")
+  # what the session has dropped is dropped with the pool
+  dropped <- FALSE
+  local({
+    short <- address(3L)
+    reg.finalizer(short, function(x) dropped <<- TRUE)
+    pool <- local_pool(1, context = "fork")
+    rm(short)
+    gc()
+    expect_false(dropped)
+  })
+  gc()
+  expect_true(dropped)
+})
+
 test_that("a task that fails on an empty pointer says where it is, and what to do", {
-  address <- getDLLRegisteredRoutines("stats")$.Call[[1L]]$address
-  object <- structure(list(1, inner = list(node = address)), class = "of another package")
   uses <- function(x, y = NULL) stop("external pointer is not valid")
-  reference <- new.env()
-  reference$deep <- object
   says <- function(path) {
     sprintf("external pointer is not valid.*`%s` is an empty pointer: a live pointer is good only in the process that made it", path)
   }
   for (method in c("fork", "spawn")) {
     pool <- local_pool(1, context = method)
+    address <- getDLLRegisteredRoutines("stats")$.Call[[1L]]$address # after the worker began
+    object <- structure(list(1, inner = list(node = address)), class = "of another package")
+    reference <- new.env()
+    reference$deep <- object
     said <- function(call) conditionMessage(error_of(call))
     expect_match(said(pool$apply(uses, list(object))), says("[.][.]1[$]inner[$]node"))
     expect_match(said(pool$apply(uses, list(1, y = reference))), says("y[$]deep[$]inner[$]node"))

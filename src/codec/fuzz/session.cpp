@@ -54,7 +54,7 @@ void set_up_handles() {
     SET_VECTOR_ELT(handles, kHandles + i, R_MakeExternalPtr(targets + i, R_NilValue, R_NilValue));
   }
   Rf_defineVar(Rf_install("handles"), handles, R_GlobalEnv);
-  set_hooks({describe, revive});
+  set_hooks({describe, revive, nullptr});
 }
 
 } // namespace
