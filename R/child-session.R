@@ -154,9 +154,23 @@ apply_search <- function(wanted) {
     suppressWarnings(try(detach(pos = position_of(env), force = TRUE), silent = TRUE))
   }
   position <- position_of(if (keep) there[[length(old) + 1L]] else baseenv())
-  for (entry in rev(utils::head(wanted, length(wanted) - keep))) attach_entry(entry, position)
+  for (entry in rev(utils::head(wanted, length(wanted) - keep))) {
+    if (entry$name == "Autoloads") position <- move_autoloads(position) else attach_entry(entry, position)
+  }
   here <- attached()
   seen$search <- here[!vapply(here, is_among, TRUE, own)]
+}
+
+# R itself refers to this entry, which attach() would copy: it is linked in elsewhere, behind those that lie before `position`.
+# Returns its new position.
+move_autoloads <- function(position) {
+  autoloads <- as.environment("Autoloads")
+  before <- as.environment(position_of(autoloads) - 1L)
+  parent.env(before) <- parent.env(autoloads)
+  before <- as.environment(position - 2L) # what lay behind it has moved up by one
+  parent.env(autoloads) <- parent.env(before)
+  parent.env(before) <- autoloads
+  position - 1L
 }
 
 position_of <- function(env) Position(function(at) identical(as.environment(at), env), seq_along(search()))

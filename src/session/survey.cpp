@@ -54,8 +54,9 @@ uint64_t digest_vector(uint64_t h, SEXP x) {
   case EXPRSXP:
     for (R_xlen_t i = 0; i < n; ++i) h = mix(h, uint64_t(uintptr_t(VECTOR_ELT(x, i))));
     break;
-  default:
-    h = digest_bytes(h, codec::data_of(x), uint64_t(n) * element_bytes_of(x));
+  default: // without data in memory (1:10) nothing could be written there
+    if (const void* data = ALTREP(x) ? DATAPTR_OR_NULL(x) : codec::data_of(x))
+      h = digest_bytes(h, data, uint64_t(n) * element_bytes_of(x));
   }
   if (Rf_isObject(x)) each_attribute(x, [&](SEXP, SEXP value) { h = mix(h, uint64_t(uintptr_t(value))); });
   return mix(h, uint64_t(n));
@@ -139,7 +140,7 @@ void Survey::visit(SEXP x, int depth) {
   case STRSXP:
     bytes += uint64_t(Rf_xlength(x)) * element_bytes_of(x);
     if (bytes > kSmallBytes) large = true;
-    else if (!ALTREP(x)) vectors.push_back(x);
+    else if (!ALTREP(x) || TYPEOF(x) != STRSXP) vectors.push_back(x);
     break;
   case VECSXP:
   case EXPRSXP: {

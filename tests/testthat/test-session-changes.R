@@ -1,0 +1,150 @@
+# Changes of the session between two jobs: in place, of options, of the search path; and devices.
+test_that("what the session changes in an environment or an object in place the next job sees", {
+  on.exit(suppressWarnings(rm(list = c("wt_env", "wt_object"), envir = globalenv())))
+  each_pool(function(pool, method) {
+    assign("wt_env", new.env(), globalenv())
+    wt_env <- get("wt_env", globalenv())
+    wt_env$n <- 1
+    wt_env$inner <- new.env()
+    Counter <- R6::R6Class(public = list(n = 0, deep = NULL, add = function() self$n <- self$n + 1), parent_env = globalenv())
+    assign("wt_object", Counter$new(), globalenv())
+    object <- get("wt_object", globalenv())
+    look <- in_global(function() list(wt_env$n, wt_env$inner$m, wt_object$n))
+    expect_identical(pool$apply(look), list(1, NULL, 0))
+    wt_env$n <- 2
+    expect_identical(pool$apply(look), list(2, NULL, 0))
+    wt_env$inner$m <- "deep"
+    object$add()
+    expect_identical(pool$apply(look), list(2, "deep", 1))
+    rm("n", envir = wt_env)
+    object$n <- 7
+    expect_identical(pool$apply(look), list(NULL, "deep", 7))
+    object$deep <- list(wt_env)
+    wt_env$inner$m <- "deeper"
+    expect_identical(pool$apply(in_global(function() wt_object$deep[[1]]$inner$m)), "deeper")
+  })
+})
+
+test_that("what compiled code writes into a vector in place the next job sees", {
+  skip_on_cran()
+  skip_if_not_installed("Rcpp")
+  on.exit(suppressWarnings(rm(list = c("wt_short", "wt_vector", "wt_large"), envir = globalenv())))
+  write <- Rcpp::cppFunction("void write(NumericVector x, int at, double value) { x[at - 1] = value; }", env = new.env())
+  each_pool(function(pool, method) {
+    assign("wt_short", c(1, 2), globalenv())
+    assign("wt_vector", list(inside = as.numeric(1:100)), globalenv())
+    assign("wt_large", as.numeric(1:50000), globalenv())
+    look <- in_global(function() c(wt_short, sum(wt_vector$inside), sum(wt_large)))
+    expect_identical(pool$apply(look), c(1, 2, 5050, 1250025000))
+    write(get("wt_short", globalenv()), 2L, 20)
+    expect_identical(pool$apply(look), c(1, 20, 5050, 1250025000))
+    write(get("wt_vector", globalenv())$inside, 100L, 0)
+    expect_identical(pool$apply(look), c(1, 20, 4950, 1250025000))
+    write(get("wt_large", globalenv()), 12345L, 0)
+    expect_identical(pool$apply(look), c(1, 20, 4950, 1250025000 - 12345))
+  })
+})
+
+test_that("what data.table changes by reference the next job sees", {
+  skip_if_not_installed("data.table")
+  on.exit(suppressWarnings(rm("wt_table", envir = globalenv())))
+  each_pool(function(pool, method) {
+    table <- data.table::data.table(a = 1:3, b = c("x", "y", "z"))
+    assign("wt_table", table, globalenv())
+    look <- in_global(function() as.list(wt_table))
+    expect_identical(pool$apply(look), list(a = 1:3, b = c("x", "y", "z")))
+    data.table::set(table, 2L, "a", 9L)
+    expect_identical(pool$apply(look)$a, c(1L, 9L, 3L))
+    data.table::set(table, 1L, "b", "other")
+    expect_identical(pool$apply(look)$b, c("other", "y", "z"))
+    data.table::set(table, j = "c", value = c(TRUE, NA, FALSE))
+    expect_identical(pool$apply(look)$c, c(TRUE, NA, FALSE))
+    data.table::setnames(table, "a", "first")
+    expect_identical(names(pool$apply(look)), c("first", "b", "c"))
+    data.table::setorderv(table, "first", -1L)
+    expect_identical(pool$apply(look)$first, c(9L, 3L, 1L))
+    data.table::set(table, j = "c", value = NULL)
+    expect_identical(names(pool$apply(look)), c("first", "b"))
+    large <- data.table::data.table(a = as.numeric(1:50000))
+    assign("wt_table", large, globalenv())
+    expect_identical(pool$apply(in_global(function() sum(wt_table$a))), sum(as.numeric(1:50000)))
+    data.table::set(large, 777L, "a", 0)
+    expect_identical(pool$apply(in_global(function() sum(wt_table$a))), sum(as.numeric(1:50000)) - 777)
+  })
+})
+
+test_that("options that hold functions and environments arrive with them, and again when they are set to others", {
+  old <- options(wt.fun = NULL, wt.env = NULL, wt.list = NULL)
+  on.exit(options(old))
+  each_pool(function(pool, method) {
+    env <- list2env(list(n = 1), parent = globalenv())
+    options(wt.fun = eval(quote(function(x) x + n), env), wt.env = env, wt.list = list(f = toupper, deep = list(env)))
+    seen <- in_global(function() {
+      list(
+        getOption("wt.fun")(1), getOption("wt.env")$n, getOption("wt.list")$f("a"), getOption("wt.list")$deep[[1]]$n,
+        identical(environment(getOption("wt.fun")), getOption("wt.env"))
+      )
+    })
+    expect_identical(pool$apply(seen), list(2, 1, "A", 1, TRUE))
+    # a change inside is not sent (see the help), another value is
+    env$n <- 2
+    expect_identical(pool$apply(seen)[[2L]], 1)
+    options(wt.env = list2env(list(n = 3), parent = globalenv()), wt.fun = in_global(function(x) x * 100))
+    expect_identical(pool$apply(in_global(function() c(getOption("wt.env")$n, getOption("wt.fun")(2)))), c(3, 200))
+    options(wt.fun = NULL, wt.env = NULL, wt.list = NULL)
+    expect_identical(pool$apply(in_global(function() c(getOption("wt.fun"), getOption("wt.env"), getOption("wt.list")))), NULL)
+  })
+})
+
+test_that("a task's graphics device is its own, and the session's is never touched", {
+  file <- tempfile(fileext = ".pdf")
+  grDevices::pdf(file)
+  device <- grDevices::dev.cur()
+  on.exit(if (device %in% grDevices::dev.list()) grDevices::dev.off(device))
+  graphics::plot(1)
+  grDevices::dev.flush()
+  before <- list(grDevices::dev.list(), grDevices::dev.cur(), graphics::par("mfrow"))
+  each_pool(function(pool, method) {
+    own <- pool$apply(in_global(function(file) {
+      grDevices::pdf(file)
+      graphics::par(mfrow = c(2, 2))
+      graphics::plot(1:2)
+      opened <- grDevices::dev.cur()
+      grDevices::dev.off()
+      c(file.exists(file), file.size(file) > 1000)
+    }), list(tempfile(fileext = ".pdf")))
+    expect_identical(own, c(TRUE, TRUE))
+    # one that a task leaves open, and a task that closes all it can see
+    pool$apply(in_global(function(file) grDevices::pdf(file)), list(tempfile(fileext = ".pdf")))
+    pool$apply(in_global(function() grDevices::graphics.off()))
+    expect_identical(list(grDevices::dev.list(), grDevices::dev.cur(), graphics::par("mfrow")), before)
+  })
+  graphics::plot(2)
+  grDevices::dev.off(device)
+  bytes <- readBin(file, "raw", file.size(file))
+  text <- rawToChar(bytes[bytes != as.raw(0)])
+  expect_true(grepl("/Count 2", text, fixed = TRUE, useBytes = TRUE)) # the pages that the session drew, and no others
+})
+
+test_that("the search path keeps its order around Autoloads", {
+  on.exit(suppressWarnings({
+    for (name in intersect(c("wt_behind", "wt_before"), search())) detach(name, character.only = TRUE)
+  }))
+  each_pool(function(pool, method) {
+    pool$apply(in_global(function() 1))
+    behind <- length(search()) # just before package:base, behind Autoloads
+    attach(list(wt_where = "behind"), pos = behind, name = "wt_behind", warn.conflicts = FALSE)
+    expect_gt(match("wt_behind", search()), match("Autoloads", search()))
+    task <- in_global(function() list(wt_where, setdiff(search(), grep("^tools:", search(), value = TRUE))))
+    here <- setdiff(search(), grep("^tools:", search(), value = TRUE))
+    expect_identical(pool$apply(task), list("behind", here))
+    attach(list(wt_where = "before"), name = "wt_before", warn.conflicts = FALSE)
+    here <- setdiff(search(), grep("^tools:", search(), value = TRUE))
+    expect_identical(pool$apply(task), list("before", here))
+    detach("wt_before", character.only = TRUE)
+    expect_identical(pool$apply(task)[[1L]], "behind")
+    detach("wt_behind", character.only = TRUE)
+    expect_error(pool$apply(task), "wt_where")
+    expect_identical(pool$apply(in_global(function() "Autoloads" %in% search())), TRUE)
+  })
+})
