@@ -339,3 +339,70 @@ test_that("the frame that calls a function finds what the session finds, whateve
     expect_identical(pool$apply(looks, list(1)), 2L)
   })
 })
+
+test_that("globals sends a large variable that only a text names, and a write into one is seen where it is named", {
+  skip_on_cran()
+  skip_if_not_installed("Rcpp")
+  on.exit(suppressWarnings(rm("wt_large", envir = globalenv())))
+  write <- Rcpp::cppFunction("void write(NumericVector x, int at, double value) { x[at - 1] = value; }", env = new.env())
+  assign("wt_large", as.numeric(1:50000), globalenv())
+  by_text <- in_global(function() get(paste0("wt_", "large"))[[2L]])
+  named <- in_global(function() wt_large[[2L]])
+  each_pool(function(pool, method) {
+    write(get("wt_large", globalenv()), 2L, 2)
+    if (method == "spawn") expect_error(pool$apply(by_text), "not found") else expect_identical(pool$apply(by_text), 2)
+    write(get("wt_large", globalenv()), 2L, 7)
+    expect_identical(pool$apply(named), 7)
+    if (method == "fork") expect_true(pool$apply(by_text) %in% c(2, 7)) # what it began with, or what a job has brought
+    expect_identical(pool$apply(by_text, globals = "wt_large"), 7)
+  })
+})
+
+test_that("a lock of a variable in an environment is sent with the next change there", {
+  on.exit(rm("wt_env", envir = globalenv()))
+  each_pool(function(pool, method) {
+    env <- list2env(list(a = 1, b = 1), parent = emptyenv())
+    assign("wt_env", env, globalenv())
+    locked <- in_global(function() c(bindingIsLocked("a", wt_env), environmentIsLocked(wt_env)))
+    expect_identical(pool$apply(locked), c(FALSE, FALSE))
+    lockBinding("a", env)
+    env$b <- 2
+    expect_identical(pool$apply(locked), c(TRUE, FALSE))
+    lockEnvironment(env)
+    expect_identical(pool$apply(locked), c(TRUE, TRUE))
+  })
+})
+
+test_that("a sink of a task is its own, and so is the session's", {
+  each_pool(function(pool, method) {
+    there <- in_global(function() sink.number())
+    expect_identical(pool$apply(there), 0L)
+    file <- tempfile()
+    sink(file)
+    on.exit(if (sink.number() > before) sink())
+    before <- sink.number() - 1L
+    seen <- pool$apply(there)
+    expect_identical(pool$apply(in_global(function(file) {
+      sink(file)
+      on.exit(sink())
+      print("by the task")
+      sink.number()
+    }), list(tempfile())), 1L)
+    sink()
+    expect_identical(seen, 0L)
+    expect_identical(readLines(file), character())
+  })
+})
+
+test_that("a process in a worker is a handle that tells, and that ends nothing", {
+  process <- Process(function() Sys.sleep(60))
+  process$start()
+  on.exit({
+    process$terminate()
+    process$join(60)
+  })
+  each_pool(function(pool, method) {
+    expect_error(pool$apply(in_global(function(p) p$join(0)), list(process)), "process")
+    expect_true(process$is_alive())
+  })
+})
