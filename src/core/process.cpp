@@ -65,10 +65,10 @@ bool note_ending(Child& child, const platform::Ending& how) {
 
 bool poll_child(Child& child) {
   if (child.reaped) return true;
-  if (child.farewell) {
-    if (!child.farewell->over.load(std::memory_order_acquire)) return false; // pairs with the thread's release
-    bool known = child.farewell->answer == platform::Asked::Ended;
-    return note_ending(child, known ? child.farewell->how : platform::Ending{kUnknownEnd, 0});
+  if (child.reaping) {
+    if (!child.reaping->over.load(std::memory_order_acquire)) return false; // pairs with the thread's release
+    bool known = child.reaping->answer == platform::Asked::Ended;
+    return note_ending(child, known ? child.reaping->how : platform::Ending{kUnknownEnd, 0});
   }
   if (!meet_child(child)) {
     if (state_of(child) < ChildState::Ended) return false;
@@ -91,20 +91,20 @@ bool poll_child(Child& child) {
 
 bool await_child(Child& child, int ms) {
   if (poll_child(child)) return true;
-  if (child.pid == 0 || child.farewell) ms = std::min(ms, 1); // there is nothing to watch yet, or any more
+  if (child.pid == 0 || child.reaping) ms = std::min(ms, 1); // there is nothing to watch yet, or any more
   platform::await_process(child.watch_fd, ms);
   return poll_child(child);
 }
 
 bool reap_in_background(const std::vector<Child*>& ended) {
-  std::vector<std::pair<int, std::shared_ptr<platform::Farewell>>> leaving;
+  std::vector<std::pair<int, std::shared_ptr<platform::Reaping>>> leaving;
   for (Child* c : ended) {
     if (c->watch_fd < 0 || !c->spare) return false;
-    leaving.emplace_back(c->watch_fd, std::make_shared<platform::Farewell>());
+    leaving.emplace_back(c->watch_fd, std::make_shared<platform::Reaping>());
   }
   if (!platform::reap_in_background(leaving)) return false;
   for (size_t i = 0; i < ended.size(); ++i) {
-    ended[i]->farewell = leaving[i].second;
+    ended[i]->reaping = leaving[i].second;
     ended[i]->watch_fd = -1; // the thread's
     close_child(*ended[i]);
   }
@@ -119,7 +119,7 @@ ChildState state_of(Child& child) {
 }
 
 int signal_child(Child& child, int signal) {
-  if (child.reaped || child.farewell || !meet_child(child)) return 0;
+  if (child.reaped || child.reaping || !meet_child(child)) return 0;
   bool all = !child.spare && (signal == SIGTERM || signal == SIGKILL);
   if (all && platform::signal_process(child.watch_fd, child.pid, 0) == 0)
     signal_started(child.pid, child.token, signal);

@@ -30,7 +30,7 @@ struct Child {
   uint64_t read[2] = {1, 1}; // how far we have read it; the first byte is not the child's
   OutputTail tails[2];
   std::atomic<int32_t>* born = nullptr; // a sibling forks it: its pid, by the kernel; or -errno
-  std::shared_ptr<platform::Farewell> farewell; // a thread of this process reaps it
+  std::shared_ptr<platform::Reaping> reaping; // a thread of this process reaps it
   bool reaped = false;
   bool spare = false;                   // what it has started may stay when it is killed
   int refused = 0;                      // errno: the system has no room for it

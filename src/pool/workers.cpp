@@ -240,7 +240,7 @@ void PoolOwner::dismiss() {
   show_output();  // all that they printed
   std::vector<Child*> leaving;
   for (const ChildRef& c : children())
-    if (c->output_is_final && !c->child.farewell && state_of(c->child) == ChildState::Ended)
+    if (c->output_is_final && !c->child.reaping && state_of(c->child) == ChildState::Ended)
       leaving.push_back(&c->child);
   // If a child of the session ended meanwhile, they would have no parent to reap them: it waits.
   if (leaving.empty() || (!own_process() && reap_in_background(leaving))) return;

@@ -58,14 +58,14 @@ Asked ask_ending(pid_t child, Ending* how);
 // system does not say (before Linux 6.15).
 bool lost_ending(int watch_fd, int* status);
 // What a thread has learned that waits for a child, so that the child does not stay defunct until its parent asks.
-struct Farewell {
+struct Reaping {
   Asked answer = Asked::Lost;
   Ending how{0, 0};
   std::atomic<bool> over{false}; // written last, by the thread: release, pairs with the acquire of the process that asks
 };
 // Starts a thread that waits for the ends of these children, and takes their descriptors. False: there is no room for a
 // thread, or the system is too old (before Linux 5.4) or a sandbox; then nothing has changed.
-bool reap_in_background(const std::vector<std::pair<int, std::shared_ptr<Farewell>>>& children);
+bool reap_in_background(const std::vector<std::pair<int, std::shared_ptr<Reaping>>>& children);
 // Waits for at most `ms` until the child of this descriptor has ended; -1: for the whole time.
 void await_process(int watch_fd, int ms);
 // Before children are started: the system must keep for us how they end. A launcher may have handed down

@@ -21,7 +21,7 @@
 namespace mp::platform {
 namespace {
 
-using Leaving = std::vector<std::pair<int, std::shared_ptr<Farewell>>>;
+using Leaving = std::vector<std::pair<int, std::shared_ptr<Reaping>>>;
 
 constexpr size_t kStackBytes = 256 * 1024; // small, and enough for any library's thread-local data
 constexpr idtype_t kPidfd = idtype_t(3);   // P_PIDFD, which old headers lack
@@ -35,7 +35,7 @@ int wait_by_descriptor(int watch_fd, siginfo_t* how, int options, rusage* used) 
 void* reap_all(void* data) {
   std::unique_ptr<Leaving> children(static_cast<Leaving*>(data));
   prctl(PR_SET_NAME, "multiprocessing"); // in a list of the session's threads
-  for (auto& [watch_fd, farewell] : *children) {
+  for (auto& [watch_fd, reaping] : *children) {
     siginfo_t how;
     rusage used{};
     int rc;
@@ -43,11 +43,11 @@ void* reap_all(void* data) {
     while (rc != 0 && errno == EINTR);
     close(watch_fd);
     if (rc == 0) {
-      farewell->answer = Asked::Ended;
-      farewell->how.status = how.si_code == CLD_EXITED ? how.si_status : -how.si_status;
-      farewell->how.peak_bytes = uint64_t(used.ru_maxrss) * 1024;
+      reaping->answer = Asked::Ended;
+      reaping->how.status = how.si_code == CLD_EXITED ? how.si_status : -how.si_status;
+      reaping->how.peak_bytes = uint64_t(used.ru_maxrss) * 1024;
     }
-    farewell->over.store(true, std::memory_order_release); // pairs with the acquire of poll_child()
+    reaping->over.store(true, std::memory_order_release); // pairs with the acquire of poll_child()
   }
   return nullptr;
 }
