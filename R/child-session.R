@@ -14,7 +14,7 @@ seen$lacks <- list() # the package of each class whose package is missing
 seen$search <- NULL # what came from the session's search path: environments
 seen$random_kind <- NULL
 
-kinds <- list(value = 0L, active = 1L, gone = 2L, pointer = 3L, large = 4L, refused = 5L) # as in pages.cpp
+kinds <- list(value = 0L, active = 1L, gone = 2L, pointer = 3L, large = 4L, refused = 5L) # as in pages.h
 
 # list(facts, options, environment variables, packages)
 apply_settings <- function(page, version) {

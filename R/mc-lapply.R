@@ -15,7 +15,8 @@
 #'
 #' The call returns when all results have arrived and no worker runs any more. The system then needs as
 #' long to remove a worker's copy of a large session as it needed to make it. A thread waits for that, so
-#' that no worker stays defunct.
+#' that no worker stays defunct. (After an error with `mc.stop.on.error = TRUE` workers are killed; the session's next use of this
+#' package removes them from the list of processes, if they are still being taken down when the call returns.)
 #'
 #' @section Sessions that hold gigabytes:
 #' A fork copies the tables of the session's pages: with 1 GB of data a call takes about ten times as long as in an empty session.

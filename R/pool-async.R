@@ -57,29 +57,6 @@ async_kind <- list(c("AsyncResult", "multiprocessing_result"), lapply(list(
   cancel = function() result_cancel(state)
 ), compiler::cmpfun))
 
-async_result <- function(handle, pool, ticket, job = NULL) {
-  # a promise would keep the caller's frame, with the arguments in it
-  force(handle)
-  force(pool)
-  force(ticket)
-  force(job)
-  outcome <- taken <- NULL
-  state <- environment()
-  self <- new.env(hash = FALSE, parent = emptyenv())
-  self$get <- function(timeout = NULL) {
-    if (is.null(outcome)) result_await(state, timeout)
-    if (is.null(outcome$error)) outcome$value else raise(outcome$error)
-  }
-  self$wait <- function(timeout = NULL) invisible(result_settled(state, timeout))
-  self$ready <- function() result_settled(state, 0)
-  self$successful <- function() result_successful(state)
-  self$cancel <- function() result_cancel(state)
-  self$.state <- state
-  lockEnvironment(self, bindings = TRUE)
-  class(self) <- c("AsyncResult", "multiprocessing_result")
-  self
-}
-
 async_result <- function(handle, pool, job, callback, error_callback) {
   check_callbacks(callback, error_callback)
   # no Ctrl-C may come between the job and its ticket

@@ -28,9 +28,9 @@
 #'   variable of that name. Elsewhere a task that looks at one gets an `EncodingError` that names it: in the global environment,
 #'   in a function's own, and in environments, R6 and reference objects that are, or lie in, arguments, elements and
 #'   variables. Any other object with a pointer somewhere inside, and objects of packages, arrive with an empty one, as with
-#'   [serialize()]; if the task fails because of it, the error says where it is. (Its own pointers a forked worker has also
-#'   outside the global environment: of functions, arguments and elements, if a variable had the pointer when the pool was made, in
-#'   the global environment or in a function that ran. The session keeps such pointers until the pool ends.)
+#'   [serialize()]; if the task fails because of it, the error says where it is. A forked worker also
+#'   uses its own copy of a pointer in a function, an argument or an element, if a variable of the global environment, or of a
+#'   function that was running, held it when the pool was made. The session keeps such pointers until the pool ends.
 #' - **Large values that only a text names**, such as `get(paste0("da", "ta"))`, are not sent: "object not found". A forked worker
 #'   has those that were there when it began and have not changed since. `globals = "data"` sends them.
 #' - **What a task changes** stays in the worker, until the session changes the same variable. [Queue()], [share()] and

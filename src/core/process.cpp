@@ -97,6 +97,7 @@ bool await_child(Child& child, int ms) {
 }
 
 bool reap_in_background(const std::vector<Child*>& ended) {
+  if (ended.empty()) return true;
   std::vector<std::pair<int, std::shared_ptr<platform::Reaping>>> leaving;
   for (Child* c : ended) {
     if (c->watch_fd < 0 || !c->spare) return false;

@@ -263,7 +263,6 @@ void PoolOwner::close() {
   if (closing_) return;
   closing_ = true;
   exports_.clear();
-  pointers_.clear();
   pages_.clear();
   large_ = Preserved();
   if (waiting_.empty()) close_pool(block_); // before workers start that would wait for jobs
@@ -304,6 +303,7 @@ bool PoolOwner::joined() {
   if (closing_ && waiting_.empty()) close_pool(block_);
   for (WorkerSlot& s : workers_)
     if (s.child) return false;
+  if (closing_) pointers_.clear(); // no worker will begin
   return true;
 }
 

@@ -238,18 +238,18 @@ void PoolOwner::dismiss() {
   }
   drop_retired(); // a worker's main thread alone writes there, and it has ended
   show_output();  // all that they printed
-  std::vector<Child*> leaving;
+  std::vector<Child*> leaving, awaited;
   for (const ChildRef& c : children())
     if (c->output_is_final && !c->child.reaping && state_of(c->child) == ChildState::Ended)
-      leaving.push_back(&c->child);
+      (c->child.spare ? leaving : awaited).push_back(&c->child);
   // If a child of the session ended meanwhile, they would have no parent to reap them: it waits.
-  if (leaving.empty() || (!own_process() && reap_in_background(leaving))) return;
+  if (own_process() || !reap_in_background(leaving)) awaited.insert(awaited.end(), leaving.begin(), leaving.end());
   int64_t deadline = platform::now_ns() + (own_process() ? kTakenDownNs : kGoneNs);
-  for (Child* c : leaving) {
+  for (Child* c : awaited) {
     int64_t left = std::max<int64_t>(0, deadline - platform::now_ns());
     await_child(*c, int((left + 999'999) / 1'000'000));
   }
-  show_output();
+  if (!awaited.empty()) show_output();
 }
 
 // Lanes that should have a worker and have none: the system refused one when it was to be replaced.

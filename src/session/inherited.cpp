@@ -9,18 +9,22 @@ namespace mp::bind {
 namespace {
 
 constexpr int kMostParts = 1000; // of one variable
-constexpr size_t kMostPointers = 10'000;
+constexpr size_t kMostPointers = 10'000, kMostEnvironments = 50'000;
 
 // What a fork begins with. Written before a fork and after it; a fork keeps it.
 Preserved& inherited = *new Preserved;
 
+// Environments may hold one another in a long chain: they wait in a list, where recursion would need the stack.
 class Collector {
 public:
   std::vector<SEXP> found;
 
   void look_into(SEXP env) {
-    for (; !is_top_level(env) && seen_.insert(env).second; env = r::parent_environment(env)) {
-      if (pointer_of(env) != R_NilValue || is_ours(env)) return;
+    add(env);
+    while (!pending_.empty()) {
+      env = pending_.back();
+      pending_.pop_back();
+      add(r::parent_environment(env));
       for (SEXP symbol : variables_of(env)) look_at_variable(r::binding_of(env, symbol));
     }
   }
@@ -31,6 +35,12 @@ public:
   }
 
 private:
+  // Handles, pools, results and futures, and what is reached through them alone, are this package's.
+  void add(SEXP env) {
+    if (is_top_level(env) || seen_.size() >= kMostEnvironments || !seen_.insert(env).second) return;
+    if (pointer_of(env) == R_NilValue && !is_ours(env) && top_level_of(env) != package_namespace()) pending_.push_back(env);
+  }
+
   void look_at(SEXP x, int& left) {
     if (--left < 0 || found.size() == kMostPointers) return;
     switch (TYPEOF(x)) {
@@ -38,9 +48,9 @@ private:
       if (is_foreign(x) && seen_.insert(x).second) found.push_back(x);
       return;
     case CLOSXP:
-      return look_into(r::closure_environment(x));
+      return add(r::closure_environment(x));
     case ENVSXP:
-      return look_into(x);
+      return add(x);
     case VECSXP:
       if (ALTREP(x)) return;
       for (R_xlen_t i = 0; i < Rf_xlength(x) && left > 0; ++i) look_at(VECTOR_ELT(x, i), left);
@@ -60,18 +70,19 @@ private:
   }
 
   std::unordered_set<SEXP> seen_;
+  std::vector<SEXP> pending_;
 };
 
 } // namespace
 
 void InheritedPointers::collect() {
-  if (std::exchange(collected_, true)) return;
+  if (collected_) return;
   Collector collector;
   for (const Variable& v : journal().variables())
     if (v.travels == Travels::Pointer) collector.look_at_variable(v.binding);
   Protected frames(call_r("frames_of_session"));
-  for (R_xlen_t i = 0; i < Rf_xlength(frames); ++i)
-    if (SEXP env = VECTOR_ELT(frames, i); top_level_of(env) != package_namespace()) collector.look_into(env);
+  collector.look_into(R_GlobalEnv); // what its variables hold
+  for (R_xlen_t i = 0; i < Rf_xlength(frames); ++i) collector.look_into(VECTOR_ELT(frames, i));
   R_xlen_t n = R_xlen_t(collector.found.size());
   list_ = Preserved(codec::protect([&] { return Rf_allocVector(VECSXP, n); }));
   for (R_xlen_t i = 0; i < n; ++i) {
@@ -79,6 +90,7 @@ void InheritedPointers::collect() {
     SET_VECTOR_ELT(list_, i, x);
     kept_[x] = R_ExternalPtrAddr(x);
   }
+  collected_ = true;
 }
 
 void InheritedPointers::clear() {

@@ -232,6 +232,35 @@ test_that("a forked worker uses its own pointers in functions, arguments and ele
   expect_true(dropped)
 })
 
+test_that("workers that begin after close() have the pointers, too, and the next pool keeps nothing of another", {
+  pointer <- getDLLRegisteredRoutines("stats")$.Call[[1L]]$address
+  pool <- Pool(1, context = "fork", maxtasksperchild = 1)
+  result <- pool$map_async(function(x, shown) identical(format(x), shown), rep(list(pointer), 4), args = list(shown = format(pointer)), chunksize = 1)
+  pool$close()
+  expect_identical(result$get(60), rep(list(TRUE), 4))
+  pool$join(60)
+  # a result holds its pool: if another pool kept it, these workers would stay
+  first <- Pool(1, context = "fork")
+  kept <- first$apply_async(identity, list(1))
+  pids <- first$status()$pid
+  second <- local_pool(1, context = "fork")
+  rm(first, kept)
+  gc()
+  expect_true(wait_until(function() all_gone(pids)))
+  expect_identical(second$apply(identity, list(2)), 2)
+})
+
+test_that("a long chain of environments is no fault for a pool that is made", {
+  chain <- NULL
+  for (k in 1:100000) {
+    link <- new.env(hash = FALSE, size = 2L, parent = emptyenv())
+    link$rest <- chain
+    chain <- link
+  }
+  pool <- local_pool(1, context = "fork")
+  expect_identical(pool$apply(in_global(function() 1)), 1)
+})
+
 test_that("a task that fails on an empty pointer says where it is, and what to do", {
   uses <- function(x, y = NULL) stop("external pointer is not valid")
   says <- function(path) {

@@ -1,9 +1,9 @@
 // Linux behind the seam: a thread that reaps children which are about to end. A parent has to ask for each of its
 // children; until then the system keeps it as defunct. The thread asks, while the session does something else.
 //
-// It lives for as long as the system needs to take these processes down, calls nothing but the system, and takes no signal:
+// It lives for as long as the system needs to take these processes down, calls nothing of R's, and takes no signal:
 // handlers run in the session's own thread. A fork of the session does not have the thread, and asks for no
-// child of its parent's. If the session ends first, the thread ends with it, and init reaps the children.
+// child of its parent's. (Memory that the thread frees is the C library's affair, whose fork() waits for its locks.) If the session ends first, the thread ends with it, and init reaps the children.
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
