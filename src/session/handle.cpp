@@ -1,7 +1,6 @@
 #include "session/handle.h"
 
 #include "session/defer.h"
-#include "session/inherited.h"
 #include "r/compat.h"
 
 #include <cstring>
@@ -76,7 +75,7 @@ SEXP handle_object(uint64_t block, BlockKind kind) {
   return r;
 }
 
-void prepare_handles() { codec::set_hooks({describe, revive, own_pointer}); }
+void prepare_handles(SEXP (*own_pointer)(uint64_t address)) { codec::set_hooks({describe, revive, own_pointer}); }
 
 void keep_block(uint64_t block) { ++hold_counts[block]; }
 

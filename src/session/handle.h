@@ -44,6 +44,7 @@ std::vector<Reference> references_of(const std::vector<codec::HandleId>& handles
 uint64_t store_value(SEXP value); // encoded, in a block of its own that the caller holds
 uint64_t store_encoded(const codec::Encoding& e);
 
-void prepare_handles(); // the codec's hooks
+// The codec's hooks; `own_pointer` is one of them, of a file above this one.
+void prepare_handles(SEXP (*own_pointer)(uint64_t address));
 
 } // namespace mp::bind

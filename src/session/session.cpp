@@ -4,6 +4,7 @@
 #include "session/blocks.h"
 #include "session/defer.h"
 #include "session/handle.h"
+#include "session/inherited.h"
 
 #include "core/barrier.h"
 #include "core/condition.h"
@@ -37,7 +38,7 @@ void prepare_kinds() {
   register_event_kind();
   register_condition_kind();
   register_dict_kind();
-  prepare_handles();
+  prepare_handles(own_pointer);
   Patience::now().interrupted = interrupt_is_pending;
   prepare_blocks();
   install_fork_handlers();
