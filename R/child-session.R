@@ -316,9 +316,17 @@ refuse_variable <- function(name, env, text) {
   lost <- get(name, env)
   look <- function() if (in_child()) abort("EncodingError", text) else lost # back in the session it is as it was
   if (environmentIsLocked(env)) { # no binding may be removed or added, as in most R6 objects
-    delayedAssign(name, look(), environment(), env)
-    if (locked) lockBinding(name, env)
-    return(invisible())
+    # A promise whose evaluation failed would warn when it is looked at again: another one takes its place first.
+    look_once <- function() {
+      if (in_child()) promise()
+      look()
+    }
+    promise <- function() {
+      if (locked) unlockBinding(name, env)
+      delayedAssign(name, look_once(), parent.env(environment()), env)
+      if (locked) lockBinding(name, env)
+    }
+    return(promise())
   }
   rm(list = name, envir = env)
   makeActiveBinding(name, function(value) {

@@ -140,6 +140,11 @@ test_that("a connection or a pointer in an environment or an object that is an a
       each_way(look$inner, value, "inner[$]con")
     }
     refused(pool$apply(look$write, list(values$object)), ".*own")
+    twice <- in_global(function(x) {
+      look <- function() tryCatch(x$con, warning = function(w) "a warning", error = function(e) "an error")
+      c(look(), look())
+    })
+    for (value in values) expect_identical(pool$apply(twice, list(value)), c("an error", "an error"))
     refused(pool$map(in_global(function(x) x$deep[[1]]$con), list(list(deep = list(values$bare)))), "[$]deep\\[\\[1\\]\\][$]con")
     # in a variable, and around a function
     assign("wt_holder", values$object, globalenv())
