@@ -453,6 +453,10 @@ pool_inherited <- function(pool, fun) {
     .Call(`_multiprocessing_pool_inherited`, pool, fun)
 }
 
+session_methods_in <- function(table) {
+    .Call(`_multiprocessing_session_methods_in`, table)
+}
+
 session_lost <- function(args) {
     .Call(`_multiprocessing_session_lost`, args)
 }

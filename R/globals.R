@@ -183,11 +183,7 @@ methods_of_session <- function() {
     if (is.null(table)) { # a package without R code
       return(NULL)
     }
-    own <- Filter(function(name) {
-      method <- get0(name, envir = table, inherits = FALSE)
-      is.function(method) && !is.primitive(method) && is_of_session(environment(method))
-    }, ls(table, all.names = TRUE))
-    lapply(own, function(name) list(package, name, get(name, envir = table)))
+    lapply(session_methods_in(table), function(name) list(package, name, get(name, envir = table)))
   })
   unlist(found, recursive = FALSE)
 }
@@ -196,8 +192,6 @@ top_level_of <- function(env) {
   while (!is_top_level(env)) env <- parent.env(env)
   env
 }
-
-is_of_session <- function(env) identical(top_level_of(env), globalenv())
 
 # Namespaces that were loaded from a folder outside .libPaths(), where a worker would not look for them
 namespaces_of_session <- function() {

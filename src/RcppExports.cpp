@@ -1210,6 +1210,16 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// session_methods_in
+SEXP session_methods_in(SEXP table);
+RcppExport SEXP _multiprocessing_session_methods_in(SEXP tableSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type table(tableSEXP);
+    rcpp_result_gen = Rcpp::wrap(session_methods_in(table));
+    return rcpp_result_gen;
+END_RCPP
+}
 // session_lost
 SEXP session_lost(SEXP args);
 RcppExport SEXP _multiprocessing_session_lost(SEXP argsSEXP) {
@@ -1960,6 +1970,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_is_same_object", (DL_FUNC) &_multiprocessing_is_same_object, 2},
     {"_multiprocessing_pool_needs", (DL_FUNC) &_multiprocessing_pool_needs, 5},
     {"_multiprocessing_pool_inherited", (DL_FUNC) &_multiprocessing_pool_inherited, 2},
+    {"_multiprocessing_session_methods_in", (DL_FUNC) &_multiprocessing_session_methods_in, 1},
     {"_multiprocessing_session_lost", (DL_FUNC) &_multiprocessing_session_lost, 1},
     {"_multiprocessing_semaphore_create", (DL_FUNC) &_multiprocessing_semaphore_create, 2},
     {"_multiprocessing_semaphore_acquire", (DL_FUNC) &_multiprocessing_semaphore_acquire, 3},

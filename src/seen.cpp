@@ -46,6 +46,25 @@ SEXP pool_needs(SEXP pool, SEXP fun, SEXP args, SEXP elements, bool spawn) {
 // [[Rcpp::export(rng = false)]]
 SEXP pool_inherited(SEXP pool, SEXP fun) { return inherited_name(pool, fun); }
 
+// The names in a table of methods of those that belong to the session and to no package. Promises are left alone: they are
+// packages', and to force one reads its method from the disk.
+// [[Rcpp::export(rng = false)]]
+SEXP session_methods_in(SEXP table) {
+  return entry([&] {
+    std::vector<SEXP> own;
+    for (SEXP name : variables_of(table)) {
+      SEXP method = r::frame_variable(table, name);
+      if (TYPEOF(method) == CLOSXP && top_level_of(r::closure_environment(method)) == R_GlobalEnv) own.push_back(PRINTNAME(name));
+    }
+    return protect([&] {
+      SEXP names = PROTECT(Rf_allocVector(STRSXP, R_xlen_t(own.size())));
+      for (size_t i = 0; i < own.size(); ++i) SET_STRING_ELT(names, R_xlen_t(i), own[i]);
+      UNPROTECT(1);
+      return names;
+    });
+  });
+}
+
 // In the arguments of a call that came from another process, see lost.h.
 // [[Rcpp::export(rng = false)]]
 SEXP session_lost(SEXP args) {

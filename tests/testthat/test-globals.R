@@ -230,3 +230,14 @@ test_that("functions are found that assignments call, and variables in the defau
   expect_identical(pool$map(inner, 1:2), list(8, 9))
   expect_identical(pool$apply(inner, list(1)), 8)
 })
+
+test_that("methods that packages have not loaded yet stay on the disk, and those of the session are found", {
+  table <- asNamespace("stats")[[".__S3MethodsTable__."]]
+  forced <- FALSE
+  delayedAssign("update.wt_package", { forced <- TRUE; function(object, ...) NULL }, assign.env = table)
+  registerS3method("update", "wt_session", in_global(function(object, ...) "session"), envir = asNamespace("stats"))
+  on.exit(rm(list = c("update.wt_package", "update.wt_session"), envir = table))
+  found <- multiprocessing:::methods_of_session()
+  expect_false(forced)
+  expect_true("update.wt_session" %in% vapply(found, `[[`, "", 2L))
+})
