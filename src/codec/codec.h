@@ -199,11 +199,24 @@ void refuse_connections(bool refuse);
 // jumps, allocates nothing.
 uint64_t encode_small(SEXP x, uint8_t* dst, uint64_t room);
 
+// Ordinary vectors that showed blocks when earlier frames were decoded. A new one costs the receiver an allocation of its size, and
+// so, if it is large, a collection.
+class RecentVectors {
+public:
+  // One that shows the block, without a change, and that this frame has not taken yet; nullptr: none.
+  virtual SEXP take(const HandleId& id, SEXPTYPE type, uint64_t length) = 0;
+  virtual void add(const HandleId& id, SEXP x) = 0; // may jump
+
+protected:
+  ~RecentVectors() = default;
+};
+
 // Any bytes give a value or an exception (DecodeError, Unwind), with one exception: what R's
 // serializer wrote is trusted. Reads nothing outside [p, p + n); n may be larger than the frame.
 // The result is not protected. Vectors in blocks become ordinary ones, which show the block's bytes or are a
 // copy; only those too large to copy become views. `share`: what is in a block stays there, whatever its size.
-SEXP decode(const uint8_t* p, uint64_t n, bool share = false);
+// `recent`: such vectors are taken from there if they can be, and added.
+SEXP decode(const uint8_t* p, uint64_t n, bool share = false, RecentVectors* recent = nullptr);
 
 // The same; an error of code that runs meanwhile (of the ALTREP class of a package, say) is a DecodeError with its message.
 SEXP decode_or_refuse(const uint8_t* p, uint64_t n);
@@ -223,7 +236,8 @@ uint64_t length_of(const uint8_t* p, uint64_t n);
 // Elements [first, first + count) as a vector of the same type without attributes; elements of a
 // list keep theirs. `*whole` is set, and NULL is returned, if the value does not allow it (it went
 // through R's serializer, or is a handle): decode() it and slice in R.
-SEXP decode_slice(const uint8_t* p, uint64_t n, uint64_t first, uint64_t count, bool* whole);
+SEXP decode_slice(
+    const uint8_t* p, uint64_t n, uint64_t first, uint64_t count, bool* whole, RecentVectors* recent = nullptr);
 
 // A vector of the bytes of a block that holds nothing else, as decode() makes them; nullptr: there is no
 // such block, or it is too short. May jump.

@@ -46,10 +46,10 @@ NodeHeader root_at(const uint8_t* p) {
 
 // Runs `read`, which gives nullptr for bad bytes, on a reader that starts at `at`.
 template <class Read>
-SEXP with_reader(const uint8_t* p, uint64_t size, uint64_t at, bool share, Read&& read) {
+SEXP with_reader(const uint8_t* p, uint64_t size, uint64_t at, bool share, RecentVectors* recent, Read&& read) {
   const char* failure = nullptr;
   SEXP x = protect([&] {
-    Reader in(p, size, at, share);
+    Reader in(p, size, at, share, recent);
     SEXP value = read(in);
     if (!value) failure = in.failure() ? in.failure() : "it has another length than it says";
     return value ? value : R_NilValue;
@@ -60,12 +60,12 @@ SEXP with_reader(const uint8_t* p, uint64_t size, uint64_t at, bool share, Read&
 
 } // namespace
 
-SEXP decode(const uint8_t* p, uint64_t n, bool share) {
+SEXP decode(const uint8_t* p, uint64_t n, bool share, RecentVectors* recent) {
   FrameHeader frame = frame_at(p, n);
   if (is_serialized(frame))
     return Serializer::decode(p + kHeaders, serialized_at(p, frame).bytes,
                               frame.kind == static_cast<uint8_t>(FrameKind::out_of_band));
-  return with_reader(p, frame.size, sizeof(FrameHeader), share, [](Reader& in) {
+  return with_reader(p, frame.size, sizeof(FrameHeader), share, recent, [](Reader& in) {
     SEXP value = in.value(0);
     return in.at_end() ? value : nullptr;
   });
@@ -115,7 +115,7 @@ uint64_t length_of(const uint8_t* p, uint64_t n) {
   return is_serialized(frame) ? serialized_at(p, frame).elements : root_at(p).length;
 }
 
-SEXP decode_slice(const uint8_t* p, uint64_t n, uint64_t first, uint64_t count, bool* whole) {
+SEXP decode_slice(const uint8_t* p, uint64_t n, uint64_t first, uint64_t count, bool* whole, RecentVectors* recent) {
   *whole = false;
   FrameHeader frame = frame_at(p, n);
   uint64_t length = length_of(p, n);
@@ -127,7 +127,7 @@ SEXP decode_slice(const uint8_t* p, uint64_t n, uint64_t first, uint64_t count, 
     return R_NilValue;
   }
   if (type == Type::null || type == Type::nil_pointer) return R_NilValue;
-  return with_reader(p, frame.size, kHeaders, false, [&](Reader& in) -> SEXP {
+  return with_reader(p, frame.size, kHeaders, false, recent, [&](Reader& in) -> SEXP {
     if (type == Type::string) return in.strings(root, first, count);
     if (type != Type::list) return in.fixed(root, first, count);
     const uint8_t* table = in.offsets(length);

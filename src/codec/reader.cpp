@@ -75,12 +75,58 @@ SEXP Reader::value(int depth) {
   NodeHeader node;
   if (depth > kMaxDepth) return fail("nested too deeply");
   if (!header(&node)) return nullptr;
+  HandleId id;
+  bool kept = recent_ && in_block(node, &id);
+  if (SEXP x = kept ? recent_vector(node, id, depth) : nullptr) return x;
   SEXP x = data(node, depth);
-  if (!x || node.attributes == 0) return x;
+  if (!x) return nullptr;
   PROTECT(x);
-  bool good = attributes(node, x, depth);
+  bool good = node.attributes == 0 || attributes(node, x, depth);
+  if (good && kept && !ALTREP(x)) recent_->add(id, x);
   UNPROTECT(1);
   return good ? x : nullptr;
+}
+
+// A vector of numbers that lies in a block? Reads ahead.
+bool Reader::in_block(const NodeHeader& node, HandleId* id) {
+  if (!(node.flags & kFlagBlock) || !element_size(static_cast<Type>(node.type))) return false;
+  uint64_t start = at_;
+  bool good = block_id(id);
+  at_ = start;
+  return good;
+}
+
+SEXP Reader::recent_vector(const NodeHeader& node, const HandleId& id, int depth) {
+  SEXP x = recent_->take(id, r_type(static_cast<Type>(node.type)), node.length);
+  if (!x) return nullptr;
+  uint64_t start = at_;
+  HandleId same_id;
+  PROTECT(x);
+  bool same = block_id(&same_id) && has_attributes(node, x, depth);
+  UNPROTECT(1);
+  if (same) return x;
+  at_ = start;
+  failure_ = nullptr; // it is met again
+  return nullptr;
+}
+
+// Are they those that follow?
+bool Reader::has_attributes(const NodeHeader& node, SEXP x, int depth) {
+  constexpr int kBitByBit = 1 | 2 | 4 | 16; // of R's identical()
+  uint32_t count = 0;
+  r::visit_attributes(x, [&](SEXP, SEXP) { return ++count > 0; });
+  if (count != node.attributes) return false;
+  for (uint32_t i = 0; i < count; i++) {
+    SEXP name = attribute_name();
+    SEXP given = name ? value(depth + 1) : nullptr;
+    SEXP had = given ? r::find_attribute(x, name) : nullptr;
+    if (!had) return false;
+    PROTECT(given);
+    bool same = R_compute_identical(had, given, kBitByBit);
+    UNPROTECT(1);
+    if (!same) return false;
+  }
+  return true;
 }
 
 SEXP Reader::data(const NodeHeader& node, int depth) {

@@ -9,8 +9,8 @@ namespace mp::codec {
 
 class Reader {
 public:
-  Reader(const uint8_t* frame, uint64_t size, uint64_t at, bool share = false)
-      : frame_(frame), size_(size), at_(at), share_(share) {}
+  Reader(const uint8_t* frame, uint64_t size, uint64_t at, bool share = false, RecentVectors* recent = nullptr)
+      : frame_(frame), size_(size), at_(at), share_(share), recent_(recent) {}
 
   const char* failure() const { return failure_; }
   bool at_end() const { return at_ == size_; }
@@ -37,6 +37,9 @@ private:
   SEXP handle(const NodeHeader& node);
   bool block_id(HandleId* id);
   SEXP attribute_name();
+  bool in_block(const NodeHeader& node, HandleId* id);
+  SEXP recent_vector(const NodeHeader& node, const HandleId& id, int depth); // nullptr: none, and nothing was read
+  bool has_attributes(const NodeHeader& node, SEXP x, int depth);
   bool attributes(const NodeHeader& node, SEXP x, int depth); // x is protected
   bool set_attributes(SEXP x, SEXP all, SEXP dim);            // a pairlist, protected
 
@@ -44,6 +47,7 @@ private:
   uint64_t size_;
   uint64_t at_; // never beyond size_
   bool share_;
+  RecentVectors* recent_;
   const char* failure_ = nullptr;
 };
 

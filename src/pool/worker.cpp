@@ -11,6 +11,7 @@
 #include "session/interrupts.h"
 #include "session/lost.h"
 #include "session/output.h"
+#include "session/recent_vectors.h"
 #include "session/session.h"
 
 #include "core/guard.h"
@@ -121,16 +122,28 @@ void keep(SEXP& place, SEXP value) {
   place = value;
 }
 
+RecentVectors& recent = *new RecentVectors; // never destroyed, as `run`
+
 // Called when memory is short.
 void give_up_functions() {
   for (const CachedFunction& f : functions) R_ReleaseObject(f.function);
   functions.clear();
+  recent.clear();
   if (run.active) return;
   run.loaded = 0;
   keep(run.frame, nullptr);
 }
 
 SEXP symbol(const char* name) { return Rf_install(name); }
+
+const uint8_t* span_at(const Span& s) { return heap().at(run.claim.job + s.offset); }
+
+// A job's arguments and variables
+SEXP decode_body(const Span& s) {
+  Patience patience = Patience::endless();
+  recent.begin_job();
+  return codec::decode(span_at(s), s.bytes, false, &recent);
+}
 
 // What a task dropped is released soon, though no later task may call this package: others may wait
 // for the end of a pipe. A young collection: a full one would write to all that the session has.
@@ -149,11 +162,9 @@ void release_dropped() {
   do_deferred();
 }
 
-const uint8_t* span_at(const Span& s) { return heap().at(run.claim.job + s.offset); }
-
 SEXP decode_slice(const Span& s, uint64_t first, uint64_t n, bool* whole) {
   Patience patience = Patience::endless(); // as in decode()
-  return codec::decode_slice(span_at(s), s.bytes, first, n, whole);
+  return codec::decode_slice(span_at(s), s.bytes, first, n, whole, &recent);
 }
 
 // A job that this worker has not seen before: its function, arguments, variables.
@@ -167,7 +178,7 @@ void load_job() {
     run.star = run.seeded = false;
   } else {
     Protected fun(function_of(j.function));
-    Protected body(decode(span_at(j.body), j.body.bytes));
+    Protected body(decode_body(j.body));
     run.star = LOGICAL(part_of(body, JobPart::Star))[0];
     run.version = read_pages(part_of(body, JobPart::Pages), run.version);
     refuse_lost(part_of(body, JobPart::Args), Received::Arguments);
@@ -421,7 +432,10 @@ bool run_worker() {
   return entry([&] {
     Wait idle;
     idle.tick = [](void*) {
-      collect_if_heavy();
+      if (run.idle_ticks > 0) { // not between jobs that follow each other: the next one would wait
+        recent.clear();
+        collect_if_heavy();
+      }
       collect_if_asked();
       show_output(); // of this worker's own children
       release_dropped();

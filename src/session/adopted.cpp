@@ -54,6 +54,10 @@ uint64_t first_part(const void* data, uint64_t bytes) { // of the data, in the f
   return page < bytes ? page : bytes;
 }
 
+bool is_untouched(const void* data, const Adopted& a) {
+  return !std::memcmp(data, block_data(a), first_part(data, a.bytes)) && platform::replaced_untouched(data, a.bytes);
+}
+
 } // namespace
 
 bool adopt_pages(const codec::HandleId& id, void* data, uint64_t bytes) {
@@ -83,6 +87,13 @@ bool adopt_pages(const codec::HandleId& id, void* data, uint64_t bytes) {
   });
 }
 
+bool is_adopted(const void* data) { return table.count(data) > 0; }
+
+bool is_unchanged(const void* data, uint64_t bytes) {
+  auto found = table.find(data);
+  return found != table.end() && found->second.bytes == bytes && is_untouched(data, found->second);
+}
+
 bool adopted_block(const void* data, uint64_t bytes, codec::HandleId* id) {
   auto found = table.find(data);
   if (found == table.end()) return false;
@@ -91,7 +102,7 @@ bool adopted_block(const void* data, uint64_t bytes, codec::HandleId* id) {
   std::vector<platform::FilePages> mappings;
   if (a.bytes != bytes || !platform::private_mappings(heap().fd(), &mappings) || !still_shown(mappings, data, a))
     return false;
-  if (std::memcmp(data, block_data(a), first_part(data, bytes)) || !platform::replaced_untouched(data, bytes)) return false;
+  if (!is_untouched(data, a)) return false;
   *id = {uint32_t(BlockKind::Bytes), a.block, a.serial};
   return true;
 }

@@ -13,6 +13,9 @@ namespace mp::bind {
 // Makes the memory at `data`, a vector that R just allocated, show the block's bytes. False: it has no pages of its own,
 // or there are too many mappings; nothing was changed. May jump.
 bool adopt_pages(const codec::HandleId& id, void* data, uint64_t bytes);
+// Of a vector that R has not freed since adopt_pages(). Unchanged: nothing was written into it.
+bool is_adopted(const void* data);
+bool is_unchanged(const void* data, uint64_t bytes);
 // Does the vector at `data` show a whole block into which nothing was written?
 bool adopted_block(const void* data, uint64_t bytes, codec::HandleId* id);
 // Releases the blocks of vectors that R has freed: at every entry, does nothing if R has not collected since.
