@@ -119,11 +119,12 @@ pss <- function(pid) {
 
 #' Bytes of the anonymous and named shared files that these processes have open, or that lie in
 #' /dev/shm: each once, with the pages that nobody maps.
+older <- list.files("/dev/shm", full.names = TRUE, recursive = TRUE) # what others left there
 shared_files <- function(pids) {
   folders <- file.path("/proc", pids, "fd")
   open <- as.character(unlist(lapply(folders, list.files, full.names = TRUE)))
   files <- open[grepl("^/(memfd:|dev/shm/)", Sys.readlink(open))]
-  files <- c(files, list.files("/dev/shm", full.names = TRUE, recursive = TRUE))
+  files <- c(files, setdiff(list.files("/dev/shm", full.names = TRUE, recursive = TRUE), older))
   if (!length(files)) return(0)
   stat <- c("-L", "-c", shQuote("%d:%i %b"), shQuote(files))
   blocks <- suppressWarnings(system2("stat", stat, stdout = TRUE, stderr = FALSE))

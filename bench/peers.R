@@ -334,6 +334,11 @@ save_all <- function(busy) {
     message("nothing is written: other programs keep this machine busy")
     return(invisible())
   }
+  failed <- Filter(function(result) anyNA(unlist(result$figures[is_ours(names(result$figures))])), .bench$results)
+  if (length(failed)) {
+    message("nothing is written: ours failed in ", toString(vapply(failed, `[[`, "", "work")))
+    return(invisible())
+  }
   if (length(option("plots"))) plot_tables(option("plots"))
   if (length(option("results"))) save_results(option("results"))
   if (length(option("tables"))) {
@@ -343,6 +348,7 @@ save_all <- function(busy) {
 }
 
 finish <- function(busy = numeric()) {
+  unlink(Sys.glob(sprintf("/dev/shm/bmc_%d_*", Sys.getpid()))) # bettermc leaves a file for each result
   save_all(busy)
   lines <- vapply(.bench$verdicts, function(v) sprintf("%s %s: %s", v$word, v$what, v$said), "")
   cat("\n")
