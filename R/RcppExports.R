@@ -353,8 +353,8 @@ pool_forget <- function(pool, id) {
     invisible(.Call(`_multiprocessing_pool_forget`, pool, id))
 }
 
-process_start <- function(what, spawn, silent) {
-    .Call(`_multiprocessing_process_start`, what, spawn, silent)
+process_start <- function(what, method, silent) {
+    .Call(`_multiprocessing_process_start`, what, method, silent)
 }
 
 process_workers <- function() {

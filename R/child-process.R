@@ -143,22 +143,14 @@ process_run <- function(self, private) {
     abort("ProcessError", "a process can be started only once; create another one with Process()")
   }
   what <- c(private$what, list(
-    name = self$name, daemon = self$daemon, parent = this_process(), warn = getOption("warn"),
-    sinks = private$method == "fork" && has_sinks()
+    name = self$name, daemon = self$daemon, parent = this_process(), warn = getOption("warn")
   ))
-  spawn <- private$method == "spawn"
-  call <- if (spawn) {
-    values <- list(what$target, what$args)
-    force_locals(c(what$target, what$args))
-    now <- private$sees
-    page <- if (!isFALSE(now$globals)) session_page()
-    needs <- start_needs(values, now$globals, now$packages)
-    c(list(main = "process_main"), what, list(session = page, needs = needs))
-  } else {
-    as.call(list(process_main, what))
-  }
+  now <- private$sees
+  what <- start_methods[[private$method]]$prepare(
+    "process_main", what, list(what$target, what$args), now$globals, now$packages
+  )
   suspendInterrupts({ # no Ctrl-C between starting the process and recording it
-    private$ptr <- process_start(call, spawn, FALSE)
+    private$ptr <- process_start(what, private$method, FALSE)
     private$started <- TRUE
     private$number <- process_pid(private$ptr)
     private$what <- NULL

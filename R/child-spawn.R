@@ -1,4 +1,14 @@
-# A fresh R: how it is started (called by the binding), and what it does first.
+# The start method "spawn": a fresh R, which is sent what its main function needs. See child-start-method.R.
+spawn_method <- list(
+  copies = FALSE,
+  prepare = function(main, what, values, globals = TRUE, packages = NULL) {
+    force_locals(c(values[[1L]], values[[2L]]))
+    page <- if (!isFALSE(globals)) session_page()
+    c(list(main = main), what, list(session = page, needs = start_needs(values, globals, packages)))
+  }
+)
+
+# How it is started; called by the binding
 spawn_command <- function() {
   path <- getNamespaceInfo("multiprocessing", "path")
   developed <- tryCatch(
@@ -27,11 +37,7 @@ spawned_main <- function() {
   variable <- Sys.getenv("MULTIPROCESSING_SPAWN")
   Sys.unsetenv("TMPDIR")
   what <- list2env(process_spawned(variable)) # one copy: worker_main() drops what it no longer needs
-  main <- switch(what$main,
-    process_main = process_main,
-    worker_main = worker_main
-  )
-  code <- main(what)
+  code <- get(what$main)(what)
   quit(save = "no", status = code, runLast = FALSE)
 }
 

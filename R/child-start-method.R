@@ -52,12 +52,18 @@ set_start_method <- function(method, force = FALSE) {
 #' @export
 get_all_start_methods <- function() {
   default <- default_start_method()
-  c(default, setdiff(c("fork", "spawn"), default))
+  c(default, setdiff(names(start_methods), default))
 }
 
+# Each in a file of its own, child-NAME.R. `copies`: its children begin with all that this process has.
+# `prepare(main, what, values, globals, packages)` makes what process_start(), or a pool, is given: `main` is the name of the
+# function that the child calls with `what`; `values` are a function and its arguments in `what`, of which the child may need
+# more (variables, packages). What src/session/start_NAME.cpp does with it follows.
+start_methods <- list(fork = fork_method, spawn = spawn_method)
+
 check_method <- function(method) {
-  if (!is.character(method) || length(method) != 1L || !method %in% c("fork", "spawn")) {
-    abort("ValueError", sprintf("the start method must be \"fork\" or \"spawn\", not %s", describe_value(method)))
+  if (!is.character(method) || length(method) != 1L || !method %in% names(start_methods)) {
+    abort("ValueError", sprintf("the start method must be %s, not %s", paste0("\"", names(start_methods), "\"", collapse = " or "), describe_value(method)))
   }
   method
 }

@@ -16,7 +16,7 @@ fork_map <- function(X, frame, chunks, cores, before, silent = FALSE, affinity =
     what <- list(
       pool = pool_handle(ptr), frame = frame, parent = this_process(), sinks = has_sinks(), resume = fork_map_resume
     )
-    list(what = as.call(list(fork_map_worker, what)), spawn = FALSE, silent = silent)
+    list(what = as.call(list(fork_map_worker, what)), method = "fork", silent = silent)
   }
   ptr <- pool_create(lanes, start, FALSE)
   started <- done <- FALSE
@@ -101,7 +101,7 @@ jump_condition <- function() {
 job_start <- function(fun, silent = FALSE, affinity = NULL) {
   job <- new.env(parent = emptyenv())
   what <- list(fun = fun, affinity = affinity, resume = job_resume)
-  job$ptr <- process_start(as.call(list(job_main, what)), FALSE, isTRUE(silent))
+  job$ptr <- process_start(as.call(list(job_main, what)), "fork", isTRUE(silent))
   job$pid <- process_pid(job$ptr)
   job
 }

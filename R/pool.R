@@ -202,7 +202,7 @@ PoolHandle <- R6::R6Class("Pool",
     initialize = function(ptr, settings) {
       private$ptr <- ptr
       private$settings <- settings
-      private$spawns <- settings$method == "spawn"
+      private$spawns <- !start_methods[[settings$method]]$copies
       private$pending <- new.env(parent = emptyenv())
     },
     map = function(func, iterable, chunksize = NULL, args = list(), ..., template = NULL, progress = FALSE,
@@ -271,15 +271,12 @@ pool_open <- function(settings) {
 worker_start <- function(ptr, settings) {
   what <- list(
     main = "worker_main", names = sprintf("PoolWorker-%d", seq_len(settings$processes)), parent = this_process(),
-    warn = getOption("warn"), sinks = settings$method == "fork" && has_sinks(), pool = pool_handle(ptr), maxtasks = settings$maxtasks,
+    warn = getOption("warn"), pool = pool_handle(ptr), maxtasks = settings$maxtasks,
     initializer = settings$initializer, initargs = settings$initargs
   )
-  if (settings$method == "fork") {
-    return(list(what = as.call(list(worker_main, what)), spawn = FALSE, silent = FALSE, names = what$names))
-  }
-  what$session <- session_page()
-  what$needs <- start_needs(list(settings$initializer, settings$initargs))
-  list(what = what, spawn = TRUE, silent = FALSE, names = what$names)
+  names <- what$names
+  what <- start_methods[[settings$method]]$prepare("worker_main", what, list(settings$initializer, settings$initargs))
+  list(what = what, method = settings$method, silent = FALSE, names = names)
 }
 
 with_lane <- function(what, lane) {

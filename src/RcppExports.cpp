@@ -948,14 +948,14 @@ BEGIN_RCPP
 END_RCPP
 }
 // process_start
-SEXP process_start(SEXP what, bool spawn, bool silent);
-RcppExport SEXP _multiprocessing_process_start(SEXP whatSEXP, SEXP spawnSEXP, SEXP silentSEXP) {
+SEXP process_start(SEXP what, std::string method, bool silent);
+RcppExport SEXP _multiprocessing_process_start(SEXP whatSEXP, SEXP methodSEXP, SEXP silentSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type what(whatSEXP);
-    Rcpp::traits::input_parameter< bool >::type spawn(spawnSEXP);
+    Rcpp::traits::input_parameter< std::string >::type method(methodSEXP);
     Rcpp::traits::input_parameter< bool >::type silent(silentSEXP);
-    rcpp_result_gen = Rcpp::wrap(process_start(what, spawn, silent));
+    rcpp_result_gen = Rcpp::wrap(process_start(what, method, silent));
     return rcpp_result_gen;
 END_RCPP
 }

@@ -15,9 +15,9 @@
 using namespace mp;
 using namespace mp::bind;
 
-// `spawn`: a list for a fresh R; otherwise `what` is a call that a fork evaluates.
+// `what`: from R's start method of that name.
 // [[Rcpp::export(rng = false)]]
-SEXP process_start(SEXP what, bool spawn, bool silent) { return start_process(what, spawn, silent); }
+SEXP process_start(SEXP what, std::string method, bool silent) { return start_process(what, method, silent); }
 
 // The workers of this process's pools that run: list(pointers, names).
 // [[Rcpp::export(rng = false)]]
@@ -47,7 +47,7 @@ static std::vector<bool> wait_for_processes(SEXP processes, SEXP timeout, bool a
     for (R_xlen_t i = 0; i < Rf_xlength(processes); ++i)
       cs.push_back(&process_child(VECTOR_ELT(processes, i)));
     auto answered = [&](RChild* c) { // acquire: pairs with publish_result()
-      return results && heap().at<ProcessShared>(c->process)->result.load(std::memory_order_acquire);
+      return results && heap().at<ProcessShared>(c->child.process)->result.load(std::memory_order_acquire);
     };
     ChildWait step(wait);
     for (RChild* c : cs) step.children.push_back(c->child.token);

@@ -1,5 +1,5 @@
-// Several children at once: they fork each other. See README.md, "Several at once".
-#include "process_internal.h"
+// Several forks at once: they fork each other. See README.md, "Several at once".
+#include "start_internal.h"
 #include "programs.h"
 
 #include "doorbell.h"
@@ -16,14 +16,6 @@ namespace {
 bool siblings_refused = false;
 
 bool lacks_resources(int e) { return e == EAGAIN || e == ENOMEM; }
-
-// The child will never exist; treated as one that its sibling could not fork.
-void refuse(Child& child) {
-  close_child(child);
-  child.reaped = true;
-  child.status = 255;
-  if (!child.refused) child.refused = EAGAIN;
-}
 
 // In the first of several children: forks the others. Returns which of them the caller is.
 int fork_siblings(const std::vector<Child*>& children, Output output, pid_t parent) {
@@ -68,26 +60,17 @@ int fork_siblings(const std::vector<Child*>& children, Output output, pid_t pare
 
 } // namespace
 
-int fork_children(const std::vector<Child*>& children, Output output, bool busy) {
-  if (children.size() < (busy ? 2 : 3) || siblings_refused || !platform::can_fork_siblings()) {
-    size_t i = 0;
-    try {
-      for (; i < children.size(); ++i)
-        if (fork_child(*children[i], output, busy)) return int(i);
-    } catch (const Error&) { // the children that exist work already
-      if (i == 0) throw;
-      for (; i < children.size(); ++i) refuse(*children[i]);
-    }
-    return -1;
-  }
+int fork_tree(const std::vector<Child*>& children, const StartOrder& order) {
+  // A parent that will wait forks two itself: the first begins to work sooner.
+  if (children.size() < (order.busy ? 2 : 3) || siblings_refused || !platform::can_fork_siblings())
+    return launch_each(children, [&](Child& c) { return fork_one(c, order); });
   pid_t parent = platform::own_pid();
   try {
     for (size_t i = 1; i < children.size(); ++i) {
-      prepare_outputs(*children[i], output);
       children[i]->token = reserve_for_fork();
       if (children[i]->token == 0) no_place();
     }
-    if (fork_child(*children[0], output, busy)) return fork_siblings(children, output, parent);
+    if (fork_one(*children[0], order)) return fork_siblings(children, order.output, parent);
   } catch (...) {
     for (size_t i = 1; i < children.size(); ++i)
       if (children[i]->token) abandon_slot(children[i]->token);

@@ -1,6 +1,5 @@
-// One child: its output, its signals, its end. How it starts: start_fork.cpp, fork_tree.cpp,
-// start_spawn.cpp.
-#include "process_internal.h"
+// One child: its output, its signals, its end.
+#include "process.h"
 #include "programs.h"
 
 #include "heap.h"
@@ -12,44 +11,8 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 
 namespace mp {
-
-void cannot_start(Child& child, int e) {
-  close_child(child);
-  child.refused = e;
-  throw Error{"ProcessError", std::string("the operating system could not start another process: ") +
-                                  std::strerror(e) +
-                                  "; start fewer, or raise the limits (`ulimit -u`, memory)"};
-}
-
-void child_files(const Child& child, Output output) {
-  platform::set_standard_files(output == Output::Discarded ? platform::kNowhere : child.output[0],
-                               child.output[1]);
-}
-
-bool begin_child(pid_t parent) {
-  platform::lead_group();
-  return platform::take_group_along(parent);
-}
-
-void note_start(Child& child) { child.watch_fd = platform::watch_process(child.pid); }
-
-void no_place() { throw Error{"ProcessError", fork_problem()}; }
-
-void prepare_outputs(Child& child, Output output) {
-  if (output == Output::Inherited || child.output[0] >= 0) return;
-  const char* labels[] = {"multiprocessing-stdout", "multiprocessing-stderr"};
-  for (int i = 0; i < 2; ++i) {
-    child.output[i] = platform::create_output(labels[i]);
-    if (child.output[i] < 0) {
-      int e = errno;
-      close_child(child);
-      throw Error{"ProcessError", std::string("cannot start a process: ") + std::strerror(e)};
-    }
-  }
-}
 
 namespace {
 

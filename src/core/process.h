@@ -1,4 +1,4 @@
-// Child processes: how they start, what they print, how they end.
+// Child processes: what they print, their signals, how they end. How they start: start.h.
 #pragma once
 
 #include "output_tail.h"
@@ -26,6 +26,7 @@ struct Child {
   pid_t pid = 0;
   int watch_fd = -1;         // pidfd
   Token token = 0;           // its place in the session
+  uint64_t process = 0;      // its Process block, if it has one
   int output[2] = {-1, -1};  // what it wrote to stdout and stderr
   uint64_t read[2] = {1, 1}; // how far we have read it; the first byte is not the child's
   OutputTail tails[2];
@@ -45,28 +46,6 @@ constexpr int kNoPlace = 71;
 constexpr int kUnknownEnd = INT_MIN;
 
 enum class Output { Captured, Discarded, Inherited }; // Discarded: stdout alone, stderr is captured
-
-// Makes the files for its output, if that was not done yet.
-void prepare_outputs(Child& child, Output output);
-// Forks. Returns true in the child, which is then set up: it leads a group of its own, which ends
-// with its parent, has default signals, no stdin, its own outputs, and a place in the session. The
-// child must end with leave_process(). If the parent is `busy`, it keeps its core and the child moves
-// to another core at once; otherwise it is about to wait, and the child may use its core. Throws
-// Error("ProcessError").
-bool fork_child(Child& child, Output output, bool busy = true);
-// Forks several: the first child forks the others, half of them through its own first, and so on,
-// so that many processes start as fast as the cores allow, while the parent continues. All are the
-// parent's children, and copies of it as it is now. Each has its `born`. A parent that is not
-// `busy` forks two itself: the first begins to work sooner. Returns which child the caller is, or -1 in the parent.
-int fork_children(const std::vector<Child*>& children, Output output, bool busy);
-// Starts a program. It must join the session with join_spawned(). `environment` lines NAME=value
-// are added. `process` is a block that is held for the child from the start.
-void spawn_child(Child& child, const std::vector<std::string>& arguments,
-                 const std::vector<std::string>& environment, uint64_t process);
-// In the started program: what spawn_child() put into the variable `kSpawnVariable`. Returns the
-// block.
-constexpr const char* kSpawnVariable = "MULTIPROCESSING_SPAWN";
-uint64_t join_spawned(const std::string& value);
 
 ChildState state_of(Child& child); // a look at memory, no system call
 // Unborn -> Starting: true when its pid is known.

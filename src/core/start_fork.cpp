@@ -1,7 +1,8 @@
 // A child that is a copy of this process. Several at once: fork_tree.cpp.
-#include "process_internal.h"
+#include "start_internal.h"
 #include "programs.h"
 
+#include "heap.h"
 #include "joining.h"
 #include "participant.h"
 #include "platform/platform.h"
@@ -11,9 +12,8 @@
 
 namespace mp {
 
-bool fork_child(Child& child, Output output, bool busy) {
+bool fork_one(Child& child, const StartOrder& order) {
   platform::keep_exit_states();
-  prepare_outputs(child, output);
   std::fflush(nullptr);
   pid_t parent = platform::own_pid();
   uint32_t cpu = platform::current_cpu();
@@ -26,9 +26,9 @@ bool fork_child(Child& child, Output output, bool busy) {
   if (pid == 0) {
     platform::default_signals();
     // the system may let it wait there although other cores are idle
-    if (busy) platform::leave_cpu(cpu);
+    if (order.busy) platform::leave_cpu(cpu);
     if (!begin_child(parent)) platform::leave(1);
-    child_files(child, output);
+    child_files(child, order.output);
     if (self() == 0) platform::leave(kNoPlace);
     answer_for_programs();
     platform::volunteer_for_oom(); // as will the processes that this child forks
@@ -45,5 +45,16 @@ bool fork_child(Child& child, Output output, bool busy) {
   }
   return false;
 }
+
+namespace {
+
+void prepare(Child& child, const StartOrder& order) {
+  prepare_outputs(child, order.output);
+  if (child.process) child.born = &heap().at<ProcessShared>(child.process)->born;
+}
+
+} // namespace
+
+const StartMethod fork_method{prepare, fork_tree};
 
 } // namespace mp

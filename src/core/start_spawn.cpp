@@ -1,5 +1,5 @@
 // A child that is a fresh program, and how that program finds the session.
-#include "process_internal.h"
+#include "start_internal.h"
 #include "programs.h"
 
 #include "heap.h"
@@ -20,16 +20,14 @@ std::vector<char*> pointers_to(const std::vector<std::string>& texts) { // as ex
   return found;
 }
 
-} // namespace
+void prepare(Child& child, const StartOrder& order) { prepare_outputs(child, order.output); }
 
-void spawn_child(Child& child, const std::vector<std::string>& arguments,
-                 const std::vector<std::string>& environment, uint64_t process) {
+void spawn_one(Child& child, const StartOrder& order) {
   platform::keep_exit_states();
-  prepare_outputs(child, Output::Captured);
   Token place = 0;
   try {
     place = require_slot();
-    heap().hold_for(process, place);
+    heap().hold_for(child.process, place);
   } catch (...) {
     if (place) abandon_slot(place);
     close_child(child);
@@ -38,23 +36,24 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
   char spawn[160];
   std::snprintf(spawn, sizeof spawn, "%s=%d:%llx:%u:%llx:%d", kSpawnVariable, heap().fd(),
                 static_cast<unsigned long long>(heap().header().nonce), place,
-                static_cast<unsigned long long>(process), int(platform::own_pid()));
-  std::vector<std::string> lines(environment);
+                static_cast<unsigned long long>(child.process), int(platform::own_pid()));
+  std::vector<std::string> lines(order.environment);
   lines.push_back(spawn);
   lines.push_back(mark_name() + "="); // it is not a program of this process's
   lines = platform::environment_with(lines);
-  std::vector<char*> argv = pointers_to(arguments), envp = pointers_to(lines);
+  std::vector<char*> argv = pointers_to(order.arguments), envp = pointers_to(lines);
   struct Start {
     const Child& child;
+    Output output;
     pid_t parent;
-  } start{child, platform::own_pid()};
-  auto prepare = [](void* data) {
+  } start{child, order.output, platform::own_pid()};
+  auto before = [](void* data) {
     auto& s = *static_cast<Start*>(data);
     platform::default_signals();
     platform::hold_interrupts(true); // until it can tell what a Ctrl-C is for
     platform::lead_group();
     if (!platform::die_with_parent(s.parent)) platform::leave(1);
-    child_files(s.child, Output::Captured);
+    child_files(s.child, s.output);
     platform::keep_standard_files();
     // It opens the heap itself. What cannot be opened is handed over, also to the programs that it
     // starts before it joins.
@@ -62,7 +61,7 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
     if (heap_again >= 0) platform::close_file(heap_again);
     else platform::hand_down(heap().fd(), true);
   };
-  pid_t pid = platform::start_program(argv.data(), envp.data(), prepare, &start);
+  pid_t pid = platform::start_program(argv.data(), envp.data(), before, &start);
   if (pid < 0) {
     int e = errno;
     abandon_slot(place);
@@ -73,6 +72,17 @@ void spawn_child(Child& child, const std::vector<std::string>& arguments,
   expect_from(place, 0, pid);
   note_start(child);
 }
+
+int launch(const std::vector<Child*>& children, const StartOrder& order) {
+  return launch_each(children, [&](Child& c) {
+    spawn_one(c, order);
+    return false;
+  });
+}
+
+} // namespace
+
+const StartMethod spawn_method{prepare, launch};
 
 uint64_t join_spawned(const std::string& value) {
   int fd = -1, parent = 0;

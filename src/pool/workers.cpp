@@ -33,34 +33,20 @@ void PoolOwner::start(const std::vector<size_t>& lanes) {
   }
   Protected call(codec::protect([&] { return Rf_lang1(start_); }));
   Protected how(evaluate(call, package_namespace()));
-  bool spawn = Rf_asLogical(bind::element(how, "spawn")) == TRUE;
-  SEXP what = bind::element(how, "what");
-  Output output =
-      Rf_asLogical(bind::element(how, "silent")) == TRUE ? Output::Discarded : Output::Captured;
+  ChildTask task{bind::element(how, "what"), Output::Captured, {lanes.begin(), lanes.end()}, !closing_};
+  if (Rf_asLogical(bind::element(how, "silent")) == TRUE) task.output = Output::Discarded;
   SEXP names = bind::element(how, "names");
-  auto seat = [&](size_t lane, ChildRef child) {
-    if (TYPEOF(names) == STRSXP) child->name = CHAR(STRING_ELT(names, R_xlen_t(lane)));
-    workers_[lane].child = std::move(child);
-  };
-  if (spawn) {
-    for (size_t lane : lanes) {
-      Protected payload(call_r("with_lane", what, int(lane)));
-      seat(lane, with_room([&] { return spawn_r(payload); }));
-    }
-    return;
-  }
-  if (!inherited_) {
+  const RStartMethod& method = start_method(CHAR(STRING_ELT(bind::element(how, "method"), 0)));
+  if (method.copies && !inherited_) {
     pointers_.collect();
     exports_.set_pointers(pointers_.kept());
   }
   InheritedPointers::Fork fork(pointers_);
-  std::vector<ChildRef> forks = with_room([&] {
-    std::vector<ChildRef> fresh;
-    for (size_t i = 0; i < lanes.size(); ++i) fresh.push_back(prepare_child(output));
-    fork_r(fresh, what, output, std::vector<int>(lanes.begin(), lanes.end()), !closing_);
-    return fresh;
-  });
-  for (size_t i = 0; i < lanes.size(); ++i) seat(lanes[i], forks[i]);
+  std::vector<ChildRef> fresh = start_children(method, task);
+  for (size_t i = 0; i < lanes.size(); ++i) {
+    if (TYPEOF(names) == STRSXP) fresh[i]->name = CHAR(STRING_ELT(names, R_xlen_t(lanes[i])));
+    workers_[lanes[i]].child = fresh[i];
+  }
 }
 
 void PoolOwner::start_all() {
@@ -109,7 +95,7 @@ void PoolOwner::retire_worker(size_t lane) {
   // Not forked, or in vain: the worker that was to fork it, or did, was killed.
   bool never_ran =
       child->child.pid == 0 || (child->child.status == kNoPlace &&
-                                heap().at<ProcessShared>(child->process)->left.load() == 0);
+                                heap().at<ProcessShared>(child->child.process)->left.load() == 0);
   if (int e = child->child.refused) {
     s.child.reset();
     try { // there may be room now
@@ -168,7 +154,7 @@ bool PoolOwner::offers_chunk(size_t lane) {
 // It left the closed pool by itself, as nothing was left for it. (A chunk that is free now may be
 // one that was offered to another, which has not claimed it yet: retire_worker() opens it to all.)
 bool PoolOwner::has_left(size_t lane) {
-  uint32_t left = heap().at<ProcessShared>(workers_[lane].child->process)->left.load();
+  uint32_t left = heap().at<ProcessShared>(workers_[lane].child->child.process)->left.load();
   return closing_ && left == 1 && lane_at(block_, uint32_t(lane)).job.load() == 0 &&
          !offers_chunk(lane);
 }

@@ -1,6 +1,11 @@
 #include "session/child.h"
 
+#include "session/handle.h"
+
+#include "core/start.h"
+
 #include <cstdlib>
+#include <utility>
 
 namespace mp::bind {
 namespace {
@@ -17,5 +22,18 @@ void set_own_process(uint64_t process) { my_process = process; }
 
 // Programs that it starts meanwhile inherit the variable, so they are taken for it.
 bool session_starts() { return std::getenv(kSpawnVariable) != nullptr; }
+
+uint64_t store_child_value(SEXP value, uint64_t process) {
+  NewBlock block(store_value(value));
+  heap().set_parent(block.get(), process);
+  return block.get();
+}
+
+ProcessShared& process_shared(uint64_t process) { return *heap().at<ProcessShared>(process); }
+
+void drop_payload(uint64_t process) {
+  uint64_t block = std::exchange(process_shared(process).payload, 0);
+  if (block) heap().clear_parent(block);
+}
 
 } // namespace mp::bind

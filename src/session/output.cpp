@@ -105,7 +105,7 @@ struct Piece {
 };
 
 void add_pieces(const ChildRef& c, std::vector<Piece>& pieces) {
-  ProcessShared& p = *heap().at<ProcessShared>(c->process);
+  ProcessShared& p = *heap().at<ProcessShared>(c->child.process);
   uint32_t count = p.mark_count.load(std::memory_order_acquire); // pairs with mark_output()
   for (uint32_t i = count > kMarks ? count - kMarks : 0; i < count; ++i) {
     OutputMark m = p.marks[i % kMarks];

@@ -144,7 +144,7 @@ test_that("a function travels without its source references, and the user's keep
 
 test_that("an external pointer in an attribute becomes nil and its value stays plain", {
   table <- structure(list(a = 1:3 + 0L), row.names = c(NA, -3L), class = "data.frame")
-  selfref <- structure(table, .internal.selfref = multiprocessing:::process_start(quote(0L), FALSE, FALSE), class = c("data.table", "data.frame"))
+  selfref <- structure(table, .internal.selfref = multiprocessing:::process_start(quote(0L), "fork", FALSE), class = c("data.table", "data.frame"))
   bytes <- encode(selfref)
   expect_true(is_plain(bytes))
   expect_identical(typeof(attr(decode(bytes), ".internal.selfref")), "externalptr")

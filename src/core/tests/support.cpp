@@ -69,6 +69,20 @@ int64_t Delays::percentile(size_t p) const {
   return sorted.empty() ? INT64_MAX : sorted[(sorted.size() - 1) * p / 100];
 }
 
+bool fork_child(Child& child, Output output) {
+  StartOrder order{output};
+  fork_method.prepare(child, order);
+  return fork_method.launch({&child}, order) == 0;
+}
+
+void spawn_child(Child& child, const std::vector<std::string>& arguments,
+                 const std::vector<std::string>& environment, uint64_t process) {
+  StartOrder order{Output::Captured, true, arguments, environment};
+  child.process = process;
+  spawn_method.prepare(child, order);
+  spawn_method.launch({&child}, order);
+}
+
 Kid::Kid(const std::function<int()>& body) {
   if (!fork_child(child_, Output::Captured)) return;
   int code = 98;

@@ -10,7 +10,7 @@
 #include "lock.h"
 #include "native.h"
 #include "pipe.h"
-#include "process.h"
+#include "start.h"
 #include "queue.h"
 #include "joining.h"
 #include "reaper.h"
@@ -36,6 +36,11 @@ inline int rounds(int quick, int all) { return soak() ? all : quick; }
 constexpr int64_t kMs = 1'000'000;
 mp::Wait within(int64_t ms); // from now
 inline mp::Wait at_once() { return mp::Wait::until(0); }
+
+// A start method, for one child.
+bool fork_child(mp::Child& child, mp::Output output); // true in the child
+void spawn_child(mp::Child& child, const std::vector<std::string>& arguments,
+                 const std::vector<std::string>& environment, uint64_t process);
 
 uint64_t random_below(uint64_t n);
 void pause_us(uint64_t us);

@@ -1,5 +1,6 @@
 #include "support.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
@@ -380,6 +381,42 @@ TEST_CASE("a program that cannot be started ends with 127 and leaves nothing", "
   REQUIRE(open_files() == before);
 }
 
+TEST_CASE("of several programs those that find no place are refused, and the others run", "[process][fork]") {
+  Unchanged heap_is;
+  int before = open_files();
+  std::vector<Token> taken;
+  try {
+    for (;;) taken.push_back(require_slot());
+  } catch (const Error&) { // all are taken
+  }
+  abandon_slot(taken.back());
+  taken.pop_back();
+  // The first one stays until it is told: where it ended at once, the second could have its place.
+  StartOrder order{Output::Captured, true, {"/bin/sh", "-c", "kill -STOP $$; exit 3"}, {}};
+  Child children[2], late;
+  for (Child* c : {&children[0], &children[1], &late}) {
+    c->process = heap().allocate(sizeof(ProcessShared), BlockKind::Process);
+    spawn_method.prepare(*c, order);
+  }
+  REQUIRE(spawn_method.launch({&children[0], &children[1]}, order) == -1);
+  REQUIRE_THROWS_AS(spawn_method.launch({&late}, order), const Error&);
+  REQUIRE(children[0].refused == 0);
+  REQUIRE(children[1].refused == EAGAIN);
+  REQUIRE(state_of(children[1]) == ChildState::Reaped);
+  REQUIRE(eventually([&] {
+    signal_child(children[0], SIGCONT);
+    return poll_child(children[0]);
+  }));
+  REQUIRE(children[0].status == 3);
+  for (Token t : taken) abandon_slot(t);
+  for (Child* c : {&children[0], &children[1], &late}) {
+    close_child(*c);
+    heap().drop(c->process);
+  }
+  REQUIRE(heap_is.problem() == "");
+  REQUIRE(open_files() == before);
+}
+
 namespace {
 
 pid_t handles = 0;             // whose handler it is
@@ -419,7 +456,7 @@ TEST_CASE("no handler of the parent's runs in the process that will be a program
 
 TEST_CASE("a program that another session started is refused", "[process][fork]") {
   session();
-  std::string good = "/proc/self/fd"; // not what spawn_child() writes
+  std::string good = "/proc/self/fd"; // not what the spawn method writes
   std::string kind;
   try {
     join_spawned(good);

@@ -17,12 +17,14 @@ namespace {
 class Family {
 public:
   Family(size_t n, const std::function<int(size_t)>& body, bool busy = true) : children_(n) {
+    StartOrder order{Output::Discarded, busy};
     std::vector<Child*> all;
     for (size_t i = 0; i < n; ++i) {
+      fork_method.prepare(children_[i], order);
       children_[i].born = &born_->at[i];
       all.push_back(&children_[i]);
     }
-    int me = fork_children(all, Output::Discarded, busy);
+    int me = fork_method.launch(all, order);
     if (me >= 0) platform::leave(body(size_t(me)));
   }
   ~Family() {
