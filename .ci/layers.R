@@ -86,7 +86,7 @@ for (i in low) {
 
 # But for these: R's signal handlers, the working folder, numbers of signals, a variable of R's.
 calls_the_system <- c(
-  "session/interrupts", "session/journal", "session/facts", "session/settings", "session/start_fork", "pool/owner",
+  "session/interrupts", "session/journal", "session/facts", "session/settings", "session/start_fork", "pool/owner", "pool/job_table",
   "pool/workers", "threads/helpers", "core/process", "core/programs"
 )
 system_header <-

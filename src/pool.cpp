@@ -55,8 +55,7 @@ void pool_signal(SEXP pool, int signal) {
   entry([&] {
     PoolOwner& owner = pool_of(pool);
     owner.meet_all();
-    for (const WorkerSlot& s : owner.workers())
-      if (s.child) signal_child(s.child->child, signal);
+    owner.workers().signal_all(signal);
   });
 }
 
@@ -86,14 +85,10 @@ SEXP pool_state(SEXP pool) {
     PoolOwner& owner = pool_of(pool);
     owner.attend();
     owner.meet_all();
-    std::vector<int> pids;
     std::vector<double> chunks;
-    for (size_t lane = 0; lane < owner.workers().size(); ++lane) {
-      const WorkerSlot& s = owner.workers()[lane];
-      pids.push_back(s.child ? int(s.child->child.pid) : NA_INTEGER);
-      chunks.push_back(double(lane_at(owner.block(), uint32_t(lane)).chunks_done.load()));
-    }
-    return with_names(list_of(pids, chunks, double(owner.unfinished()), owner.closing(), owner.terminated()),
+    for (size_t i = 0; i < owner.workers().count(); ++i)
+      chunks.push_back(double(lane_at(owner.block(), uint32_t(i)).chunks_done.load()));
+    return with_names(list_of(owner.workers().pids(), chunks, double(owner.jobs().unfinished()), owner.closing(), owner.terminated()),
                       {"pids", "chunks", "unfinished", "closed", "terminated"});
   });
 }

@@ -59,7 +59,7 @@ std::vector<int> pool_finished(SEXP pool) {
   return entry([&] {
     PoolOwner& owner = pool_of(pool);
     owner.attend();
-    return owner.finished();
+    return owner.jobs().finished();
   });
 }
 
@@ -67,7 +67,7 @@ std::vector<int> pool_finished(SEXP pool) {
 // [[Rcpp::export(rng = false)]]
 void pool_abandon(SEXP pool, int id) {
   if (TYPEOF(pool) == EXTPTRSXP && R_ExternalPtrAddr(pool))
-    static_cast<PoolOwner*>(R_ExternalPtrAddr(pool))->abandon(id);
+    static_cast<PoolOwner*>(R_ExternalPtrAddr(pool))->jobs().abandon(id);
 }
 
 // The results of a job so far: list(values, failures).
@@ -159,7 +159,7 @@ double pool_progress(SEXP pool, int id) {
 // TRUE if no worker had begun the job, which has one chunk: then it is forgotten and never computed.
 // [[Rcpp::export(rng = false)]]
 bool pool_withdraw(SEXP pool, int id) {
-  return entry([&] { return pool_of(pool).withdraw(id); });
+  return entry([&] { return pool_of(pool).jobs().withdraw(id); });
 }
 
 // Does a worker compute the job now, or has it done so?
@@ -174,15 +174,15 @@ bool pool_claimed(SEXP pool, int id) {
 // The jobs that no worker has begun, oldest first.
 // [[Rcpp::export(rng = false)]]
 std::vector<int> pool_unclaimed(SEXP pool) {
-  return entry([&] { return pool_of(pool).unclaimed(); });
+  return entry([&] { return pool_of(pool).jobs().unclaimed(); });
 }
 
 // [[Rcpp::export(rng = false)]]
 void pool_cancel(SEXP pool, int id) {
-  entry([&] { pool_of(pool).cancel(id); });
+  entry([&] { pool_of(pool).jobs().cancel(id); });
 }
 
 // [[Rcpp::export(rng = false)]]
 void pool_forget(SEXP pool, int id) {
-  entry([&] { pool_of(pool).forget(id); });
+  entry([&] { pool_of(pool).jobs().forget(id); });
 }

@@ -3,6 +3,7 @@
 #include "session/handle.h"
 #include "session/output.h"
 #include "session/session.h"
+#include "session/waits.h"
 
 #include "core/event.h"
 #include "core/pipe.h"
@@ -63,14 +64,14 @@ const Waitable kWaitables[] = {
     {"result",
      [](SEXP x) {
        owner(x).attend();
-       return owner(x).is_done(Rf_asInteger(VECTOR_ELT(x, 1)));
+       return owner(x).jobs().is_done(Rf_asInteger(VECTOR_ELT(x, 1)));
      },
      [](SEXP x, Waiter&, ChildWait& step) {
-       for (Token t : owner(x).tokens()) step.children.push_back(t);
+       for (Token t : owner(x).workers().tokens()) step.children.push_back(t);
      },
      [](SEXP x, Waiter& waiter) {
        if (owner(x).news()) return true;
-       for (Token t : owner(x).tokens()) waiter.watch(t);
+       for (Token t : owner(x).workers().tokens()) waiter.watch(t);
        return false;
      },
      nothing}};

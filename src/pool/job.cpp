@@ -4,6 +4,7 @@
 #include "session/handle.h"
 #include "session/output.h"
 #include "session/session.h"
+#include "session/waits.h"
 #include "pool/sent_functions.h"
 #include "pool/slots.h"
 #include "session/needs.h"
@@ -83,7 +84,7 @@ public:
   Awaited& operator=(const Awaited&) = delete;
   ~Awaited() {
     try {
-      owner_.cancel(id_); // nothing, if it was taken
+      owner_.jobs().cancel(id_); // nothing, if it was taken
     } catch (...) {       // the heap's guard was not acquired: the rest is freed with the pool
     }
   }
@@ -101,7 +102,7 @@ SEXP take_job(PoolOwner& owner, int id) {
   Protected values(j.slot_block ? values_in_slots(j, count) : values_of(j));
   Protected r(with_names(list_of(SEXP(values), SEXP(j.failures), j.failed > 0, SEXP(j.first)),
                          {"values", "failures", "failed", "first"}));
-  owner.forget(id);
+  owner.jobs().forget(id);
   return r;
 }
 
@@ -156,12 +157,12 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
     throw Error{"ValueError", "a job has at most 2,147,483,647 elements: give each task a range "
                               "of them, or use several jobs"};
   plan.count = uint64_t(count);
-  plan.starts = chunk_starts(doubles_of(chunks), plan.count, uint32_t(owner.workers().size()));
+  plan.starts = chunk_starts(doubles_of(chunks), plan.count, uint32_t(owner.workers().count()));
   plan.notify_each = each;
   plan.timed = task_timeout > 0;
   plan.slots = room_for_small_values(plan);
   // a share for each worker: none draws from another's stream or sees what its share left behind
-  plan.pinned = Rf_isNull(fun) && plan.starts.size() == owner.workers().size() + 1;
+  plan.pinned = Rf_isNull(fun) && plan.starts.size() == owner.workers().count() + 1;
   NewBlock function; // until the job refers to it
   bool heavy = false;
   Exports::Job exports(owner.exports());
@@ -172,7 +173,7 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
     if (sent) {
       block = sent->block;
     } else {
-      Protected prepared(prepared_function(fun, plan.count > 1 && owner.is_new()));
+      Protected prepared(prepared_function(fun, plan.count > 1 && owner.workers().new_ones()));
       codec::Encoding e = exports.encode(prepared);
       heavy = is_heavy(e.handles(), e.size()); // it goes with the job
       function = NewBlock(store_encoded(e));
@@ -297,7 +298,7 @@ SEXP call_in_pool(SEXP pool, SEXP fun, SEXP args, bool spawn) {
     Awaited guard(owner, id);
     await_job(owner, id);
     Protected r(call_outcome(owner.job(id)));
-    owner.forget(id);
+    owner.jobs().forget(id);
     return SEXP(r);
   });
 }

@@ -40,7 +40,7 @@ SEXP ptr_of(SEXP pool) { return r::own_variable(pool, names().ptr); }
 void finalize_ticket(SEXP ticket) {
   int id = job_of_ticket(ticket);
   SEXP pool = R_ExternalPtrProtected(ticket);
-  if (id && R_ExternalPtrAddr(pool)) static_cast<PoolOwner*>(R_ExternalPtrAddr(pool))->abandon(id);
+  if (id && R_ExternalPtrAddr(pool)) static_cast<PoolOwner*>(R_ExternalPtrAddr(pool))->jobs().abandon(id);
   R_ClearExternalPtr(ticket);
 }
 
@@ -145,7 +145,7 @@ bool finish(PoolOwner& owner, SEXP ticket, SEXP timeout, SEXP state) {
     });
   }
   R_ClearExternalPtr(ticket);
-  if (!ended) owner.forget(id);
+  if (!ended) owner.jobs().forget(id);
   return true;
 }
 
@@ -168,7 +168,7 @@ bool finish_plain_call(SEXP state) {
     return false;
   return entry([&] {
     PoolOwner& owner = pool_of(R_ExternalPtrProtected(ticket));
-    return owner.has_job(job_of_ticket(ticket)) && finish(owner, ticket, R_NilValue, state) &&
+    return owner.jobs().find(job_of_ticket(ticket)) && finish(owner, ticket, R_NilValue, state) &&
            r::own_variable(state, n.outcome) != R_NilValue;
   });
 }

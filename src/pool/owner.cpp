@@ -1,9 +1,20 @@
-#include "core/guard.h"
+// Where workers and jobs meet:
+//
+//   workers.ended() --> jobs.worker_ended(): its chunks are offered again, or an element is lost
+//                   --> workers.retire(): missing; "hopeless" ends the pool
+//   jobs need it: unfinished(), in a closed pool offers_chunk(i) --> workers.start(i)
+//
+// A pool is open, then closed (no more jobs; workers leave when no chunk is offered to them), then
+// terminated (no workers). It may be terminated at once.
 #include "pool/pool.h"
-#include "r/compat.h"
+
 #include "session/defer.h"
-#include "session/log.h"
 #include "session/handle.h"
+#include "session/log.h"
+#include "session/output.h"
+#include "session/waits.h"
+
+#include "core/guard.h"
 
 #include <algorithm>
 #include <csignal>
@@ -12,64 +23,24 @@
 namespace mp::bind {
 namespace {
 
-constexpr int64_t kGraceNs = 1'000'000'000; // for a worker to notice that its job was cancelled
+constexpr int64_t kMeetNs = 10'000'000'000; // for workers to be forked, by each other
 // Workers fork workers: the last are known after log2 of their number.
 constexpr int kKillRounds = 12;
 
-bool has_results(uint64_t job) {
-  JobShared& j = job_at(job);
-  auto* lanes = heap().at<ResultLane>(job + j.results);
-  for (uint32_t i = 0; i < j.lanes; ++i)
-    if (lanes[i].head.load(std::memory_order_acquire)) return true;
-  return false;
-}
-
-// The worker that was the last to compute looks at the job a moment longer; our next call may come
-// much later, and until then the job would keep what it refers to.
-bool free_soon(uint64_t pool, uint64_t job, bool heavy) {
-  constexpr int kLooks = 25; // 20 ms together
-  constexpr int64_t kFirstNapNs = 10'000, kLongestNapNs = 1'000'000; // an idle worker leaves within microseconds
-  int64_t nap = kFirstNapNs;
-  for (int look = 0; !free_job(pool, job); ++look) {
-    if (!heavy || look == kLooks) return false;
-    platform::nap(nap);
-    nap = std::min(2 * nap, kLongestNapNs);
-  }
-  return true;
-}
-
 } // namespace
 
-// Workers claim the jobs in their order. A free job before a claimed one was taken back from a dead worker, so there is
-// at most one for each seat: after more free jobs than that, none was begun.
-template <class F> bool PoolOwner::any_begun(F look) {
-  constexpr uint64_t kFewChunks = 8; // more of them are not worth looking at
-  size_t free = 0;
-  for (PoolJob* j : on_ring_) {
-    if (look(*j)) return true;
-    bool begun = j->done() || job_at(j->owner.block()).chunks > kFewChunks || j->owner.claimed();
-    free = begun ? 0 : free + 1;
-    if (free > workers_.size()) break;
-  }
-  return false;
-}
-
 PoolOwner::PoolOwner(int workers, SEXP start, bool plain)
-    : block_(create_pool(uint32_t(workers))), depth_(fork_depth()), start_(start), plain_(plain),
-      workers_(size_t(workers)) {
+    : block_(create_pool(uint32_t(workers))), depth_(fork_depth()), plain_(plain),
+      workers_(block_, size_t(workers), start), jobs_(block_, workers_) {
   keep_block(block_);
 }
 
 PoolOwner::~PoolOwner() {
   if (depth_ != fork_depth()) return; // a copy in a fork: the parent's
   bool gone = false; // any other call waits for this, and sees no Ctrl-C meanwhile
-  for (int round = 0; round < kKillRounds && !gone; ++round) gone = kill_all(20);
+  for (int round = 0; round < kKillRounds && !gone; ++round) gone = workers_.kill_all(20);
   if (!gone) return; // another thread of a dead worker may still write: the blocks stay ours
-  for (auto& j : jobs_) {
-    defer_drop(j.second->owner.block());
-    if (j.second->slot_block) defer_drop(j.second->slot_block);
-  }
-  for (RetiredJob& g : retired_) defer_drop(g.block);
+  jobs_.release();
   let_go(block_);
 }
 
@@ -79,230 +50,148 @@ int PoolOwner::submit(std::unique_ptr<PoolJob> job) {
   if (closing_)
     throw Error{"ValueError", "the pool is closed and accepts no more jobs; create a new one with Pool()"};
   if (!job->done() && !job->inherited) start_all();
-  int id = next_id_++;
-  PoolJob& j = *job;
-  j.id = id;
-  inherited_ = inherited_ || j.inherited;
-  on_ring_.reserve(on_ring_.size() + 1); // nothing fails once it is submitted
-  jobs_[id] = std::move(job);
-  timed_ += j.timeout_ns > 0;
-  if (j.done()) return id; // nothing to do
-  if (!waiting_.empty() || !put_on_ring(j)) waiting_.push_back(id);
-  log(kDebug, "job_submitted", id, double(Rf_xlength(j.failures)));
-  return id;
-}
-
-bool PoolOwner::put_on_ring(PoolJob& job) {
-  on_ring_.push_back(&job);
-  if (submit_job(block_, job.owner.block(), &job.index)) return job.submitted = true;
-  on_ring_.pop_back();
-  return false;
-}
-
-void PoolOwner::take_off_ring(PoolJob& job) {
-  if (!job.submitted || job.retired) return;
-  retire_job(block_, job.index);
-  job.retired = true;
-  auto at = std::lower_bound(on_ring_.begin(), on_ring_.end(), job.id,
-                             [](const PoolJob* j, int id) { return j->id < id; });
-  on_ring_.erase(at);
+  inherited_ = inherited_ || job->inherited;
+  return jobs_.add(std::move(job));
 }
 
 PoolJob& PoolOwner::job(int id) {
-  auto it = jobs_.find(id);
-  if (it != jobs_.end()) return *it->second;
-  if (std::count(ended_.begin(), ended_.end(), id)) throw Error{"BrokenProcessPool", why_};
+  if (PoolJob* found = jobs_.find(id)) return *found;
+  if (has_ended(id)) throw Error{"BrokenProcessPool", why_};
   if (terminated_) throw Error{"CancelledError", "the pool was terminated before this result was available"};
   throw Error{"ValueError", "this result was already taken or cancelled"};
 }
 
-void PoolOwner::forget(int id) {
-  auto it = jobs_.find(id);
-  if (it == jobs_.end()) return;
-  PoolJob& j = *it->second;
-  take_off_ring(j);
-  timed_ -= j.timeout_ns > 0;
-  waiting_.erase(std::remove(waiting_.begin(), waiting_.end(), id), waiting_.end());
-  if (!j.submitted) heap().drop(j.owner.block());
-  else if (!free_soon(block_, j.owner.block(), j.done() && j.heavy))
-    retired_.push_back({j.owner.block(), j.done() && !j.given_up ? INT64_MAX : platform::now_ns() + kGraceNs});
-  if (j.slot_block) drop_uncounted(j.slot_block); // the value that was taken is a view of them
-  jobs_.erase(it);
-}
-
-void PoolOwner::expire(PoolJob& job) {
-  int64_t now = platform::now_ns();
-  for (size_t lane = 0; lane < workers_.size(); ++lane) {
-    WorkerSlot& s = workers_[lane];
-    if (!s.child) continue;
-    LaneShared& l = lane_at(block_, uint32_t(lane));
-    uint64_t position;
-    auto in_time = [&] {
-      return now - l.began_ns.load(std::memory_order_relaxed) < job.timeout_ns;
-    };
-    if (l.job.load(std::memory_order_acquire) != job.owner.block() || in_time()) continue;
-    // Again after the acquire in running(): it may have begun another element between the two.
-    if (!job.owner.running(s.child->child.token, &position) || in_time()) continue;
-    s.child->expired = true;
-    signal_child(s.child->child, SIGKILL);
+void PoolOwner::start(const std::vector<size_t>& which) {
+  if (which.empty()) return;
+  NoReentry busy(busy_); // a finalizer that uses the pool now would start the same ones
+  if (!inherited_) { // what they will have from the start, see session/journal.h
+    uint64_t version = journal().look();
+    pages_.begin(version);
+    Protected large(journal().mark_large());
+    large_ = Preserved(large);
   }
-}
-
-// Signals the workers of a cancelled job. The signal may be lost in a worker that is about to sleep.
-void PoolOwner::interrupt_workers(uint64_t job) {
-  for (size_t lane = 0; lane < workers_.size(); ++lane)
-    if (workers_[lane].child && lane_at(block_, uint32_t(lane)).job.load() == job)
-      signal_child(workers_[lane].child->child, platform::cancel_signal());
-}
-
-void PoolOwner::sweep_cancelled() {
-  int64_t now = platform::now_ns();
-  for (size_t i = 0; i < retired_.size();) {
-    RetiredJob g = retired_[i];
-    if (free_job(block_, g.block)) {
-      retired_.erase(retired_.begin() + long(i));
-      continue;
-    }
-    if (now <= g.kill_ns && g.kill_ns != INT64_MAX) interrupt_workers(g.block);
-    if (now > g.kill_ns)
-      for (size_t lane = 0; lane < workers_.size(); ++lane)
-        if (workers_[lane].child && lane_at(block_, uint32_t(lane)).job.load() == g.block)
-          signal_child(workers_[lane].child->child, SIGKILL);
-    ++i;
+  WorkerPlan plan = workers_.plan();
+  if (plan.method.copies && !inherited_) {
+    pointers_.collect();
+    exports_.set_pointers(pointers_.kept());
   }
+  InheritedPointers::Fork fork(pointers_); // empty, where a fresh program is started
+  workers_.start(plan, which, !closing_);
 }
 
-bool PoolOwner::news() {
-  for (WorkerSlot& s : workers_)
-    if (s.child && state_of(s.child->child) >= ChildState::Ended) return true;
-  return any_begun([](const PoolJob& j) {
-    if (j.done()) return false;
-    JobShared& shared = job_at(j.owner.block());
-    return j.each || j.lost_a_worker ? has_results(j.owner.block())
-                               : shared.done_chunks.load(std::memory_order_acquire) >= shared.chunks;
-  });
+void PoolOwner::start_all() { start(workers_.missing()); }
+
+std::vector<size_t> PoolOwner::vacant() const {
+  std::vector<size_t> found = workers_.missing();
+  if (found.empty() || terminated_ || (!closing_ && !jobs_.unfinished())) return {};
+  if (closing_)
+    found.erase(std::remove_if(found.begin(), found.end(), [&](size_t i) { return !jobs_.offers_chunk(i); }),
+                found.end());
+  return found;
 }
 
 void PoolOwner::attend() {
   if (terminated_) return;
-  for (size_t lane = 0; lane < workers_.size(); ++lane) {
-    WorkerSlot& s = workers_[lane];
-    if (!s.child || state_of(s.child->child) < ChildState::Ended) continue;
-    if (inherited_ && has_left(lane)) {
-      s.child->output_is_final = s.child->child.spare = true;
-      s.child.reset(); // show_output() reaps it, once the system has taken its memory down
-      continue;
-    }
-    if (!await_child(s.child->child, 20)) continue;
-    child_has_ended(*s.child); // shows the last of its output
-    retire_worker(lane);
+  for (size_t i : workers_.ended()) {
+    // It left the closed pool by itself, as nothing was left for it. (A chunk that is free now may be
+    // one that was offered to another, which has not claimed it yet: retire_worker() opens it to all.)
+    if (inherited_ && closing_ && workers_.has_left(i) && !jobs_.offers_chunk(i)) workers_.forget(i);
+    else if (workers_.reap(i)) retire_worker(i);
   }
-  if (std::vector<size_t> lanes = vacant(); !lanes.empty()) start(lanes);
-  std::vector<PoolJob*> complete;
-  any_begun([&](PoolJob& j) {
-    if (!j.done()) {
-      collect(j);
-      mourn(j);
-      if (j.timeout_ns && !j.done()) expire(j);
-    }
-    if (j.done()) complete.push_back(&j);
-    return false;
-  });
-  for (PoolJob* j : complete) {
-    take_off_ring(*j);
-    if (awaited_) finished_.push_back(j->id);
-  }
-  if (logs(kDebug)) {
-    std::vector<std::pair<int, int>> done; // R code that is called may change the jobs
-    for (PoolJob* j : complete) done.emplace_back(j->id, j->failed);
-    for (auto [id, failed] : done) log(kDebug, "job_done", id, failed);
-  }
-  while (!waiting_.empty() && put_on_ring(*jobs_[waiting_.front()])) waiting_.pop_front();
-  for (size_t i = 0; i < abandoned_.size();) {
-    if (!is_done(abandoned_[i])) {
-      ++i;
-      continue;
-    }
-    forget(abandoned_[i]);
-    abandoned_.erase(abandoned_.begin() + long(i));
-  }
-  if (!retired_.empty()) sweep_cancelled();
+  start(vacant());
+  jobs_.attend();
 }
 
-size_t PoolOwner::unfinished() const {
-  size_t n = 0;
-  for (auto& entry : jobs_) n += !entry.second->done();
-  return n;
+void PoolOwner::retire_worker(size_t i) {
+  WorkerEnd end = workers_.end_of(i);
+  if (!end.refused) jobs_.worker_ended(end);
+  std::string hopeless = workers_.retire(i, end);
+  if (!end.refused) log(end.status < 0 ? kWarning : kInfo, "worker_ended", end.name, end.pid, end.status);
+  if (!hopeless.empty()) end_with(hopeless);
+  if (terminated_ || (closing_ && !jobs_.offers_chunk(i))) return;
+  try {
+    start({i});
+  } catch (const Error&) {
+    if (!end.refused) throw; // else there was no room twice
+    end_with(std::string("the operating system could not start another process: ") + std::strerror(end.refused));
+  }
+  if (!end.refused) log(kInfo, "worker_replaced", end.name, end.pid);
 }
 
-void PoolOwner::cancel(int id) {
-  auto it = jobs_.find(id);
-  if (it == jobs_.end() || it->second->done()) return;
-  PoolJob& j = *it->second;
-  uint64_t block = j.owner.block();
-  j.owner.cancel();
-  if (j.submitted) interrupt_workers(block);
-  forget(id);
-}
-
-bool PoolOwner::withdraw(int id) {
-  auto it = jobs_.find(id);
-  if (it == jobs_.end() || it->second->done() || !it->second->owner.withdraw()) return false;
-  forget(id);
-  return true;
-}
-
-std::vector<int> PoolOwner::unclaimed() const {
-  std::vector<int> ids;
-  for (auto& entry : jobs_)
-    if (!entry.second->done() && !entry.second->owner.claimed()) ids.push_back(entry.first);
-  return ids;
+void PoolOwner::end_with(const std::string& why) {
+  ended_ = jobs_.unfinished_ids();
+  why_ = why + "; the pool is terminated";
+  terminate();
+  throw Error{"BrokenProcessPool", why_};
 }
 
 void PoolOwner::close() {
   if (closing_) return;
   closing_ = true;
+  accept_no_jobs();
+  if (jobs_.all_submitted()) close_pool(block_); // before workers start that would wait for jobs
+  attend();
+  if (jobs_.all_submitted()) close_pool(block_);
+}
+
+// What was kept for jobs to come.
+void PoolOwner::accept_no_jobs() {
   exports_.clear();
   pages_.clear();
   large_ = Preserved();
-  if (waiting_.empty()) close_pool(block_); // before workers start that would wait for jobs
-  attend();
-  if (waiting_.empty()) close_pool(block_);
 }
 
 // Called before a Ctrl-C may end what follows: these jobs are not computed any more.
 void PoolOwner::forget_unfinished() {
   closing_ = terminated_ = true;
-  exports_.clear();
+  accept_no_jobs();
   pointers_.clear();
-  pages_.clear();
-  large_ = Preserved();
   close_pool(block_);
-  std::vector<int> ids;
-  for (auto& entry : jobs_)
-    if (!entry.second->done()) ids.push_back(entry.first);
-  for (int id : ids) forget(id);
-}
-
-void PoolOwner::drop_retired() {
-  for (RetiredJob& g : retired_) heap().drop(g.block);
-  retired_.clear();
+  jobs_.forget_unfinished();
 }
 
 void PoolOwner::terminate() {
   end_idle_workers();
   forget_unfinished();
-  while (!kill_all(50))
+  while (!workers_.kill_all(50))
     if (interruptible_tick(nullptr)) interrupt();
-  drop_retired();
+  jobs_.drop_retired();
+}
+
+void PoolOwner::dismiss() {
+  if (terminated_) return;
+  if (!jobs_.unfinished()) workers_.spare(); // they end as if they left by themselves: what they have started stays
+  end_idle_workers();
+  forget_unfinished();
+  if (!workers_.kill_and_forget()) return terminate();
+  jobs_.drop_retired(); // a worker's main thread alone writes there, and it has ended
+  reap_forgotten();
+}
+
+void PoolOwner::end_idle_workers() noexcept {
+  if (!jobs_.any_computed()) workers_.end_idle();
+}
+
+void PoolOwner::dismiss_workers() noexcept {
+  end_idle_workers();
+  close_pool(block_); // those that are still to be forked leave by themselves
+  workers_.signal_all(SIGKILL);
+}
+
+void PoolOwner::meet_all() {
+  Wait limit = Wait::until(platform::now_ns() + kMeetNs);
+  limit.tick = interruptible_tick;
+  for (bool all = false; !all && platform::now_ns() < limit.deadline; all = workers_.known()) {
+    workers_.await_births(limit);
+    attend(); // replaces those that will never be forked
+  }
 }
 
 bool PoolOwner::joined() {
   if (terminated_) return true;
   attend();
-  if (closing_ && waiting_.empty()) close_pool(block_);
-  for (WorkerSlot& s : workers_)
-    if (s.child) return false;
+  if (closing_ && jobs_.all_submitted()) close_pool(block_);
+  if (workers_.missing().size() < workers_.count()) return false;
   if (closing_) pointers_.clear(); // no worker will begin
   return true;
 }
@@ -321,11 +210,9 @@ bool PoolOwner::wait(const Wait& limit, const std::function<bool()>& ready) {
       if (step.tick()) interrupt();
       next_tick = now + limit.tick_ns;
     }
-    bool busy = !retired_.empty() || !waiting_.empty() || !vacant().empty();
-    if (timed_)
-      for (auto& entry : jobs_) busy = busy || (entry.second->timeout_ns && !entry.second->done());
+    bool busy = jobs_.restless() || !vacant().empty();
     step.wait.deadline = busy ? std::min(limit.deadline, now + 10'000'000) : limit.deadline;
-    step.children = tokens();
+    step.children = workers_.tokens();
     Waiter waiter(step.wait);
     check(waiter.until([&] {
       for (Token t : step.children) waiter.watch(t);

@@ -1,6 +1,8 @@
 // What workers published becomes R values in the lists of a job.
-#include "pool/pool.h"
+#include "pool/job_table.h"
 #include "pool/slots.h"
+
+#include "codec/codec.h"
 
 #include "core/platform/pages.h"
 
@@ -46,13 +48,13 @@ SEXP values_of(PoolJob& job) {
   return job.values;
 }
 
-void PoolOwner::fail(PoolJob& job, int element, SEXP condition) {
+void JobTable::fail(PoolJob& job, int element, SEXP condition) {
   SET_VECTOR_ELT(job.failures, element - 1, condition);
   ++job.failed;
 }
 
 // R may be interrupted, or out of memory, here: what has no failure yet gets one the next time.
-void PoolOwner::mourn(PoolJob& job) {
+void JobTable::mourn(PoolJob& job) {
   if (job.died.empty() && job.lost == 0) return;
   NoReentry busy(busy_);
   while (!job.died.empty()) {
@@ -87,7 +89,7 @@ void PoolOwner::mourn(PoolJob& job) {
   job.lost = 0;
 }
 
-void PoolOwner::collect(PoolJob& job) {
+void JobTable::collect(PoolJob& job) {
   NoReentry busy(busy_);
   job.owner.drain(
       [&](const ResultRecord& r) {
@@ -126,7 +128,7 @@ void PoolOwner::collect(PoolJob& job) {
       [&](uint64_t first, uint64_t end) { take_slots(job, first, end); });
 }
 
-void PoolOwner::take_slots(PoolJob& job, uint64_t first, uint64_t end) {
+void JobTable::take_slots(PoolJob& job, uint64_t first, uint64_t end) {
   NoReentry busy(busy_);
   // The values are already in the vector that becomes the result.
   if (job.slot_block) return job.owner.take_slots(first, end, [](uint64_t, uint8_t, const uint8_t*) {});

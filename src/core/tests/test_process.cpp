@@ -399,7 +399,7 @@ TEST_CASE("of several programs those that find no place are refused, and the oth
     spawn_method.prepare(*c, order);
   }
   REQUIRE(spawn_method.launch({&children[0], &children[1]}, order) == -1);
-  REQUIRE_THROWS_AS(spawn_method.launch({&late}, order), const Error&);
+  REQUIRE_THROWS_AS(spawn_method.launch({&late}, order), Error);
   REQUIRE(children[0].refused == 0);
   REQUIRE(children[1].refused == EAGAIN);
   REQUIRE(state_of(children[1]) == ChildState::Reaped);
