@@ -16,7 +16,7 @@ struct StartOrder {
   bool busy = true;
   // Of a fresh program: its command, and lines NAME=value that are added to the environment. It must
   // join the session with join_spawned().
-  std::vector<std::string> arguments, environment;
+  std::vector<std::string> arguments{}, environment{};
 };
 
 struct StartMethod {

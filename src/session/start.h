@@ -15,7 +15,7 @@ namespace mp::bind {
 struct ChildTask {
   SEXP what;                // what R's start method of the same name has prepared
   Output output = Output::Captured;
-  std::vector<int> workers; // of a pool: the index of each, which its main function gets, too
+  std::vector<int> workers{}; // of a pool: the index of each, which its main function gets, too
   bool busy = true;         // see StartOrder
 };
 
