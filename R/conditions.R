@@ -131,7 +131,7 @@ describe_given <- function(x) {
 # The error of compiled code that this function called. Called by the binding.
 condition_of_compiled_code <- function(class, message) {
   call <- if (sys.nframe() > 1L) sys.call(sys.nframe() - 1L)
-  new_condition(c(class, "multiprocessing_error", "error"), message, call = call)
+  new_condition(error_classes(class), message, call = call)
 }
 
 in_seconds <- function(seconds) sprintf("%s %s", format(seconds), if (seconds == 1) "second" else "seconds")

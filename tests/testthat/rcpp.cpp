@@ -165,3 +165,42 @@ void loop_until_interrupt(int threads) {
   Endless worker;
   mp::parallelFor(0, std::size_t(-1), worker, 1, threads);
 }
+
+// --- failures ---
+
+// [[Rcpp::export]]
+void unlock(mp::Lock lock) { lock.unlock(); }
+
+// [[Rcpp::export]]
+void unlock_in_threads(mp::Lock lock) {
+  mp::parallel_for(0, 100, [&](std::size_t) { lock.unlock(); }, {2});
+}
+
+// [[Rcpp::export]]
+bool meet(mp::Barrier barrier, double timeout) { return barrier.wait(timeout); }
+
+// [[Rcpp::export]]
+double take_number(mp::Queue<double> queue) {
+  double x = 0;
+  queue.get(x, 20);
+  return x;
+}
+
+// [[Rcpp::export]]
+void open_by_hand(SEXP handle) { mp::Lock lock(handle); }
+
+// [[Rcpp::export]]
+std::string caught_kind(mp::Lock lock) {
+  try {
+    lock.unlock();
+  } catch (const mp::Error& e) {
+    return e.kind();
+  }
+  return "";
+}
+
+// [[Rcpp::export]]
+void fail_with(std::string kind, std::string message) { throw mp::Error(kind, message); }
+
+// [[Rcpp::export]]
+void fail_otherwise() { throw std::out_of_range("none of ours"); }

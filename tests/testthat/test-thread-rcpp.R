@@ -67,6 +67,44 @@ test_that("an argument of another kind is an error that says what was given", {
   expect_classed_error(f$add(saved, total, 1), "ValueError", "closed or was restored")
 })
 
+test_that("a failure in C++ is the condition that R code gets for it", {
+  f <- cpp()
+  same <- function(in_cpp, in_r, class) {
+    e <- expect_classed_error(in_cpp, class)
+    expect_identical(class(e), class(error_of(in_r)))
+    e
+  }
+  lock <- Lock()
+  e <- same(f$unlock(lock), lock$release(), "ValueError")
+  expect_match(conditionMessage(e), "a lock that is not held")
+  expect_identical(conditionCall(e), quote(f$unlock(lock)))
+  same(f$unlock_in_threads(lock), lock$release(), "ValueError")
+  barrier <- Barrier(2)
+  expect_false(f$meet(barrier, 0.01))
+  e <- same(f$meet(barrier, 20), barrier$wait(20), "BrokenBarrierError")
+  expect_identical(tryCatch(f$meet(barrier, 20), BrokenBarrierError = function(e) "broken"), "broken")
+  queue <- Queue()
+  queue$put("text")
+  expect_classed_error(f$take_number(queue), "EncodingError", "not one value of the type")
+  same(f$open_by_hand(42), f$unlock(42), "ValueError")
+})
+
+test_that("a failure in C++ can be caught there, and has any class that its code gives it", {
+  f <- cpp()
+  expect_identical(f$caught_kind(Lock()), "ValueError")
+  expect_classed_error(f$fail_with("TimeoutError", "no answer in 3 seconds"), "TimeoutError", "^no answer in 3 seconds$")
+  expect_classed_error(f$fail_with("BrokenProcessPool", "no workers"), "ProcessError")
+  other <- error_of(f$fail_otherwise())
+  expect_s3_class(other, "C++Error")
+  expect_false(inherits(other, "multiprocessing_error"))
+  gctorture(TRUE)
+  e <- error_of(f$fail_with("ValueError", "while R collects"))
+  gctorture(FALSE)
+  expect_classed_error(stop(e), "ValueError", "while R collects")
+  answers <- mclapply(1:2, function(i) tryCatch(f$unlock(Lock()), ValueError = function(e) i), mc.cores = 2)
+  expect_identical(answers, list(1L, 2L))
+})
+
 test_that("an RcppParallel::Worker runs as it is", {
   f <- cpp()
   x <- as.numeric(1:200000)

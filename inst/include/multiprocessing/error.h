@@ -18,6 +18,7 @@
 namespace multiprocessing {
 inline namespace MULTIPROCESSING_FLAVOUR {
 
+// With <multiprocessing/rcpp.h> R code sees it as a condition of its class.
 class Error : public std::runtime_error {
 public:
   Error(const std::string& kind, const std::string& message)
