@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <utility>
 
 namespace mp {
 namespace {
@@ -17,7 +18,45 @@ void learn(int64_t waited_ns) {
   usual_wait_ns += (std::min(waited_ns, kUsualCapNs) - usual_wait_ns) / 4;
 }
 
+thread_local uint32_t answered = 0; // shortages
+
+// While it exists, a process that finds no room waits for the tick of this thread. The tick may throw.
+class Answering {
+public:
+  explicit Answering(bool frees) : frees_(frees) {
+    if (frees_) participant(self()).answers.store(1 + answered, std::memory_order_relaxed);
+  }
+  Answering(const Answering&) = delete;
+  Answering& operator=(const Answering&) = delete;
+  ~Answering() {
+    // release: pairs with the load in answers_are_due(); what the tick has freed is free
+    if (frees_) participant(self()).answers.store(0, std::memory_order_release);
+  }
+
+private:
+  bool frees_;
+};
+
 } // namespace
+
+bool shortage_is_new() {
+  // acquire: pairs with the fetch_add in Heap::find_room()
+  uint32_t now = header().shortages.load(std::memory_order_acquire);
+  return std::exchange(answered, now) != now;
+}
+
+bool answers_are_due(uint32_t shortage) {
+  HeapHeader& h = header();
+  uint32_t top = h.top_slot.load(std::memory_order_acquire);
+  for (uint32_t slot = 0; slot < top; ++slot) {
+    if (slot == slot_of(self())) continue; // it asks in a tick
+    // acquire: pairs with the store in ~Answering()
+    uint32_t answers = h.participants[slot].answers.load(std::memory_order_acquire);
+    if (answers == 0 || int32_t(answers - 1 - shortage) >= 0) continue;
+    if (is_alive(make_token(slot, h.participants[slot].look().generation))) return true;
+  }
+  return false;
+}
 
 void ring(Token t) {
   Participant& p = participant(t);
@@ -214,6 +253,7 @@ Status Waiter::sleep(uint32_t bell) {
       }
     } while (!rung && platform::now_ns() < end);
   }
+  Answering answering(wait_.frees && !rung); // until the tick has run, if one is due
   if (!rung) sleep_watching(door, bell);
   int64_t now = platform::now_ns();
   learn(now - start);

@@ -16,6 +16,7 @@ struct Wait {
   bool (*tick)(void* data) = nullptr;
   void* data = nullptr;
   int64_t tick_ns = 50'000'000;
+  bool frees = false; // the tick asks shortage_is_new(), and then frees what it can
 
   static Wait until(int64_t deadline_ns) {
     Wait w;
@@ -28,6 +29,10 @@ void ring(Token t);
 void ring_all();
 // Wakes the process that reserved this one's slot, if it waits for what this one has just done.
 void ring_parent();
+
+// A process that finds no room in the heap counts a shortage, and waits for all that sleep in a wait that `frees`.
+bool shortage_is_new(); // there was one since this thread asked last
+bool answers_are_due(uint32_t shortage); // a living participant sleeps, and has not freed what it can since then
 
 // Wakes waiters of a mask. Call after the change that they wait for (both fence by themselves).
 // wake_one returns false if no living participant waited.

@@ -14,7 +14,8 @@ Heap the_heap;
 bool exists = false;
 
 constexpr uint64_t kCheckMemoryBytes = uint64_t(4) << 20;
-constexpr int64_t kReclaimNs = 250'000'000;
+constexpr int64_t kReclaimNs = 250'000'000; // for those that are not asleep
+constexpr int64_t kAnswersNs = 10'000'000'000;
 constexpr int64_t kRetryNs = 5'000'000;
 constexpr uint64_t kMemoryMargin = uint64_t(128) << 20;
 
@@ -104,8 +105,9 @@ uint64_t Heap::allocate_copy(const void* from, uint64_t bytes, uint64_t lead) {
   return find_room(lead + bytes, BlockKind::Bytes, from, lead);
 }
 
-// Garbage, of this process or of others, may take the room: they are asked to free it, and have
-// until their next tick and a little longer.
+// Garbage, of this process or of others, may take the room: all are asked to free it. Those that sleep do it in their next
+// tick, however late the system lets them run; only a stopped one is left out in the end. Those that compute may
+// come to a wait soon, or may not: they have a short time.
 uint64_t Heap::find_room(uint64_t bytes, BlockKind kind, const void* from, uint64_t lead) {
   std::string why;
   uint64_t block = try_allocate(bytes, kind, from, lead, &why);
@@ -113,13 +115,15 @@ uint64_t Heap::find_room(uint64_t bytes, BlockKind kind, const void* from, uint6
     reclaim_();
     trim(0); // free pages elsewhere are memory, too
     block = try_allocate(bytes, kind, from, lead, &why);
-    if (!block) {
-      // release: pairs with the load in shortages()
-      header().shortages.fetch_add(1, std::memory_order_release);
-      ring_all();
-    }
-    int64_t end = platform::now_ns() + kReclaimNs;
-    while (!block && platform::now_ns() < end) {
+    if (block) return block;
+    // release: pairs with the load in shortage_is_new()
+    uint32_t shortage = 1 + header().shortages.fetch_add(1, std::memory_order_release);
+    ring_all();
+    int64_t start = platform::now_ns();
+    for (bool more = true; !block && more;) {
+      int64_t waited = platform::now_ns() - start;
+      // asked before the attempt, which finds what the last one has freed
+      more = waited < kReclaimNs || (waited < kAnswersNs && answers_are_due(shortage));
       bool (*interrupted)() = Patience::now().interrupted;
       if (interrupted && interrupted()) throw Interrupted{};
       platform::nap(kRetryNs);

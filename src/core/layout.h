@@ -66,6 +66,9 @@ constexpr uint32_t kHasForked = 2; // so it may have started something
 struct alignas(128) Participant {
   std::atomic<uint64_t> state;    // SlotState; by CAS, see participant.cpp
   std::atomic<uint32_t> doorbell; // counter in steps of 2; bit 0: asleep (owner sets and clears it)
+  // 1 + the shortages that it has answered, while it sleeps in a wait that answers them; else 0. By the participant. A killed
+  // one leaves it, and is not waited for
+  std::atomic<uint32_t> answers;
   platform::Life life;            // of its main thread; the system marks it at the death
   int64_t claimed_at;             // boot_ns(); by the participant before it is Live
   std::atomic<int64_t> noted_at;  // boot_ns(); by the writer of a pid in `state`, before it
@@ -168,7 +171,7 @@ struct HeapHeader {
   uint64_t free_backed_pages;  // derived: free pages that may hold memory
   uint64_t next_serial;
   uint32_t free_head[kSizeClasses];      // derived
-  std::atomic<uint32_t> shortages;       // fetch_add by a process that found no room: others collect
+  std::atomic<uint32_t> shortages;       // fetch_add by a process that found no room: others free what they can
   std::atomic<uint64_t> output_sequence; // fetch_add by a process that marks its output, see OutputMark
   std::atomic<uint32_t> top_slot;        // 1 + highest slot ever used; grows by CAS
   Participant participants[kSlots];

@@ -49,6 +49,7 @@ bool claim(Token t) {
   platform::begin_life(p.life);
   p.claimed_at = platform::boot_ns();
   p.doorbell.store(0, std::memory_order_relaxed);
+  p.answers.store(0, std::memory_order_relaxed);
   p.ended.store(0, std::memory_order_relaxed);
   p.programs.store(0, std::memory_order_relaxed);
   p.waits_for.store(0, std::memory_order_relaxed);

@@ -431,6 +431,7 @@ void begin_worker(SEXP pool, int lane, int maxtasks, SEXP inherited, SEXP versio
 bool run_worker() {
   return entry([&] {
     Wait idle;
+    idle.frees = true;
     idle.tick = [](void*) {
       if (run.idle_ticks > 0) { // not between jobs that follow each other: the next one would wait
         recent.clear();

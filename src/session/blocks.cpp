@@ -214,10 +214,7 @@ void collect_if_heavy() {
 }
 
 void collect_if_asked() {
-  static uint32_t seen = 0;
-  uint32_t now = heap().shortages();
-  if (now == seen) return;
-  seen = now;
+  if (!shortage_is_new()) return;
   for (auto give_up : spare) give_up();
   if (pressure.mappings > 0 || adopted_count() > 0) collect_all();
 }

@@ -17,6 +17,7 @@ void check_interrupt(void*) { R_CheckUserInterrupt(); }
 Wait wait_for(SEXP timeout) {
   Wait w;
   w.tick = interruptible_tick;
+  w.frees = true;
   if (Rf_isNull(timeout)) return w;
   double seconds =
       (Rf_isNumeric(timeout) && Rf_length(timeout) == 1) ? Rf_asReal(timeout) : NA_REAL;

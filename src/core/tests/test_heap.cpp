@@ -312,3 +312,71 @@ TEST_CASE("who finds no room frees what it can, asks the others, and tries again
   heap().trim(0);
   REQUIRE(heap_is.problem() == "");
 }
+
+namespace {
+
+// Holds a block, and sleeps until it is told to end; `free_some` is what its tick does when there is no room.
+struct Holder {
+  uint64_t block = 0;
+  void (*free_some)(uint64_t block) = nullptr;
+};
+std::unique_ptr<Kid> sleeping_holder(uint64_t bytes, std::atomic<int>& ended, void (*free_some)(uint64_t)) {
+  auto kid = std::make_unique<Kid>([&ended, bytes, free_some] {
+    shortage_is_new(); // earlier ones
+    Holder holder{heap().allocate(bytes, BlockKind::Bytes, false), free_some};
+    Wait wait = within(120'000);
+    wait.frees = true;
+    wait.data = &holder;
+    wait.tick = [](void* data) {
+      auto* holder = static_cast<Holder*>(data);
+      if (shortage_is_new()) holder->free_some(holder->block);
+      return false;
+    };
+    Waiter waiter(wait);
+    return waiter.until([&] { return ended.load() != 0; }) == Status::Ok ? 0 : 1;
+  });
+  Participant& place = participant(kid->token());
+  REQUIRE(eventually([&] { return place.answers.load() != 0; }, 60'000));
+  return kid;
+}
+
+} // namespace
+
+TEST_CASE("a process that sleeps has the time that it needs to free what it holds", "[heap][fork]") {
+  Unchanged heap_is;
+  Shared<std::atomic<int>> ended;
+  uint64_t bytes = heap().header().pages * 6 / 10 * kPageBytes;
+  auto holder = sleeping_holder(bytes, *ended, [](uint64_t block) {
+    pause_us(1'000'000); // as on a machine that is busy with other things
+    heap().drop(block);
+  });
+  heap().set_reclaim([] {});
+  uint64_t b = heap().allocate(bytes, BlockKind::Bytes, false);
+  heap().set_reclaim(nullptr);
+  heap().drop(b);
+  ended->store(1);
+  ring(holder->token());
+  REQUIRE(holder->join(60'000) == 0);
+  heap().trim(0);
+  REQUIRE(heap_is.problem() == "");
+}
+
+TEST_CASE("a process that is killed while it frees is not waited for", "[heap][fork]") {
+  Unchanged heap_is;
+  Shared<std::atomic<int>> ended;
+  uint64_t bytes = heap().header().pages * 6 / 10 * kPageBytes;
+  auto holder = sleeping_holder(bytes, *ended, [](uint64_t) { ::kill(getpid(), SIGKILL); });
+  uint32_t asked = heap().shortages();
+  heap().set_reclaim([] {});
+  try {
+    heap().drop(heap().allocate(bytes, BlockKind::Bytes, false)); // its block may be swept meanwhile
+  } catch (const Error& e) {
+    REQUIRE(e.message.find("cannot reserve") == 0);
+  }
+  heap().set_reclaim(nullptr);
+  REQUIRE(heap().shortages() == asked + 1);
+  REQUIRE_FALSE(answers_are_due(asked + 1));
+  REQUIRE(holder->join(60'000) == -SIGKILL);
+  heap().trim(0);
+  REQUIRE(heap_is.problem() == "");
+}
