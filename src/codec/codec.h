@@ -51,6 +51,11 @@ struct HandleHooks {
 // External pointers that the receiver has, too, as it is a fork: where each of them pointed to when it was forked. As long as
 // one points there it is sent as the address of its object.
 using PointersKept = std::unordered_map<SEXP, void*>;
+inline bool is_kept(SEXP x, const PointersKept* kept) {
+  if (!kept || TYPEOF(x) != EXTPTRSXP) return false;
+  auto known = kept->find(x);
+  return known != kept->end() && known->second == R_ExternalPtrAddr(x);
+}
 void set_hooks(const HandleHooks& hooks);
 
 struct Mapping {

@@ -44,12 +44,6 @@ bool is_connection(SEXP x) {
   return TYPEOF(x) == EXTPTRSXP && R_ExternalPtrTag(x) == Rf_install(kConnection) && R_ExternalPtrAddr(x);
 }
 
-bool is_kept(SEXP x, const PointersKept* kept) {
-  if (!kept || TYPEOF(x) != EXTPTRSXP) return false;
-  auto known = kept->find(x);
-  return known != kept->end() && known->second == R_ExternalPtrAddr(x);
-}
-
 SEXP out_reference(SEXP x, SEXP call_pointer) {
   HandleId id;
   if (is_connection(x)) {

@@ -142,7 +142,7 @@ SEXP needs_in_pool(SEXP pool, SEXP fun, SEXP args, SEXP elements, bool spawn) {
     bool classes = spawn || journal().loaded_since(owner.pages().base());
     if (!classes && !journal().withheld()) return R_NilValue;
     Protected values(list_of(fun, args, elements));
-    return needs_of_values(values, classes);
+    return needs_of_values(values, classes, owner.pointers());
   });
 }
 

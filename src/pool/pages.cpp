@@ -100,9 +100,16 @@ SEXP content(const Journal& j, uint64_t from, bool careful) {
   return list_of(SEXP(settings), SEXP(variables));
 }
 
-// Large data are compared with what was sent, see Exports. A pointer, or code with one in it, would
-// be dead in another process; an object with one inside may know how to recreate it.
-SEXP needs_as_list(const Needs& needs) {
+bool has_pointer(SEXP value, const codec::PointersKept* kept) {
+  Survey survey;
+  survey.kept = kept;
+  survey.look_at(value);
+  return survey.pointer || survey.large;
+}
+
+// Large data are compared with what was sent, see Exports. A pointer that the receivers have not, or code with one in it,
+// would be dead in another process; an object with one inside may know how to recreate it.
+SEXP needs_as_list(const Needs& needs, const codec::PointersKept* kept) {
   Columns lent;
   std::vector<Preserved> made;
   std::unordered_set<SEXP> classes(needs.classes);
@@ -119,7 +126,7 @@ SEXP needs_as_list(const Needs& needs) {
       kind = kValue;
     } else if (v->travels == Travels::Pointer) {
       std::string text = why_not(value, name);
-      if (text.empty() && (TYPEOF(value) == EXTPTRSXP || TYPEOF(value) == CLOSXP))
+      if (text.empty() && (TYPEOF(value) == EXTPTRSXP || TYPEOF(value) == CLOSXP) && has_pointer(value, kept))
         text = "`" + std::string(name) + "` cannot be sent to another process: it has a pointer, which " +
                "is good in the process that made it; make it in the function, or in `initializer`";
       kind = text.empty() ? kPointer : kRefused;
@@ -245,10 +252,10 @@ void Pages::add_references(std::vector<Reference>& refs) const {
       if (block) refs.push_back({Heap::page_of(block), heap().serial_of(block)});
 }
 
-SEXP needs_of_values(SEXP values, bool classes) {
+SEXP needs_of_values(SEXP values, bool classes, const codec::PointersKept* kept) {
   Needs needs(journal().withheld() > 0, classes);
   needs.visit(values);
-  return needs_as_list(needs);
+  return needs_as_list(needs, kept);
 }
 
 } // namespace mp::bind

@@ -22,8 +22,9 @@ SEXP packages_for(const std::unordered_set<SEXP>& classes);
 SEXP page_content(const Journal& journal, uint64_t from);
 
 // What these values need of the session besides what all workers get: NULL, or list(variables,
-// packages). Variables: list(names, values, versions, kinds). `classes`: packages may be missing.
-SEXP needs_of_values(SEXP values, bool classes);
+// packages). Variables: list(names, values, versions, kinds). `classes`: packages may be missing. `kept`: pointers that all
+// receivers have.
+SEXP needs_of_values(SEXP values, bool classes, const codec::PointersKept* kept = nullptr);
 
 class Pages {
 public:

@@ -180,6 +180,7 @@ void Survey::visit(SEXP x, int depth) {
     visit_frame(x, depth);
     return;
   case EXTPTRSXP:
+    if (codec::is_kept(x, kept)) return;
     if (R_ExternalPtrAddr(x) && pointer_of(x) == R_NilValue && R_ExternalPtrTag(x) != named_memory_tag()) pointer = true;
     return;
   case WEAKREFSXP:

@@ -43,6 +43,7 @@ struct Survey {
   uint64_t bytes = 0; // of data; code is not counted
   bool large = false;
   bool pointer = false; // a live pointer of another package, or a connection
+  const codec::PointersKept* kept = nullptr; // pointers that do not count, as the receivers have them
   bool code = false;    // there are functions, formulas or calls
   std::vector<SEXP> frames;  // environments, each once
   std::vector<SEXP> vectors; // compiled code may write into them where they are

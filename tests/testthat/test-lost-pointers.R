@@ -32,9 +32,10 @@ test_that("a worker that was forked after a connection or a pointer was made use
   close(con)
   rm("wt_pointer", envir = globalenv())
   each_pool(function(pool, method) {
-    assign("wt_pointer", pointer, globalenv())
+    later <- getDLLRegisteredRoutines("stats")$.Call[[1L]]$address
+    assign("wt_pointer", later, globalenv())
     expect_classed_error(pool$apply(in_global(function() wt_pointer)), "EncodingError", "wt_pointer")
-    assign("wt_pointer", list(n = 1, p = pointer), globalenv())
+    assign("wt_pointer", list(n = 1, p = later), globalenv())
     expect_identical(pool$apply(in_global(function() c(wt_pointer$n, typeof(wt_pointer$p)))), c("1", "externalptr"))
     rm("wt_pointer", envir = globalenv())
   })
@@ -193,6 +194,35 @@ test_that("a fork that began with a connection uses it, and no other that was op
   expect_identical(as.integer(con), number)
   expect_classed_error(pool$apply(use(con)), "EncodingError", "con")
   expect_identical(readLines(first), "by the worker")
+})
+
+test_that("a forked worker uses its own pointers in variables that are made after it, if the pointers are older", {
+  on.exit(suppressWarnings(rm(list = c("wt_pointer", "wt_function"), envir = globalenv())))
+  address <- function(name) getDLLRegisteredRoutines("stats")$.Call[[name]]$address
+  holding <- function(pointer) eval(quote(function() pointer), list2env(list(pointer = pointer), parent = globalenv()))
+  with_pointer <- function(pointer) as.function(list(call("{", pointer)), envir = globalenv()) # as compiled functions have it
+  shown <- in_global(function() format(wt_pointer))
+  called <- in_global(function() format(wt_function()))
+  old <- address(1L)
+  pool <- local_pool(1, context = "fork")
+  pool$apply(in_global(function() 1))
+  assign("wt_pointer", old, globalenv())
+  expect_identical(pool$apply(shown), format(old))
+  for (make in list(holding, with_pointer)) {
+    assign("wt_function", make(old), globalenv())
+    expect_identical(pool$apply(called), format(old))
+  }
+  late <- address(2L)
+  assign("wt_pointer", late, globalenv())
+  expect_classed_error(pool$apply(shown), "EncodingError", "`wt_pointer` cannot be sent")
+  for (make in list(holding, with_pointer)) {
+    assign("wt_function", make(late), globalenv())
+    expect_classed_error(pool$apply(called), "EncodingError", "`wt_function` cannot be sent")
+  }
+  assign("wt_pointer", old, globalenv())
+  expect_identical(pool$apply(shown), format(old))
+  spawned <- local_pool(1, context = "spawn")
+  expect_classed_error(spawned$apply(shown), "EncodingError", "`wt_pointer` cannot be sent")
 })
 
 test_that("a forked worker uses its own pointers in functions, arguments and elements, if they were made before it", {
