@@ -29,8 +29,8 @@
 #'   in a function's own, and in environments, R6 and reference objects that are, or lie in, arguments, elements and
 #'   variables. Any other object with a pointer somewhere inside, and objects of packages, arrive with an empty one, as with
 #'   [serialize()]; if the task fails because of it, the error says where it is. A forked worker also
-#'   uses its own copy of a pointer in a function, an argument or an element, if a variable of the global environment, or of a
-#'   function that was running, held it when the pool was made. The session keeps such pointers until the pool ends.
+#'   uses its own copy of a pointer in a function, an argument, an element or a variable, if a variable of the global environment,
+#'   or of a function that was running, held it when the pool was made. The session keeps such pointers until the pool ends.
 #' - **Large values that only a text names**, such as `get(paste0("da", "ta"))`, are not sent: "object not found". A forked worker
 #'   has those that were there when it began and have not changed since. `globals = "data"` sends them.
 #' - **What a task changes** stays in the worker, until the session changes the same variable. [Queue()], [share()] and
@@ -39,8 +39,9 @@
 #'   package: those that look at its exports, or have an object of a class for which it has methods. `package::name` is R's error.
 #' - **`.Random.seed`, `.Last.value`, devices, sinks, and the options that need a screen** (`error`, `device`, `editor`, `pager`,
 #'   `browser` ...) are each process's own. `warn = 0` is 1 in a worker: warnings appear at once.
-#' - **Options** of more than 64 kB, and those with a live pointer or a connection, are each process's own, too. An option is sent
-#'   when it is set to another value; what changes later inside an environment that it holds is not.
+#' - **Options** of more than 64 kB, and those with a live pointer or a connection, are each process's own, too. One that was
+#'   sent, and is set to such a value later, is unset in workers that began before: they keep no value that the session has
+#'   replaced. An option is sent when it is set to another value; what changes later inside an environment that it holds is not.
 #' - **What is changed inside a package** (`assignInNamespace()`, `trace()` of a package's function) is seen by workers that are
 #'   forked after it.
 #' - **`lockBinding()`** of a variable of the global environment holds in workers that are forked after it. Of a variable in another

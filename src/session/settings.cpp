@@ -56,8 +56,9 @@ void Options::take(const std::string& name, SEXP value, Version& version) {
   if (s.version && SEXP(s.value) == value) return;
   Survey survey;
   survey.look_at(value);
-  if (survey.large || survey.pointer) return; // as it was before, if it was set
-  s.value = Preserved(value);
+  bool travels = !survey.large && !survey.pointer;
+  if (!travels && !s.set()) return; // each process has its own
+  s.value = travels ? Preserved(value) : Preserved(); // unset there: no worker keeps an earlier value of the session's
   s.version = version.next();
 }
 

@@ -275,6 +275,26 @@ test_that("options that need a screen, and large ones or with pointers, are each
   each_pool(function(pool, method) expect_identical(as.integer(pool$apply(in_global(function() getOption("warn")))), 1L))
 })
 
+test_that("an option that is set to what cannot travel keeps no earlier value in a worker", {
+  on.exit(options(wt.option = NULL))
+  look <- in_global(function() getOption("wt.option"))
+  pointer <- getDLLRegisteredRoutines("stats")$.Call[[1L]]$address
+  each_pool(function(pool, method) {
+    for (own in list(numeric(50000), pointer, list(pointer))) {
+      options(wt.option = 1)
+      expect_identical(pool$apply(look), 1)
+      options(wt.option = own)
+      expect_null(pool$apply(look))
+      pool$apply(in_global(function() options(wt.option = "the worker's")))
+      expect_identical(pool$apply(look), "the worker's")
+      options(wt.other = method) # the session's options are looked at again
+      expect_identical(pool$apply(look), "the worker's")
+    }
+    options(wt.option = 2, wt.other = NULL)
+    expect_identical(pool$apply(look), 2)
+  })
+})
+
 test_that("what is changed inside a package is seen by workers that are forked after it", {
   is_r6 <- R6::is.R6
   pool <- local_pool(1, context = "fork")
