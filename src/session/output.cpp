@@ -9,7 +9,10 @@
 
 #include <R_ext/Print.h>
 #include <Rinternals.h>
+
+#include <R_ext/GraphicsEngine.h> // its headers declare the flags of R's interrupts
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace mp::bind {
@@ -18,8 +21,13 @@ namespace {
 void print_out(void* text) { Rprintf("%s", static_cast<const char*>(text)); }
 void print_err(void* text) { REprintf("%s", static_cast<const char*>(text)); }
 
-// R's printing may jump (a sink's connection may fail); that must not pass through the core.
+// R's printing may jump (a sink's connection may fail); that must not pass through the core. Now and then it looks for a
+// Ctrl-C: held back meanwhile, one stays pending for the wait that shows this. The jump would end here, and it would be lost.
 void emit(const std::string& text, int stream) {
+  struct HoldInterrupts {
+    Rboolean before = std::exchange(R_interrupts_suspended, TRUE);
+    ~HoldInterrupts() { R_interrupts_suspended = before; }
+  } hold;
   constexpr size_t piece = 4000;
   for (size_t at = 0; at < text.size(); at += piece) {
     std::string part = text.substr(at, piece);

@@ -261,6 +261,35 @@ test_that("all that a task printed is there when its call returns, megabytes too
   expect_identical(lines_of(mclapply(1:2, speak, mc.cores = 2)), 40000L)
 })
 
+test_that("a Ctrl-C that comes before a process's output is shown ends the wait all the same, and costs no output", {
+  skip_if_interrupts_are_ignored()
+  me <- Sys.getpid()
+  file <- tempfile()
+  printed <- tempfile()
+  on.exit(unlink(c(file, printed)))
+  pool <- Pool(1)
+  # R looks for a Ctrl-C at every hundredth text that it prints
+  capture.output(file = file, {
+    result <- pool$apply_async(function(printed) {
+      writeLines(rep(strrep("x", 99), 10000))
+      file.create(printed)
+      Sys.sleep(60)
+    }, list(printed))
+    while (!file.exists(printed)) Sys.sleep(0.01) # without a look at the output
+    ended <- tryCatch(
+      {
+        suspendInterrupts(tools::pskill(me, tools::SIGINT)) # it is pending from here on
+        result$get()
+      },
+      interrupt = function(i) "by Ctrl-C"
+    )
+    pool$terminate()
+    multiprocessing:::output_show()
+  })
+  expect_identical(ended, "by Ctrl-C")
+  expect_identical(file.size(file), 1e6)
+})
+
 test_that("at the prompt package later shows what a process prints", {
   skip_if_not_installed("later")
   loadNamespace("later")
