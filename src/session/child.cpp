@@ -17,6 +17,10 @@ uint64_t my_process = 0;
 } // namespace
 
 std::vector<ChildRef>& children() { return all; }
+void forget_children() {
+  for (const ChildRef& c : all) close_child(c->child);
+  all.clear();
+}
 uint64_t own_process() { return my_process; }
 void set_own_process(uint64_t process) { my_process = process; }
 

@@ -25,6 +25,7 @@ struct RChild {
 using ChildRef = std::shared_ptr<RChild>;
 
 std::vector<ChildRef>& children(); // that run, or whose output was not shown yet
+void forget_children();            // in a fork: they are its parent's
 uint64_t own_process();            // the Process block of this process, 0 in a main process
 void set_own_process(uint64_t process);
 bool session_starts(); // this R was spawned and does not know its task yet

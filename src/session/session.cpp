@@ -2,6 +2,7 @@
 
 #include "session/adopted.h"
 #include "session/blocks.h"
+#include "session/child.h"
 #include "session/defer.h"
 #include "session/handle.h"
 #include "session/inherited.h"
@@ -42,8 +43,9 @@ void prepare_kinds() {
   Patience::now().interrupted = interrupt_is_pending;
   prepare_blocks();
   install_fork_handlers();
-  on_fork_child([] {
+  on_fork_child([] { // of any fork, ours or another package's
     forget_deferred();
+    forget_children();
     if (self() == 0) { // all places are taken: it can hold no block
       codec::own_views();
       own_adopted();

@@ -160,6 +160,27 @@ test_that("a foreign child cannot use the pool's handle, and ends nothing by los
   expect_identical(pool$status()$pid, pids)
 })
 
+test_that("a foreign child has no child of ours: it names none, and shows what none of them printed", {
+  flag <- tempfile()
+  on.exit(unlink(flag))
+  shown <- run_script(c(
+    "pool <- Pool(1)",
+    "result <- pool$apply_async(function(flag) {",
+    "  cat('said\\n')",
+    "  file.create(flag)",
+    "}, list(args[1]))",
+    "while (!file.exists(args[1])) Sys.sleep(0.01)", # without a look at the children's output
+    "child <- parallel::mcparallel({",
+    "  multiprocessing:::output_show()",
+    "  length(active_children())",
+    "})",
+    "cat(parallel::mccollect(child)[[1]], 'children\\n')",
+    "cat(length(active_children()), 'children\\n')",
+    "pool$terminate()"
+  ), flag)
+  expect_identical(sort(shown), sort(c("0 children", "1 children", "said")))
+})
+
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
