@@ -13,7 +13,7 @@ mc_apply <- function(X, FUN, ..., mc.preschedule, mc.set.seed, mc.silent, mc.cor
     if (!is.null(affinity.list) && length(affinity.list) < length(X)) {
       abort("ValueError", "affinity.list and X must have the same length")
     }
-    if (in_our_class(if (mc.set.seed) TRUE else FALSE)) reset_stream()
+    if (if (is_truth(mc.set.seed)) mc.set.seed else in_our_class(if (mc.set.seed) TRUE else FALSE)) reset_stream()
   }
   cores <- min(mc.cores, length(X))
 
@@ -32,7 +32,7 @@ mc_apply <- function(X, FUN, ..., mc.preschedule, mc.set.seed, mc.silent, mc.cor
     return(simplified(evaluate_here(evaluate, X, mc.seed, mc.progress), mc.template))
   }
 
-  mc.preschedule <- in_our_class(if (!mc.preschedule) FALSE else TRUE)
+  if (!is_truth(mc.preschedule)) mc.preschedule <- in_our_class(if (!mc.preschedule) FALSE else TRUE)
   mc.cleanup <- check_cleanup(mc.cleanup)
   if (cores < length(X)) FUN <- compile_function(FUN)
   if (mc.preschedule) {
@@ -53,6 +53,10 @@ mc_apply <- function(X, FUN, ..., mc.preschedule, mc.set.seed, mc.silent, mc.cor
   )
   if (fits_slots(mc.template) && !any(has_failed(run$failures))) {
     return(shaped(run$values, mc.template, run$first, length(X), names(X)))
+  }
+  if (isFALSE(run$failed)) { # most calls: nothing to tell
+    if (!is.null(names(X))) names(run$values) <- names(X)
+    return(simplified(run$values, mc.template))
   }
   res <- with_try_errors(run, mc.stop.on.error)
   if (!is.null(names(X))) names(res) <- names(X)

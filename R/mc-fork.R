@@ -2,6 +2,9 @@
 # its data. `chunks`: integer vectors, elements that one worker computes one after the other; as many as workers: chunk
 # c is worker c's. `before(c, done)` runs in the worker before it begins or takes over a chunk, of which `done` elements
 # are done. Returns what pool_take() gives.
+#
+# What the session does before the last fork, and what a child does before its first element, is what a short call costs: the
+# first write to each page is a fault, and copies the page in a child. Hence few calls of R there.
 fork_map <- function(X, frame, chunks, cores, before, silent = FALSE, affinity = NULL, retry = 0L,
                      progress = FALSE, stop_on_error = FALSE, cleanup = TRUE, template = NULL) {
   force(before) # here, not in each worker
@@ -14,18 +17,17 @@ fork_map <- function(X, frame, chunks, cores, before, silent = FALSE, affinity =
   ptr <- NULL
   start <- function() {
     what <- list(
-      pool = pool_handle(ptr), frame = frame, parent = this_process(), sinks = has_sinks(), resume = fork_map_resume
+      pool = pool_handle(ptr), frame = frame, parent = this_process(), sinks = has_sinks(), resume = fork_map_resume,
+      later = started
     )
     list(what = as.call(list(fork_map_worker, what)), method = "fork", silent = silent)
   }
-  ptr <- pool_create(lanes, start, FALSE)
   started <- done <- FALSE
+  ptr <- pool_create(lanes, start, FALSE)
   on.exit(if (done) fork_map_end(ptr) else fork_map_cleanup(ptr, if (started) cleanup else TRUE))
   starts <- c(0, cumsum(as.numeric(lengths(chunks))))
-  id <- pool_run_once(
-    ptr, length(X), starts, unlist(chunks), retry, stop_on_error,
-    if (fits_slots(template) || is.name(template)) template
-  )
+  slots <- if (fits_slots(template) || is.name(template)) template
+  id <- without_compiler(pool_run_once(ptr, length(X), starts, unlist(chunks), retry, stop_on_error, slots))
   started <- TRUE
   if (progress) show_progress(list(ptr = ptr, id = id, count = length(X)))
   if (stop_on_error) pool_wait_failure(ptr, id) else pool_wait(ptr, id, NULL)
@@ -51,9 +53,12 @@ fork_map_cleanup <- function(ptr, cleanup) {
   session$detached <- c(Filter(function(other) !pool_join(other, 0), session$detached), list(ptr))
 }
 
+fork_worker_names <- sprintf("ForkWorker-%d", 1:64)
+
 fork_map_worker <- function(what, lane) {
-  enter_child(sprintf("ForkWorker-%d", lane + 1L), what)
-  enter_family()
+  enter_child(if (lane < length(fork_worker_names)) fork_worker_names[[lane + 1L]] else sprintf("ForkWorker-%d", lane + 1L), what)
+  if (what$later) enableJIT(0L)
+  mc_state$fresh <- !what$later
   worker_begin(what$pool, lane, -1L, what$frame, NULL)
   worker_loop()
   leave_family(0L)
@@ -68,9 +73,13 @@ fork_map_resume <- function() {
 
 # --- what the children of the family have in common with parallel's ---
 
-# Turns R's compiler off: code that is compiled in a child is lost when it ends. The session does not call this code, so
-# it never compiles it, and each child would compile it again.
-enter_family <- function() enableJIT(0L)
+# Children are forked while R's compiler is off: code that is compiled in a child is lost when it ends. The session does not
+# call this code, so it never compiles it, and each child would compile it again.
+without_compiler <- function(expr) {
+  level <- enableJIT(0L)
+  on.exit(enableJIT(level))
+  expr
+}
 
 # By parallel's mcexit(), in which covr and others save what a child has done; it ends this process.
 leave_family <- function(code) {
@@ -101,14 +110,13 @@ jump_condition <- function() {
 job_start <- function(fun, silent = FALSE, affinity = NULL) {
   job <- new.env(parent = emptyenv())
   what <- list(fun = fun, affinity = affinity, resume = job_resume)
-  job$ptr <- process_start(as.call(list(job_main, what)), "fork", isTRUE(silent))
+  job$ptr <- without_compiler(process_start(as.call(list(job_main, what)), "fork", isTRUE(silent)))
   job$pid <- process_pid(job$ptr)
   job
 }
 
 job_main <- function(what) {
   while (sink.number() > 0L) sink()
-  enter_family()
   if (!is.null(what$affinity)) parallel::mcaffinity(what$affinity)
   leave_family(run_and_publish(what$fun))
 }

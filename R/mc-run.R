@@ -4,6 +4,10 @@
 # The arguments are checked as parallel checks them, for the same errors and warnings: `if (x)`, not a check of ours.
 # `pinned`: with an affinity.list, which sets the number of cores
 check_cores <- function(mc.cores, pinned = FALSE) {
+  # the usual case, without a handler
+  if (!pinned && is.numeric(mc.cores) && !is.object(mc.cores) && length(mc.cores) == 1L && !is.na(mc.cores) && mc.cores >= 1 && mc.cores < 3) {
+    return(as.integer(mc.cores))
+  }
   cores <- in_our_class(as.integer(mc.cores))
   looked_at <- cores
   if (length(cores) > 1L && getRversion() < "4.3") {
@@ -19,6 +23,9 @@ check_cores <- function(mc.cores, pinned = FALSE) {
   in_our_class(if (cores > 2L) check_core_limit(cores))
   cores
 }
+
+# What else `if` takes, or refuses, is for parallel's own words.
+is_truth <- function(x) is.logical(x) && length(x) == 1L && !is.na(x)
 
 check_core_limit <- function(cores) {
   limit <- tolower(Sys.getenv("_R_CHECK_LIMIT_CORES_"))

@@ -1,20 +1,25 @@
 # Random streams of the mclapply family. `mc_state$stream` is the L'Ecuyer stream that was handed
 # out last; it is inherited by fork, so that a worker which starts jobs of its own continues from the
 # stream that it was given. Written only by advance_stream(), reset_stream() and, in a worker,
-# start_stream().
+# start_stream(). `fresh`: nothing has run in this worker since it was forked for the call.
 mc_state <- new.env(parent = emptyenv())
+mc_state$fresh <- FALSE
 
-uses_lecuyer <- function() RNGkind()[1L] == "L'Ecuyer-CMRG"
+# The seed's first number has the generator's in its last two digits; without a seed R alone knows it.
+uses_lecuyer <- function() {
+  seed <- current_seed()
+  if (is.integer(seed) && length(seed) > 1L) seed[[1L]] %% 100L == 7L else RNGkind()[1L] == "L'Ecuyer-CMRG"
+}
 
-current_seed <- function() get0(".Random.seed", envir = globalenv(), inherits = FALSE)
+current_seed <- function() globalenv()$.Random.seed
 
 # `seed` NULL: no seed at all, R takes one from clock and pid at the next draw
 assign_seed <- function(seed) {
   global <- globalenv()
   if (!is.null(seed)) {
     assign(".Random.seed", seed, envir = global)
-  } else if (!is.null(current_seed())) {
-    rm(".Random.seed", envir = global)
+  } else {
+    forget_random_state()
   }
   invisible()
 }
@@ -89,11 +94,12 @@ next_start <- function(set_seed) {
 }
 
 # In the worker. The kind is put back because a worker that serves several chunks may come from a
-# task that changed it.
+# task that changed it; a fresh one has the session's.
 start_stream <- function(start) {
-  if (!identical(RNGkind(), start$kind)) {
+  if (!mc_state$fresh && !identical(RNGkind(), start$kind)) {
     suppressWarnings(do.call(RNGkind, as.list(start$kind)))
   }
+  mc_state$fresh <- FALSE
   if (!is.null(start$stream)) mc_state$stream <- start$stream
   assign_seed(start$seed)
 }
@@ -104,9 +110,10 @@ start_stream <- function(start) {
 # substream of the chunk's stream.
 chunk_streams <- function(chunks, set_seed) {
   # only streams differ from chunk to chunk
-  own_streams <- isTRUE(set_seed) && uses_lecuyer()
+  kind <- RNGkind()
+  own_streams <- isTRUE(set_seed) && kind[1L] == "L'Ecuyer-CMRG"
   streams <- if (own_streams) lapply(chunks, function(chunk) advance_stream())
-  start <- next_start(isTRUE(set_seed) && !own_streams)
+  start <- list(seed = if (!isTRUE(set_seed)) current_seed(), kind = kind, stream = NULL)
   function(chunk, done) {
     if (own_streams) start$seed <- start$stream <- streams[[chunk]]
     start_stream(start)

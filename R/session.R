@@ -16,10 +16,13 @@ session$has_later <- NULL # whether package later is available; NULL: not looked
 # Called first in every child. Little may be done here: what a fork touches for the first time is copied, page by page.
 enter_child <- function(name, what, daemon = TRUE, number = NULL) {
   parent <- what$parent
-  list2env(list(
-    name = name, daemon = daemon, parent = parent, counter = 0L, identity = c(parent$identity, number), shows = FALSE,
-    start_method = parent$method
-  ), session)
+  session$name <- name
+  session$daemon <- daemon
+  session$parent <- parent
+  session$counter <- 0L
+  session$identity <- c(parent$identity, number)
+  session$shows <- FALSE
+  session$start_method <- parent$method
   if (!is.null(parent$log)) inherit_logging(parent$log)
   log_event("INFO", "started by %s (pid %d)", parent$name, parent$pid)
   if (isTRUE(what$sinks)) { # the parent's would swallow what we print
