@@ -3,6 +3,7 @@
 #include "condition.h"
 #include "dict.h"
 #include "event.h"
+#include "heap_internal.h"
 #include "semaphore.h"
 
 #include <algorithm>
@@ -111,6 +112,21 @@ int Kid::join(int64_t ms) {
     for (int stream : {0, 1})
       std::fprintf(stderr, "%s", read_output(child_, stream, 10'000).c_str());
   return child_.status;
+}
+
+Stopped::Stopped()
+    : kid_([] {
+        HeapSection section(heap());
+        raise(SIGSTOP);
+        return 0;
+      }) {
+  pid_t pid = kid_.child().pid;
+  if (!eventually([&] { return platform::process_stopped(pid); })) throw Error{"TestError", "it did not stop"};
+}
+
+bool Stopped::ends_by(int signal) {
+  kid_.kill(signal);
+  return kid_.join() == (signal == SIGCONT ? 0 : -signal);
 }
 
 bool in_threads(int n, const std::function<bool(int)>& body) {

@@ -104,6 +104,17 @@ inline int sleep_for_ever() {
 }
 using Kids = std::vector<std::unique_ptr<Kid>>;
 
+// A process that is stopped while it holds the heap's guard.
+class Stopped {
+public:
+  Stopped();
+  bool ends_by(int signal);
+  std::string pid() { return std::to_string(kid_.child().pid); }
+
+private:
+  Kid kid_;
+};
+
 // Threads that are participants of their own. True if each body returned true.
 bool in_threads(int n, const std::function<bool(int)>& body);
 

@@ -6,29 +6,6 @@
 
 namespace {
 
-// Stopped with the heap's guard in its hands.
-class Stopped {
-public:
-  Stopped()
-      : kid_([] {
-          HeapSection section(heap());
-          raise(SIGSTOP);
-          return 0;
-        }) {
-    pid_t pid = kid_.child().pid;
-    if (!eventually([&] { return platform::process_stopped(pid); }))
-      throw Error{"TestError", "it did not stop"};
-  }
-  bool ends_by(int signal) {
-    kid_.kill(signal);
-    return kid_.join() == (signal == SIGCONT ? 0 : -signal);
-  }
-  std::string pid() { return std::to_string(kid_.child().pid); }
-
-private:
-  Kid kid_;
-};
-
 class ShortPatience { // for so many milliseconds
 public:
   explicit ShortPatience(int64_t ms) : before_(Patience::now()) {

@@ -211,6 +211,60 @@ TEST_CASE("a full queue and an empty one keep their deadlines", "[native]") {
   heap().drop(queue);
 }
 
+// The wait of a failed put for the heap is one on the doorbell that another thread sleeps on. When it ends in vain the
+// doorbell no longer says that a thread is asleep.
+TEST_CASE("a thread whose put fails while the heap's user is stopped lets no other thread miss its message", "[native][fork]") {
+  Place place;
+  Unchanged heap_is;
+  uint64_t answers = create_queue(0), full = create_queue(1), nothing = create_queue(0), number = 7, got = 0;
+  REQUIRE(native::put(answers, &number, sizeof number, at_once()) == Status::Ok); // its first segment stays
+  REQUIRE(get_number(answers, at_once(), &got) == Status::Ok);
+  got = 0;
+  REQUIRE(native::put(full, &number, sizeof number, at_once()) == Status::Ok);
+  auto waits = [](const WaiterMask& mask) {
+    uint32_t slot = slot_of(native::token());
+    return eventually([&] { return bool(mask.word[slot / 64].load() & bit_of(slot)); });
+  };
+  std::atomic<bool> arrived{false}, give_up{false}, gave_up{false};
+  std::thread getter([&] {
+    Wait wait = within(30'000);
+    wait.tick_ns = 60'000 * kMs; // the message alone wakes it
+    arrived = get_number(answers, wait, &got) == Status::Ok;
+  });
+  bool waiting = waits(queue_shared(answers).getters);
+  get_number(nothing, at_once(), &number); // has passed the gate, so the getter sleeps
+  std::thread putter([&] {
+    std::vector<uint8_t> large(kInlineBytes + 1);
+    Wait wait;
+    wait.tick_ns = kMs;
+    wait.data = &give_up;
+    wait.tick = [](void* told) { return static_cast<std::atomic<bool>*>(told)->load(); };
+    gave_up = native::put(full, large.data(), large.size(), wait) == Status::Interrupted;
+  });
+  waiting = waits(queue_shared(full).putters) && waiting;
+  bool woken = false, sent = false, whole = false;
+  {
+    Stopped other;
+    give_up = true;
+    putter.join(); // its segment waits to be dropped
+    Outgoing message;
+    message.bytes = reinterpret_cast<const uint8_t*>(&number);
+    message.size = sizeof number;
+    sent = put_message(answers, message, within(5'000)) == Status::Ok;
+    woken = eventually([&] { return arrived.load(); });
+    whole = other.ends_by(SIGCONT);
+  }
+  getter.join();
+  REQUIRE(waiting);
+  REQUIRE(gave_up.load());
+  REQUIRE(sent);
+  REQUIRE(woken);
+  REQUIRE(whole);
+  REQUIRE(got == number);
+  for (uint64_t queue : {answers, full, nothing}) heap().drop(queue);
+  REQUIRE(heap_is.problem() == "");
+}
+
 TEST_CASE("threads meet at a barrier", "[native]") {
   Place place;
   uint64_t barrier = create_barrier(4);
