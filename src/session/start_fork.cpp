@@ -43,14 +43,20 @@ void replace_quit() {
   UNPROTECT(2);
 }
 
-SEXP parallels_exit = nullptr; // the routine behind parallel's mcexit(); preserved
+SEXP parallel = nullptr;       // the package's namespace
+SEXP parallels_exit = nullptr; // the routine behind its mcexit(); preserved
+
+// Before the first fork: it calls R. It is not unloaded while this package is loaded.
+void find_parallel() {
+  SEXP name = PROTECT(Rf_mkString("parallel"));
+  parallel = R_FindNamespace(name);
+  UNPROTECT(1);
+}
 
 // Package parallel keeps to itself whether this process is a child. Its functions, and copies of them
 // that others keep (parallelly's isForkedChild()), ask these two routines by name: in this process
 // the names lead to ours.
 void tell_parallel() {
-  SEXP name = PROTECT(Rf_mkString("parallel"));
-  SEXP parallel = PROTECT(R_FindNamespace(name));
   auto replace = [&](const char* theirs, const char* ours) {
     SEXP symbol = Rf_install(theirs), before = r::frame_variable(parallel, symbol);
     if (before == R_NilValue) return before;
@@ -64,7 +70,6 @@ void tell_parallel() {
   replace("C_mc_is_child", "_multiprocessing_in_child");
   SEXP exit = replace("C_mc_exit", "_multiprocessing_parallel_exit");
   if (!parallels_exit) parallels_exit = exit; // else it is the one that our own parent put there
-  UNPROTECT(2);
 }
 
 // A fork has the parent's script, the read part of it and the file: browser() or readLines(stdin())
@@ -137,9 +142,7 @@ void run_with_handlers(ChildRun* run, SEXP resume) {
   my_depth = fork_depth();
   for (const std::weak_ptr<RChild>& sibling : prepared)
     if (ChildRef c = sibling.lock()) close_child(c->child);
-  for (const ChildRef& sibling : children()) close_child(sibling->child);
   prepared.clear();
-  children().clear();
   forget_exports();
   {
     Patience patience = Patience::steady(); // a Ctrl-C that the parent was to take was copied, too
@@ -181,6 +184,10 @@ void launch(const std::vector<ChildRef>& fresh, const ChildTask& task) {
   if (!ready) {
     call_r("load_for_children");
     find_console();
+    codec::protect([] {
+      find_parallel();
+      return R_NilValue;
+    });
     platform::trim_allocator(); // each fork would copy the tables of these pages
   }
   ready = true;
