@@ -241,6 +241,10 @@ pool_close_later <- function(pool) {
     invisible(.Call(`_multiprocessing_pool_close_later`, pool))
 }
 
+pool_let_end <- function(pool) {
+    invisible(.Call(`_multiprocessing_pool_let_end`, pool))
+}
+
 pool_close <- function(pool) {
     invisible(.Call(`_multiprocessing_pool_close`, pool))
 }
@@ -523,6 +527,14 @@ monotonic_seconds <- function() {
 
 forget_random_state <- function() {
     invisible(.Call(`_multiprocessing_forget_random_state`))
+}
+
+weak_reference <- function(key, value) {
+    .Call(`_multiprocessing_weak_reference`, key, value)
+}
+
+weak_value <- function(reference) {
+    .Call(`_multiprocessing_weak_value`, reference)
 }
 
 forget_interrupt <- function() {

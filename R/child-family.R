@@ -67,9 +67,10 @@ worker_handles <- function() {
   }, workers$pointers, workers$names, USE.NAMES = FALSE)
 }
 
-# Called before a process exits normally: terminates its daemons, joins its other children.
+# Called before a process exits normally: waits for what its executors compute, terminates its daemons, joins its other children.
 finish_child <- function() {
   if (!is.null(session$parent)) log_event("INFO", "ends")
+  session$before_end()
   processes <- own_processes()
   if (!length(processes)) {
     return(invisible())

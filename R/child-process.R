@@ -162,14 +162,14 @@ process_run <- function(self, private) {
   invisible(self)
 }
 
-# At the end of this R: daemons are terminated, other processes joined, as in Python
+# At the end of this R: daemons are terminated, other processes joined, as in Python; a Ctrl-C ends the wait for these
 register_exit <- function() {
   if (session$exit_registered) {
     return(invisible())
   }
   session$exit_registered <- TRUE
   owner <- Sys.getpid()
-  reg.finalizer(session, function(e) if (Sys.getpid() == owner) try(finish_child(), silent = TRUE), onexit = TRUE)
+  reg.finalizer(session, function(e) if (Sys.getpid() == owner) try(allowInterrupts(finish_child()), silent = TRUE), onexit = TRUE)
 }
 
 # While R waits at its prompt, package later shows what processes print. A script shows it in the calls that wait for them:

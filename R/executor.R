@@ -22,9 +22,10 @@
 #' @section Errors: `RuntimeError` (`$submit()` after `$shutdown()`), `ValueError` (bad arguments), `EncodingError` (an argument that
 #'   cannot travel: `$submit()` itself signals it, and no future is made), `BrokenProcessPool` (the workers cannot start: then also
 #'   each later call of `$submit()`), and those of [Future].
-#' @section Lifetime: The workers live as long as the executor or one of its futures is kept. They end with the session: when a
-#'   script ends, or R quits, calls that are not finished are given up. `$shutdown()` waits for them. In Python the end of
-#'   the program waits.
+#' @section Lifetime: What was submitted is computed, as in Python: also after `$shutdown(wait = FALSE)`, after the executor and its
+#'   futures were dropped, and at the end of a script or of R, which waits for it. (Ctrl-C ends this wait, and gives up
+#'   what is left.) After that the workers end. If the executor was dropped, a worker that was killed meanwhile, or has computed its
+#'   `max_tasks_per_child`, is replaced when the next executor is created, or at the end. The workers of a dropped [Pool()] end at once.
 #' @section Killed workers: A worker that is killed costs the call that it was computing: its future gets a `WorkerDiedError`, a new worker
 #'   starts, and the executor stays usable. In Python all futures of the executor fail with `BrokenProcessPool`.
 #' @return A handle of class `ProcessPoolExecutor`.
@@ -75,6 +76,7 @@ ExecutorHandle <- R6::R6Class("ProcessPoolExecutor",
       private$below <- private_of(pool)
       private$shared <- new.env(parent = emptyenv())
       private$shared$withdrawn <- new.env(parent = emptyenv())
+      private$life <- begin_life(private$below, private$shared)
       private$direct <- isTRUE(globals) && is.null(packages) # the short way, see what_to_see()
     },
     # without an `f` here R would match one that is meant for `fn` with `fn` itself, as its short form
@@ -91,7 +93,7 @@ ExecutorHandle <- R6::R6Class("ProcessPoolExecutor",
     format = function(...) executor_format(private),
     print = function(...) print_formatted(self)
   ),
-  private = list(pool = NULL, below = NULL, globals = TRUE, packages = NULL, shared = NULL, closed = FALSE, direct = FALSE)
+  private = list(pool = NULL, below = NULL, globals = TRUE, packages = NULL, shared = NULL, life = NULL, closed = FALSE, direct = FALSE)
 )
 
 # Puts `f` where it stands among the arguments of `call`; last if it came by the dots of a wrapper
@@ -196,7 +198,10 @@ executor_shutdown <- function(private, wait, cancel_futures) {
     deliver_callbacks(pool_private)
   }
   private$pool$close()
-  if (wait) private$pool$join()
+  if (wait) {
+    private$pool$join()
+    is_over(private$life, 0)
+  }
   invisible(NULL)
 }
 

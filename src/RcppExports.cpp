@@ -628,6 +628,15 @@ BEGIN_RCPP
     return R_NilValue;
 END_RCPP
 }
+// pool_let_end
+void pool_let_end(SEXP pool);
+RcppExport SEXP _multiprocessing_pool_let_end(SEXP poolSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
+    pool_let_end(pool);
+    return R_NilValue;
+END_RCPP
+}
 // pool_close
 void pool_close(SEXP pool);
 RcppExport SEXP _multiprocessing_pool_close(SEXP poolSEXP) {
@@ -1384,6 +1393,27 @@ BEGIN_RCPP
     return R_NilValue;
 END_RCPP
 }
+// weak_reference
+SEXP weak_reference(SEXP key, SEXP value);
+RcppExport SEXP _multiprocessing_weak_reference(SEXP keySEXP, SEXP valueSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type key(keySEXP);
+    Rcpp::traits::input_parameter< SEXP >::type value(valueSEXP);
+    rcpp_result_gen = Rcpp::wrap(weak_reference(key, value));
+    return rcpp_result_gen;
+END_RCPP
+}
+// weak_value
+SEXP weak_value(SEXP reference);
+RcppExport SEXP _multiprocessing_weak_value(SEXP referenceSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type reference(referenceSEXP);
+    rcpp_result_gen = Rcpp::wrap(weak_value(reference));
+    return rcpp_result_gen;
+END_RCPP
+}
 // forget_interrupt
 void forget_interrupt();
 RcppExport SEXP _multiprocessing_forget_interrupt() {
@@ -1917,6 +1947,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_pool_start", (DL_FUNC) &_multiprocessing_pool_start, 1},
     {"_multiprocessing_pool_attend", (DL_FUNC) &_multiprocessing_pool_attend, 1},
     {"_multiprocessing_pool_close_later", (DL_FUNC) &_multiprocessing_pool_close_later, 1},
+    {"_multiprocessing_pool_let_end", (DL_FUNC) &_multiprocessing_pool_let_end, 1},
     {"_multiprocessing_pool_close", (DL_FUNC) &_multiprocessing_pool_close, 1},
     {"_multiprocessing_pool_signal", (DL_FUNC) &_multiprocessing_pool_signal, 2},
     {"_multiprocessing_pool_terminate", (DL_FUNC) &_multiprocessing_pool_terminate, 1},
@@ -1988,6 +2019,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_session_exists", (DL_FUNC) &_multiprocessing_session_exists, 0},
     {"_multiprocessing_monotonic_seconds", (DL_FUNC) &_multiprocessing_monotonic_seconds, 0},
     {"_multiprocessing_forget_random_state", (DL_FUNC) &_multiprocessing_forget_random_state, 0},
+    {"_multiprocessing_weak_reference", (DL_FUNC) &_multiprocessing_weak_reference, 2},
+    {"_multiprocessing_weak_value", (DL_FUNC) &_multiprocessing_weak_value, 1},
     {"_multiprocessing_forget_interrupt", (DL_FUNC) &_multiprocessing_forget_interrupt, 0},
     {"_multiprocessing_in_child", (DL_FUNC) &_multiprocessing_in_child, 0},
     {"_multiprocessing_output_show", (DL_FUNC) &_multiprocessing_output_show, 0},

@@ -44,6 +44,16 @@ void pool_close_later(SEXP pool) {
   entry([&] { pool_of(pool).close_later(); });
 }
 
+// The workers end once all that was submitted is computed; R keeps the pool until then, and calls pool_close(). Called by R's
+// collector, which may have found the pool, too, and will finalize it next: no entry, which would do what other finalizers have
+// left, and nothing that allocates or waits.
+// [[Rcpp::export(rng = false)]]
+void pool_let_end(SEXP pool) {
+  PoolOwner& owner = any_pool_of(pool);
+  owner.spare();
+  close_pool(owner.block());
+}
+
 // [[Rcpp::export(rng = false)]]
 void pool_close(SEXP pool) {
   entry([&] { pool_of(pool).close(); });

@@ -22,6 +22,16 @@ double monotonic_seconds() { return double(platform::now_ns()) / 1e9; }
 // [[Rcpp::export(rng = false)]]
 void forget_random_state() { R_removeVarFromFrame(Rf_install(".Random.seed"), R_GlobalEnv); }
 
+// Does not keep `key`, and `value` only as long as `key` is kept by others.
+// [[Rcpp::export(rng = false)]]
+SEXP weak_reference(SEXP key, SEXP value) {
+  return protect([&] { return R_MakeWeakRef(key, value, R_NilValue, FALSE); });
+}
+
+// NULL once the key was collected.
+// [[Rcpp::export(rng = false)]]
+SEXP weak_value(SEXP reference) { return R_WeakRefValue(reference); }
+
 // Takes a Ctrl-C that was meant for something that has ended, before it interrupts something else.
 // [[Rcpp::export(rng = false)]]
 void forget_interrupt() { take_interrupt(); }

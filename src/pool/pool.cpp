@@ -11,6 +11,10 @@ void release_pool(void* data) { delete static_cast<PoolOwner*>(data); }
 void finalize_pool(SEXP pointer) {
   auto* p = static_cast<PoolOwner*>(R_ExternalPtrAddr(pointer));
   if (!p) return;
+  if (p->depth() == fork_depth() && p->take_spared()) {
+    R_RegisterCFinalizerEx(pointer, finalize_pool, TRUE);
+    return;
+  }
   R_ClearExternalPtr(pointer);
   if (p->depth() != fork_depth()) return;
   p->dismiss_workers(); // this package may not be called again

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <utility>
 
 namespace mp::bind {
 
@@ -33,6 +34,8 @@ public:
   void close();
   void close_later() { expecting_ = true; } // close() will come: R refuses other jobs until then
   void dismiss_workers() noexcept; // they end without us; allocates nothing, takes no guard
+  void spare() { spared_ = true; } // R keeps the pool again, though its pointer is about to be finalized
+  bool take_spared() { return std::exchange(spared_, false); }
   void terminate();
   // terminate() after the last job, without waiting until the system has freed a large memory.
   void dismiss();
@@ -73,6 +76,7 @@ private:
   bool inherited_ = false; // its only job is, see PoolJob
   bool closing_ = false, terminated_ = false, busy_ = false;
   bool expecting_ = false; // jobs will come, although users see the pool as closed
+  bool spared_ = false;
 };
 
 // The pool is its R pointer's. May jump.

@@ -15,23 +15,88 @@ freed <- function(f) {
 }
 
 for (method in get_all_start_methods()) {
-  test_that(paste("a script that ends after submit() ends at once, with its workers; shutdown() waits for its calls:", method), {
+  test_that(paste("the end of a script waits for what its executors compute, shut down or not, and for their callbacks:", method), {
     skip_on_cran()
-    file <- tempfile()
     script <- c(
-      "executor <- ProcessPoolExecutor(1, context = args[1])",
+      "executor <- ProcessPoolExecutor(1, context = args[1], max_tasks_per_child = if (args[2] == 'replaced') 1)",
       "cat(executor$submit(Sys.getpid)$result(), sep = '\\n')",
-      "endless <- function() repeat Sys.sleep(1)",
-      "future <- if (args[2] == 'waits') executor$submit(writeLines, 'done', args[3]) else executor$submit(endless)",
-      "if (args[2] != 'ends') executor$shutdown(wait = args[2] == 'waits')"
+      # it is finished no earlier than R ends: this finalizer is the first one that runs then
+      "invisible(reg.finalizer(globalenv(), function(e) file.create(args[3]), onexit = TRUE))",
+      "write_late <- function(go, file) {",
+      "  while (!file.exists(go)) Sys.sleep(0.001)",
+      "  writeLines('computed', file)",
+      "}",
+      "future <- executor$submit(write_late, args[3], args[4])",
+      "if (args[2] != 'dropped') future$add_done_callback(function(f) cat('called back\\n'))",
+      "second <- executor$submit(writeLines, 'computed', paste0(args[4], '-2'))",
+      "if (args[2] == 'shut') executor$shutdown(wait = FALSE)",
+      "if (args[2] == 'dropped') rm(executor, future, second)"
     )
-    for (how in c("ends", "shuts", "waits")) {
-      said <- run_script(script, c(method, how, file))
+    for (how in c("kept", "shut", "dropped", "replaced")) {
+      go <- tempfile()
+      file <- tempfile()
+      said <- run_script(script, c(method, how, go, file))
       expect_null(attr(said, "status"), label = how)
-      expect_match(said, "^[0-9]+$", label = how)
-      expect_true(wait_until(function() is_gone(as.integer(said))), label = how)
+      expect_match(said[1], "^[0-9]+$", label = how)
+      expect_identical(said[-1], if (how != "dropped") "called back" else character(), label = how)
+      expect_identical(readLines(file), "computed", label = how)
+      expect_identical(readLines(paste0(file, "-2")), "computed", label = how)
+      expect_true(wait_until(function() is_gone(as.integer(said[1]))), label = how)
+      unlink(c(go, file, paste0(file, "-2")))
     }
-    expect_identical(readLines(file), "done")
+  })
+
+  test_that(paste("Ctrl-C while R ends gives up what its executors compute, and processes that it waits for:", method), {
+    skip_on_cran()
+    skip_if_interrupts_are_ignored()
+    begins <- c(
+      executor = "executor <- ProcessPoolExecutor(1, context = args[1]); pid <- executor$submit(Sys.getpid)$result(); executor$submit(endless)",
+      process = "pid <- Process(endless, context = args[1])$start()$pid"
+    )
+    for (begin in begins) {
+      script <- c(
+        "endless <- function() repeat Sys.sleep(1)", begin, "cat(pid, '\\n')",
+        "reg.finalizer(globalenv(), function(e) system(sprintf(args[2], Sys.getpid())), onexit = TRUE)"
+      )
+      said <- run_script(script, c(method, interrupt_later))
+      expect_null(attr(said, "status")) # 124 if it did not end
+      expect_true(wait_until(function() is_gone(as.integer(grep("^[0-9]+ $", said, value = TRUE)))))
+    }
+  })
+
+  test_that(paste("a process that ends waits for what its executors compute:", method), {
+    file <- tempfile()
+    p <- Process(function() {
+      executor <- ProcessPoolExecutor(1)
+      executor$submit(writeLines, "computed", file)
+      rm(executor)
+      NULL
+    }, context = method)
+    p$start()
+    p$join()
+    expect_identical(p$exitcode, 0L)
+    expect_identical(readLines(file), "computed")
+  })
+
+  test_that(paste("an executor that is dropped computes what was submitted, and then its workers end:", method), {
+    for (shut in c(FALSE, TRUE)) {
+      file <- tempfile()
+      g <- gate()
+      pid <- local({
+        executor <- ProcessPoolExecutor(1, context = method)
+        pid <- executor$submit(Sys.getpid)$result(timeout = 60)
+        executor$submit(g$call)
+        for (i in 1:3) executor$submit(cat, i, file = file, append = TRUE)
+        if (shut) executor$shutdown(wait = FALSE)
+        pid
+      })
+      for (round in 1:3) gc()
+      g$await()
+      g$open()
+      # without any call of the package
+      expect_true(wait_until(function() is_gone(pid), timeout = 60))
+      expect_identical(readLines(file, warn = FALSE), "123")
+    }
   })
 
   test_that(paste("a script may submit and await calls while it ends:", method), {
@@ -178,6 +243,36 @@ test_that("as_completed() holds no future that it gave", {
   gc()
   expect_identical(count, 2L)
   expect_true(iterator$has_next())
+})
+
+test_that("an executor is dropped also where its initializer and its callbacks refer to it", {
+  pid <- local({
+    executor <- ProcessPoolExecutor(1, initializer = function() NULL) # its environment has the executor
+    future <- executor$submit(Sys.getpid)
+    future$add_done_callback(function(f) future)
+    future$result(timeout = 60)
+  })
+  for (round in 1:3) gc()
+  expect_true(wait_until(function() is_gone(pid), timeout = 60))
+})
+
+test_that("executors that were dropped are forgotten once they have computed all, also where workers must be replaced", {
+  file <- tempfile()
+  local({
+    executor <- ProcessPoolExecutor(1, max_tasks_per_child = 1)
+    for (i in 1:3) executor$submit(cat, i, file = file, append = TRUE)
+  })
+  for (round in 1:3) gc()
+  lives <- function() {
+    ProcessPoolExecutor(1)$shutdown()
+    length(multiprocessing:::session$dropped)
+  }
+  expect_true(wait_until(function() lives() == 0L, timeout = 60))
+  expect_identical(readLines(file, warn = FALSE), "123")
+  # idle workers of a dropped executor end, too
+  pid <- ProcessPoolExecutor(1)$submit(Sys.getpid)$result(timeout = 60)
+  for (round in 1:3) gc()
+  expect_true(wait_until(function() is_gone(pid), timeout = 60))
 })
 
 test_that("what calls, results, iterators and errors took of the heap is free when they are dropped", {
