@@ -269,8 +269,8 @@ pool_state <- function(pool) {
     .Call(`_multiprocessing_pool_state`, pool)
 }
 
-pool_submit <- function(pool, fun, body, iterable, count, chunks, order, retries, task_timeout, each, type) {
-    .Call(`_multiprocessing_pool_submit`, pool, fun, body, iterable, count, chunks, order, retries, task_timeout, each, type)
+pool_submit <- function(pool, fun, body, iterable, count, chunks, order, retries, task_timeout, each, type, given, before) {
+    .Call(`_multiprocessing_pool_submit`, pool, fun, body, iterable, count, chunks, order, retries, task_timeout, each, type, given, before)
 }
 
 pool_run_once <- function(pool, count, chunks, order, retries, each, type) {

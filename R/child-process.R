@@ -248,7 +248,7 @@ process_outcome <- function(ptr, pid, code, name) {
   if (result[[1L]] == 0L) {
     return(list(value = result[[2L]], failure = NULL))
   }
-  failure <- task_failure(1L, result[[2L]])
+  failure <- task_failure(name, 1L, result[[2L]])
   failure$message <- sprintf("%s (pid %d) failed: %s", name, pid, with_hint(message_of(failure$parent), result[[2L]][[4L]]))
   list(value = NULL, failure = failure)
 }

@@ -31,10 +31,12 @@ message_of <- function(condition) {
 #' @export
 conditionMessage.multiprocessing_error <- function(c) c$message
 
-# What a worker sent as the error of element `index`: list(condition, traceback, pid, hint)
-task_failure <- function(index, sent) {
+# --- what went wrong with an element: `name` in its user's words ("element 3", "the call"), `index` among all elements of the call ---
+
+# What a worker sent as its error: list(condition, traceback, pid, hint)
+task_failure <- function(name, index, sent) {
   parent <- sent[[1L]]
-  message <- sprintf("element %d failed in process %d: %s", index, sent[[3L]], message_of(parent))
+  message <- sprintf("%s failed in process %d: %s", name, sent[[3L]], message_of(parent))
   call <- tryCatch(conditionCall(parent), error = function(e) NULL)
   if (!is.null(call)) {
     message <- sprintf("%s (in `%s`)", message, deparse(call, nlines = 1L)[1L])
@@ -50,9 +52,9 @@ task_failure <- function(index, sent) {
 with_hint <- function(message, hint) if (is.null(hint)) message else paste0(message, "; ", hint)
 
 # An element that was computed, and whose value this process cannot read
-unreadable_result <- function(index, problem) {
+unreadable_result <- function(name, index, problem) {
   new_condition(
-    c("EncodingError", "multiprocessing_error", "error"), sprintf("the result of element %d cannot be read: %s", index, problem),
+    c("EncodingError", "multiprocessing_error", "error"), sprintf("the result of %s cannot be read: %s", name, problem),
     index = index
   )
 }
@@ -60,16 +62,16 @@ unreadable_result <- function(index, problem) {
 # A worker that has died: `status` is its exit code, or -signal. `limit`: we killed it after this many seconds, its
 # task_timeout. `tries`: how often the element was given to a worker. `reading`: it died as it read what all elements of
 # the job need: the function and its arguments, and elements that travel in one piece.
-death_of_worker <- function(index, pid, status, limit, peak = NA_real_, tries = 1L, reading = FALSE) {
+death_of_worker <- function(name, index, pid, status, limit, peak = NA_real_, tries = 1L, reading = FALSE) {
   tried <- if (tries > 1L) sprintf(", the last of %d tries", tries) else ""
   if (limit > 0) {
     return(died(index, pid, status, limit, peak, sprintf(
-      "element %d took longer than %s%s%s; its worker (pid %d) was replaced; raise `task_timeout` or make the element smaller",
-      index, in_seconds(limit), if (reading) " before its function was read" else "", tried, pid
+      "%s took longer than %s%s%s; its worker (pid %d) was replaced; raise `task_timeout` or make the element smaller",
+      name, in_seconds(limit), if (reading) " before its function was read" else "", tried, pid
     )))
   }
   died(index, pid, status, limit, peak, sprintf(
-    "the worker of element %d (pid %d%s) %s%s%s%s; %s", index, pid, peak_memory(peak), way_to_die(status),
+    "the worker of %s (pid %d%s) %s%s%s%s; %s", name, pid, peak_memory(peak), way_to_die(status),
     if (reading) " while it read the function" else "", tried, memory_hint(status), if (tries > 1L) {
       sprintf("`retries = %d` did not help: the element itself seems to end its worker", tries - 1L)
     } else {
@@ -80,15 +82,15 @@ death_of_worker <- function(index, pid, status, limit, peak = NA_real_, tries = 
 
 # The same for the elements of a job whose function (or other data that all of them need) no worker could read: this many
 # `workers` in a row died while reading it.
-deaths_of_readers <- function(indices, pid, status, limit, peak, workers) {
+deaths_of_readers <- function(names, indices, pid, status, limit, peak, workers) {
   how <- if (limit > 0) {
     sprintf("took longer than %s and was replaced", in_seconds(limit))
   } else {
     paste0(way_to_die(status), memory_hint(status))
   }
   messages <- sprintf(
-    "element %d was not computed: %d workers in a row died while they read the function; the last one (pid %d%s) %s",
-    indices, workers, pid, peak_memory(peak), how
+    "%s was not computed: %d workers in a row died while they read the function; the last one (pid %d%s) %s",
+    names, workers, pid, peak_memory(peak), how
   )
   .mapply(function(index, message) died(index, pid, status, limit, peak, message), list(indices, messages), NULL)
 }

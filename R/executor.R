@@ -133,13 +133,16 @@ executor_map <- function(private, fn, iterables, timeout, chunksize, frame) {
   columns <- lapply(iterables, function(x) as.list(as_elements(x)))
   count <- min(lengths(columns))
   calls <- lapply(seq_len(count), function(i) lapply(columns, `[[`, i))
-  chunks <- split(calls, (seq_len(count) - 1L) %/% as.integer(chunksize))
+  chunksize <- as.integer(min(chunksize, max(count, 1L)))
+  chunks <- split(calls, (seq_len(count) - 1L) %/% chunksize)
   pool_private <- private$below
   options <- pool_private$settings$options
   sees <- executor_sees(private, frame)
-  futures <- lapply(unname(chunks), function(chunk) {
+  futures <- lapply(seq_along(chunks), function(k) {
+    chunk <- chunks[[k]]
+    before <- (k - 1L) * chunksize
     suspendInterrupts({
-      job <- pool_job(pool_private, fn, chunk, length(chunk), list(), TRUE, options, FALSE, sees)
+      job <- pool_job(pool_private, fn, chunk, length(chunk), list(), "columns", options, FALSE, sees, before)
       job$whole <- TRUE
       pool_outcome(future_kind, private$shared, pool_private, job$id, job)
     })
@@ -177,7 +180,6 @@ map_iterator <- function(futures, until, timeout) {
       given <<- given + 1L
       if (!is.null(element[[2L]])) {
         end()
-        element[[2L]]$index <- given
         raise(element[[2L]])
       }
       element[[1L]]

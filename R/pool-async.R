@@ -172,7 +172,7 @@ outcome_take <- function(state, timeout) {
   if (is.null(state$taken) && !.Call(`_multiprocessing_pool_finish`, state, timeout)) {
     return(FALSE)
   }
-  if (!is.null(state$taken)) state$outcome <- list(error = single_failure(state$taken[[2L]]))
+  if (!is.null(state$taken)) state$outcome <- list(error = state$taken[[2L]])
   state$taken <- NULL
   TRUE
 }

@@ -83,7 +83,7 @@ EagerIterator <- R6::R6Class("EagerIterator",
       private$ordered <- ordered
       refuse_if_shut(pool_private)
       options <- pool_private$settings$options
-      private$job <- pool_job(pool_private, func, elements, chunksize, list(), FALSE, options, TRUE, sees)
+      private$job <- pool_job(pool_private, func, elements, chunksize, list(), "values", options, TRUE, sees)
     }
   ),
   private = list(
@@ -185,8 +185,7 @@ feed_refill <- function(feed, window) {
 feed_submit <- function(feed) {
   count <- length(feed$elements)
   options <- feed$pool_private$settings$options
-  job <- pool_job(feed$pool_private, feed$func, feed$elements, count, list(), FALSE, options, FALSE, feed$sees)
-  job$first <- feed$pulled
+  job <- pool_job(feed$pool_private, feed$func, feed$elements, count, list(), "values", options, FALSE, feed$sees, feed$pulled)
   feed$pulled <- feed$pulled + count
   feed$elements <- list()
   feed$jobs <- c(feed$jobs, list(job))
@@ -196,11 +195,7 @@ feed_take <- function(feed, at) {
   job <- feed$jobs[[at]]
   taken <- pool_take(job$ptr, job$id)
   feed$jobs <- feed$jobs[-at]
-  lapply(seq_len(job$count), function(i) {
-    failure <- taken$failures[[i]]
-    if (!is.null(failure)) failure$index <- job$first + i
-    list(value = taken$values[[i]], failure = failure)
-  })
+  lapply(seq_len(job$count), function(i) list(value = taken$values[[i]], failure = taken$failures[[i]]))
 }
 
 # Its pool need not wait for it any more; a closed pool that waits for no other feed has had its last job.

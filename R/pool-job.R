@@ -7,7 +7,7 @@ pool_apply <- function(private, func, args, sees) {
     return(job_value(pool_single(private, func, args, sees)))
   }
   if (length(private$pending)) deliver_callbacks(private)
-  if (length(taken) == 2L) raise(single_failure(taken[[2L]]))
+  if (length(taken) == 2L) raise(taken[[2L]])
   taken[[1L]]
 }
 
@@ -16,7 +16,7 @@ pool_single <- function(.private, func, args, sees = NULL) {
   check_function(func, "func")
   check_list(args, "args")
   options <- .private$settings$options
-  job <- pool_job(.private, func, list(args), 1, list(), TRUE, options, FALSE, sees)
+  job <- pool_job(.private, func, list(args), 1, list(), "call", options, FALSE, sees)
   job$single <- TRUE
   job
 }
@@ -40,7 +40,8 @@ pool_map <- function(.private, .method, .call, .frame, .caller, ...) {
   elements <- unname(elements)
   if (star) elements <- argument_lists(elements, func)
   sees <- what_to_see(.frame$globals, .frame$packages, .caller)
-  job <- pool_job(.private, func, elements, if (is.null(chunksize)) 0 else chunksize, args, star, options, FALSE, sees)
+  given <- if (star) "calls" else "values"
+  job <- pool_job(.private, func, elements, if (is.null(chunksize)) 0 else chunksize, args, given, options, FALSE, sees)
   job$names <- labels
   job$options <- options
   job
@@ -90,8 +91,10 @@ as_elements <- function(x) {
 # as.list() keeps some classes, which have methods of their own for `length()` and `[[`
 plain_elements <- function(x) if (is.vector(x) && !is.object(x)) x else in_our_class(lapply(x, function(element) element))
 
+# `given`: what users know as the elements, see src/pool/element_names.h; `before`: how many of them went with earlier jobs.
 # `sees`: what what_to_see() gave
-pool_job <- function(private, func, elements, chunks, args, star, options, each, sees = NULL) {
+pool_job <- function(private, func, elements, chunks, args, given, options, each, sees = NULL, before = 0L) {
+  star <- given != "values" # each element is a list of arguments
   if (!private$spawns && is.null(sees) && !is.primitive(func)) func <- inherited_function(private$ptr, func)
   force_locals(c(func, args, if (star && length(elements) == 1L) elements[[1L]]))
   needs <- job_needs(private, func, args, elements, sees)
@@ -102,7 +105,7 @@ pool_job <- function(private, func, elements, chunks, args, star, options, each,
   id <- pool_submit(
     private$ptr, func, body, elements, length(elements), chunks, integer(), options$retries,
     if (is.null(options$task_timeout)) 0 else options$task_timeout, each,
-    if (fits_slots(options$template)) options$template
+    if (fits_slots(options$template)) options$template, given, before
   )
   list(ptr = private$ptr, id = id, count = length(elements), private = private)
 }
@@ -134,7 +137,7 @@ show_progress <- function(job) {
 job_outcome <- function(job, taken) {
   if (isTRUE(job$single)) {
     failure <- taken$failures[[1L]]
-    return(if (is.null(failure)) list(value = taken$values[[1L]]) else list(error = single_failure(failure)))
+    return(if (is.null(failure)) list(value = taken$values[[1L]]) else list(error = failure))
   }
   if (isTRUE(job$whole)) {
     return(list(value = taken))
@@ -172,14 +175,6 @@ first_failure <- function(failures, failed) {
     failure$message <- sprintf("%s (and %d more of %d elements failed; on_error = \"return\" gives the others)",
       failure$message, length(failed) - 1L, length(failures))
   }
-  failure
-}
-
-single_failure <- function(failure) {
-  failure$message <- sub("^element 1 failed in", "the call failed in", failure$message)
-  failure$message <- sub("^the worker of element 1 ", "the worker of the call ", failure$message)
-  failure$message <- sub("^element 1 took", "the call took", failure$message)
-  failure$message <- sub("^the result of element 1 cannot", "the result of the call cannot", failure$message)
   failure
 }
 

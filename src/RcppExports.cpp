@@ -696,8 +696,8 @@ BEGIN_RCPP
 END_RCPP
 }
 // pool_submit
-int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks, SEXP order, int retries, double task_timeout, bool each, SEXP type);
-RcppExport SEXP _multiprocessing_pool_submit(SEXP poolSEXP, SEXP funSEXP, SEXP bodySEXP, SEXP iterableSEXP, SEXP countSEXP, SEXP chunksSEXP, SEXP orderSEXP, SEXP retriesSEXP, SEXP task_timeoutSEXP, SEXP eachSEXP, SEXP typeSEXP) {
+int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks, SEXP order, int retries, double task_timeout, bool each, SEXP type, std::string given, int before);
+RcppExport SEXP _multiprocessing_pool_submit(SEXP poolSEXP, SEXP funSEXP, SEXP bodySEXP, SEXP iterableSEXP, SEXP countSEXP, SEXP chunksSEXP, SEXP orderSEXP, SEXP retriesSEXP, SEXP task_timeoutSEXP, SEXP eachSEXP, SEXP typeSEXP, SEXP givenSEXP, SEXP beforeSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
@@ -711,7 +711,9 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< double >::type task_timeout(task_timeoutSEXP);
     Rcpp::traits::input_parameter< bool >::type each(eachSEXP);
     Rcpp::traits::input_parameter< SEXP >::type type(typeSEXP);
-    rcpp_result_gen = Rcpp::wrap(pool_submit(pool, fun, body, iterable, count, chunks, order, retries, task_timeout, each, type));
+    Rcpp::traits::input_parameter< std::string >::type given(givenSEXP);
+    Rcpp::traits::input_parameter< int >::type before(beforeSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_submit(pool, fun, body, iterable, count, chunks, order, retries, task_timeout, each, type, given, before));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -1954,7 +1956,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_pool_dismiss", (DL_FUNC) &_multiprocessing_pool_dismiss, 1},
     {"_multiprocessing_pool_join", (DL_FUNC) &_multiprocessing_pool_join, 2},
     {"_multiprocessing_pool_state", (DL_FUNC) &_multiprocessing_pool_state, 1},
-    {"_multiprocessing_pool_submit", (DL_FUNC) &_multiprocessing_pool_submit, 11},
+    {"_multiprocessing_pool_submit", (DL_FUNC) &_multiprocessing_pool_submit, 13},
     {"_multiprocessing_pool_run_once", (DL_FUNC) &_multiprocessing_pool_run_once, 7},
     {"_multiprocessing_pool_call", (DL_FUNC) &_multiprocessing_pool_call, 4},
     {"_multiprocessing_pool_begin", (DL_FUNC) &_multiprocessing_pool_begin, 5},

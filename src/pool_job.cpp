@@ -11,9 +11,10 @@ using namespace mp::bind;
 // A job, see submit_map(). Returns its id.
 // [[Rcpp::export(rng = false)]]
 int pool_submit(SEXP pool, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks,
-                SEXP order, int retries, double task_timeout, bool each, SEXP type) {
+                SEXP order, int retries, double task_timeout, bool each, SEXP type, std::string given, int before) {
   return entry([&] {
-    return submit_map(pool_of(pool), fun, body, iterable, count, chunks, order, retries, task_timeout, each, type);
+    ElementNames names(ElementNames::given_of(given), before);
+    return submit_map(pool_of(pool), fun, body, iterable, count, chunks, order, retries, task_timeout, each, type, names);
   });
 }
 

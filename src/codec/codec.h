@@ -105,17 +105,25 @@ struct Known {
   bool used; // set by encode(), which found the same data
 };
 
-// A value that cannot travel. `where` is the path from the value that was given to the culprit, as
-// an R user would write it ("$con[[2]]"); empty if it is that value itself.
+// From a value to one of its parts: the element of a list, or an attribute.
+struct PathStep {
+  R_xlen_t index;   // of the element, from 1 on; 0: an attribute
+  std::string name; // empty if the element has none
+};
+using Path = std::vector<PathStep>;
+// As an R user would write it, without the first steps: "$con[[2]]".
+std::string text_of(const Path& path, size_t without = 0);
+
+// A value that cannot travel. `path` leads from the value that was given to the culprit; empty if it is that value itself.
 struct EncodeError : bind::ClassedError {
-  EncodeError(std::string path, const std::string& reason)
-      : ClassedError(reason), where(std::move(path)) {}
+  EncodeError(Path path, const std::string& reason) : ClassedError(reason), path(std::move(path)) {}
   const char* kind() const override { return "EncodingError"; }
   std::string message() const override {
-    std::string what_fails = where.empty() ? "the value" : "the value's element " + where;
-    return what_fails + " cannot be sent to another process: " + what();
+    return message_about(path.empty() ? "the value" : "the value's element " + text_of(path));
   }
-  std::string where;
+  // The same for those who know the value by another name.
+  std::string message_about(const std::string& part) const { return part + " cannot be sent to another process: " + what(); }
+  Path path;
 };
 
 // Bytes that are not an encoded value.
@@ -180,7 +188,7 @@ private:
   uint64_t serialized_bytes_ = 0;
   uint64_t elements_ = 0;
   bool has_long_ = false; // a pairlist or call that R may be unable to read
-  std::string long_at_; // the path to it
+  Path long_at_;          // the path to it
   bool out_of_band_ = false; // large vectors were taken out of the serialization
 };
 

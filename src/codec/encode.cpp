@@ -2,6 +2,7 @@
 // walks the same way.
 #include "codec/internal.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -37,23 +38,33 @@ bool is_name(const char* text) {
          std::strlen(text);
 }
 
-std::string path_of(const Step* step) {
-  if (!step) return {};
-  std::string path = path_of(step->up);
-  if (step->attribute) {
-    const char* name = CHAR(PRINTNAME(step->attribute));
-    return path + "attr(,\"" + name + "\")";
-  }
-  SEXP names = r::find_attribute(step->list, R_NamesSymbol);
-  if (names && TYPEOF(names) == STRSXP && !ALTREP(names) && step->index < Rf_xlength(names)) {
-    const char* name = CHAR(STRING_ELT(names, step->index));
-    if (is_name(name)) return path + "$" + name;
-    if (*name && STRING_ELT(names, step->index) != NA_STRING) return path + "$`" + name + "`";
-  }
-  return path + "[[" + std::to_string(step->index + 1) + "]]";
+PathStep named(const Step& step) {
+  if (step.attribute) return {0, CHAR(PRINTNAME(step.attribute))};
+  SEXP names = r::find_attribute(step.list, R_NamesSymbol);
+  bool has_name = names && TYPEOF(names) == STRSXP && !ALTREP(names) && step.index < Rf_xlength(names) &&
+                  STRING_ELT(names, step.index) != NA_STRING;
+  return {step.index + 1, has_name ? CHAR(STRING_ELT(names, step.index)) : ""};
+}
+
+Path path_of(const Step* step) {
+  Path path;
+  for (; step; step = step->up) path.push_back(named(*step));
+  std::reverse(path.begin(), path.end());
+  return path;
 }
 
 } // namespace
+
+std::string text_of(const Path& path, size_t without) {
+  std::string text;
+  for (size_t i = without; i < path.size(); ++i) {
+    const auto& [index, name] = path[i];
+    if (index == 0) text += "attr(,\"" + name + "\")";
+    else if (name.empty()) text += "[[" + std::to_string(index) + "]]";
+    else text += is_name(name.c_str()) ? "$" + name : "$`" + name + "`";
+  }
+  return text;
+}
 
 // Runs below run_protected(): a longjmp may take any of its frames away, so they own nothing, and
 // what is found belongs to `out_`.

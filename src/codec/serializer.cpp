@@ -186,7 +186,7 @@ void Serializer::encode(SEXP x, bool deep, bool refer, Encoding* out) {
       run_protected(
           [](void* data) { return R_tryCatchError(write_body, data, write_refused, data); }, &call);
     else run_protected(write_body, &call);
-    if (call.refused) throw EncodeError("", call.refusal);
+    if (call.refused) throw EncodeError({}, call.refusal);
     if (writer.failure()) std::rethrow_exception(writer.failure());
     if (sink.no_memory || call.no_memory) throw std::bad_alloc();
     if (writer.confused() || (writer.found() && !takes)) {

@@ -22,8 +22,9 @@ SEXP new_list(uint64_t n) {
   return codec::protect([&] { return Rf_allocVector(VECSXP, R_xlen_t(n)); });
 }
 
-std::unique_ptr<PoolJob> make_job(PoolOwner& owner, uint64_t block, const JobPlan& plan) {
+std::unique_ptr<PoolJob> make_job(PoolOwner& owner, uint64_t block, const JobPlan& plan, const ElementNames& names) {
   auto job = std::make_unique<PoolJob>();
+  job->names = names;
   job->owner = JobOwner(owner.block(), block);
   job->each = plan.notify_each;
   if (!plan.slot_block) job->values = Preserved(new_list(plan.count));
@@ -62,17 +63,27 @@ SEXP values_in_slots(const PoolJob& j, uint64_t count) {
   return x;
 }
 
-// An error about a part that cannot travel names it as its user knows it.
+// Errors about what cannot travel name it as its user knows it.
 codec::Encoding encode_body(Exports::Job& exports, SEXP body) {
   try {
     return exports.encode(body);
   } catch (const codec::EncodeError& e) {
-    std::string where = e.where, args = path_of(JobPart::Args);
-    std::string values = path_of(JobPart::Variables) + "[[2]]$"; // behind the variables' names
-    if (where.rfind(args, 0) == 0) where = "`args" + where.substr(args.size()) + "`";
-    else if (where.rfind(values, 0) == 0)
-      where = "`" + where.substr(values.size()) + "`, a variable that the function uses,";
-    throw Error{"EncodingError", where + " cannot be sent to another process: " + e.what()};
+    const codec::Path& path = e.path;
+    auto leads_into = [&](JobPart part) { return !path.empty() && path[0].index == R_xlen_t(part) + 1; };
+    std::string part;
+    if (leads_into(JobPart::Args)) part = "`args" + codec::text_of(path, 1) + "`";
+    else if (leads_into(JobPart::Variables) && path.size() > 2) // they are named by the second column, see pages.cpp
+      part = "`" + path[2].name + codec::text_of(path, 3) + "`, a variable that the function uses,";
+    else throw;
+    throw Error{e.kind(), e.message_about(part)};
+  }
+}
+
+codec::Encoding encode_elements(SEXP elements, const ElementNames& names, const codec::PointersKept* kept = nullptr) {
+  try {
+    return codec::encode(elements, codec::kBlockBytes, nullptr, kept);
+  } catch (const codec::EncodeError& e) {
+    throw Error{e.kind(), e.message_about(names.place(e.path))};
   }
 }
 
@@ -149,9 +160,9 @@ SEXP needs_in_pool(SEXP pool, SEXP fun, SEXP args, SEXP elements, bool spawn) {
 // A job. `fun` NULL: the workers inherit it, see run_once(). `body`: see job_body.h. `iterable`: the
 // elements. `chunks`: see chunk_starts(). `order`: which element each position is, from 1; empty:
 // in order. `type`: NULL, or a vector of the type and length of all results, or a name: they may
-// become one vector, of whatever type. Returns its id.
+// become one vector, of whatever type. `names`: of the elements, in errors. Returns its id.
 int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks,
-               SEXP order, int retries, double task_timeout, bool each, SEXP type) {
+               SEXP order, int retries, double task_timeout, bool each, SEXP type, const ElementNames& names) {
   JobPlan plan;
   if (count > INT_MAX)
     throw Error{"ValueError", "a job has at most 2,147,483,647 elements: give each task a range "
@@ -186,7 +197,7 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
     Protected pages(owner.pages().as_vector());
     SET_VECTOR_ELT(body, R_xlen_t(JobPart::Pages), pages);
   }
-  codec::Encoding rest = encode_body(exports, body), input = codec::encode(iterable, codec::kBlockBytes, nullptr, owner.pointers());
+  codec::Encoding rest = encode_body(exports, body), input = encode_elements(iterable, names, owner.pointers());
   std::vector<Reference> refs = references_of(rest.handles()),
                          more = references_of(input.handles());
   refs.insert(refs.end(), more.begin(), more.end());
@@ -212,7 +223,7 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
   rest.write(heap().at(unsent.get() + job_at(unsent.get()).body.offset));
   input.write(heap().at(unsent.get() + job_at(unsent.get()).input.offset));
   seal_job(unsent.get(), refs);
-  auto job = make_job(owner, unsent.get(), plan);
+  auto job = make_job(owner, unsent.get(), plan, names);
   job->inherited = Rf_isNull(fun);
   job->heavy = heavy;
   job->retries = retries;
@@ -234,7 +245,7 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
 }
 
 int run_once(PoolOwner& owner, double count, SEXP chunks, SEXP order, int retries, bool each, SEXP type) {
-  int id = submit_map(owner, R_NilValue, R_NilValue, R_NilValue, count, chunks, order, retries, 0, each, type);
+  int id = submit_map(owner, R_NilValue, R_NilValue, R_NilValue, count, chunks, order, retries, 0, each, type, ElementNames());
   owner.close(); // no other job comes; lanes that have a chunk to compute get their workers
   return id;
 }
@@ -261,8 +272,9 @@ int begin_call(PoolOwner& owner, SEXP fun, SEXP args, bool spawn) {
   owner.pages().update(journal());
   const std::vector<uint8_t>& body = owner.pages().call_body();
 
+  ElementNames names(ElementNames::Call);
   Protected elements(list_of(args));
-  codec::Encoding input = codec::encode(elements);
+  codec::Encoding input = encode_elements(elements, names);
   std::vector<Reference> refs = references_of(input.handles());
   JobPlan plan;
   plan.count = 1;
@@ -277,7 +289,7 @@ int begin_call(PoolOwner& owner, SEXP fun, SEXP args, bool spawn) {
   std::copy(body.begin(), body.end(), heap().at(unsent.get() + job_at(unsent.get()).body.offset));
   input.write(heap().at(unsent.get() + job_at(unsent.get()).input.offset));
   seal_job(unsent.get(), refs);
-  auto job = make_job(owner, unsent.get(), plan);
+  auto job = make_job(owner, unsent.get(), plan, names);
   job->heavy = heavy;
   int id = owner.submit(std::move(job));
   unsent.release();

@@ -7,7 +7,7 @@ namespace mp::bind {
 
 // What src/pool_job.cpp calls.
 int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double count, SEXP chunks,
-               SEXP order, int retries, double task_timeout, bool each, SEXP type);
+               SEXP order, int retries, double task_timeout, bool each, SEXP type, const ElementNames& names);
 // The pool's only job: its workers are forked for it now, so they have its function and its elements,
 // and leave as soon as nothing is left for them.
 int run_once(PoolOwner& owner, double count, SEXP chunks, SEXP order, int retries, bool each, SEXP type);

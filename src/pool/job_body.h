@@ -3,7 +3,6 @@
 #pragma once
 
 #include <Rinternals.h>
-#include <string>
 
 namespace mp::bind {
 
@@ -11,7 +10,5 @@ enum class JobPart : R_xlen_t { Args, Variables, Packages, Star, Seed, Pages };
 
 inline SEXP part_of(SEXP body, JobPart part) { return VECTOR_ELT(body, R_xlen_t(part)); }
 inline bool has_part(SEXP body, JobPart part) { return Rf_length(part_of(body, part)) > 0; }
-// How the codec names the place in an error.
-inline std::string path_of(JobPart part) { return "[[" + std::to_string(int(part) + 1) + "]]"; }
 
 } // namespace mp::bind

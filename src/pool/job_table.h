@@ -2,6 +2,7 @@
 // workers a job knows their number, who looks at it, and how one ended.
 #pragma once
 
+#include "pool/element_names.h"
 #include "pool/workers.h"
 #include "r/call.h"
 
@@ -45,6 +46,7 @@ struct PoolJob {
   uint64_t evidence = 0;             // that it can be read, when the last of them died
   uint64_t without_result = 0;               // elements that were settled without a result
   std::vector<int> elements; // position -> 1-based element; empty: position + 1
+  ElementNames names;        // for errors
   Preserved values, failures;     // lists by element; a failure is a condition
   Preserved vector; // NULL, or a list with the vector of small results; its type is the first one's
   std::vector<char> in_vector; // by element: it lies there

@@ -46,14 +46,14 @@ Kind kind_of(const Variable& v) {
 
 // Empty if it can.
 std::string why_not(SEXP value, const char* name) {
-  std::string text = "` cannot be sent to another process: ";
+  std::string variable = "`" + std::string(name);
   try {
     codec::encode(value);
     return "";
   } catch (const codec::EncodeError& e) {
-    return "`" + (name + e.where) + text + e.what();
+    return e.message_about(variable + codec::text_of(e.path) + "`");
   } catch (const codec::Unwind&) { // R's serializer refused; its error ends here
-    return "`" + (name + text) + "R's serializer refuses it";
+    return codec::EncodeError({}, "R's serializer refuses it").message_about(variable + "`");
   }
 }
 

@@ -61,8 +61,8 @@ void JobTable::mourn(PoolJob& job) {
     auto [position, d] = *job.died.begin();
     int e = job.element(position);
     if (!job.owner.has(position)) {
-      Protected condition(call_r("death_of_worker", e, d.pid, d.status, d.limit, d.peak, d.tries,
-                                 d.reading));
+      Protected condition(call_r("death_of_worker", job.names.name(e), job.names.number(e), d.pid, d.status, d.limit, d.peak,
+                                 d.tries, d.reading));
       job.owner.settle(position);
       ++job.without_result;
       fail(job, e, condition);
@@ -72,14 +72,17 @@ void JobTable::mourn(PoolJob& job) {
   }
   if (job.lost == 0) return;
   std::vector<uint64_t> positions;
-  std::vector<int> elements;
+  std::vector<int> elements, numbers;
+  std::vector<std::string> names;
   for (uint64_t p = job.lost_first; p < job.lost_first + job.lost; ++p)
     if (!job.owner.has(p)) {
       positions.push_back(p);
       elements.push_back(job.element(p));
+      numbers.push_back(job.names.number(elements.back()));
+      names.push_back(job.names.name(elements.back()));
     }
   const Death& d = job.lost_with;
-  Protected conditions(call_r("deaths_of_readers", elements, d.pid, d.status, d.limit, d.peak, job.unread));
+  Protected conditions(call_r("deaths_of_readers", names, numbers, d.pid, d.status, d.limit, d.peak, job.unread));
   for (size_t i = 0; i < positions.size(); ++i) {
     job.owner.settle(positions[i]);
     ++job.without_result;
@@ -99,7 +102,7 @@ void JobTable::collect(PoolJob& job) {
         try {
           if (!value) value = codec::decode_or_refuse(bytes, r.bytes);
         } catch (const codec::DecodeError& problem) { // this result alone is lost
-          Protected condition(call_r("unreadable_result", e, std::string(problem.what())));
+          Protected condition(call_r("unreadable_result", job.names.name(e), job.names.number(e), std::string(problem.what())));
           fail(job, e, condition);
           if (job.each) job.arrived.push_back(e);
           return;
@@ -112,7 +115,7 @@ void JobTable::collect(PoolJob& job) {
             put_in_slot(v, job.type, job.width, heap().at(job.slot_block + platform::kVectorLead + uint64_t(e - 1) * bytes));
           } else {
             Protected condition(
-                call_r("template_failure", e, SEXP(v), int(job.type), double(job.width)));
+                call_r("template_failure", job.names.number(e), SEXP(v), int(job.type), double(job.width)));
             fail(job, e, condition);
           }
           return; // not awaited by itself: the first of several that do not fit is the one to name
@@ -120,7 +123,7 @@ void JobTable::collect(PoolJob& job) {
         if (ResultStatus(r.status) == ResultStatus::Value) {
           SET_VECTOR_ELT(job.values, e - 1, v);
         } else {
-          Protected condition(call_r("task_failure", e, SEXP(v)));
+          Protected condition(call_r("task_failure", job.names.name(e), job.names.number(e), SEXP(v)));
           fail(job, e, condition);
         }
         if (job.each) job.arrived.push_back(e);

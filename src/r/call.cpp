@@ -96,6 +96,13 @@ SEXP to_r(const std::vector<bool>& x) {
   return r;
 }
 
+SEXP to_r(const std::vector<std::string>& x) {
+  SEXP r = PROTECT(Rf_allocVector(STRSXP, R_xlen_t(x.size())));
+  for (size_t i = 0; i < x.size(); ++i) SET_STRING_ELT(r, R_xlen_t(i), Rf_mkCharCE(x[i].c_str(), CE_UTF8));
+  UNPROTECT(1);
+  return r;
+}
+
 SEXP with_names(SEXP x, const std::vector<const char*>& names) {
   Protected value(x);
   protect([&]() -> SEXP {

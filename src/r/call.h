@@ -51,6 +51,7 @@ inline SEXP to_r(const std::string& x) { return Rf_mkString(x.c_str()); }
 SEXP to_r(const std::vector<int>& x);
 SEXP to_r(const std::vector<double>& x);
 SEXP to_r(const std::vector<bool>& x);
+SEXP to_r(const std::vector<std::string>& x);
 
 // list(...); values that the caller has protected, or plain ones
 template <class... A> SEXP list_of(const A&... values) {

@@ -161,12 +161,101 @@ test_that("wait_futures() and as_completed() take futures that were cancelled or
 
 test_that("map() takes chunks of the length, of more, and of more elements than there are at all", {
   executor <- local_executor(2)
-  for (chunksize in c(6, 7, 13, 14, 1000)) {
+  for (chunksize in c(6, 7, 13, 14, 1000, 1e10)) {
     expect_identical(unlist(as.list(executor$map(function(a, b) a * b, 1:13, 2:14, chunksize = chunksize))), 1:13 * 2:14)
   }
   iterator <- executor$map(function(i) if (i == 3) stop("three") else i, 1:5, chunksize = 50)
   expect_identical(c(iterator$next_value(), iterator$next_value()), 1:2)
   expect_error(iterator$next_value(), "three", class = "TaskError")
+})
+
+test_that("an argument or element that cannot be sent is named as its caller knows it", {
+  connection <- file(nullfile())
+  on.exit(close(connection))
+  said <- function(expr) sub(" cannot be sent to another process: a connection.*", "", conditionMessage(expect_classed_error(expr, "EncodingError")))
+  for (method in get_all_start_methods()) {
+    local({
+      executor <- local_executor(1, context = method)
+      pool <- local_pool(1, context = method)
+      expect_identical(said(executor$submit(identity, connection)), "argument 1")
+      expect_identical(said(executor$submit(paste, 1, x = connection)), "argument `x`")
+      expect_identical(said(executor$submit(paste, 1, `a b` = connection)), "argument `a b`")
+      expect_identical(said(executor$submit(paste, 1, y = list(2, connection))), "`[[2]]` of argument `y`")
+      expect_identical(said(executor$submit(paste, list(a = list(`b c` = connection)))), "`$a$`b c`` of argument 1")
+      expect_identical(said(executor$submit(paste, structure(1, kept = connection))), "`attr(,\"kept\")` of argument 1")
+      expect_identical(said(pool$apply(paste, list(1, connection))), "argument 2")
+      expect_identical(said(pool$apply(paste, list(x = connection), globals = FALSE)), "argument `x`")
+      expect_identical(said(pool$apply_async(paste, list(1, connection))), "argument 2")
+      expect_identical(said(pool$map(identity, list(1, connection))), "element 2")
+      expect_identical(said(pool$map(identity, list(1, list(con = connection)))), "`$con` of element 2")
+      expect_identical(said(pool$map(identity, list(1, new.env(), connection))), "element 3")
+      expect_identical(said(pool$map(function(x, f) x, 1:2, args = list(f = connection))), "`args$f`")
+      expect_identical(said(pool$map_async(identity, list(1, connection))), "element 2")
+      expect_identical(said(pool$starmap(paste, list(list(1), list(2, connection)))), "argument 2 of element 2")
+      expect_identical(said(pool$starmap(paste, list(list(1), list(2, x = list(connection))))), "`[[1]]` of argument `x` of element 2")
+      given <- list(1, 2, 3, connection, 5)
+      expect_identical(said(pool$imap(identity, given, chunksize = 2)), "element 4")
+      for (chunksize in c(1, 3, 10)) {
+        expect_identical(said(executor$map(identity, given, chunksize = chunksize)), "element 4 of argument 1")
+        expect_identical(said(executor$map(paste, 1:5, x = given, chunksize = chunksize)), "element 4 of argument `x`")
+        expect_identical(said(executor$map(paste, 1:5, lapply(given, list), chunksize = chunksize)), "`[[1]]` of element 4 of argument 2")
+      }
+      i <- 0
+      following <- function() if (i < 5) given[[i <<- i + 1]] else stop("StopIteration")
+      expect_identical(said(as.list(pool$imap(identity, following, chunksize = 2))), "element 4")
+      queue <- Queue()
+      expect_identical(said(queue$put(connection)), "the value")
+      expect_identical(said(queue$put(list(1, x = connection))), "the value's element $x")
+    })
+  }
+})
+
+test_that("a call may have an executor of its own, in which calls have executors, and the innermost error comes out", {
+  nested <- function(depth, method, last) {
+    if (depth == 0) {
+      return(last())
+    }
+    executor <- ProcessPoolExecutor(1, context = method)
+    on.exit(executor$shutdown())
+    executor$submit(nested, depth - 1, method, last)$result()
+  }
+  for (method in get_all_start_methods()) {
+    pids <- nested(2, method, function() Sys.getpid())
+    expect_false(pids == Sys.getpid())
+    expect_true(wait_until(function() is_gone(pids)))
+    expect_error(nested(2, method, function() stop("innermost")), "innermost", class = "TaskError")
+  }
+})
+
+test_that("an element that fails is named by its number among all elements of the call, in chunks and lazy iterators, too", {
+  executor <- local_executor(1)
+  pool <- local_pool(1)
+  first_error <- function(iterator) error_of(as.list(iterator))
+  source <- function() {
+    i <- 0
+    function() if (i < 5) i <<- i + 1 else stop("StopIteration")
+  }
+  ways <- list(
+    list(f = function(i) if (i == 4) stop("no") else i, class = "TaskError", text = "^element 4 failed in process .*no"),
+    list(f = function(i) if (i == 4) tools::pskill(Sys.getpid(), 9L) else i, class = "WorkerDiedError", text = "^the worker of element 4 .*SIGKILL"),
+    list(f = function(i) if (i == 4) stdin() else i, class = "EncodingError", text = "element 4 ")
+  )
+  for (way in ways) {
+    for (chunksize in c(1, 2, 10)) {
+      errors <- list(
+        first_error(executor$map(way$f, 1:5, chunksize = chunksize)), first_error(pool$imap(way$f, 1:5, chunksize = chunksize)),
+        first_error(pool$imap(way$f, source(), chunksize = chunksize))
+      )
+      for (e in errors) {
+        expect_s3_class(e, way$class)
+        expect_match(conditionMessage(e), way$text)
+        expect_identical(e$index, 4L)
+      }
+    }
+  }
+  error <- executor$submit(function() tools::pskill(Sys.getpid(), 9L))$exception(timeout = 60)
+  expect_match(conditionMessage(error), "^the worker of the call ")
+  expect_identical(error$index, 1L)
 })
 
 test_that("the heap is sound after all of this", {
