@@ -38,6 +38,7 @@ struct Run {
   bool evaluating = false; // `position` has begun
   uint64_t position = 0;
   uint64_t slice_first = 0, slice_end = 0; // the elements that X in the frame has
+  bool one_by_one = false; // R could not read several elements of this chunk at once
   uint64_t loaded = 0;                     // serial of the job whose frame is ready
   uint64_t noted = 0;                      // and of the one whose function is known to be readable
   uint64_t version = 0;                    // of the session's journal that this R has
@@ -253,13 +254,19 @@ void load_slice() {
     note_read();
   } else {
     note_read();
-    if (j.one_by_one.load(std::memory_order_relaxed)) // the claim has acquired it
+    if (run.one_by_one || j.one_by_one.load(std::memory_order_relaxed)) // the claim has acquired it
       run.slice_end = run.position + 1;
     if (run.slice_end == run.position + 1) begin();
     else run.worker->read_slice();
     // no functions and environments, which would travel in one piece: nothing was lost
-    Protected x(decode_slice(j.input, run.position, run.slice_end - run.position, &whole));
-    define(symbol("X"), x);
+    try {
+      Protected x(decode_slice(j.input, run.position, run.slice_end - run.position, &whole));
+      define(symbol("X"), x);
+    } catch (...) {
+      if (run.evaluating) throw; // the error of this element
+      run.one_by_one = true;     // one of several has failed: it is found, and fails alone
+    }
+    if (run.one_by_one && !run.evaluating) return load_slice();
   }
   if (run.seeded) run.stream.seek(run.position);
 }
@@ -448,6 +455,7 @@ bool run_worker() {
         if (run.chunks_left == 0) return true;
         if (run.worker->next(run.claim, idle) == Status::Ended) return true;
         run.active = true;
+        run.one_by_one = false;
         run.idle_ticks = 0;
         run.position = run.slice_end = run.claim.first;
         load_job();

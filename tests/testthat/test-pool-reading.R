@@ -108,12 +108,36 @@ test_that("of elements that are read together, the one that kills its reader is 
   expect_identical(in_time(pool$map(sqrt, c(1, 4))), list(1, 2))
 })
 
+test_that("of elements that are read together, the one that R cannot read fails alone, whatever the method", {
+  pool <- local_pool(2, initializer = function() {
+    ns <- asNamespace("multiprocessing")
+    unlockBinding("revive_handle", ns)
+    assign("revive_handle", function(...) stop("not revived"), ns)
+  })
+  for (at in list(17, 1, 40, c(3, 4, 39))) {
+    elements <- as.list(1:40)
+    elements[at] <- list(Lock())
+    got <- in_time(pool$map(is.numeric, elements, chunksize = 20, on_error = "return"))
+    for (i in at) expect_match(conditionMessage(got[[i]]), sprintf("^element %d failed .*not revived", i))
+    expect_identical(got[-at], rep(list(TRUE), 40 - length(at)))
+    expect_error(pool$map(is.numeric, elements, chunksize = 20), sprintf("^element %d failed .*not revived", at[1]), class = "TaskError")
+    failed <- integer()
+    iterator <- pool$imap(is.numeric, elements, chunksize = 20)
+    while (iterator$has_next()) tryCatch(iterator$next_value(timeout = 60), TaskError = function(e) failed <<- c(failed, e$index))
+    expect_identical(failed, as.integer(at))
+  }
+  results <- lapply(list(1, Lock(), 3), function(x) pool$apply_async(is.numeric, list(x)))
+  expect_true(results[[1]]$get(timeout = 60))
+  expect_error(results[[2]]$get(timeout = 60), "^the call failed .*not revived", class = "TaskError")
+  expect_true(results[[3]]$get(timeout = 60))
+})
+
 test_that("elements that R itself cannot read are an error that names them, and the pool works on", {
   pool <- local_pool(2)
   long <- as.pairlist(as.list(1:60000))
   got <- in_time(tryCatch(pool$map(length, list(1, 2, long, 4)), error = identity))
   if (getRversion() < "4.3") {
-    expect_classed_error(stop(got), "EncodingError", "element \\[\\[3\\]\\] cannot be sent to another process")
+    expect_classed_error(stop(got), "EncodingError", "^element 3 cannot be sent to another process")
   } else { # newer Rs can read it
     expect_identical(got, list(1L, 1L, 60000L, 1L))
   }
