@@ -254,6 +254,20 @@ test_that("a value that cannot travel is an EncodingError that says where, and n
   expect_identical(pool$map(identity, 1), list(1))
 })
 
+test_that("a value that cannot travel takes no place in a queue of one", {
+  queue <- Queue(1)
+  file <- base::file("/dev/null", "r")
+  on.exit(close(file))
+  for (value in list(file, list(file))) {
+    expect_classed_error(queue$put(value, timeout = 0), "EncodingError")
+    expect_identical(as.numeric(queue$qsize()), 0)
+  }
+  queue$put(TRUE, timeout = 0)
+  expect_identical(as.numeric(queue$qsize()), 1)
+  expect_true(queue$get(timeout = 0))
+  expect_identical(as.numeric(queue$qsize()), 0)
+})
+
 # Starts processes until one is refused, ends them all, and works on
 start_until_refused <- function(most) {
   q <- Queue()

@@ -286,6 +286,26 @@ test_that("a process whose end is not known says so", {
   expect_match(conditionMessage(failure), "took its exit state")
 })
 
+test_that("a process handle holds neither target nor arguments once it has started", {
+  for (method in get_all_start_methods()) {
+    count <- 0L
+    tracked <- function() {
+      e <- new.env(parent = globalenv())
+      reg.finalizer(e, function(e) count <<- count + 1L)
+      e
+    }
+    p <- local({
+      target <- function(x) NULL
+      environment(target) <- tracked()
+      Process(target, list(tracked()), context = method)$start()
+    })
+    p$join()
+    gc()
+    expect_identical(count, 2L)
+    expect_identical(p$exitcode, 0L)
+  }
+})
+
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })

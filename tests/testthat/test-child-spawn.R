@@ -54,6 +54,24 @@ test_that("a pool whose workers' profile spawns without asking ends with an erro
   expect_match(paste(said, collapse = " "), "still starts")
 })
 
+test_that("a spawned R has as many open files, however many others run", {
+  skip_on_cran()
+  queue <- Queue()
+  stop <- Event()
+  ps <- lapply(1:5, function(i) {
+    p <- Process(function() {
+      queue$put(length(list.files("/proc/self/fd")))
+      stop$wait(60)
+    }, context = "spawn")
+    p$start()
+    p
+  })
+  counts <- vapply(ps, function(p) queue$get(timeout = 60), 1L)
+  stop$set()
+  for (p in ps) p$join()
+  expect_length(unique(counts), 1)
+})
+
 test_that("a package that a spawned R loads for its task cannot spawn in .onLoad; the task can", {
   skip_on_cran()
   nested <- function() Process(function() 7, context = "spawn")$start()$value(timeout = 60)
