@@ -73,9 +73,19 @@ future_wait <- function(state, timeout) {
   if (!is.null(state$outcome) || (length(state$owner$withdrawn) && future_is_cancelled(state))) {
     return(TRUE)
   }
-  done <- outcome_take(state, timeout)
+  done <- if (is.null(state$owner$over)) outcome_take(state, timeout) else future_end(state)
   if (length(state$pool$pending)) deliver_callbacks(state$pool)
   done
+}
+
+future_settle <- function(state) if (is.null(state$owner$over)) outcome_settle(state, 0) else future_end(state)
+
+# After $terminate_workers()
+future_end <- function(state) {
+  tryCatch(outcome_take(state, 0), CancelledError = function(e) {
+    state$outcome <- list(error = pool_failure("the workers of this executor were terminated before this call was done"))
+    TRUE
+  })
 }
 
 # The pool ended by itself: as Python's BrokenProcessPool
@@ -132,7 +142,7 @@ future_add_callback <- function(state, fn) {
   state$callbacks <- c(state$callbacks, fn)
   if (length(state$callbacks) == 1L) {
     await_in_callbacks(list(id = outcome_job(state), private = state$pool), function() {
-      if (is.null(state$outcome) && !future_is_cancelled(state) && !outcome_settle(state, 0)) {
+      if (is.null(state$outcome) && !future_is_cancelled(state) && !future_settle(state)) {
         return(NULL)
       }
       callbacks <- state$callbacks

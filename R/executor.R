@@ -17,6 +17,8 @@
 #'   error that it meets, cancels what no worker has begun, and ends. `timeout` counts from the call of `$map()`.
 #' - `$shutdown(wait = TRUE, cancel_futures = FALSE)`: no more calls are accepted. What was submitted is still computed, unless
 #'   `cancel_futures = TRUE` cancels what no worker has begun. `wait = TRUE` returns when all workers have ended.
+#' - `$terminate_workers()`, `$kill_workers()`: end the workers at once. No more calls are accepted; what no worker has begun is cancelled,
+#'   and a call that was being computed is a `BrokenProcessPool`. (Both are the same here: a worker that is killed blocks no other process.)
 #'
 #' `with(executor, expr)` evaluates `expr` and then calls `$shutdown()`.
 #' @section Errors: `RuntimeError` (`$submit()` after `$shutdown()`), `ValueError` (bad arguments), `EncodingError` (an argument that
@@ -90,6 +92,8 @@ ExecutorHandle <- R6::R6Class("ProcessPoolExecutor",
       executor_map(private, fn, iterables, timeout, chunksize, parent.frame())
     },
     shutdown = function(wait = TRUE, cancel_futures = FALSE) executor_shutdown(private, wait, cancel_futures),
+    terminate_workers = function() executor_end(private),
+    kill_workers = function() executor_end(private),
     format = function(...) executor_format(private),
     print = function(...) print_formatted(self)
   ),
@@ -204,6 +208,15 @@ executor_shutdown <- function(private, wait, cancel_futures) {
     private$pool$join()
     is_over(private$life, 0)
   }
+  invisible(NULL)
+}
+
+executor_end <- function(private) {
+  executor_shutdown(private, FALSE, TRUE)
+  private$shared$over <- TRUE
+  private$pool$terminate()
+  forget_life(private$life)
+  deliver_callbacks(private$below)
   invisible(NULL)
 }
 

@@ -42,7 +42,7 @@
 #'
 #' | `concurrent.futures` | here | |
 #' |---|---|---|
-#' | `ProcessPoolExecutor` | [ProcessPoolExecutor()] | `mp_context` is `context` |
+#' | `ProcessPoolExecutor` | [ProcessPoolExecutor()] | `mp_context` is `context`; `$terminate_workers()` and `$kill_workers()` as in Python 3.14 |
 #' | `Executor` | - | the class that the executors inherit from; there is one executor |
 #' | `ThreadPoolExecutor`, `InterpreterPoolExecutor` | - | as `ThreadPool`; an R process has one interpreter |
 #' | `Future` | [Future] | no `$set_result()`, `$set_exception()`, `$set_running_or_notify_cancel()`: for executors of others' |

@@ -372,3 +372,28 @@ test_that("an executor's calls see what globals and packages say", {
   expect_classed_error(ProcessPoolExecutor(1, globals = 3), "ValueError", "globals")
   expect_classed_error(ProcessPoolExecutor(1, packages = 3), "ValueError", "packages")
 })
+
+test_that("$terminate_workers() and $kill_workers() end the workers at once, and every future is done", {
+  for (end in c("terminate_workers", "kill_workers")) {
+    executor <- ProcessPoolExecutor(1)
+    done <- executor$submit(function() Sys.getpid())
+    pid <- done$result()
+    running <- executor$submit(function() Sys.sleep(1000))
+    pending <- executor$submit(function() 2)
+    called <- list()
+    running$add_done_callback(function(f) called <<- c(called, f))
+    expect_true(wait_until(function() running$running()))
+    executor[[end]]()
+    expect_true(wait_until(function() !tools::pskill(pid, 0L)))
+    expect_true(running$done() && !running$cancelled() && pending$done() && pending$cancelled())
+    expect_error(running$result(), class = "BrokenProcessPool")
+    expect_s3_class(running$exception(), "BrokenProcessPool")
+    expect_error(pending$result(), class = "CancelledError")
+    expect_identical(done$result(), pid)
+    expect_identical(called, list(running))
+    expect_length(wait_futures(list(done, running, pending), timeout = 0)$not_done, 0L)
+    expect_error(executor$submit(identity, 1), class = "RuntimeError")
+    expect_silent(executor$shutdown())
+    expect_silent(executor[[end]]())
+  }
+})
