@@ -677,8 +677,8 @@ block_copy_limit <- function(bytes) {
     .Call(`_multiprocessing_block_copy_limit`, bytes)
 }
 
-take_places <- function(take) {
-    .Call(`_multiprocessing_take_places`, take)
+take_all_slots <- function(take) {
+    .Call(`_multiprocessing_take_all_slots`, take)
 }
 
 thread_map_run <- function(x, fun, threads, margin) {
@@ -697,8 +697,8 @@ wait_any <- function(items, kinds, timeout) {
     .Call(`_multiprocessing_wait_any`, items, kinds, timeout)
 }
 
-worker_begin <- function(pool, lane, maxtasks, inherited, version) {
-    invisible(.Call(`_multiprocessing_worker_begin`, pool, lane, maxtasks, inherited, version))
+worker_begin <- function(pool, index, maxtasks, inherited, version) {
+    invisible(.Call(`_multiprocessing_worker_begin`, pool, index, maxtasks, inherited, version))
 }
 
 worker_run <- function() {

@@ -1,6 +1,6 @@
 # What a pool's worker does. Its loop is in src/pool/worker.cpp; it returns here with the errors of R.
-worker_main <- function(what, lane = what$lane) {
-  enter_child(what$names[[lane + 1L]], what, number = lane + 1L)
+worker_main <- function(what, index = what$index) {
+  enter_child(what$names[[index + 1L]], what, number = index + 1L)
   forget_random_state()
   begin_session(what$session, what$needs)
   if (is.environment(what)) end_start() # not in a fork: a fork of an R that is still starting spawns nothing either
@@ -22,7 +22,7 @@ worker_main <- function(what, lane = what$lane) {
       gc()
     }
   }
-  worker_begin(what$pool, lane, what$maxtasks, NULL, what$session[[1L]])
+  worker_begin(what$pool, index, what$maxtasks, NULL, what$session[[1L]])
   worker_loop()
   finish_child()
   0L

@@ -13,7 +13,7 @@ fork_map <- function(X, frame, chunks, cores, before, silent = FALSE, affinity =
     before(number, done)
     frame$X <- X[chunks[[number]]]
   }
-  lanes <- as.integer(max(1L, min(cores, length(chunks))))
+  workers <- as.integer(max(1L, min(cores, length(chunks))))
   ptr <- NULL
   start <- function() {
     what <- list(
@@ -23,7 +23,7 @@ fork_map <- function(X, frame, chunks, cores, before, silent = FALSE, affinity =
     list(what = as.call(list(fork_map_worker, what)), method = "fork", silent = silent)
   }
   started <- done <- FALSE
-  ptr <- pool_create(lanes, start, FALSE)
+  ptr <- pool_create(workers, start, FALSE)
   on.exit(if (done) fork_map_end(ptr) else fork_map_cleanup(ptr, if (started) cleanup else TRUE))
   starts <- c(0, cumsum(as.numeric(lengths(chunks))))
   slots <- if (fits_slots(template) || is.name(template)) template
@@ -55,11 +55,11 @@ fork_map_cleanup <- function(ptr, cleanup) {
 
 fork_worker_names <- sprintf("ForkWorker-%d", 1:64)
 
-fork_map_worker <- function(what, lane) {
-  enter_child(if (lane < length(fork_worker_names)) fork_worker_names[[lane + 1L]] else sprintf("ForkWorker-%d", lane + 1L), what)
+fork_map_worker <- function(what, index) {
+  enter_child(if (index < length(fork_worker_names)) fork_worker_names[[index + 1L]] else sprintf("ForkWorker-%d", index + 1L), what)
   if (what$later) enableJIT(0L)
   mc_state$fresh <- !what$later
-  worker_begin(what$pool, lane, -1L, what$frame, NULL)
+  worker_begin(what$pool, index, -1L, what$frame, NULL)
   worker_loop()
   leave_family(0L)
 }

@@ -279,8 +279,8 @@ worker_start <- function(ptr, settings) {
   list(what = what, method = settings$method, silent = FALSE, names = names)
 }
 
-with_lane <- function(what, lane) {
-  what$lane <- lane
+with_index <- function(what, index) {
+  what$index <- index
   what
 }
 

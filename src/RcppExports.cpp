@@ -1769,13 +1769,13 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
-// take_places
-int take_places(bool take);
-RcppExport SEXP _multiprocessing_take_places(SEXP takeSEXP) {
+// take_all_slots
+int take_all_slots(bool take);
+RcppExport SEXP _multiprocessing_take_all_slots(SEXP takeSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< bool >::type take(takeSEXP);
-    rcpp_result_gen = Rcpp::wrap(take_places(take));
+    rcpp_result_gen = Rcpp::wrap(take_all_slots(take));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -1829,15 +1829,15 @@ BEGIN_RCPP
 END_RCPP
 }
 // worker_begin
-void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited, SEXP version);
-RcppExport SEXP _multiprocessing_worker_begin(SEXP poolSEXP, SEXP laneSEXP, SEXP maxtasksSEXP, SEXP inheritedSEXP, SEXP versionSEXP) {
+void worker_begin(SEXP pool, int index, int maxtasks, SEXP inherited, SEXP version);
+RcppExport SEXP _multiprocessing_worker_begin(SEXP poolSEXP, SEXP indexSEXP, SEXP maxtasksSEXP, SEXP inheritedSEXP, SEXP versionSEXP) {
 BEGIN_RCPP
     Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
-    Rcpp::traits::input_parameter< int >::type lane(laneSEXP);
+    Rcpp::traits::input_parameter< int >::type index(indexSEXP);
     Rcpp::traits::input_parameter< int >::type maxtasks(maxtasksSEXP);
     Rcpp::traits::input_parameter< SEXP >::type inherited(inheritedSEXP);
     Rcpp::traits::input_parameter< SEXP >::type version(versionSEXP);
-    worker_begin(pool, lane, maxtasks, inherited, version);
+    worker_begin(pool, index, maxtasks, inherited, version);
     return R_NilValue;
 END_RCPP
 }
@@ -2058,7 +2058,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_codec_encode", (DL_FUNC) &_multiprocessing_codec_encode, 1},
     {"_multiprocessing_codec_decode", (DL_FUNC) &_multiprocessing_codec_decode, 1},
     {"_multiprocessing_block_copy_limit", (DL_FUNC) &_multiprocessing_block_copy_limit, 1},
-    {"_multiprocessing_take_places", (DL_FUNC) &_multiprocessing_take_places, 1},
+    {"_multiprocessing_take_all_slots", (DL_FUNC) &_multiprocessing_take_all_slots, 1},
     {"_multiprocessing_thread_map_run", (DL_FUNC) &_multiprocessing_thread_map_run, 4},
     {"_multiprocessing_thread_reduce_run", (DL_FUNC) &_multiprocessing_thread_reduce_run, 5},
     {"_multiprocessing_made_kernel", (DL_FUNC) &_multiprocessing_made_kernel, 1},

@@ -97,7 +97,7 @@ SEXP pool_state(SEXP pool) {
     owner.meet_all();
     std::vector<double> chunks;
     for (size_t i = 0; i < owner.workers().count(); ++i)
-      chunks.push_back(double(lane_at(owner.block(), uint32_t(i)).chunks_done.load()));
+      chunks.push_back(double(worker_at(owner.block(), uint32_t(i)).chunks_done.load()));
     return with_names(list_of(owner.workers().pids(), chunks, double(owner.jobs().unfinished()), owner.closing(), owner.terminated()),
                       {"pids", "chunks", "unfinished", "closed", "terminated"});
   });

@@ -19,7 +19,7 @@ Error not_in_time(const char* type, const std::string& state, const char* remedy
   s << (obstacle.empty() ? state : what);
   if (w.deadline > 0 && w.deadline != platform::kForever) {
     double seconds = Rf_asReal(timeout), left = double(w.deadline - platform::now_ns()) / 1e9;
-    if (left > 0) s << " after " << std::setprecision(2) << seconds - left; // patience was less
+    if (left > 0) s << " after " << std::setprecision(2) << seconds - left; // the guard's limit was less
     else s << " after " << seconds;
     s << (left <= 0 && seconds == 1 ? " second" : " seconds");
     if (obstacle.empty()) s << "; raise `timeout` to wait longer";
@@ -54,7 +54,7 @@ void queue_put(SEXP queue, SEXP value, SEXP block, SEXP timeout) {
   entry([&] {
     Wait wait = wait_for(block, timeout);
     uint64_t q = open_queue(queue);
-    Patience patience = Patience::until(wait.deadline);
+    GuardLimit guards = GuardLimit::until(wait.deadline);
     std::string why;
     try {
       Status s = send_value(value, [&](const Outgoing& out) { return put_message(q, out, wait); });

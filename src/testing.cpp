@@ -36,8 +36,8 @@ int heap_holder() {
 // For how many seconds this process waits for another one that is at work in the heap.
 // [[Rcpp::export(rng = false)]]
 double guard_limit(double seconds) {
-  double before = double(Patience::now().limit_ns) / 1e9;
-  Patience::now().limit_ns = int64_t(seconds * 1e9);
+  double before = double(GuardLimit::now().limit_ns) / 1e9;
+  GuardLimit::now().limit_ns = int64_t(seconds * 1e9);
   return before;
 }
 
@@ -62,7 +62,7 @@ double block_copy_limit(double bytes) { return set_copy_limit(bytes); }
 
 // Takes all places of the session that are free, so that a fork gets none; FALSE gives them back.
 // [[Rcpp::export(rng = false)]]
-int take_places(bool take) {
+int take_all_slots(bool take) {
   return entry([&] {
     static std::vector<Token> taken;
     while (take) {

@@ -4,8 +4,8 @@
 // `version`: of the session's journal that a new R was given; NULL in a fork, which has its own copy of it.
 // `inherited`: NULL, or the frame of fork_map(), which has the function and the elements.
 // [[Rcpp::export(rng = false)]]
-void worker_begin(SEXP pool, int lane, int maxtasks, SEXP inherited, SEXP version) {
-  mp::bind::begin_worker(pool, lane, maxtasks, inherited, version);
+void worker_begin(SEXP pool, int index, int maxtasks, SEXP inherited, SEXP version) {
+  mp::bind::begin_worker(pool, index, maxtasks, inherited, version);
 }
 
 // TRUE when the pool has no more work for this worker; FALSE after a job that was cancelled. An R

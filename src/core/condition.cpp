@@ -8,17 +8,17 @@ namespace {
 
 ConditionShared& shared(uint64_t block) { return *heap().at<ConditionShared>(block); }
 
-ConditionPlace place_of(uint64_t word) { return ConditionPlace(word & 3); }
-uint64_t word_of(uint64_t ticket, ConditionPlace p) { return ticket << 2 | uint64_t(p); }
+NoticeState state_in(uint64_t word) { return NoticeState(word & 3); }
+uint64_t word_of(uint64_t ticket, NoticeState s) { return ticket << 2 | uint64_t(s); }
 
 Token token_at(uint32_t slot) {
   return make_token(slot, heap().header().participants[slot].look().generation);
 }
 
-template <class F> void each_place(ConditionShared& c, F f) { // f(slot, word) of those in use
+template <class F> void each_word(ConditionShared& c, F f) { // f(slot, word) of those in use
   uint32_t top = heap().header().top_slot.load(std::memory_order_relaxed);
   for (uint32_t slot = 0; slot < top; ++slot) {
-    uint64_t word = c.place[slot].load(std::memory_order_acquire);
+    uint64_t word = c.notices[slot].load(std::memory_order_acquire);
     if (word) f(slot, word);
   }
 }
@@ -28,8 +28,8 @@ bool notify_one(ConditionShared& c) {
   for (;;) {
     uint64_t first = 0;
     uint32_t at = 0;
-    each_place(c, [&](uint32_t slot, uint64_t word) {
-      if (place_of(word) != ConditionPlace::Waiting || (first && word > first)) return;
+    each_word(c, [&](uint32_t slot, uint64_t word) {
+      if (state_in(word) != NoticeState::Waiting || (first && word > first)) return;
       if (!is_alive(token_at(slot))) return;
       first = word;
       at = slot;
@@ -37,23 +37,23 @@ bool notify_one(ConditionShared& c) {
     if (!first) return false;
     // release: the participant that it wakes sees what the notifier did before; pairs with the acquire there.
     // Fails if that participant is just leaving: then the next one.
-    uint64_t notified = word_of(first >> 2, ConditionPlace::Notified);
-    if (!c.place[at].compare_exchange_strong(first, notified, std::memory_order_acq_rel)) continue;
+    uint64_t notified = word_of(first >> 2, NoticeState::Notified);
+    if (!c.notices[at].compare_exchange_strong(first, notified, std::memory_order_acq_rel)) continue;
     ring(token_at(at)); // if it is dead by now, its sweep finds the notice
     return true;
   }
 }
 
 // The word of a participant, from the beginning to the end of its wait.
-class Place {
+class ConditionWait {
 public:
-  explicit Place(ConditionShared& c) : c_(c), word_(c.place[slot_of(self())]) {
+  explicit ConditionWait(ConditionShared& c) : c_(c), word_(c.notices[slot_of(self())]) {
     uint64_t ticket = c.tickets.fetch_add(1, std::memory_order_relaxed) + 1;
-    waiting_ = word_of(ticket, ConditionPlace::Waiting);
-    word_.store(waiting_, std::memory_order_release); // pairs with each_place()
+    waiting_ = word_of(ticket, NoticeState::Waiting);
+    word_.store(waiting_, std::memory_order_release); // pairs with each_word()
   }
-  Place(const Place&) = delete;
-  Place& operator=(const Place&) = delete;
+  ConditionWait(const ConditionWait&) = delete;
+  ConditionWait& operator=(const ConditionWait&) = delete;
   bool notified() const { return word_.load(std::memory_order_acquire) != waiting_; }
   // From here on it cannot be notified; false: it was notified already.
   bool withdraw() {
@@ -61,14 +61,14 @@ public:
     return word_.compare_exchange_strong(expected, 0, std::memory_order_acq_rel);
   }
   void consume() { consumed_ = true; }
-  ~Place() {
+  ~ConditionWait() {
     if (!withdraw() && notified_here() && !consumed_) notify_one(c_); // not used: pass it on
     word_.store(0, std::memory_order_release);
   }
 
 private:
   bool notified_here() const {
-    return place_of(word_.load(std::memory_order_relaxed)) == ConditionPlace::Notified;
+    return state_in(word_.load(std::memory_order_relaxed)) == NoticeState::Notified;
   }
   ConditionShared& c_;
   std::atomic<uint64_t>& word_;
@@ -78,16 +78,16 @@ private:
 
 // A notice for a dead participant is not taken: the sweep passes it on.
 void watch_notified(ConditionShared& c, Waiter& waiter) {
-  each_place(c, [&](uint32_t slot, uint64_t word) {
-    if (place_of(word) == ConditionPlace::Notified) waiter.watch(token_at(slot));
+  each_word(c, [&](uint32_t slot, uint64_t word) {
+    if (state_in(word) == NoticeState::Notified) waiter.watch(token_at(slot));
   });
 }
 
 void forget(uint64_t block, Token gone) {
   ConditionShared& c = shared(block);
-  std::atomic<uint64_t>& word = c.place[slot_of(gone)];
+  std::atomic<uint64_t>& word = c.notices[slot_of(gone)];
   // If the sweeping process dies between the two, one participant more is woken than was notified.
-  if (place_of(word.load(std::memory_order_acquire)) == ConditionPlace::Notified) notify_one(c);
+  if (state_in(word.load(std::memory_order_acquire)) == NoticeState::Notified) notify_one(c);
   word.store(0, std::memory_order_release);
 }
 
@@ -116,13 +116,13 @@ Status wait_for_notice(uint64_t block, const Wait& wait, bool* owner_died) {
   ConditionShared& c = shared(block);
   uint64_t lock = condition_lock(block);
   *owner_died = false;
-  Place place(c); // before the lock is free, so that no notice is missed
+  ConditionWait mine(c); // before the lock is free, so that no notice is missed
   uint32_t depth = release_lock_whole(lock);
   Status s;
   try {
     Waiter waiter(wait); // no mask: a notifier rings the doorbell of the participant that it has chosen
     s = waiter.until([&] {
-      if (place.notified()) return true;
+      if (mine.notified()) return true;
       watch_notified(c, waiter);
       return false;
     });
@@ -130,11 +130,11 @@ Status wait_for_notice(uint64_t block, const Wait& wait, bool* owner_died) {
     take_again(lock, depth, wait);
     throw;
   }
-  if (s == Status::Timeout && !place.withdraw()) s = Status::Ok;
+  if (s == Status::Timeout && !mine.withdraw()) s = Status::Ok;
   Status how = take_again(lock, depth, wait);
   *owner_died = how == Status::OwnerDied;
   if (how == Status::Interrupted) return how;
-  if (s == Status::Ok) place.consume();
+  if (s == Status::Ok) mine.consume();
   return s;
 }
 
@@ -147,8 +147,8 @@ uint32_t notify(uint64_t block, uint32_t n) {
 
 uint32_t condition_waiting(uint64_t block) {
   uint32_t n = 0;
-  each_place(shared(block), [&](uint32_t, uint64_t word) {
-    n += place_of(word) == ConditionPlace::Waiting;
+  each_word(shared(block), [&](uint32_t, uint64_t word) {
+    n += state_in(word) == NoticeState::Waiting;
   });
   return n;
 }

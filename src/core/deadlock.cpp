@@ -6,7 +6,7 @@
 namespace mp {
 namespace {
 
-constexpr int64_t kPatienceNs = 200'000'000; // most waits end sooner, without a look
+constexpr int64_t kFirstLookNs = 200'000'000; // most waits end sooner, without a look
 constexpr int64_t kBetweenNs = 100'000'000;
 
 bool is_end(uint64_t what) { return what & 1; }
@@ -26,7 +26,7 @@ std::string seconds_since(int64_t since) {
 } // namespace
 
 Blocked::Blocked(uint64_t what)
-    : since_(platform::now_ns()), next_look_(since_ + kPatienceNs) {
+    : since_(platform::now_ns()), next_look_(since_ + kFirstLookNs) {
   Participant& p = participant(self());
   p.waits_since.store(since_, std::memory_order_relaxed);
   p.waits_for.store(what, std::memory_order_release); // pairs with circle()

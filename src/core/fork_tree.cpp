@@ -13,12 +13,12 @@ namespace mp {
 namespace {
 
 // A sandbox or an emulator may refuse the system call of fork_sibling() though it allows fork().
-bool siblings_refused = false;
+bool tree_refused = false;
 
 bool lacks_resources(int e) { return e == EAGAIN || e == ENOMEM; }
 
 // In the first of several children: forks the others. Returns which of them the caller is.
-int fork_siblings(const std::vector<Child*>& children, Output output, pid_t parent) {
+int fork_others(const std::vector<Child*>& children, Output output, pid_t parent) {
   size_t me = 0, next = 1, end = children.size(); // [next, end) are this process's to fork
   pid_t forker = 0;                               // 0: the parent may not have named us yet
   for (;;) {
@@ -50,8 +50,8 @@ int fork_siblings(const std::vector<Child*>& children, Output output, pid_t pare
     platform::leave_cpu(cpu);
     if (!begin_child(parent)) platform::leave(1);
     child_files(*children[next], output);
-    take_place(children[next]->token);
-    if (self() == 0) platform::leave(kNoPlace);
+    take_slot(children[next]->token);
+    if (self() == 0) platform::leave(kNoSlot);
     answer_for_programs();
     me = next++;
     end = middle;
@@ -62,15 +62,15 @@ int fork_siblings(const std::vector<Child*>& children, Output output, pid_t pare
 
 int fork_tree(const std::vector<Child*>& children, const StartOrder& order) {
   // A parent that will wait forks two itself: the first begins to work sooner.
-  if (children.size() < (order.busy ? 2 : 3) || siblings_refused || !platform::can_fork_siblings())
+  if (children.size() < (order.busy ? 2 : 3) || tree_refused || !platform::can_fork_siblings())
     return launch_each(children, [&](Child& c) { return fork_one(c, order); });
   pid_t parent = platform::own_pid();
   try {
     for (size_t i = 1; i < children.size(); ++i) {
       children[i]->token = reserve_for_fork();
-      if (children[i]->token == 0) no_place();
+      if (children[i]->token == 0) no_slot();
     }
-    if (fork_one(*children[0], order)) return fork_siblings(children, order.output, parent);
+    if (fork_one(*children[0], order)) return fork_others(children, order.output, parent);
   } catch (...) {
     for (size_t i = 1; i < children.size(); ++i)
       if (children[i]->token) abandon_slot(children[i]->token);
@@ -83,9 +83,9 @@ int fork_tree(const std::vector<Child*>& children, const StartOrder& order) {
 
 bool meet_child(Child& child) {
   if (child.pid || !child.born) return child.pid != 0;
-  int32_t pid = child.born->load(std::memory_order_acquire); // pairs with fork_siblings()
+  int32_t pid = child.born->load(std::memory_order_acquire); // pairs with fork_others()
   if (pid < 0 && lacks_resources(-pid)) child.refused = -pid;
-  else if (pid < 0) siblings_refused = true; // the parent forks it itself
+  else if (pid < 0) tree_refused = true; // the parent forks it itself
   if (pid <= 0) return false;
   child.pid = pid;
   note_start(child);

@@ -37,8 +37,8 @@ std::string obstacle(const GuardWord& g) {
 
 } // namespace
 
-Patience::Limits& Patience::now() {
-  static thread_local Limits mine;
+GuardLimit::Values& GuardLimit::now() {
+  static thread_local Values mine;
   return mine;
 }
 
@@ -53,14 +53,13 @@ Status lock_guard(GuardWord& g, int64_t deadline) {
     if (g.owner.load(std::memory_order_relaxed) == 0 && try_lock(g, me, &how, &holder)) return how;
   }
   if (deadline == kNoWait) return Status::Timeout;
-  const Patience::Limits& patience = Patience::now();
+  const GuardLimit::Values& own = GuardLimit::now();
   int64_t now = platform::now_ns();
   Wait wait;
-  int64_t limit =
-      patience.limit_ns < platform::kForever - now ? now + patience.limit_ns : platform::kForever;
+  int64_t limit = own.limit_ns < platform::kForever - now ? now + own.limit_ns : platform::kForever;
   int64_t busy = std::min(now + kBusyNs, limit);
-  wait.deadline = std::min(std::max(std::min(deadline, patience.deadline), now + kGraceNs), limit);
-  if (patience.interrupted) wait.tick = [](void*) { return Patience::now().interrupted(); };
+  wait.deadline = std::min(std::max(std::min(deadline, own.deadline), now + kGraceNs), limit);
+  if (own.interrupted) wait.tick = [](void*) { return GuardLimit::now().interrupted(); };
   Waiter waiter(wait);
   waiter.add(g.waiters);
   for (;;) {

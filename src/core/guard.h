@@ -2,9 +2,8 @@
 // that can block, never over R.
 //
 // A holder may be stopped, by a signal or a debugger. No wait for it is endless: it ends at
-// the call's own deadline, at a Ctrl-C, and at the latest when the thread's patience is
-// exhausted. Then the caller gives up without having changed anything, see "Stopped holders" in
-// README.md.
+// the call's own deadline, at a Ctrl-C, and at the latest at the thread's own limit (GuardLimit). Then
+// the caller gives up without having changed anything, see "Stopped holders" in README.md.
 #pragma once
 
 #include "doorbell.h"
@@ -12,29 +11,29 @@
 namespace mp {
 
 // How long this thread waits for guards; its scope ends with the object.
-class Patience {
+class GuardLimit {
 public:
-  struct Limits {
+  struct Values {
     int64_t limit_ns = 10'000'000'000;     // a holder that runs is done much sooner
     int64_t deadline = platform::kForever; // of the call that is under way
     bool (*interrupted)() = nullptr;       // true: the user wants it to end. May not call R.
   };
-  static Limits& now(); // this thread's
+  static Values& now(); // this thread's
 
   // A call that has a deadline.
-  static Patience until(int64_t deadline) { return {{now().limit_ns, deadline, now().interrupted}}; }
+  static GuardLimit until(int64_t deadline) { return {{now().limit_ns, deadline, now().interrupted}}; }
   // For work that would be lost if it ended half done: neither Ctrl-C nor the call's deadline ends its waits.
-  static Patience steady() { return {{now().limit_ns}}; }
+  static GuardLimit uninterruptible() { return {{now().limit_ns}}; }
   // For work that would not be done later, by a caller that can be killed: waits however long it takes.
-  static Patience endless() { return {{INT64_MAX}}; }
+  static GuardLimit none() { return {{INT64_MAX}}; }
 
-  Patience(const Patience&) = delete;
-  Patience& operator=(const Patience&) = delete;
-  ~Patience() { now() = before_; }
+  GuardLimit(const GuardLimit&) = delete;
+  GuardLimit& operator=(const GuardLimit&) = delete;
+  ~GuardLimit() { now() = before_; }
 
 private:
-  Patience(Limits limits) : before_(now()) { now() = limits; }
-  Limits before_;
+  GuardLimit(Values values) : before_(now()) { now() = values; }
+  Values before_;
 };
 
 constexpr int64_t kNoWait = -1; // for lock_guard(): a look and a short spin

@@ -112,7 +112,7 @@ void Heap::hold_for(uint64_t block, Token t) {
 }
 
 void Heap::drop(uint64_t block) noexcept {
-  if (self() == 0) return; // a fork without a place holds nothing
+  if (self() == 0) return; // a fork without a slot holds nothing
   uint64_t page = page_of(block);
   bool trim_now;
   {

@@ -124,7 +124,7 @@ uint64_t Heap::find_room(uint64_t bytes, BlockKind kind, const void* from, uint6
       int64_t waited = platform::now_ns() - start;
       // asked before the attempt, which finds what the last one has freed
       more = waited < kReclaimNs || (waited < kAnswersNs && answers_are_due(shortage));
-      bool (*interrupted)() = Patience::now().interrupted;
+      bool (*interrupted)() = GuardLimit::now().interrupted;
       if (interrupted && interrupted()) throw Interrupted{};
       platform::nap(kRetryNs);
       block = try_allocate(bytes, kind, from, lead, &why);

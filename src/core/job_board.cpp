@@ -18,8 +18,8 @@ void forget(uint64_t pool, Token gone) { forget_waiter(pool_at(pool).idle, slot_
 
 PoolShared& pool_at(uint64_t pool) { return *heap().at<PoolShared>(pool); }
 JobShared& job_at(uint64_t job) { return *heap().at<JobShared>(job); }
-LaneShared& lane_at(uint64_t pool, uint32_t lane) {
-  return heap().at<LaneShared>(pool + pool_at(pool).lane_offset)[lane];
+WorkerShared& worker_at(uint64_t pool, uint32_t index) {
+  return heap().at<WorkerShared>(pool + pool_at(pool).worker_offset)[index];
 }
 std::atomic<uint64_t>& claim_at(JobShared& job, uint64_t block, uint32_t chunk) {
   return heap().at<std::atomic<uint64_t>>(block + job.claims)[chunk];
@@ -27,28 +27,28 @@ std::atomic<uint64_t>& claim_at(JobShared& job, uint64_t block, uint32_t chunk) 
 uint64_t* starts_of(uint64_t job) { return heap().at<uint64_t>(job + job_at(job).starts); }
 void register_pool_kind() { heap().set_actions(BlockKind::Pool, {nullptr, forget}); }
 
-uint64_t create_pool(uint32_t lanes) {
+uint64_t create_pool(uint32_t workers) {
   register_pool_kind();
-  uint64_t lane_offset = aligned(sizeof(PoolShared));
-  uint64_t ring_offset = lane_offset + lanes * sizeof(LaneShared);
+  uint64_t worker_offset = aligned(sizeof(PoolShared));
+  uint64_t ring_offset = worker_offset + workers * sizeof(WorkerShared);
   uint64_t pool = heap().allocate(ring_offset + kRing * sizeof(uint64_t), BlockKind::Pool, false);
   std::memset(heap().at(pool), 0, ring_offset); // a position of the ring is read only after it was written
   PoolShared& p = pool_at(pool);
   p.owner = self();
-  p.lanes = lanes;
-  p.lane_offset = lane_offset;
+  p.workers = workers;
+  p.worker_offset = worker_offset;
   p.ring_offset = ring_offset;
   return pool;
 }
 
 uint64_t create_job(uint64_t pool, const JobPlan& plan) {
-  uint32_t chunks = uint32_t(plan.starts.size() - 1), lanes = pool_at(pool).lanes;
+  uint32_t chunks = uint32_t(plan.starts.size() - 1), workers = pool_at(pool).workers;
   uint64_t references = aligned(sizeof(JobShared));
   uint64_t starts = references + (plan.references + 1) * sizeof(Reference);
   uint64_t claims = starts + plan.starts.size() * sizeof(uint64_t);
   uint64_t elements = claims + chunks * sizeof(uint64_t);
   uint64_t results = aligned(elements + plan.elements.size() * sizeof(uint32_t));
-  uint64_t marks = results + lanes * sizeof(ResultLane);
+  uint64_t marks = results + workers * sizeof(ResultList);
   uint64_t finished = marks + (plan.slots ? padded(plan.count) : 0);
   uint64_t slots = finished + (plan.slots ? chunks * sizeof(ResultRecord) : 0);
   uint64_t body = slots + (plan.slots && !plan.slot_block ? padded(plan.count * plan.slot_bytes) : 0);
@@ -62,7 +62,7 @@ uint64_t create_job(uint64_t pool, const JobPlan& plan) {
   JobShared& j = job_at(job);
   j.count = plan.count;
   j.chunks = chunks;
-  j.lanes = lanes;
+  j.workers = workers;
   j.owner = self();
   j.notify_each = plan.notify_each;
   j.timed = plan.timed;
@@ -122,28 +122,28 @@ bool submit_job(uint64_t pool, uint64_t job, uint64_t* index) {
   // release: publishes the job; pairs with Worker::next()
   p.submitted.store(i + 1, std::memory_order_release);
   *index = i;
-  uint32_t wanted = std::min(job_at(job).chunks, p.lanes);
+  uint32_t wanted = std::min(job_at(job).chunks, p.workers);
   while (wanted-- > 0 && wake_one(p.idle)) {
   }
   return true;
 }
 
 void retire_job(uint64_t pool, uint64_t index) {
-  // seq_cst: pairs with Worker::attach(); it sees 0 here, or free_job() sees its lane
+  // seq_cst: pairs with Worker::attach(); it sees 0 here, or free_job() sees the worker
   ring_at(pool, index).store(0, std::memory_order_seq_cst);
 }
 
 bool free_job(uint64_t pool, uint64_t job) {
   PoolShared& p = pool_at(pool);
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  for (uint32_t i = 0; i < p.lanes; ++i) {
-    LaneShared& l = lane_at(pool, i);
+  for (uint32_t i = 0; i < p.workers; ++i) {
+    WorkerShared& w = worker_at(pool, i);
     // A dead worker counts until it is swept: another thread of its process may still write.
-    if (l.job.load(std::memory_order_acquire) != job) continue;
-    Token worker = l.worker.load(std::memory_order_relaxed);
-    if (is_alive(worker)) return false;
+    if (w.job.load(std::memory_order_acquire) != job) continue;
+    Token token = w.token.load(std::memory_order_relaxed);
+    if (is_alive(token)) return false;
     reap();
-    if (!is_swept(worker)) return false;
+    if (!is_swept(token)) return false;
   }
   heap().drop(job);
   return true;
@@ -159,8 +159,8 @@ JobOwner::JobOwner(uint64_t pool, uint64_t job)
 
 void JobOwner::drain(const std::function<void(const ResultRecord&)>& each, const Slots& slots) {
   JobShared& j = job_at(job_);
-  for (uint32_t lane = 0; lane < j.lanes; ++lane) {
-    ResultLane& l = results_at(job_, lane);
+  for (uint32_t i = 0; i < j.workers; ++i) {
+    ResultList& l = results_at(job_, i);
     if (l.head.load(std::memory_order_relaxed) == 0) continue;
     // acquire: pairs with the release push in Worker::publish()
     uint64_t newest = l.head.exchange(0, std::memory_order_acquire);
@@ -173,7 +173,7 @@ void JobOwner::drain(const std::function<void(const ResultRecord&)>& each, const
     if (record.position >= settled_.size())
       throw Error{"ProcessError",
                   "a worker left a result for an element that the job does not have"};
-    if (ResultStatus(record.status) == ResultStatus::Placed) {
+    if (ResultStatus(record.status) == ResultStatus::InSlots) {
       if (record.count > settled_.size() - record.position)
         throw Error{"ProcessError",
                     "a worker left results for elements that the job does not have"};
@@ -209,10 +209,10 @@ JobOwner::Suspect JobOwner::recover(Token worker, const std::function<bool(uint6
       slots(starts_of(job_)[c], starts_of(job_)[c + 1]);
   }
   bool reopen = false, in_slice = false;
-  for (uint32_t i = 0; i < j.lanes; ++i) {
-    LaneShared& l = lane_at(pool_, i);
-    if (l.worker.load(std::memory_order_acquire) == worker)
-      in_slice = l.in_slice.load(std::memory_order_relaxed) != 0;
+  for (uint32_t i = 0; i < j.workers; ++i) {
+    WorkerShared& w = worker_at(pool_, i);
+    if (w.token.load(std::memory_order_acquire) == worker)
+      in_slice = w.in_slice.load(std::memory_order_relaxed) != 0;
   }
   for (uint32_t c = 0; c < j.chunks; ++c) {
     std::atomic<uint64_t>& word = claim_at(j, job_, c);
@@ -258,9 +258,9 @@ JobOwner::Suspect JobOwner::recover(Token worker, const std::function<bool(uint6
   return suspect;
 }
 
-bool JobOwner::offers_chunk(uint32_t lane) const {
+bool JobOwner::offers_chunk(uint32_t index) const {
   JobShared& j = job_at(job_);
-  for (uint32_t c = j.pinned ? lane : 0; c < (j.pinned ? lane + 1 : j.chunks); ++c) {
+  for (uint32_t c = j.pinned ? index : 0; c < (j.pinned ? index + 1 : j.chunks); ++c) {
     ClaimWord w = ClaimWord::unpack(claim_at(j, job_, c).load(std::memory_order_acquire));
     if (w.state == ChunkState::Free) return true;
   }
@@ -300,7 +300,7 @@ uint64_t JobOwner::give_up(uint64_t position, uint64_t* first) {
   const uint64_t* starts = starts_of(job_);
   uint32_t c = uint32_t(std::upper_bound(starts, starts + j.chunks, position) - starts) - 1;
   uint64_t size = starts[c + 1] - starts[c];
-  std::atomic<uint64_t>& word = claim_at(j, job_, c); // its lane has no worker now
+  std::atomic<uint64_t>& word = claim_at(j, job_, c); // its worker is dead, and not replaced yet
   if (ClaimWord::unpack(word.load(std::memory_order_acquire)).state != ChunkState::Done)
     j.done_chunks.fetch_add(1, std::memory_order_relaxed);
   word.store(ClaimWord{0, uint32_t(size), ChunkState::Done}.pack(), std::memory_order_release);

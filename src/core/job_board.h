@@ -15,14 +15,14 @@ namespace mp {
 
 PoolShared& pool_at(uint64_t pool);
 JobShared& job_at(uint64_t job);
-LaneShared& lane_at(uint64_t pool, uint32_t lane);
+WorkerShared& worker_at(uint64_t pool, uint32_t index);
 std::atomic<uint64_t>& claim_at(JobShared& job, uint64_t block, uint32_t chunk);
 uint64_t* starts_of(uint64_t job);
 void register_pool_kind();
 
 // --- the owner's side ---
 
-uint64_t create_pool(uint32_t lanes); // BlockKind::Pool, held by the caller
+uint64_t create_pool(uint32_t workers); // BlockKind::Pool, held by the caller
 
 struct JobPlan {
   uint64_t count = 0;
@@ -38,7 +38,7 @@ struct JobPlan {
   std::vector<uint32_t> elements; // position -> slot, if they are not the same
   bool notify_each = false;
   bool timed = false;
-  bool pinned = false; // chunk c is lane c's alone (mclapply's prescheduling); a chunk per lane
+  bool pinned = false; // chunk c is the c-th worker's alone (mclapply's prescheduling); a chunk per worker
 };
 // A job block to be filled (job_at(job).body, .input), then sealed with what it refers to.
 uint64_t create_job(uint64_t pool, const JobPlan& plan);
@@ -57,7 +57,7 @@ public:
   uint64_t block() const { return job_; }
   // Elements [first, end) may have values in their slots: the job's caller takes them by take_slots().
   using Slots = std::function<void(uint64_t first, uint64_t end)>;
-  // Takes what was published since the last call, each lane's results oldest first. `slots`: of a job that has some.
+  // Takes what was published since the last call, each worker's results oldest first. `slots`: of a job that has some.
   void drain(const std::function<void(const ResultRecord&)>& each, const Slots& slots = nullptr);
   // Settles values in slots: take(position, mark, slot) of each that is new. If `take` throws or
   // jumps, that element is offered again.
@@ -84,14 +84,14 @@ public:
   // as it read several elements leaves no suspect: from then on all read one by one.
   Suspect recover(Token worker, const std::function<bool(uint64_t)>& again,
                   const Slots& slots = nullptr);
-  // Can this lane claim a chunk?
-  bool offers_chunk(uint32_t lane) const;
+  // Can this worker claim a chunk?
+  bool offers_chunk(uint32_t index) const;
   // Which element the worker reads or computes now; false: none.
   bool running(Token worker, uint64_t* position) const;
   uint32_t readers() const; // how many workers could read the function so far
   bool is_computed() const; // a living worker computes an element now
   // No worker can read this element's function: no other one will claim what is left of the job, or
-  // of the chunk if that is its lane's alone. Returns how many elements, from `*first` on.
+  // of the chunk if that is one worker's alone. Returns how many elements, from `*first` on.
   uint64_t give_up(uint64_t position, uint64_t* first);
   void cancel();
   // Claims the chunk of a job that has only one, so that no worker ever computes it. False: a worker
@@ -101,7 +101,7 @@ public:
 
 private:
   uint64_t pool_ = 0, job_ = 0;
-  std::deque<uint64_t> taken_; // records from the lanes that were not yet given to drain()'s caller
+  std::deque<uint64_t> taken_; // records that were not yet given to drain()'s caller
   std::vector<bool> settled_;
   uint64_t settled_count_ = 0;
 };
@@ -130,7 +130,7 @@ struct Claim {
 
 class Worker {
 public:
-  Worker(uint64_t pool, uint32_t lane);
+  Worker(uint64_t pool, uint32_t index);
   // Ok with a claim, Ended (the pool is closed), Interrupted.
   Status next(Claim& claim, const Wait& wait);
   void begin(const Claim& claim, uint64_t position) {
@@ -163,7 +163,7 @@ public:
   // Called when several elements of the claim are read before the first of them begins.
   void read_slice() {
     // After our death the kernel's release of our life makes it visible, like everything that we wrote.
-    lane_at(pool_, lane_).in_slice.store(1, std::memory_order_relaxed);
+    worker_at(pool_, index_).in_slice.store(1, std::memory_order_relaxed);
   }
   bool cancelled(const Claim& claim) const {
     return claim.shared->cancelled.load(std::memory_order_acquire) != 0;
@@ -177,7 +177,7 @@ private:
   void note_time();
 
   uint64_t pool_;
-  uint32_t lane_;
+  uint32_t index_; // in the pool
   Token me_;
   uint64_t attached_ = 0;            // job block
   uint64_t area_ = 0, area_end_ = 0; // small results go here

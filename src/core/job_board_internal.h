@@ -12,8 +12,8 @@ inline std::atomic<uint64_t>& ring_at(uint64_t pool, uint64_t index) {
   return heap().at<std::atomic<uint64_t>>(pool + pool_at(pool).ring_offset)[index % kRing];
 }
 
-inline ResultLane& results_at(uint64_t job, uint32_t lane) {
-  return heap().at<ResultLane>(job + job_at(job).results)[lane];
+inline ResultList& results_at(uint64_t job, uint32_t worker) {
+  return heap().at<ResultList>(job + job_at(job).results)[worker];
 }
 
 } // namespace mp

@@ -12,22 +12,22 @@ constexpr uint64_t kOwnBlockBytes = 32 * 1024;
 
 } // namespace
 
-Worker::Worker(uint64_t pool, uint32_t lane) : pool_(pool), lane_(lane), me_(self()) {
-  LaneShared& l = lane_at(pool, lane);
-  l.job.store(0, std::memory_order_relaxed);
-  l.worker.store(me_, std::memory_order_release);
+Worker::Worker(uint64_t pool, uint32_t index) : pool_(pool), index_(index), me_(self()) {
+  WorkerShared& mine = worker_at(pool, index);
+  mine.job.store(0, std::memory_order_relaxed);
+  mine.token.store(me_, std::memory_order_release);
 }
 
 bool Worker::attach(uint64_t index) {
-  std::atomic<uint64_t>& place = ring_at(pool_, index);
-  uint64_t job = place.load(std::memory_order_acquire);
+  std::atomic<uint64_t>& entry = ring_at(pool_, index);
+  uint64_t job = entry.load(std::memory_order_acquire);
   if (job == 0) return false;
   if (job == attached_) return true;
-  LaneShared& l = lane_at(pool_, lane_);
+  WorkerShared& mine = worker_at(pool_, index_);
   // seq_cst store, then look again: pairs with retire_job() and free_job()
-  l.job.store(job, std::memory_order_seq_cst);
-  if (place.load(std::memory_order_seq_cst) != job) {
-    l.job.store(attached_ = 0, std::memory_order_release);
+  mine.job.store(job, std::memory_order_seq_cst);
+  if (entry.load(std::memory_order_seq_cst) != job) {
+    mine.job.store(attached_ = 0, std::memory_order_release);
     return false;
   }
   attached_ = job;
@@ -38,13 +38,13 @@ bool Worker::attach(uint64_t index) {
 void Worker::detach() {
   attached_ = 0;
   // release: the owner may free the job after this
-  lane_at(pool_, lane_).job.store(0, std::memory_order_release);
+  worker_at(pool_, index_).job.store(0, std::memory_order_release);
 }
 
 bool Worker::claim_chunk(Claim& claim) {
   JobShared& j = job_at(attached_);
   if (j.cancelled.load(std::memory_order_relaxed)) return false;
-  lane_at(pool_, lane_).in_slice.store(0, std::memory_order_relaxed);
+  worker_at(pool_, index_).in_slice.store(0, std::memory_order_relaxed);
   if (j.timed) note_time(); // before the claim, which tells the owner that the reading has begun
   auto take = [&](uint32_t c) {
     std::atomic<uint64_t>& word = claim_at(j, attached_, c);
@@ -66,7 +66,7 @@ bool Worker::claim_chunk(Claim& claim) {
     claim.slots = heap().at(j.slots);
     return true;
   };
-  if (j.pinned) return lane_ < j.chunks && take(lane_);
+  if (j.pinned) return index_ < j.chunks && take(index_);
   while (j.next_chunk.load(std::memory_order_relaxed) < j.chunks) {
     uint32_t c = j.next_chunk.fetch_add(1, std::memory_order_relaxed);
     if (c < j.chunks && take(c)) return true;
@@ -88,7 +88,7 @@ Status Worker::next(Claim& claim, const Wait& wait) {
     for (uint64_t i = std::max(open.index, end > kRing ? end - kRing : 0); i < end; ++i) {
       if (attach(i)) {
         if (claim_chunk(claim)) return true;
-        skip = skip && !job_at(attached_).pinned; // a lane that starts late must find its own chunk
+        skip = skip && !job_at(attached_).pinned; // a worker that starts late must find its own chunk
       }
       uint64_t next = OpenWord{open.round, i + 1}.pack();
       skip = skip && p.first_open.compare_exchange_strong(word, next, std::memory_order_seq_cst);
@@ -113,12 +113,12 @@ Status Worker::next(Claim& claim, const Wait& wait) {
 }
 
 void Worker::note_time() {
-  lane_at(pool_, lane_).began_ns.store(platform::now_ns(), std::memory_order_relaxed);
+  worker_at(pool_, index_).began_ns.store(platform::now_ns(), std::memory_order_relaxed);
 }
 
 uint8_t* Worker::room(const Claim& claim, uint64_t position, uint64_t bytes, uint32_t references) {
   uint64_t need = sizeof(ResultRecord) + padded(bytes);
-  auto place = [&](uint64_t offset, uint64_t block) {
+  auto begin_at = [&](uint64_t offset, uint64_t block) {
     pending_offset_ = offset;
     pending_ = heap().at<ResultRecord>(offset);
     pending_->block = block;
@@ -133,7 +133,7 @@ uint8_t* Worker::room(const Claim& claim, uint64_t position, uint64_t bytes, uin
   };
   if (references || need > kOwnBlockBytes) { // the area for small ones stays as it is
     uint64_t block = own_block(need + references * sizeof(Reference));
-    return place(block, block);
+    return begin_at(block, block);
   }
   if (area_end_ - area_ < need) {
     JobShared& j = job_at(claim.job);
@@ -148,7 +148,7 @@ uint8_t* Worker::room(const Claim& claim, uint64_t position, uint64_t bytes, uin
       area_end_ = area_ + kAreaBytes;
     }
   }
-  return place(area_, 0);
+  return begin_at(area_, 0);
 }
 
 void Worker::seal_result(const std::vector<Reference>& references) {
@@ -165,7 +165,7 @@ void Worker::publish(const Claim& claim, ResultStatus status) {
 }
 
 void Worker::push(const Claim& claim, uint64_t record) {
-  std::atomic<uint64_t>& head = results_at(claim.job, lane_).head;
+  std::atomic<uint64_t>& head = results_at(claim.job, index_).head;
   uint64_t v = head.load(std::memory_order_relaxed);
   do heap().at<ResultRecord>(record)->next = v;
   // release: the commit; pairs with the exchange in drain()
@@ -180,13 +180,13 @@ void Worker::finish(const Claim& claim) {
     uint64_t at = claim.job + j.finished + claim.chunk * sizeof(ResultRecord);
     ResultRecord& record = *heap().at<ResultRecord>(at);
     record.position = claim.first;
-    record.status = uint32_t(ResultStatus::Placed);
+    record.status = uint32_t(ResultStatus::InSlots);
     record.count = uint32_t(claim.end - claim.first);
     push(claim, at);
   }
   uint32_t size = uint32_t(claim.end - claim.origin);
   claim.word->store(ClaimWord{me_, size, ChunkState::Done}.pack(), std::memory_order_release);
-  std::atomic<uint64_t>& mine = lane_at(pool_, lane_).chunks_done;
+  std::atomic<uint64_t>& mine = worker_at(pool_, index_).chunks_done;
   mine.store(mine.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   uint32_t done = 1 + j.done_chunks.fetch_add(1, std::memory_order_acq_rel);
   // Pairs with recover(): it sees our results, or we see `reopened`.

@@ -11,7 +11,7 @@ namespace mp {
 namespace {
 
 thread_local Token fork_reserved = 0;        // several threads may fork at once
-std::string& fork_failed = *new std::string; // why it has no place
+std::string& fork_failed = *new std::string; // why it has no slot
 ForkHook fork_hook = nullptr;
 
 bool take(Token t) {
@@ -41,12 +41,12 @@ void in_child() {
 
 } // namespace
 
-void take_place(Token t) {
+void take_slot(Token t) {
   fork_reserved = t;
   in_child();
 }
 
-Token fork_place() { return fork_reserved; }
+Token fork_slot() { return fork_reserved; }
 const std::string& fork_problem() { return fork_failed; }
 void on_fork_child(ForkHook hook) { fork_hook = hook; }
 

@@ -234,14 +234,14 @@ struct EventShared {
   WaiterMask waiters;
 };
 
-// The waiters, a word per slot: {ticket:62 | ConditionPlace:2}. None -> Waiting by its participant,
+// The waiters, a word per slot: {ticket:62 | NoticeState:2}. None -> Waiting by its participant,
 // Waiting -> Notified by CAS of a notifier, to None by the participant: by CAS if it was not
 // notified. A death leaves Waiting, which is never notified, or Notified, which the sweep passes on.
-enum class ConditionPlace : uint64_t { None = 0, Waiting = 1, Notified = 2 };
+enum class NoticeState : uint64_t { None = 0, Waiting = 1, Notified = 2 };
 struct ConditionShared {
   Reference lock;                // by the creator, sealed
   std::atomic<uint64_t> tickets; // fetch_add by a process that begins to wait
-  std::atomic<uint64_t> place[kSlots];
+  std::atomic<uint64_t> notices[kSlots];
 };
 
 // Numbers of one type, which any process may write at any time: what a death leaves is what it
@@ -381,15 +381,15 @@ struct ResultRecord {
   uint64_t bytes;    // of the encoded value that follows, or that `block` holds
   uint64_t block;    // 0: the value follows here
   uint32_t status;   // ResultStatus
-  uint32_t count;    // Placed: this many elements from `position` on have their values in their
+  uint32_t count;    // InSlots: this many elements from `position` on have their values in their
                      // slots, with their marks, or were published before
 };
-enum class ResultStatus : uint32_t { Value = 0, Error = 1, Placed = 2 };
+enum class ResultStatus : uint32_t { Value = 0, Error = 1, InSlots = 2 };
 static_assert(sizeof(ResultRecord) % 8 == 0, "encoded values are aligned to 8");
 
-// Pushed by its lane's worker (CAS), taken whole by the owner (exchange). A death leaves whole
-// records.
-struct alignas(64) ResultLane {
+// What one worker has published of a job. Pushed by it (CAS), taken whole by the owner (exchange). A
+// death leaves whole records.
+struct alignas(64) ResultList {
   std::atomic<uint64_t> head; // offset of the newest ResultRecord, 0: none
 };
 
@@ -402,18 +402,18 @@ struct Span { // of bytes in a block
 struct JobShared {
   uint64_t count; // elements
   uint32_t chunks;
-  uint32_t lanes;
+  uint32_t workers; // of the pool
   Token owner;
   uint32_t notify_each; // ring the owner after every element
   uint32_t timed;       // workers note when an element, or the reading of a chunk, began
-  uint32_t pinned;      // chunk c is lane c's alone
+  uint32_t pinned;      // chunk c is the c-th worker's alone
   Reference function;   // block with the encoded function; page 0: the workers inherited it
   Span body;            // the encoded rest of the job, in this block
   Span input;           // the encoded elements, in this block
   uint64_t starts;      // offset in this block: uint64_t[chunks + 1], first position of each chunk
   uint64_t claims;      // std::atomic<uint64_t>[chunks]
-  uint64_t results;     // ResultLane[lanes]
-  uint64_t finished;    // with slots: ResultRecord[chunks], for the Placed records
+  uint64_t results;     // ResultList[workers]
+  uint64_t finished;    // with slots: ResultRecord[chunks], for the InSlots records
   Span arena;           // for results that are no slot's
   // Slots: room of one size for each element's value, here or in a block that becomes the whole result.
   uint64_t slots;      // where the first one is, in the heap
@@ -433,8 +433,9 @@ struct JobShared {
   std::atomic<uint32_t> readers;     // fetch_add by each worker that could read the function
 };
 
-struct alignas(64) LaneShared {
-  std::atomic<Token> worker;         // by the worker when it starts
+// Of one of a pool's workers; its replacement takes it over.
+struct alignas(64) WorkerShared {
+  std::atomic<Token> token;          // by the worker when it starts
   std::atomic<uint64_t> job;         // by the worker: the job block that it looks at, which stays
   std::atomic<int64_t> began_ns;     // when a timed job's element began, or the
                                      // reading of its chunk; by the worker
@@ -459,12 +460,12 @@ struct OpenWord {
 
 struct PoolShared {
   Token owner; // by the creator
-  uint32_t lanes;
+  uint32_t workers;
   std::atomic<uint32_t> closing;    // by the owner: workers leave when no job has a free chunk
   std::atomic<uint64_t> submitted;  // by the owner: jobs ever put on the ring
   std::atomic<uint64_t> first_open; // OpenWord: no job before it has a free chunk; CAS by all
   WaiterMask idle;
-  uint64_t lane_offset; // LaneShared[lanes]
+  uint64_t worker_offset; // WorkerShared[workers]
   uint64_t ring_offset; // std::atomic<uint64_t>[kRing]: job blocks, 0: over; by the owner
 };
 

@@ -89,23 +89,23 @@ bool tick(std::unique_lock<std::mutex>& hold, const Wait& wait, Token me) {
   return wait.tick(wait.data);
 }
 
-// A thread's place among those of this process that wait for the same object. They share a bit in
-// its mask: the last one takes it away.
-class Place {
+// A thread among those of this process that wait for the same object. They share a bit in its mask: the
+// last one takes it away.
+class Registration {
 public:
-  Place(Gate& g, WaiterMask& mask) : gate_(g), mask_(mask) {
+  Registration(Gate& g, WaiterMask& mask) : gate_(g), mask_(mask) {
     auto it = find();
     if (it == gate_.waiting.end()) gate_.waiting.push_back({&mask, 1});
     else ++it->threads;
   }
-  Place(const Place&) = delete;
-  Place& operator=(const Place&) = delete;
+  Registration(const Registration&) = delete;
+  Registration& operator=(const Registration&) = delete;
   void set_bit() { // seq_cst: before the look; pairs with the fence in wake_one()
     mask_.word[slot() / 64].fetch_or(bit(), std::memory_order_seq_cst);
     std::atomic_thread_fence(std::memory_order_seq_cst);
   }
   void consumed() { consumed_ = true; }
-  ~Place() { // in the gate
+  ~Registration() { // in the gate
     ActAs act(gate_.token);
     pass_on(gate_);
     auto it = find();
@@ -131,16 +131,16 @@ private:
 // look(&watched) is called in the gate until it is true; the death of the participant `watched` ends the sleep.
 template <class Look> Status until(Gate& g, WaiterMask& mask, const Wait& wait, Look look) {
   std::unique_lock<std::mutex> hold(g.mutex);
-  Place place(g, mask); // destroyed before the gate is left
+  Registration mine(g, mask); // destroyed before the gate is left
   const Token me = self();
   int64_t next_tick = 0;
   for (;;) {
     ActAs act(g.token);
     Token watched = 0;
     uint32_t bell = doorbell(g).load(std::memory_order_acquire); // pairs with ring()
-    place.set_bit();
+    mine.set_bit();
     if (look(&watched)) {
-      place.consumed();
+      mine.consumed();
       return Status::Ok;
     }
     pass_on(g);

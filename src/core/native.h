@@ -28,11 +28,11 @@
 
 namespace mp::native {
 
-// Takes the place for this process's threads, once; again in a forked child. Main thread, which is
-// a participant. Throws Error("ProcessError") when all places are taken.
+// Takes the slot for this process's threads, once; again in a forked child. Main thread, which is
+// a participant. Throws Error("ProcessError") when all slots are taken.
 void open();
 Token token(); // 0: not open
-void close();  // gives the place back; main thread, when no other thread calls this any more
+void close();  // gives the slot back; main thread, when no other thread calls this any more
 
 // As in lock.h, queue.h and barrier.h. A wait ends with Interrupted too when the thread works for a
 // loop that must end (loop.h). A lock has no owner among threads: a thread that acquires it again waits

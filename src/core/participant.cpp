@@ -170,8 +170,8 @@ bool note_death(uint32_t slot) {
   return over && advance(p, s, {s.pid, s.generation, Life::Dead});
 }
 
-// What it had started was killed with it, and a fork without its place has not run yet. Should one
-// run all the same, because it was not killed yet, it has no place.
+// What it had started was killed with it, and a fork without its slot has not run yet. Should one
+// run all the same, because it was not killed yet, it has no slot.
 void note_reservations_of(Token dead) {
   HeapHeader& h = header();
   Participant& maker = participant(dead);

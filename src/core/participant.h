@@ -39,7 +39,7 @@ pid_t pid_of(Token t);
 // Marks the participant of a slot as dead if it is; true if this call has found it.
 bool note_death(uint32_t slot);
 // Of a dead participant that was a child and was killed: gives up what it had reserved for forks that
-// other code was to make, and that have not taken their places.
+// other code was to make, and that have not taken their slots.
 void note_reservations_of(Token dead);
 uint32_t count_participants(); // that live, or that a reservation expects
 std::string no_slot_is_free(); // the message

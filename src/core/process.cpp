@@ -20,7 +20,7 @@ bool note_ending(Child& child, const platform::Ending& how) {
   child.reaped = true;
   child.status = how.status;
   child.peak_bytes = how.peak_bytes;
-  if (heap_exists()) abandon_slot(child.token); // it may have died before it took its place
+  if (heap_exists()) abandon_slot(child.token); // it may have died before it took its slot
   return true;
 }
 

@@ -15,7 +15,7 @@ namespace mp {
 // The states of a child, as its parent sees it; it moves down this list and may skip some.
 enum class ChildState {
   Unborn,   // a sibling is to fork it
-  Starting, // it was started, and has not taken its place in the session
+  Starting, // it was started, and has not taken its slot in the session
   Running,  // its life holds
   Ended,    // its life is over, or it will never be forked; the system may still be taking it down
   Reaped    // the system has removed it: status and peak_bytes are known
@@ -25,7 +25,7 @@ enum class ChildState {
 struct Child {
   pid_t pid = 0;
   int watch_fd = -1;         // pidfd
-  Token token = 0;           // its place in the session
+  Token token = 0;           // its slot in the session
   uint64_t process = 0;      // its Process block, if it has one
   int output[2] = {-1, -1};  // what it wrote to stdout and stderr
   uint64_t read[2] = {1, 1}; // how far we have read it; the first byte is not the child's
@@ -39,8 +39,8 @@ struct Child {
   uint64_t peak_bytes = 0;              // of memory
 };
 
-// Exit code of a fork that found no place in the session, and did nothing.
-constexpr int kNoPlace = 71;
+// Exit code of a fork that found no slot in the session, and did nothing.
+constexpr int kNoSlot = 71;
 
 // Other code has reaped it, and the system does not tell us how it ended. R's NA.
 constexpr int kUnknownEnd = INT_MIN;

@@ -14,9 +14,9 @@ namespace {
 // starts, beside its own. No token comes twice in a session.
 struct Mark {
   char name[64], value[16], text[sizeof name + sizeof value];
-  explicit Mark(Token place) {
+  explicit Mark(Token t) {
     std::snprintf(name, sizeof name, "MULTIPROCESSING_PROCESS_%llx", static_cast<unsigned long long>(header().nonce));
-    std::snprintf(value, sizeof value, "%x", place);
+    std::snprintf(value, sizeof value, "%x", t);
     std::snprintf(text, sizeof text, "%s=%s", name, value);
   }
 };
@@ -35,7 +35,7 @@ bool may_have_forked(Token t) {
   return participant(t).look().generation != generation_of(t) || (programs & kHasForked);
 }
 
-// A fork that has a place and is no program yet. Nested children of ours end by themselves, and with
+// A fork that has a slot and is no program yet. Nested children of ours end by themselves, and with
 // them what they have started.
 bool is_bare_fork(pid_t pid, const void* token) {
   Token t = *static_cast<const Token*>(token);
@@ -95,11 +95,11 @@ void note_fork() {
   participant(answers_for).programs.store(kEndsThem | kHasForked, std::memory_order_release); // pairs with may_have_forked()
 }
 
-void signal_started(pid_t child, Token place, int signal) {
+void signal_started(pid_t child, Token t, int signal) {
   platform::signal_group(child, signal);
-  if (!may_have_forked(place)) return;
-  Mark mark(place);
-  if (signal == SIGKILL) kill_started(mark, place, child);
+  if (!may_have_forked(t)) return;
+  Mark mark(t);
+  if (signal == SIGKILL) kill_started(mark, t, child);
   else platform::signal_marked(mark.text, 0, signal);
 }
 

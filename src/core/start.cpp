@@ -23,7 +23,7 @@ void refuse(Child& child) {
   if (!child.refused) child.refused = EAGAIN;
 }
 
-void no_place() { throw Error{"ProcessError", fork_problem()}; }
+void no_slot() { throw Error{"ProcessError", fork_problem()}; }
 
 void child_files(const Child& child, Output output) {
   platform::set_standard_files(output == Output::Discarded ? platform::kNowhere : child.output[0],

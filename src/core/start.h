@@ -25,7 +25,7 @@ struct StartMethod {
   void (*prepare)(Child& child, const StartOrder& order);
   // Starts children that are prepared. Returns -1 in the parent. In a child that is a copy of this
   // process it returns as well: which of the children it is. That one has its group, its files and its
-  // place in the session, and must end with leave_process(). Throws Error("ProcessError") if none could
+  // slot in the session, and must end with leave_process(). Throws Error("ProcessError") if none could
   // be started; if some were, those that were not are `refused`.
   int (*launch)(const std::vector<Child*>& children, const StartOrder& order);
 };
@@ -34,7 +34,7 @@ struct StartMethod {
 // the parent continues: all are its children, and copies of it as it is now. Such children need their
 // Process block, or `born`.
 extern const StartMethod fork_method;
-// A fresh program, with nothing of this process but its place in the session. Its Process block is held
+// A fresh program, with nothing of this process but its slot in the session. Its Process block is held
 // for it from the start.
 extern const StartMethod spawn_method;
 

@@ -17,10 +17,10 @@ bool fork_one(Child& child, const StartOrder& order) {
   std::fflush(nullptr);
   pid_t parent = platform::own_pid();
   uint32_t cpu = platform::current_cpu();
-  pid_t pid = platform::fork_process(); // the fork handlers find a place for the child
+  pid_t pid = platform::fork_process(); // the fork handlers find a slot for the child
   if (pid < 0) {
     int e = errno;
-    abandon_slot(fork_place());
+    abandon_slot(fork_slot());
     cannot_start(child, e);
   }
   if (pid == 0) {
@@ -29,19 +29,19 @@ bool fork_one(Child& child, const StartOrder& order) {
     if (order.busy) platform::leave_cpu(cpu);
     if (!begin_child(parent)) platform::leave(1);
     child_files(child, order.output);
-    if (self() == 0) platform::leave(kNoPlace);
+    if (self() == 0) platform::leave(kNoSlot);
     answer_for_programs();
     platform::volunteer_for_oom(); // as will the processes that this child forks
     return true;
   }
   child.pid = pid;
-  child.token = fork_place();
+  child.token = fork_slot();
   expect_from(child.token, 0, pid);
   note_start(child);
   if (child.token == 0) { // the child has seen it too and left
     while (!poll_child(child)) platform::relax();
     close_child(child);
-    no_place();
+    no_slot();
   }
   return false;
 }

@@ -14,7 +14,7 @@ void child_files(const Child& child, Output output);
 void prepare_outputs(Child& child, Output output); // makes the files for what it prints
 void note_start(Child& child);                     // its pid is known
 void refuse(Child& child);     // it will never exist: as one that its sibling could not fork
-[[noreturn]] void no_place();  // for a child: throws
+[[noreturn]] void no_slot();  // for a child: throws
 [[noreturn]] void cannot_start(Child& child, int e); // errno: throws
 
 // Launches one after the other. one(child) returns true in the child.

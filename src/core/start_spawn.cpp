@@ -24,18 +24,18 @@ void prepare(Child& child, const StartOrder& order) { prepare_outputs(child, ord
 
 void spawn_one(Child& child, const StartOrder& order) {
   platform::keep_exit_states();
-  Token place = 0;
+  Token token = 0;
   try {
-    place = require_slot();
-    heap().hold_for(child.process, place);
+    token = require_slot();
+    heap().hold_for(child.process, token);
   } catch (...) {
-    if (place) abandon_slot(place);
+    if (token) abandon_slot(token);
     close_child(child);
     throw;
   }
   char spawn[160];
   std::snprintf(spawn, sizeof spawn, "%s=%d:%llx:%u:%llx:%d", kSpawnVariable, heap().fd(),
-                static_cast<unsigned long long>(heap().header().nonce), place,
+                static_cast<unsigned long long>(heap().header().nonce), token,
                 static_cast<unsigned long long>(child.process), int(platform::own_pid()));
   std::vector<std::string> lines(order.environment);
   lines.push_back(spawn);
@@ -64,12 +64,12 @@ void spawn_one(Child& child, const StartOrder& order) {
   pid_t pid = platform::start_program(argv.data(), envp.data(), before, &start);
   if (pid < 0) {
     int e = errno;
-    abandon_slot(place);
+    abandon_slot(token);
     cannot_start(child, e);
   }
   child.pid = pid;
-  child.token = place;
-  expect_from(place, 0, pid);
+  child.token = token;
+  expect_from(token, 0, pid);
   note_start(child);
 }
 
@@ -87,14 +87,14 @@ const StartMethod spawn_method{prepare, launch};
 uint64_t join_spawned(const std::string& value) {
   int fd = -1, parent = 0;
   unsigned long long nonce = 0, process = 0;
-  unsigned place = 0;
-  if (std::sscanf(value.c_str(), "%d:%llx:%u:%llx:%d", &fd, &nonce, &place, &process, &parent) != 5)
+  unsigned token = 0;
+  if (std::sscanf(value.c_str(), "%d:%llx:%u:%llx:%d", &fd, &nonce, &token, &process, &parent) != 5)
     throw Error{"ProcessError", "this R was not started by multiprocessing"};
   if (!platform::take_group_along(parent)) platform::leave(1);
   int own = platform::off_standard(platform::open_again(parent, fd));
   if (own < 0) platform::hand_down(own = fd, false);
   Heap::attach(own, nonce);
-  join_session(place);
+  join_session(token);
   answer_for_programs();
   platform::volunteer_for_oom();
   return process;

@@ -246,7 +246,7 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
 
 int run_once(PoolOwner& owner, double count, SEXP chunks, SEXP order, int retries, bool each, SEXP type) {
   int id = submit_map(owner, R_NilValue, R_NilValue, R_NilValue, count, chunks, order, retries, 0, each, type, ElementNames());
-  owner.close(); // no other job comes; lanes that have a chunk to compute get their workers
+  owner.close(); // no other job comes; workers that have a chunk to compute are started
   return id;
 }
 

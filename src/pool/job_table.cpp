@@ -13,9 +13,9 @@ namespace {
 constexpr int64_t kGraceNs = 1'000'000'000; // for a worker to notice that its job was cancelled
 bool has_results(uint64_t job) {
   JobShared& j = job_at(job);
-  auto* lanes = heap().at<ResultLane>(job + j.results);
-  for (uint32_t i = 0; i < j.lanes; ++i)
-    if (lanes[i].head.load(std::memory_order_acquire)) return true;
+  auto* lists = heap().at<ResultList>(job + j.results);
+  for (uint32_t i = 0; i < j.workers; ++i)
+    if (lists[i].head.load(std::memory_order_acquire)) return true;
   return false;
 }
 
@@ -36,7 +36,7 @@ bool free_soon(uint64_t pool, uint64_t job, bool heavy) {
 } // namespace
 
 // Workers claim the jobs in their order. A free job before a claimed one was taken back from a dead worker, so there is
-// at most one for each seat: after more free jobs than that, none was begun.
+// at most one for each worker: after more free jobs than that, none was begun.
 template <class F> bool JobTable::any_begun(F look) {
   constexpr uint64_t kFewChunks = 8; // more of them are not worth looking at
   size_t free = 0;
@@ -102,12 +102,12 @@ void JobTable::expire(PoolJob& job) {
   for (size_t i = 0; i < workers_.count(); ++i) {
     Token worker = workers_.token(i);
     if (!worker) continue;
-    LaneShared& l = lane_at(pool_, uint32_t(i));
+    WorkerShared& w = worker_at(pool_, uint32_t(i));
     uint64_t position;
     auto in_time = [&] {
-      return now - l.began_ns.load(std::memory_order_relaxed) < job.timeout_ns;
+      return now - w.began_ns.load(std::memory_order_relaxed) < job.timeout_ns;
     };
-    if (l.job.load(std::memory_order_acquire) != job.owner.block() || in_time()) continue;
+    if (w.job.load(std::memory_order_acquire) != job.owner.block() || in_time()) continue;
     // Again after the acquire in running(): it may have begun another element between the two.
     if (job.owner.running(worker, &position) && !in_time()) workers_.expire(i);
   }

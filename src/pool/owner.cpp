@@ -199,7 +199,7 @@ bool PoolOwner::joined() {
 // The one wait for everything that concerns a pool's owner.
 bool PoolOwner::wait(const Wait& limit, const std::function<bool()>& ready) {
   ChildWait step(limit);
-  Patience patience = Patience::until(limit.deadline);
+  GuardLimit guards = GuardLimit::until(limit.deadline);
   int64_t next_tick = platform::now_ns() + limit.tick_ns;
   for (;;) {
     attend();

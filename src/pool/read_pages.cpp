@@ -65,7 +65,7 @@ uint64_t read_pages(SEXP pages, uint64_t version) {
     uint64_t block = uint64_t(p[1]) * kPageBytes;
     if (heap().serial_of(block) != uint64_t(p[2]))
       throw Error{"ProcessError", "a page of the session's changes is gone"};
-    Patience patience = Patience::endless(); // it would not be read later
+    GuardLimit guards = GuardLimit::none(); // it would not be read later
     Protected page(codec::decode(heap().at(block), heap().bytes_of(block)));
     if (p[0] == 0) call_r("apply_settings", SEXP(page), double(version));
     else apply_variables(page, version);

@@ -83,7 +83,7 @@ void make_place(bool once) {
 
 // A worker reads what it has claimed, however long it waits for the heap: it would not be done later.
 SEXP decode(const uint8_t* from, uint64_t bytes) {
-  Patience patience = Patience::endless();
+  GuardLimit guards = GuardLimit::none();
   return codec::decode(from, bytes);
 }
 
@@ -141,7 +141,7 @@ const uint8_t* span_at(const Span& s) { return heap().at(run.claim.job + s.offse
 
 // A job's arguments and variables
 SEXP decode_body(const Span& s) {
-  Patience patience = Patience::endless();
+  GuardLimit guards = GuardLimit::none();
   recent.begin_job();
   return codec::decode(span_at(s), s.bytes, false, &recent);
 }
@@ -164,7 +164,7 @@ void release_dropped() {
 }
 
 SEXP decode_slice(const Span& s, uint64_t first, uint64_t n, bool* whole) {
-  Patience patience = Patience::endless(); // as in decode()
+  GuardLimit guards = GuardLimit::none(); // as in decode()
   return codec::decode_slice(span_at(s), s.bytes, first, n, whole, &recent);
 }
 
@@ -295,7 +295,7 @@ bool put_in_its_slot(SEXP value) {
 
 void send_value(SEXP value, ResultStatus status) {
   uint64_t before = stored_bytes();
-  Patience patience = Patience::endless(); // it would not be done later; the owner can kill us
+  GuardLimit guards = GuardLimit::none(); // it would not be done later; the owner can kill us
   alignas(8) uint8_t small[256];
   uint64_t n = codec::encode_small(value, small, sizeof small);
   if (n) {
@@ -418,9 +418,9 @@ SEXP evaluate_slice() {
 } // namespace
 
 // `version`: NULL in a fork, which has its own copy of the journal.
-void begin_worker(SEXP pool, int lane, int maxtasks, SEXP inherited, SEXP version) {
+void begin_worker(SEXP pool, int index, int maxtasks, SEXP inherited, SEXP version) {
   entry([&] {
-    run.worker = std::make_unique<Worker>(block_of(pool, BlockKind::Pool), uint32_t(lane));
+    run.worker = std::make_unique<Worker>(block_of(pool, BlockKind::Pool), uint32_t(index));
     run.chunks_left = maxtasks;
     run.version = Rf_isNull(version) ? journal().version() : uint64_t(Rf_asReal(version));
     run.depth = fork_depth();

@@ -5,7 +5,7 @@
 
 namespace mp::bind {
 
-void begin_worker(SEXP pool, int lane, int maxtasks, SEXP inherited, SEXP version);
+void begin_worker(SEXP pool, int index, int maxtasks, SEXP inherited, SEXP version);
 bool run_worker();
 void fail_element(SEXP failure);
 SEXP task_frame(); // from which elements are computed, or NULL

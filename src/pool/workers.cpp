@@ -16,7 +16,7 @@ namespace mp::bind {
 namespace {
 
 constexpr int64_t kLeaveNs = 100'000'000;       // for workers to die, some may still be starting
-constexpr int64_t kLookNs = 1'000'000;          // a worker that dies before it has its place wakes no process
+constexpr int64_t kLookNs = 1'000'000;          // a worker that dies before it has its slot wakes no process
 constexpr int64_t kGoneNs = 2'000'000;          // enough until the workers of a small session have ended
 constexpr int64_t kTakenDownNs = 1'000'000'000; // and of a large one
 // Workers that end by themselves before they can work will always do so; those that are killed, by whatever
@@ -55,7 +55,7 @@ void Workers::start(const WorkerPlan& plan, const std::vector<size_t>& which, bo
 }
 
 void Workers::await_births(const Wait& limit) {
-  Waiter waiter(limit); // a worker that was forked takes its place, and rings
+  Waiter waiter(limit); // a worker that was forked takes its slot, and rings
   check(waiter.until([&] {
     bool known = true;
     for (const ChildRef& c : children_) {
@@ -75,7 +75,7 @@ bool Workers::known() const {
 
 bool Workers::new_ones() const {
   for (size_t i = 0; i < children_.size(); ++i)
-    if (lane_at(pool_, uint32_t(i)).chunks_done.load(std::memory_order_relaxed)) return false;
+    if (worker_at(pool_, uint32_t(i)).chunks_done.load(std::memory_order_relaxed)) return false;
   return true;
 }
 
@@ -121,8 +121,8 @@ WorkerEnd Workers::end_of(size_t i) const {
   end.peak = double(c.child.peak_bytes);
   end.expired = c.expired;
   // acquire: pairs with the worker's first entry
-  end.began = lane_at(pool_, uint32_t(i)).worker.load(std::memory_order_acquire) == end.token;
-  end.never_ran = c.child.pid == 0 || (c.child.status == kNoPlace && left_with(c) == 0);
+  end.began = worker_at(pool_, uint32_t(i)).token.load(std::memory_order_acquire) == end.token;
+  end.never_ran = c.child.pid == 0 || (c.child.status == kNoSlot && left_with(c) == 0);
   end.refused = c.child.refused;
   end.name = c.name;
   return end;
@@ -148,7 +148,7 @@ std::string Workers::retire(size_t i, const WorkerEnd& end) {
 }
 
 bool Workers::has_left(size_t i) const {
-  return children_[i] && left_with(*children_[i]) == 1 && lane_at(pool_, uint32_t(i)).job.load() == 0;
+  return children_[i] && left_with(*children_[i]) == 1 && worker_at(pool_, uint32_t(i)).job.load() == 0;
 }
 
 void Workers::forget(size_t i) {
@@ -163,7 +163,7 @@ void Workers::signal_all(int signal) noexcept {
 
 void Workers::signal_at(uint64_t job, int signal) {
   for (size_t i = 0; i < children_.size(); ++i)
-    if (children_[i] && lane_at(pool_, uint32_t(i)).job.load() == job) signal_child(children_[i]->child, signal);
+    if (children_[i] && worker_at(pool_, uint32_t(i)).job.load() == job) signal_child(children_[i]->child, signal);
 }
 
 void Workers::expire(size_t i) {

@@ -133,7 +133,7 @@ codec::Mapping try_map(const codec::HandleId& id, uint64_t first, uint64_t bytes
 }
 
 codec::Mapping map(const codec::HandleId& id, uint64_t first, uint64_t bytes) {
-  if (self() == 0) return {nullptr, bytes, 0}; // a fork without a place can hold nothing: it copies
+  if (self() == 0) return {nullptr, bytes, 0}; // a fork without a slot can hold nothing: it copies
   if (pressure.fresh > young_limit()) collect_young();
   if (pressure.bytes > pressure.left + full_limit()) collect_all();
   auto attempt = [&] { return try_map(id, first, bytes); };

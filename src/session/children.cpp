@@ -171,7 +171,7 @@ SEXP result_of_process(SEXP process) {
 void publish_result(SEXP value, int status) {
   entry([&] {
     mark_output();
-    Patience patience = Patience::endless(); // nothing would publish it later
+    GuardLimit guards = GuardLimit::none(); // nothing would publish it later
     uint64_t block = store_child_value(value, own_process());
     ProcessShared& p = process_shared(own_process());
     p.result_status.store(uint32_t(status), std::memory_order_relaxed);

@@ -55,7 +55,7 @@ public:
     message.swap(spare());
   }
   SEXP value() {
-    Patience patience = Patience::steady(); // it has left its queue
+    GuardLimit guards = GuardLimit::uninterruptible(); // it has left its queue
     return codec::decode(message.data(), message.size());
   }
   Incoming message;

@@ -40,7 +40,7 @@ void prepare_kinds() {
   register_condition_kind();
   register_dict_kind();
   prepare_handles(own_pointer);
-  Patience::now().interrupted = interrupt_is_pending;
+  GuardLimit::now().interrupted = interrupt_is_pending;
   prepare_blocks();
   install_fork_handlers();
   on_fork_child([] { // of any fork, ours or another package's

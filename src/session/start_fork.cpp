@@ -86,7 +86,7 @@ void close_input() {
 
 struct ChildRun {
   SEXP call;
-  int lane;
+  int index;
   int code;
 };
 
@@ -104,9 +104,9 @@ void run_child(void* data) {
   tell_parallel();
   close_input();
   SEXP what = PROTECT(run->call);
-  if (run->lane >= 0) {
-    SEXP lane = PROTECT(Rf_ScalarInteger(run->lane));
-    what = Rf_lang3(CAR(run->call), CADR(run->call), lane);
+  if (run->index >= 0) {
+    SEXP index = PROTECT(Rf_ScalarInteger(run->index));
+    what = Rf_lang3(CAR(run->call), CADR(run->call), index);
     UNPROTECT(1);
   }
   PROTECT(what);
@@ -137,7 +137,7 @@ void run_with_handlers(ChildRun* run, SEXP resume) {
   }
 }
 
-[[noreturn]] void be_child(SEXP call, int lane, uint64_t process) {
+[[noreturn]] void be_child(SEXP call, int index, uint64_t process) {
   set_own_process(process);
   my_depth = fork_depth();
   for (const std::weak_ptr<RChild>& sibling : prepared)
@@ -145,12 +145,12 @@ void run_with_handlers(ChildRun* run, SEXP resume) {
   prepared.clear();
   forget_exports();
   {
-    Patience patience = Patience::steady(); // a Ctrl-C that the parent was to take was copied, too
+    GuardLimit guards = GuardLimit::uninterruptible(); // a Ctrl-C that the parent was to take was copied, too
     // Not the parent's jobs and processes: they would live as long as this child.
     keep_held_blocks(process);
   }
   install_interrupt_handlers();
-  ChildRun run{call, lane, 1};
+  ChildRun run{call, index, 1};
   SEXP resume = element(CADR(call), "resume");
   codec::refuse_connections(resume == R_NilValue); // to parallel's they are values as any other
   if (resume == R_NilValue) R_ToplevelExec(run_child, &run); // a jump to top level leaves with code 1

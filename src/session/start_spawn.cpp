@@ -19,7 +19,7 @@ void prepare(const ChildRef& c, const ChildTask& task, size_t i) {
                 "this R was spawned and still starts: what its profile or a package's .onLoad spawns "
                 "now, every R that is spawned would spawn again, without end; do it only if "
                 "is.null(multiprocessing::parent_process())"};
-  Protected payload(task.workers.empty() ? task.what : call_r("with_lane", task.what, task.workers[i]));
+  Protected payload(task.workers.empty() ? task.what : call_r("with_index", task.what, task.workers[i]));
   process_shared(c->child.process).payload = store_child_value(payload, c->child.process);
   spawn_method.prepare(c->child, StartOrder{task.output});
 }

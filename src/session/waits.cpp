@@ -66,7 +66,7 @@ bool ChildWait::tick() {
   int64_t now = platform::now_ns();
   if (std::none_of(children.begin(), children.end(), waits) || stopped_holder(guard).empty())
     since_ = now;
-  else if (now - since_ >= Patience::now().limit_ns) refuse_guard(Status::Timeout, guard);
+  else if (now - since_ >= GuardLimit::now().limit_ns) refuse_guard(Status::Timeout, guard);
   return false;
 }
 

@@ -20,7 +20,7 @@ inline void check(Status s) {
 
 // A wait for children. They publish their results however long that takes: if one of
 // them waits for a stopped process that is at work in the heap, this ends after the thread's
-// patience, with an error that names it.
+// limit for guards, with an error that names it.
 class ChildWait {
 public:
   explicit ChildWait(const Wait& limit) : wait(limit), limit_(limit) {

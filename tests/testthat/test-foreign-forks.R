@@ -198,13 +198,13 @@ test_that("what a fork without a place sees of shared memory does not change", {
   rm(pool)
   goes_on <- tempfile()
   on.exit(unlink(goes_on))
-  multiprocessing:::take_places(TRUE)
+  multiprocessing:::take_all_slots(TRUE)
   child <- parallel:::mcfork()
   if (inherits(child, "masterProcess")) {
     wait_until(function() file.exists(goes_on), 60)
     parallel:::mcexit(send = serialize(lapply(vectors, function(x) sum(as.numeric(x))), NULL))
   }
-  multiprocessing:::take_places(FALSE)
+  multiprocessing:::take_all_slots(FALSE)
   rm(vectors)
   for (k in 1:3) {
     gc()

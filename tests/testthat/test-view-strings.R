@@ -146,8 +146,8 @@ test_that("strings that arrive are ordinary, whatever their encoding, whole and 
 })
 
 test_that("what arrives is ordinary after the session once had very many processes, too", {
-  multiprocessing:::take_places(TRUE)
-  multiprocessing:::take_places(FALSE)
+  multiprocessing:::take_all_slots(TRUE)
+  multiprocessing:::take_all_slots(FALSE)
   x <- odd_text()
   expect_false(is_shared(through_queue(x)))
 })

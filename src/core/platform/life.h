@@ -1,4 +1,4 @@
-// Lives: places in shared memory, each held by one thread for its life, and marked by the system
+// Lives: slots in shared memory, each held by one thread for its life, and marked by the system
 // when that thread ends.
 #pragma once
 

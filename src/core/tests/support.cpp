@@ -154,7 +154,7 @@ std::string heap_problem() {
     for (Participant& p : h.participants) n += SlotState::unpack(p.state.load()).life != Life::Free;
     return n - 1 - (native::token() != 0);
   };
-  if (!eventually([&] { return others() == 0; })) return "the dead keep their places";
+  if (!eventually([&] { return others() == 0; })) return "the dead keep their slots";
   return heap().check().problem;
 }
 

@@ -77,7 +77,7 @@ private:
   T* value_;
 };
 
-// Also one that may have died before it took its place.
+// Also one that may have died before it took its slot.
 inline bool child_running(mp::Child& child) {
   return mp::state_of(child) == mp::ChildState::Running || !mp::poll_child(child);
 }

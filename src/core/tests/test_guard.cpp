@@ -6,15 +6,15 @@
 
 namespace {
 
-class ShortPatience { // for so many milliseconds
+class ShortLimit { // for so many milliseconds
 public:
-  explicit ShortPatience(int64_t ms) : before_(Patience::now()) {
-    Patience::now().limit_ns = ms * kMs;
+  explicit ShortLimit(int64_t ms) : before_(GuardLimit::now()) {
+    GuardLimit::now().limit_ns = ms * kMs;
   }
-  ~ShortPatience() { Patience::now() = before_; }
+  ~ShortLimit() { GuardLimit::now() = before_; }
 
 private:
-  Patience::Limits before_;
+  GuardLimit::Values before_;
 };
 
 // The message of the GuardTimeout that `body` ends with, or what it did instead.
@@ -48,7 +48,7 @@ TEST_CASE("what needs the heap while its user is stopped says who it is, and has
     uint64_t before = heap().check().used_blocks;
     {
       Stopped other;
-      ShortPatience patience(60);
+      ShortLimit guards(60);
       REQUIRE(names(refusal([] { heap().allocate(100, BlockKind::Bytes); }), other.pid()));
       REQUIRE(names(refusal([&] { heap().hold(mine, serial); }), other.pid()));
       REQUIRE(names(refusal([&] { heap().seal(mine, 0, 0); }), other.pid()));
@@ -128,11 +128,11 @@ TEST_CASE("a call's deadline and a Ctrl-C end the wait for a stopped user of the
   {
     Stopped other;
     {
-      Patience patience = Patience::until(platform::now_ns() + 60 * kMs);
+      GuardLimit guards = GuardLimit::until(platform::now_ns() + 60 * kMs);
       REQUIRE(names(refusal([] { heap().allocate(100, BlockKind::Bytes); }), other.pid()));
     }
-    ShortPatience patience(30'000);
-    Patience::now().interrupted = [] { return true; };
+    ShortLimit guards(30'000);
+    GuardLimit::now().interrupted = [] { return true; };
     REQUIRE(refusal([] { heap().allocate(100, BlockKind::Bytes); }) == "interrupted");
     REQUIRE(other.ends_by(SIGCONT));
   }
@@ -144,11 +144,11 @@ TEST_CASE("what would be lost waits through a Ctrl-C and the call's deadline, bu
   Unchanged heap_is;
   {
     Stopped other;
-    ShortPatience patience(60);
-    Patience::now().interrupted = [] { return true; };
-    Patience call = Patience::until(platform::now_ns());
+    ShortLimit guards(60);
+    GuardLimit::now().interrupted = [] { return true; };
+    GuardLimit call = GuardLimit::until(platform::now_ns());
     {
-      Patience steady = Patience::steady();
+      GuardLimit inner = GuardLimit::uninterruptible();
       int64_t start = platform::now_ns();
       REQUIRE(names(refusal([] { heap().allocate(100, BlockKind::Bytes); }), other.pid()));
       REQUIRE(platform::now_ns() - start >= 60 * kMs);
@@ -191,7 +191,7 @@ TEST_CASE("a large message waits in its queue while the heap's user is stopped",
     Letter second(1, 8, 100'000);
     {
       Stopped other;
-      ShortPatience patience(60);
+      ShortLimit guards(60);
       Incoming message;
       REQUIRE(get_message(queue, message, within(60)) == Status::Timeout);
       REQUIRE(queue_obstacle(queue).find("process " + other.pid()) == 0);
@@ -241,7 +241,7 @@ TEST_CASE("a queue whose user died is repaired once the heap's user goes on", "[
 TEST_CASE("a process that is stopped anywhere keeps nobody, and nothing is lost", "[guard][fork]") {
   Unchanged heap_is;
   uint64_t queue = create_queue(0), there = 0, back = 0, refused = 0, stops = 0;
-  ShortPatience patience(5);
+  ShortLimit guards(5);
   auto letter = [&](uint64_t sender, uint64_t& sent) {
     try {
       if (send(queue, sender, sent + 1, 20'000, within(5)) == Status::Ok) ++sent;

@@ -10,12 +10,12 @@ using namespace test;
 
 namespace {
 
-struct Place { // for the threads of this process, while the test runs
-  Place() {
+struct NativeThreads { // for the threads of this process, while the test runs
+  NativeThreads() {
     session();
     native::open();
   }
-  ~Place() { native::close(); }
+  ~NativeThreads() { native::close(); }
 };
 
 // Threads that are no participants of their own.
@@ -51,7 +51,7 @@ Status get_number(uint64_t queue, const Wait& wait, uint64_t* out) {
 } // namespace
 
 TEST_CASE("one native thread at a time holds a lock", "[native]") {
-  Place place;
+  NativeThreads open;
   Unchanged heap_is;
   uint64_t lock = create_lock(false);
   uint64_t counter = 0; // unguarded but for the lock
@@ -70,7 +70,7 @@ TEST_CASE("one native thread at a time holds a lock", "[native]") {
 }
 
 TEST_CASE("the main thread's lock keeps native threads out, and they wait in time", "[native]") {
-  Place place;
+  NativeThreads open;
   Unchanged heap_is;
   uint64_t lock = create_lock(false);
   REQUIRE(acquire_lock(lock, Wait()) == Status::Ok);
@@ -103,7 +103,7 @@ TEST_CASE("the main thread's lock keeps native threads out, and they wait in tim
 }
 
 TEST_CASE("threads that wait for different things are each woken", "[native]") {
-  Place place;
+  NativeThreads open;
   Unchanged heap_is;
   constexpr int kThreads = 6;
   std::vector<uint64_t> requests, answers;
@@ -134,11 +134,11 @@ TEST_CASE("threads that wait for different things are each woken", "[native]") {
 
 TEST_CASE("many threads and a process share one queue; every message arrives once",
           "[native][fork]") {
-  Place place;
+  NativeThreads open;
   Unchanged heap_is;
   uint64_t queue = create_queue(4);
   constexpr uint64_t kEach = 500;
-  Kid kid([&] { // its threads take a place of their own
+  Kid kid([&] { // its threads take a slot of their own
     native::open();
     return in_native_threads(2,
                              [&](int t) {
@@ -168,7 +168,7 @@ TEST_CASE("many threads and a process share one queue; every message arrives onc
 }
 
 TEST_CASE("large messages travel between threads", "[native]") {
-  Place place;
+  NativeThreads open;
   Unchanged heap_is;
   uint64_t queue = create_queue(2);
   REQUIRE(in_native_threads(2, [&](int t) {
@@ -200,7 +200,7 @@ TEST_CASE("large messages travel between threads", "[native]") {
 }
 
 TEST_CASE("a full queue and an empty one keep their deadlines", "[native]") {
-  Place place;
+  NativeThreads open;
   uint64_t queue = create_queue(1), v = 0;
   REQUIRE(in_native_threads(1, [&](int) {
     return get_number(queue, at_once(), &v) == Status::Timeout &&
@@ -266,7 +266,7 @@ TEST_CASE("a thread whose put fails while the heap's user is stopped lets no oth
 }
 
 TEST_CASE("threads meet at a barrier", "[native]") {
-  Place place;
+  NativeThreads open;
   uint64_t barrier = create_barrier(4);
   std::atomic<int> came{0};
   REQUIRE(in_native_threads(4, [&](int) {
@@ -281,7 +281,7 @@ TEST_CASE("threads meet at a barrier", "[native]") {
 }
 
 TEST_CASE("the end of a loop ends its threads' waits", "[native]") {
-  Place place;
+  NativeThreads open;
   uint64_t lock = create_lock(false);
   REQUIRE(acquire_lock(lock, Wait()) == Status::Ok);
   Loop loop;
@@ -307,7 +307,7 @@ TEST_CASE("the end of a loop ends its threads' waits", "[native]") {
 
 TEST_CASE("a lock that a thread of a killed process held goes to a thread of another",
           "[native][fork]") {
-  Place place;
+  NativeThreads open;
   uint64_t lock = create_lock(false);
   Delays delays;
   for (int round = 0; round < rounds(50, 1000); ++round) {

@@ -28,7 +28,7 @@ TEST_CASE("a killed process is dead at once, zombie or not", "[participant][fork
   REQUIRE(heap_problem() == "");
 }
 
-TEST_CASE("a child that dies before it takes its place leaves none taken", "[participant][fork]") {
+TEST_CASE("a child that dies before it takes its slot leaves none taken", "[participant][fork]") {
   Unchanged heap_is;
   for (int round = 0; round < rounds(50, 2000); ++round) {
     Kid kid(sleep_for_ever);
@@ -40,7 +40,7 @@ TEST_CASE("a child that dies before it takes its place leaves none taken", "[par
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("a place that is used again belongs to somebody else", "[participant][fork]") {
+TEST_CASE("a slot that is used again belongs to somebody else", "[participant][fork]") {
   REQUIRE(Unchanged().problem() == "");
   Token old;
   {
@@ -99,7 +99,7 @@ TEST_CASE("a pid that is another process's by now is gone", "[participant][fork]
   REQUIRE(heap_problem() == "");
 }
 
-TEST_CASE("when all 1,024 places are taken a fork is an error, and nothing breaks",
+TEST_CASE("when all 1,024 slots are taken a fork is an error, and nothing breaks",
           "[participant][fork]") {
   Unchanged heap_is;
   std::vector<Token> taken;
@@ -114,7 +114,7 @@ TEST_CASE("when all 1,024 places are taken a fork is an error, and nothing break
   }
   REQUIRE(kind == "ProcessError");
   REQUIRE(message.find("1024") != std::string::npos);
-  // A foreign child without a place is nobody: it must not pass for its parent.
+  // A foreign child without a slot is nobody: it must not pass for its parent.
   REQUIRE(foreign_fork([] { return self() == 0 ? 5 : 6; }) == 5);
   abandon_slot(taken.back());
   {
@@ -125,7 +125,7 @@ TEST_CASE("when all 1,024 places are taken a fork is an error, and nothing break
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("all 1,024 places can be lived in at once", "[participant]") {
+TEST_CASE("all 1,024 slots can be lived in at once", "[participant]") {
   Unchanged heap_is;
   std::atomic<int> joined{0}, refused{0};
   std::atomic<bool> over{false};
@@ -187,22 +187,22 @@ TEST_CASE("a process may die at any instruction of joining and leaving", "[parti
   Unchanged heap_is;
   uint64_t inherited = heap().allocate(100, BlockKind::Bytes);
   Unchanged now;
-  Token place = reserve_slot();
+  Token reserved = reserve_slot();
   auto body = [&] {
     from_here();
     leave_session();
-    join_session(place);
+    join_session(reserved);
     heap().drop(heap().allocate(5000, BlockKind::Bytes, false));
     leave_session();
   };
   auto after = [&](uint64_t k) {
     INFO("instruction " << k);
-    abandon_slot(place); // as poll_child() does
+    abandon_slot(reserved); // as poll_child() does
     REQUIRE(now.problem() == "");
-    place = reserve_slot();
+    reserved = reserve_slot();
   };
   if (!die_anywhere(body, after)) WARN("processes cannot be traced here");
-  abandon_slot(place);
+  abandon_slot(reserved);
   heap().drop(inherited);
   REQUIRE(heap_is.problem() == "");
 }

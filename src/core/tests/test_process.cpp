@@ -256,7 +256,7 @@ TEST_CASE("what a child has started ends when the child is killed, or its parent
   }
   Kid leaves([&] {
     if (fork() != 0) return 0;
-    started->store(getpid()); // it has its place
+    started->store(getpid()); // it has its slot
     return sleep_for_ever();
   });
   REQUIRE(leaves.join() == 0);
@@ -299,7 +299,7 @@ TEST_CASE("a child that is stopped in the moment in which its parent is killed e
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("a place that a child reserved for a fork does not outlive the child that was killed",
+TEST_CASE("a slot that a child reserved for a fork does not outlive the child that was killed",
           "[process][fork]") {
   Unchanged heap_is;
   for (int round = 0; round < rounds(5, 50); ++round) {
@@ -381,7 +381,7 @@ TEST_CASE("a program that cannot be started ends with 127 and leaves nothing", "
   REQUIRE(open_files() == before);
 }
 
-TEST_CASE("of several programs those that find no place are refused, and the others run", "[process][fork]") {
+TEST_CASE("of several programs those that find no slot are refused, and the others run", "[process][fork]") {
   Unchanged heap_is;
   int before = open_files();
   std::vector<Token> taken;
@@ -391,7 +391,7 @@ TEST_CASE("of several programs those that find no place are refused, and the oth
   }
   abandon_slot(taken.back());
   taken.pop_back();
-  // The first one stays until it is told: where it ended at once, the second could have its place.
+  // The first one stays until it is told: where it ended at once, the second could have its slot.
   StartOrder order{Output::Captured, true, {"/bin/sh", "-c", "kill -STOP $$; exit 3"}, {}};
   Child children[2], late;
   for (Child* c : {&children[0], &children[1], &late}) {
@@ -472,7 +472,7 @@ TEST_CASE("a program that another session started is refused", "[process][fork]"
   REQUIRE(kind.find("another session") != std::string::npos);
 }
 
-TEST_CASE("hundreds of children leave no descriptor, place or block", "[process][fork]") {
+TEST_CASE("hundreds of children leave no descriptor, slot or block", "[process][fork]") {
   Unchanged heap_is;
   int before = open_files();
   for (int round = 0; round < rounds(30, 1000); ++round) {

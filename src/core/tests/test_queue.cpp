@@ -98,9 +98,9 @@ TEST_CASE("get and put wait until their deadline, or an interrupt", "[queue]") {
 }
 
 TEST_CASE("many processes put and get everything exactly once", "[queue][fork]") {
-  for (uint64_t places : {0, 3, 64}) {
+  for (uint64_t bound : {0, 3, 64}) {
     Unchanged heap_is;
-    uint64_t queue = create_queue(places);
+    uint64_t queue = create_queue(bound);
     Shared<Received> r;
     uint64_t n = uint64_t(rounds(1500, 20'000));
     Kids kids;

@@ -1,4 +1,4 @@
-// Places that are reserved for a process to come: others may die, fork or come first.
+// Slots that are reserved for a process to come: others may die, fork or come first.
 #include "support.h"
 
 #include <cerrno>
@@ -41,7 +41,7 @@ extern "C" int fallocate(int fd, int mode, off_t offset, off_t bytes) {
   return int(syscall(SYS_fallocate, fd, mode, offset, bytes));
 }
 
-TEST_CASE("two threads may fork at once, and both children have their places", "[reservation][fork]") {
+TEST_CASE("two threads may fork at once, and both children have their slots", "[reservation][fork]") {
   session();
   Unchanged heap_is;
   REQUIRE(registered == 0);
@@ -53,14 +53,14 @@ TEST_CASE("two threads may fork at once, and both children have their places", "
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("a process that dies as it reserves a place leaves none that is not looked at", "[reservation][fork]") {
+TEST_CASE("a process that dies as it reserves a slot leaves none that is not looked at", "[reservation][fork]") {
   session();
   Unchanged heap_is;
   HeapHeader& h = header();
   uint32_t top = h.top_slot.load(), used = 0;
   for (uint32_t slot = 0; slot < kSlots; ++slot)
     if (h.participants[slot].look().life != Life::Free) used = slot + 1;
-  std::vector<Token> below; // the next place is the first that was never used
+  std::vector<Token> below; // the next slot is the first that was never used
   while (below.empty() || slot_of(below.back()) < used) below.push_back(require_slot());
   uint32_t first = slot_of(below.back()) + 1;
   auto restore = [&] {
@@ -91,7 +91,7 @@ TEST_CASE("a process that dies as it reserves a place leaves none that is not lo
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("a place whose process has ended is free although another has its number", "[reservation][fork]") {
+TEST_CASE("a slot whose process has ended is free although another has its number", "[reservation][fork]") {
   session();
   Unchanged heap_is;
   constexpr int64_t kSecond = 1'000'000'000;

@@ -18,13 +18,13 @@ void put(Worker& worker, const Claim& claim, uint64_t position) {
   worker.mark(claim, position, kMark);
 }
 
-struct Placed : AnyJob { // a job of `n` numbers
+struct SlotJob : AnyJob { // a job of `n` numbers
   uint64_t block_;
 
-  Placed(uint64_t pool_, uint64_t n, std::vector<uint64_t> starts)
-      : Placed(pool_, n, std::move(starts),
+  SlotJob(uint64_t pool_, uint64_t n, std::vector<uint64_t> starts)
+      : SlotJob(pool_, n, std::move(starts),
                heap().allocate(platform::kVectorLead + n * sizeof(uint64_t), BlockKind::Bytes)) {}
-  Placed(uint64_t pool_, uint64_t n, std::vector<uint64_t> starts, uint64_t slots)
+  SlotJob(uint64_t pool_, uint64_t n, std::vector<uint64_t> starts, uint64_t slots)
       : AnyJob(pool_, plan(n, std::move(starts), slots),
                {{Heap::page_of(slots), heap().serial_of(slots)}}),
         block_(slots) {}
@@ -105,7 +105,7 @@ struct Small : AnyJob {
 TEST_CASE("threads put every value into its slot", "[job_board][slots]") {
   check_in_threads([](uint64_t pool, int k) {
     uint64_t n = 1 + random_below(2000);
-    return std::make_unique<Placed>(
+    return std::make_unique<SlotJob>(
         pool, n, k % 2 ? guided_chunks(n, 3) : equal_chunks(n, 1 + random_below(50)));
   });
 }
@@ -114,7 +114,7 @@ TEST_CASE("chunks of a job with slots are finished in a heap that is full",
           "[job_board][slots]") {
   Unchanged heap_is;
   uint64_t pool = create_pool(1), n = 2000;
-  Placed job(pool, n, equal_chunks(n, 1));
+  SlotJob job(pool, n, equal_chunks(n, 1));
   job.submit();
   std::vector<uint64_t> filling;
   for (uint64_t bytes = uint64_t(1) << 30; bytes >= kPageBytes;) {
@@ -129,7 +129,7 @@ TEST_CASE("chunks of a job with slots are finished in a heap that is full",
     Worker w(pool, 0);
     Claim claim;
     while (!job.owner.settled() && w.next(claim, at_once()) == Status::Ok) {
-      compute<Placed>(w, claim, claim.first, claim.end);
+      compute<SlotJob>(w, claim, claim.first, claim.end);
       job.take();
     }
     w.detach();
@@ -148,7 +148,7 @@ TEST_CASE("chunks of a job with slots are finished in a heap that is full",
 
 TEST_CASE("a worker may die at any instruction of its work with slots of one block",
           "[job_board][slots][fork]") {
-  check_deaths([](uint64_t pool) { return std::make_unique<Placed>(pool, 6, equal_chunks(6, 3)); });
+  check_deaths([](uint64_t pool) { return std::make_unique<SlotJob>(pool, 6, equal_chunks(6, 3)); });
 }
 
 TEST_CASE("small values and published ones of one job all arrive, once", "[job_board][slots]") {

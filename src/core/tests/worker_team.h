@@ -97,8 +97,8 @@ struct Watchers { // how often an element was begun
 
 // A worker's loop; 0 when the pool was closed.
 template <class Kind = Job>
-int work(uint64_t pool, uint32_t lane, Watchers* watch = nullptr, uint64_t delay_us = 0) {
-  Worker worker(pool, lane);
+int work(uint64_t pool, uint32_t index, Watchers* watch = nullptr, uint64_t delay_us = 0) {
+  Worker worker(pool, index);
   Claim claim;
   for (;;) {
     Status s = worker.next(claim, Wait());
@@ -106,7 +106,7 @@ int work(uint64_t pool, uint32_t lane, Watchers* watch = nullptr, uint64_t delay
     bool stopped = false;
     for (uint64_t p = claim.first; p < claim.end && !stopped; ++p) {
       if ((stopped = worker.cancelled(claim))) break;
-      if (lane_at(pool, lane).job != claim.job) return 2; // its owner might free it
+      if (worker_at(pool, index).job != claim.job) return 2; // its owner might free it
       worker.begin(claim, p);
       if (watch) ++watch->begun[p];
       if (delay_us) pause_us(delay_us);
@@ -123,10 +123,10 @@ template <class Offer> void check_in_threads(Offer offer) {
   uint64_t pool = create_pool(3), wrong = 0;
   std::vector<std::thread> threads;
   std::atomic<int> good{0};
-  for (uint32_t lane = 0; lane < 3; ++lane)
-    threads.emplace_back([&, lane] {
+  for (uint32_t index = 0; index < 3; ++index)
+    threads.emplace_back([&, index] {
       join_session();
-      good += work<Kind>(pool, lane) == 0;
+      good += work<Kind>(pool, index) == 0;
       leave_session();
     });
   for (int k = 0; k < rounds(60, 2000); ++k) {
@@ -200,14 +200,14 @@ struct Team {
   Kids kids;
   Watchers* watch;
   uint64_t delay_us;
-  Team(uint32_t lanes, Watchers* w = nullptr, uint64_t delay = 0)
-      : pool(create_pool(lanes)), kids(lanes), watch(w), delay_us(delay) {
-    for (uint32_t i = 0; i < lanes; ++i) hire(i);
+  Team(uint32_t workers, Watchers* w = nullptr, uint64_t delay = 0)
+      : pool(create_pool(workers)), kids(workers), watch(w), delay_us(delay) {
+    for (uint32_t i = 0; i < workers; ++i) hire(i);
   }
   ~Team() { heap().drop(pool); }
-  void hire(uint32_t lane) {
-    kids[lane].reset();
-    kids[lane] = std::make_unique<Kid>([=] { return work(pool, lane, watch, delay_us); });
+  void hire(uint32_t index) {
+    kids[index].reset();
+    kids[index] = std::make_unique<Kid>([=] { return work(pool, index, watch, delay_us); });
   }
   // Replaces the dead; tells every job. True if somebody had died.
   bool look_after(const std::vector<Job*>& jobs, bool again) {

@@ -63,7 +63,7 @@ bool has_children() { return waitpid(-1, nullptr, WNOHANG) >= 0 || errno != ECHI
 
 } // namespace
 
-TEST_CASE("children that fork each other are all the parent's", "[siblings][fork]") {
+TEST_CASE("children that fork each other are all the parent's", "[fork_tree][fork]") {
   Unchanged heap_is;
   pid_t parent = getpid();
   for (size_t n : {1, 2, 3, 7, 8, 33}) {
@@ -81,7 +81,7 @@ TEST_CASE("children that fork each other are all the parent's", "[siblings][fork
 }
 
 TEST_CASE("a parent that only waits forks two itself, more it leaves to the first",
-          "[siblings][fork]") {
+          "[fork_tree][fork]") {
   Unchanged heap_is;
   for (size_t n : {1, 2, 3, 8}) {
     for (bool busy : {false, true}) {
@@ -97,7 +97,7 @@ TEST_CASE("a parent that only waits forks two itself, more it leaves to the firs
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("a child that a sibling forked lives and dies like any other", "[siblings][fork]") {
+TEST_CASE("a child that a sibling forked lives and dies like any other", "[fork_tree][fork]") {
   Unchanged heap_is;
   for (int round = 0; round < rounds(10, 300); ++round) {
     Family family(8, [](size_t) { return sleep_for_ever(); });
@@ -118,7 +118,7 @@ TEST_CASE("a child that a sibling forked lives and dies like any other", "[sibli
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("locks are free after the death of a child that a sibling forked", "[siblings][fork]") {
+TEST_CASE("locks are free after the death of a child that a sibling forked", "[fork_tree][fork]") {
   session();
   uint64_t lock = create_lock(false);
   for (int round = 0; round < rounds(20, 300); ++round) {
@@ -135,7 +135,7 @@ TEST_CASE("locks are free after the death of a child that a sibling forked", "[s
   REQUIRE(heap_problem() == "");
 }
 
-TEST_CASE("who dies while it forks others leaves none behind", "[siblings][fork]") {
+TEST_CASE("who dies while it forks others leaves none behind", "[fork_tree][fork]") {
   Unchanged heap_is;
   int lost = 0;
   for (int round = 0; round < rounds(200, 5000); ++round) {
@@ -158,7 +158,7 @@ TEST_CASE("who dies while it forks others leaves none behind", "[siblings][fork]
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("a process that the system refuses to a sibling is told", "[siblings][fork]") {
+TEST_CASE("a process that the system refuses to a sibling is told", "[fork_tree][fork]") {
   Unchanged heap_is;
   Kid kid([] { // as a user with few processes
     rlimit few{3, 3};
@@ -182,7 +182,7 @@ TEST_CASE("a process that the system refuses to a sibling is told", "[siblings][
 }
 
 TEST_CASE("of two that the parent forks the first goes on if the system refuses the second",
-          "[siblings][fork]") {
+          "[fork_tree][fork]") {
   Unchanged heap_is;
   Kid kid([] {
     rlimit few{2, 2};
@@ -217,7 +217,7 @@ bool refuse_siblings(uint32_t error) {
 } // namespace
 
 TEST_CASE("where siblings cannot be forked the parent learns it, and forks all itself",
-          "[siblings][fork]") {
+          "[fork_tree][fork]") {
   Unchanged heap_is;
   for (int error : {EPERM, ENOSYS, EINVAL}) {
     Kid kid([&] {
@@ -245,7 +245,7 @@ TEST_CASE("where siblings cannot be forked the parent learns it, and forks all i
 
 TEST_CASE(
     "if one of several children cannot be forked by the parent, it is told, and the others go on",
-    "[siblings][fork]") {
+    "[fork_tree][fork]") {
   Unchanged heap_is;
   Kid kid([] {
     rlimit few{3, 3};
