@@ -216,7 +216,7 @@ uint64_t encode_small(SEXP x, uint8_t* dst, uint64_t room);
 // so, if it is large, a collection.
 class RecentVectors {
 public:
-  // One that shows the block, without a change, and that this frame has not taken yet; nullptr: none.
+  // Takes out one that shows the block, without a change; nullptr: none.
   virtual SEXP take(const HandleId& id, SEXPTYPE type, uint64_t length) = 0;
   virtual void add(const HandleId& id, SEXP x) = 0; // may jump
 

@@ -103,14 +103,15 @@ SEXP Reader::recent_vector(const NodeHeader& node, const HandleId& id, int depth
   HandleId same_id;
   PROTECT(x);
   bool same = block_id(&same_id) && has_attributes(node, x, depth);
+  if (same) recent_->add(id, x);
   UNPROTECT(1);
   if (same) return x;
   at_ = start;
-  failure_ = nullptr; // it is met again
+  failure_ = nullptr; // data() fails again, with the reason
   return nullptr;
 }
 
-// Are they those that follow?
+// Does `x` have the attributes that follow in the frame?
 bool Reader::has_attributes(const NodeHeader& node, SEXP x, int depth) {
   constexpr int kBitByBit = 1 | 2 | 4 | 16; // of R's identical()
   uint32_t count = 0;

@@ -258,8 +258,10 @@ Status Waiter::sleep(uint32_t bell) {
   int64_t now = platform::now_ns();
   learn(now - start);
 
-  // A tick is due, or something other than our doorbell woke us (a signal, a death).
-  if (wait_.tick && (now >= next_tick_ || door.load(std::memory_order_acquire) == bell)) {
+  // A tick is due; or another process needs memory; or something other than our doorbell woke us (a signal, a death).
+  // acquire: as in shortage_is_new()
+  bool asked = wait_.frees && header().shortages.load(std::memory_order_acquire) != answered;
+  if (wait_.tick && (now >= next_tick_ || asked || door.load(std::memory_order_acquire) == bell)) {
     if (wait_.tick(wait_.data)) return Status::Interrupted;
   }
   if (now >= next_tick_) {

@@ -116,6 +116,8 @@ uint64_t Heap::find_room(uint64_t bytes, BlockKind kind, const void* from, uint6
     trim(0); // free pages elsewhere are memory, too
     block = try_allocate(bytes, kind, from, lead, &why);
     if (block) return block;
+    // This one cannot answer meanwhile, if it asks in a tick.
+    if (self()) participant(self()).answers.store(0, std::memory_order_relaxed);
     // release: pairs with the load in shortage_is_new()
     uint32_t shortage = 1 + header().shortages.fetch_add(1, std::memory_order_release);
     ring_all();

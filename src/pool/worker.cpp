@@ -4,6 +4,7 @@
 #include "pool/function_call.h"
 #include "pool/job_body.h"
 #include "pool/read_pages.h"
+#include "pool/received_functions.h"
 
 #include "session/blocks.h"
 #include "session/defer.h"
@@ -61,25 +62,10 @@ Run& run = *new Run;
 
 bool cancelled() { return run.active && run.worker->cancelled(run.claim); }
 
-struct CachedFunction {
-  uint64_t serial;
-  SEXP function; // preserved
-  bool once;     // has an environment of its own, and so is sent again with each job
-};
-std::vector<CachedFunction>& functions = *new std::vector<CachedFunction>;
+// Never destroyed, as `run`.
+ReceivedFunctions& functions = *new ReceivedFunctions;
+RecentVectors& recent = *new RecentVectors;
 constexpr int kTicksToTrim = 20; // a second without work: what R has freed goes back to the system
-constexpr long kCachedFunctions = 16, kCachedOnce = 4; // as jobs may alternate
-
-// Makes room for one more, and releases what the oldest keep alive.
-void make_place(bool once) {
-  auto alike = [&](const CachedFunction& f) { return f.once == once; };
-  if (std::count_if(functions.begin(), functions.end(), alike) <
-      (once ? kCachedOnce : kCachedFunctions))
-    return;
-  auto oldest = std::find_if(functions.begin(), functions.end(), alike);
-  R_ReleaseObject(oldest->function);
-  functions.erase(oldest);
-}
 
 // A worker reads what it has claimed, however long it waits for the heap: it would not be done later.
 SEXP decode(const uint8_t* from, uint64_t bytes) {
@@ -94,40 +80,14 @@ void preserve(SEXP x) { // R_PreserveObject() jumps where R is out of memory
   });
 }
 
-// Each variable that these values lost on the way becomes an error for what looks at it.
-void refuse_lost(SEXP values, Received what) {
-  Protected lost(lost_variables(values, what));
-  if (Rf_xlength(lost) > 0) call_r("refuse_lost", SEXP(lost));
-}
-
-SEXP function_of(const Reference& ref) {
-  for (CachedFunction& f : functions)
-    if (f.serial == ref.serial) return f.function;
-  uint64_t block = ref.page * kPageBytes;
-  Protected f(decode(heap().at(block), heap().bytes_of(block)));
-  SEXP env = TYPEOF(f) == CLOSXP ? r::closure_environment(f) : R_BaseEnv;
-  bool once = env != R_GlobalEnv && env != R_BaseEnv && !R_IsNamespaceEnv(env);
-  if (once) {
-    Protected alone(list_of(SEXP(f)));
-    refuse_lost(alone, Received::Elements);
-  }
-  make_place(once);
-  preserve(f);
-  functions.push_back({ref.serial, f, once});
-  return f;
-}
-
 void keep(SEXP& place, SEXP value) {
   if (value) preserve(value);
   if (place) R_ReleaseObject(place);
   place = value;
 }
 
-RecentVectors& recent = *new RecentVectors; // never destroyed, as `run`
-
 // Called when memory is short.
 void give_up_functions() {
-  for (const CachedFunction& f : functions) R_ReleaseObject(f.function);
   functions.clear();
   recent.clear();
   if (run.active) return;
@@ -178,7 +138,7 @@ void load_job() {
     keep(run.frame, run.inherited);
     run.star = run.seeded = false;
   } else {
-    Protected fun(function_of(j.function));
+    Protected fun(functions.at(j.function));
     Protected body(decode_body(j.body));
     run.star = LOGICAL(part_of(body, JobPart::Star))[0];
     run.version = read_pages(part_of(body, JobPart::Pages), run.version);
@@ -462,6 +422,7 @@ bool run_worker() {
       }
       while (run.position < run.claim.end && !run.worker->cancelled(run.claim)) {
         if (run.position >= run.slice_end) load_slice();
+        recent.end_input();
         codec::protect([] { return evaluate_slice(); });
         if (publish_problem) {
           std::exception_ptr problem;

@@ -130,4 +130,9 @@ SEXP lost_variables(SEXP values, Received what) {
   return list;
 }
 
+void refuse_lost(SEXP values, Received what) {
+  Protected lost(lost_variables(values, what));
+  if (Rf_xlength(lost) > 0) call_r("refuse_lost", SEXP(lost));
+}
+
 } // namespace mp::bind

@@ -13,5 +13,7 @@ enum class Received { Elements, Arguments, Calls };
 // from the beginning is its own. Pointers in environments of packages are left alone: packages may know how to create them
 // again. No package can do this with a connection.
 SEXP lost_variables(SEXP values, Received what);
+// Each of them becomes an error for what looks at it.
+void refuse_lost(SEXP values, Received what);
 
 } // namespace mp::bind

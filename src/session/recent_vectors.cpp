@@ -2,34 +2,30 @@
 
 #include "session/adopted.h"
 
-#include <algorithm>
-
 namespace mp::bind {
 namespace {
 
 constexpr size_t kMost = 8;
 constexpr uint64_t kLeastBytes = 16 * 1024 * 1024; // to look whether a smaller one is unchanged costs more than a new one
 
-bool same_block(const codec::HandleId& a, const codec::HandleId& b) { return a.block == b.block && a.serial == b.serial; }
-
 } // namespace
 
 void RecentVectors::begin_job() {
-  std::move(now_.begin(), now_.end(), std::back_inserter(earlier_));
+  last_ = std::move(now_);
   now_.clear();
-  if (earlier_.size() > kMost) earlier_.erase(earlier_.begin(), earlier_.end() - kMost);
 }
 
+void RecentVectors::end_input() { last_.clear(); }
+
 SEXP RecentVectors::take(const codec::HandleId& id, SEXPTYPE type, uint64_t length) {
-  auto found = std::find_if(earlier_.begin(), earlier_.end(), [&](const Vector& v) { return same_block(v.id, id); });
-  if (found == earlier_.end()) return nullptr;
-  Vector v = std::move(*found);
-  earlier_.erase(found);
-  SEXP x = v.value;
-  if (SEXPTYPE(TYPEOF(x)) != type || uint64_t(Rf_xlength(x)) != length || !is_unchanged(codec::data_of(x), codec::bytes_in(x)))
-    return nullptr; // and it is held no longer
-  now_.push_back(std::move(v));
-  return x;
+  for (auto v = last_.begin(); v != last_.end(); ++v) {
+    SEXP x = v->value;
+    if (v->id.block != id.block || v->id.serial != id.serial || SEXPTYPE(TYPEOF(x)) != type || uint64_t(Rf_xlength(x)) != length) continue;
+    bool same = is_unchanged(codec::data_of(x), codec::bytes_in(x));
+    last_.erase(v);
+    return same ? x : nullptr;
+  }
+  return nullptr;
 }
 
 void RecentVectors::add(const codec::HandleId& id, SEXP x) {
@@ -38,7 +34,7 @@ void RecentVectors::add(const codec::HandleId& id, SEXP x) {
 }
 
 void RecentVectors::clear() {
-  earlier_.clear();
+  last_.clear();
   now_.clear();
 }
 

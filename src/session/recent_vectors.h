@@ -13,7 +13,8 @@ namespace mp::bind {
 
 class RecentVectors final : public codec::RecentVectors {
 public:
-  void begin_job(); // what earlier jobs brought may be taken, each once
+  void begin_job(); // what the last job brought may be taken, each once
+  void end_input(); // no more may: this job's arguments and first elements have been read
   SEXP take(const codec::HandleId& id, SEXPTYPE type, uint64_t length) override;
   void add(const codec::HandleId& id, SEXP x) override;
   void clear();
@@ -23,7 +24,7 @@ private:
     codec::HandleId id;
     Preserved value;
   };
-  std::vector<Vector> earlier_, now_; // the latest are last
+  std::vector<Vector> last_, now_; // the last job's; this one's
 };
 
 } // namespace mp::bind

@@ -65,7 +65,10 @@ void main_thread() {
 // On the main thread Ctrl-C is seen, and what children print is shown.
 Wait wait_seconds(double timeout) {
   Wait w;
-  if (on_r_thread()) w.tick = stopping_tick;
+  if (on_r_thread()) {
+    w.tick = stopping_tick;
+    w.frees = true;
+  }
   if (timeout == 0) w.deadline = 0;
   else if (timeout > 0 && timeout < 9e9) w.deadline = platform::now_ns() + int64_t(timeout * 1e9);
   return w;
