@@ -335,8 +335,8 @@ std::unique_ptr<Kid> sleeping_holder(uint64_t bytes, std::atomic<int>& ended, vo
     Waiter waiter(wait);
     return waiter.until([&] { return ended.load() != 0; }) == Status::Ok ? 0 : 1;
   });
-  Participant& place = participant(kid->token());
-  REQUIRE(eventually([&] { return place.answers.load() != 0; }, 60'000));
+  Participant& slot = participant(kid->token());
+  REQUIRE(eventually([&] { return slot.answers.load() != 0; }, 60'000));
   return kid;
 }
 

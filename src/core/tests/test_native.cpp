@@ -214,7 +214,7 @@ TEST_CASE("a full queue and an empty one keep their deadlines", "[native]") {
 // The wait of a failed put for the heap is one on the doorbell that another thread sleeps on. When it ends in vain the
 // doorbell no longer says that a thread is asleep.
 TEST_CASE("a thread whose put fails while the heap's user is stopped lets no other thread miss its message", "[native][fork]") {
-  Place place;
+  NativeThreads open;
   Unchanged heap_is;
   uint64_t answers = create_queue(0), full = create_queue(1), nothing = create_queue(0), number = 7, got = 0;
   REQUIRE(native::put(answers, &number, sizeof number, at_once()) == Status::Ok); // its first segment stays
