@@ -49,13 +49,15 @@ bool malloc_is_glibc() {
 } // namespace
 
 // glibc's header of a block: the size of the block before it (0 for a mapping), then its own with flags in the three
-// lowest bits: 2 says that it is a mapping, 4 that it is another thread's.
+// lowest bits: 2 says that it is a mapping, 4 that it is another thread's. Of a mapping newer versions leave the header's two words
+// out of its size.
 bool has_own_pages(const void* data, uint64_t bytes) {
   uint64_t page = first_page(data);
   if (reinterpret_cast<uintptr_t>(data) - page != kVectorLead || bytes < page_bytes() || !malloc_is_glibc()) return false;
   uint64_t header[2];
   std::memcpy(header, reinterpret_cast<const void*>(page), sizeof header);
   uint64_t size = header[1] & ~uint64_t(7);
+  if (size % page_bytes() == page_bytes() - sizeof header) size += sizeof header;
   return header[0] == 0 && (header[1] & 7) == 2 && size % page_bytes() == 0 && page + size >= pages_end(data, bytes);
 }
 
