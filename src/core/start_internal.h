@@ -17,13 +17,14 @@ void refuse(Child& child);     // it will never exist: as one that its sibling c
 [[noreturn]] void no_slot();  // for a child: throws
 [[noreturn]] void cannot_start(Child& child, int e); // errno: throws
 
-// Launches one after the other. one(child) returns true in the child.
+// Launches one after the other. one(child) returns true in the child. What it throws comes out only if no child was started;
+// else the others are refused. A Ctrl-C that it saw is pending still: who asked for it (GuardLimit) did not take it.
 template <class F> int launch_each(const std::vector<Child*>& children, F one) {
   size_t i = 0;
   try {
     for (; i < children.size(); ++i)
       if (one(*children[i])) return int(i);
-  } catch (const Error&) { // the children that exist work already
+  } catch (...) { // whatever it is: the children that exist work already, and the caller must learn of them
     if (i == 0) throw;
     for (; i < children.size(); ++i) refuse(*children[i]);
   }

@@ -22,17 +22,8 @@ std::vector<char*> pointers_to(const std::vector<std::string>& texts) { // as ex
 
 void prepare(Child& child, const StartOrder& order) { prepare_outputs(child, order.output); }
 
-void spawn_one(Child& child, const StartOrder& order) {
-  platform::keep_exit_states();
-  Token token = 0;
-  try {
-    token = require_slot();
-    heap().hold_for(child.process, token);
-  } catch (...) {
-    if (token) abandon_slot(token);
-    close_child(child);
-    throw;
-  }
+// Its pid, or -errno.
+pid_t start_program(const Child& child, const StartOrder& order, Token token) {
   char spawn[160];
   std::snprintf(spawn, sizeof spawn, "%s=%d:%llx:%u:%llx:%d", kSpawnVariable, heap().fd(),
                 static_cast<unsigned long long>(heap().header().nonce), token,
@@ -62,10 +53,22 @@ void spawn_one(Child& child, const StartOrder& order) {
     else platform::hand_down(heap().fd(), true);
   };
   pid_t pid = platform::start_program(argv.data(), envp.data(), before, &start);
-  if (pid < 0) {
-    int e = errno;
-    abandon_slot(token);
-    cannot_start(child, e);
+  return pid < 0 ? -errno : pid;
+}
+
+void spawn_one(Child& child, const StartOrder& order) {
+  platform::keep_exit_states();
+  Token token = 0;
+  pid_t pid = -1;
+  try {
+    token = require_slot();
+    heap().hold_for(child.process, token);
+    pid = start_program(child, order, token);
+    if (pid < 0) cannot_start(child, -pid);
+  } catch (...) {
+    if (token) abandon_slot(token);
+    close_child(child);
+    throw;
   }
   child.pid = pid;
   child.token = token;

@@ -48,10 +48,9 @@ void Workers::start(const WorkerPlan& plan, const std::vector<size_t>& which, bo
   if (Rf_asLogical(element(plan.list, "silent")) == TRUE) task.output = Output::Discarded;
   SEXP names = element(plan.list, "names");
   std::vector<ChildRef> fresh = start_children(plan.method, task);
-  for (size_t k = 0; k < which.size(); ++k) {
-    if (TYPEOF(names) == STRSXP) fresh[k]->name = CHAR(STRING_ELT(names, R_xlen_t(which[k])));
-    children_[which[k]] = fresh[k];
-  }
+  for (size_t k = 0; k < which.size(); ++k) children_[which[k]] = fresh[k];
+  for (size_t k = 0; k < which.size() && TYPEOF(names) == STRSXP; ++k)
+    fresh[k]->name = CHAR(STRING_ELT(names, R_xlen_t(which[k])));
 }
 
 void Workers::await_births(const Wait& limit) {

@@ -113,6 +113,8 @@ std::vector<ChildRef> start_children(const RStartMethod& method, const ChildTask
       fresh.push_back(new_child());
       method.prepare(fresh.back(), task, i);
     }
+    // First the room: a child that runs is always recorded.
+    children().reserve(children().size() + fresh.size());
     method.launch(fresh, task);
     children().insert(children().end(), fresh.begin(), fresh.end());
     return fresh;
