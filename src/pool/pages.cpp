@@ -104,7 +104,7 @@ bool has_pointer(SEXP value, const codec::PointersKept* kept) {
   Survey survey;
   survey.kept = kept;
   survey.look_at(value);
-  return survey.pointer || survey.large;
+  return survey.pointer;
 }
 
 // Large data are compared with what was sent, see Exports. A pointer that the receivers have not, or code with one in it,

@@ -225,6 +225,27 @@ test_that("a forked worker uses its own pointers in variables that are made afte
   expect_classed_error(spawned$apply(shown), "EncodingError", "`wt_pointer` cannot be sent")
 })
 
+test_that("the large data beside a pointer in a function change nothing: a forked worker that has the pointer uses it", {
+  on.exit(suppressWarnings(rm(list = "wt_function", envir = globalenv())))
+  address <- function(name) getDLLRegisteredRoutines("stats")$.Call[[name]]$address
+  holding <- function(pointer, data) eval(quote(function() c(format(pointer), length(data))), list2env(list(pointer = pointer, data = data), parent = globalenv()))
+  called <- in_global(function() wt_function())
+  old <- address(1L)
+  pool <- local_pool(1, context = "fork")
+  late <- address(2L)
+  n <- 100000L
+  for (data in list(numeric(n), as.list(seq_len(n)))) {
+    assign("wt_function", holding(old, data), globalenv())
+    expect_identical(pool$apply(called), c(format(old), n))
+    assign("wt_function", holding(old, 1), globalenv())
+    expect_identical(pool$apply(called), c(format(old), "1"))
+    assign("data", data, environment(get("wt_function", globalenv()))) # it grows
+    expect_identical(pool$apply(called), c(format(old), n))
+    assign("wt_function", holding(late, data), globalenv())
+    expect_match(conditionMessage(error_of(pool$apply(called))), "`pointer` cannot be sent to another process: it has a pointer")
+  }
+})
+
 test_that("a forked worker uses its own pointers in functions, arguments and elements, if they were made before it", {
   address <- function(name) getDLLRegisteredRoutines("stats")$.Call[[name]]$address
   old <- address(1L)
