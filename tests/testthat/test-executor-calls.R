@@ -193,6 +193,9 @@ test_that("an argument or element that cannot be sent is named as its caller kno
       expect_identical(said(pool$map_async(identity, list(1, connection))), "element 2")
       expect_identical(said(pool$starmap(paste, list(list(1), list(2, connection)))), "argument 2 of element 2")
       expect_identical(said(pool$starmap(paste, list(list(1), list(2, x = list(connection))))), "`[[1]]` of argument `x` of element 2")
+      expect_identical(said(pool$starmap(paste, list(list(1), structure(list(2), kept = connection)))), "`attr(,\"kept\")` of element 2")
+      expect_identical(said(pool$starmap(paste, list(list(1), list(structure(2, kept = connection))))), "`attr(,\"kept\")` of argument 1 of element 2")
+      expect_identical(said(pool$apply(paste, structure(list(2), kept = connection))), "`attr(,\"kept\")` of the arguments")
       given <- list(1, 2, 3, connection, 5)
       expect_identical(said(pool$imap(identity, given, chunksize = 2)), "element 4")
       for (chunksize in c(1, 3, 10)) {
