@@ -169,7 +169,11 @@ test_that("a foreign child has no child of ours: it names none, and shows what n
     "  cat('said\\n')",
     "  file.create(flag)",
     "}, list(args[1]))",
-    "while (!file.exists(args[1])) Sys.sleep(0.01)", # without a look at the children's output
+    "deadline <- Sys.time() + 60", # without a look at the children's output
+    "while (!file.exists(args[1])) {",
+    "  if (Sys.time() > deadline) stop('the worker has not printed')",
+    "  Sys.sleep(0.01)",
+    "}",
     "child <- parallel::mcparallel({",
     "  multiprocessing:::output_show()",
     "  length(active_children())",

@@ -267,7 +267,7 @@ test_that("a Ctrl-C that comes before a process's output is shown ends the wait 
   file <- tempfile()
   printed <- tempfile()
   on.exit(unlink(c(file, printed)))
-  pool <- Pool(1)
+  pool <- local_pool(1)
   # R looks for a Ctrl-C at every hundredth text that it prints
   capture.output(file = file, {
     result <- pool$apply_async(function(printed) {
@@ -275,9 +275,9 @@ test_that("a Ctrl-C that comes before a process's output is shown ends the wait 
       file.create(printed)
       Sys.sleep(60)
     }, list(printed))
-    while (!file.exists(printed)) Sys.sleep(0.01) # without a look at the output
+    has_printed <- wait_until(function() file.exists(printed), 60) # without a look at the output
     ended <- tryCatch(
-      {
+      if (has_printed) {
         suspendInterrupts(tools::pskill(me, tools::SIGINT)) # it is pending from here on
         result$get()
       },
@@ -286,6 +286,7 @@ test_that("a Ctrl-C that comes before a process's output is shown ends the wait 
     pool$terminate()
     multiprocessing:::output_show()
   })
+  expect_true(has_printed)
   expect_identical(ended, "by Ctrl-C")
   expect_identical(file.size(file), 1e6)
 })
