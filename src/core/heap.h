@@ -57,8 +57,6 @@ public:
   // What is asked to free memory of this process before an allocation fails; then it is tried
   // again. Called without a guard, by the thread that allocates; may not throw.
   void set_reclaim(void (*reclaim)()) { reclaim_ = reclaim; }
-  // Changes when a process found no room: a process that waits then frees what it does not need.
-  uint32_t shortages() { return header().shortages.load(std::memory_order_acquire); }
   // Declares that the block refers to others (pairs of page and serial at `offset` in it). The
   // caller holds each of them. From now on they live as long as the block.
   void seal(uint64_t block, uint64_t offset, uint32_t count);

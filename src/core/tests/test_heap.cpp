@@ -294,10 +294,10 @@ TEST_CASE("who finds no room frees what it can, asks the others, and tries again
     if (kept_block) heap().drop(kept_block);
     kept_block = 0;
   });
-  uint32_t asked = heap().shortages();
+  uint32_t asked = header().shortages.load();
   uint64_t b = heap().allocate(bytes, BlockKind::Bytes, false);
   REQUIRE(reclaimed == 1);
-  REQUIRE(heap().shortages() == asked);
+  REQUIRE(header().shortages.load() == asked);
   std::string message;
   try {
     heap().allocate(bytes, BlockKind::Bytes, false);
@@ -307,7 +307,7 @@ TEST_CASE("who finds no room frees what it can, asks the others, and tries again
   heap().set_reclaim(nullptr);
   REQUIRE(message.find("cannot reserve") == 0);
   REQUIRE(reclaimed == 2);
-  REQUIRE(heap().shortages() == asked + 1);
+  REQUIRE(header().shortages.load() == asked + 1);
   heap().drop(b);
   heap().trim(0);
   REQUIRE(heap_is.problem() == "");
@@ -366,7 +366,7 @@ TEST_CASE("a process that is killed while it frees is not waited for", "[heap][f
   Shared<std::atomic<int>> ended;
   uint64_t bytes = heap().header().pages * 6 / 10 * kPageBytes;
   auto holder = sleeping_holder(bytes, *ended, [](uint64_t) { ::kill(getpid(), SIGKILL); });
-  uint32_t asked = heap().shortages();
+  uint32_t asked = header().shortages.load();
   heap().set_reclaim([] {});
   try {
     heap().drop(heap().allocate(bytes, BlockKind::Bytes, false)); // its block may be swept meanwhile
@@ -374,7 +374,7 @@ TEST_CASE("a process that is killed while it frees is not waited for", "[heap][f
     REQUIRE(e.message.find("cannot reserve") == 0);
   }
   heap().set_reclaim(nullptr);
-  REQUIRE(heap().shortages() == asked + 1);
+  REQUIRE(header().shortages.load() == asked + 1);
   REQUIRE_FALSE(answers_are_due(asked + 1));
   REQUIRE(holder->join(60'000) == -SIGKILL);
   heap().trim(0);
