@@ -80,7 +80,7 @@ finish_child <- function() {
   for (p in processes) p$join()
 }
 
-# quit() in a fork, see src/session/children.cpp
+# quit() in a fork, see src/session/start_fork.cpp
 leave_by_quit <- function(save = "default", status = 0, runLast = TRUE) {
   finish_child()
   process_leave(as.integer(status))

@@ -270,7 +270,7 @@ pool_open <- function(settings) {
 # Starts workers; called by the binding for the first ones and for those that replace others
 worker_start <- function(ptr, settings) {
   what <- list(
-    main = "worker_main", names = sprintf("PoolWorker-%d", seq_len(settings$processes)), parent = this_process(),
+    names = sprintf("PoolWorker-%d", seq_len(settings$processes)), parent = this_process(),
     warn = getOption("warn"), pool = pool_handle(ptr), maxtasks = settings$maxtasks,
     initializer = settings$initializer, initargs = settings$initargs
   )
