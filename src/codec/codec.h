@@ -121,7 +121,7 @@ struct EncodeError : bind::ClassedError {
   std::string message() const override {
     return message_about(path.empty() ? "the value" : "the value's element " + text_of(path));
   }
-  // The same for those who know the value by another name.
+  // The same, of a value that its user knows by another name.
   std::string message_about(const std::string& part) const { return part + " cannot be sent to another process: " + what(); }
   Path path;
 };

@@ -25,8 +25,8 @@ struct StartMethod {
   void (*prepare)(Child& child, const StartOrder& order);
   // Starts children that are prepared. Returns -1 in the parent. In a child that is a copy of this
   // process it returns as well: which of the children it is. That one has its group, its files and its
-  // slot in the session, and must end with leave_process(). Throws Error("ProcessError") if none could
-  // be started; if some were, those that were not are `refused`.
+  // slot in the session, and must end with leave_process(). Throws Error("ProcessError"), or Interrupted,
+  // if none was started; if some were, those that were not are `refused`.
   int (*launch)(const std::vector<Child*>& children, const StartOrder& order);
 };
 

@@ -18,7 +18,7 @@ void refuse(Child& child);     // it will never exist: as one that its sibling c
 [[noreturn]] void cannot_start(Child& child, int e); // errno: throws
 
 // Launches one after the other. one(child) returns true in the child. What it throws comes out only if no child was started;
-// else the others are refused. A Ctrl-C that it saw is pending still: who asked for it (GuardLimit) did not take it.
+// else the others are refused. A Ctrl-C that it saw is pending still: GuardLimit looks at it and does not take it.
 template <class F> int launch_each(const std::vector<Child*>& children, F one) {
   size_t i = 0;
   try {

@@ -1,5 +1,5 @@
 // The jobs of a pool, as its owner sees them: what is on the board, what came back, what was lost. Of the
-// workers a job knows their number, who looks at it, and how one ended.
+// workers a job knows their number, which of them look at it, and how one ended.
 #pragma once
 
 #include "pool/element_names.h"

@@ -106,7 +106,7 @@ TEST_CASE("a child that a sibling forked lives and dies like any other", "[fork_
       REQUIRE(eventually([&] { return is_alive(family[i].token); }));
       REQUIRE(pid_of(family[i].token) == family[i].pid);
     }
-    for (size_t i : {0, 5, 3}) { // others live on, also those whom it forked
+    for (size_t i : {0, 5, 3}) { // others live on, also those that it forked
       REQUIRE(signal_child(family[i], SIGKILL) == 0);
       REQUIRE(eventually([&] { return !is_alive(family[i].token); }, 1000));
       REQUIRE(eventually([&] { return poll_child(family[i]); }, 1000));
@@ -135,7 +135,7 @@ TEST_CASE("locks are free after the death of a child that a sibling forked", "[f
   REQUIRE(heap_problem() == "");
 }
 
-TEST_CASE("who dies while it forks others leaves none behind", "[fork_tree][fork]") {
+TEST_CASE("a child that dies while it forks others leaves none behind", "[fork_tree][fork]") {
   Unchanged heap_is;
   int lost = 0;
   for (int round = 0; round < rounds(200, 5000); ++round) {
@@ -144,7 +144,7 @@ TEST_CASE("who dies while it forks others leaves none behind", "[fork_tree][fork
     pause_us(random_below(1500));
     signal_child(family[victim], SIGKILL);
     if (!meet_child(family[victim])) signal_child(family[0], SIGKILL);
-    // each is known, or will never be there
+    // each is known, or will never exist
     REQUIRE(eventually([&] {
       reap();
       for (size_t i = 0; i < 8; ++i)

@@ -40,7 +40,7 @@ TEST_CASE("a child that dies before it takes its slot leaves none taken", "[part
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("a slot that is used again belongs to somebody else", "[participant][fork]") {
+TEST_CASE("a slot that is used again belongs to another participant", "[participant][fork]") {
   REQUIRE(Unchanged().problem() == "");
   Token old;
   {
@@ -114,7 +114,7 @@ TEST_CASE("when all 1,024 slots are taken a fork is an error, and nothing breaks
   }
   REQUIRE(kind == "ProcessError");
   REQUIRE(message.find("1024") != std::string::npos);
-  // A foreign child without a slot is nobody: it must not pass for its parent.
+  // A foreign child without a slot is no participant: it must not pass for its parent.
   REQUIRE(foreign_fork([] { return self() == 0 ? 5 : 6; }) == 5);
   abandon_slot(taken.back());
   {

@@ -52,7 +52,7 @@ TEST_CASE("a child ends with its code, or with the signal that killed it", "[pro
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("a child notes its exit code for those who cannot wait for it", "[process][fork]") {
+TEST_CASE("a child notes its exit code for processes that cannot wait for it", "[process][fork]") {
   Unchanged heap_is;
   uint64_t process = heap().allocate(sizeof(ProcessShared), BlockKind::Process);
   Child child;
