@@ -149,52 +149,59 @@ test_that("the search path keeps its order around Autoloads", {
   })
 })
 
+# In an R of its own: only a vector that malloc() gives pages of its own can show those of a block.
 test_that("jobs that follow each other have the same large vector, without another allocation of its size", {
   skip_on_cran()
   skip_if_not_installed("Rcpp")
   skip_if(file.access("/proc/self/pagemap", 4L) != 0L, "the system does not tell which pages were written")
-  on.exit(suppressWarnings(rm(list = c("wt_large", "wt_address", "wt_write"), envir = globalenv())))
-  Rcpp::cppFunction("std::string wt_address(SEXP x) { return std::to_string((size_t) x); }", env = globalenv())
-  Rcpp::cppFunction("void wt_write(NumericVector x, int at, double value) { x[at - 1] = value; }", env = globalenv())
-  assign("wt_large", share(matrix(as.numeric(1:5e6), ncol = 100)), globalenv())
-  pool <- Pool(1)
-  on.exit(pool$terminate(), add = TRUE)
-  event <- Event()
-  # The worker finds each job waiting when it has done the one before.
-  in_turn <- function(...) {
-    event$clear()
-    pool$apply_async(function(event) event$wait(), list(event))
-    results <- lapply(list(...), function(job) do.call(pool$apply_async, job))
-    event$set()
-    vapply(results, function(r) r$get(), "")
-  }
-  named <- in_global(function() wt_address(wt_large))
-  given <- in_global(function(x) wt_address(x))
-  expect_length(unique(in_turn(list(named), list(named), list(named))), 1L)
-  expect_length(unique(in_turn(list(given, list(wt_large)), list(given, list(wt_large)))), 1L)
-
-  # But it is the session's value in each: after other attributes, two of one block, and what a task wrote.
-  plain <- share(as.numeric(1:5e6))
-  wide <- plain
-  dim(wide) <- c(10L, 5e5L)
-  told <- in_global(function(x, y = x) paste(length(dim(x)), sum(x), identical(x, y), wt_address(x) == wt_address(y)))
-  assigned <- in_global(function(x) {
-    x[1] <- 0
-    paste(sum(x))
-  })
-  written <- in_global(function(x) {
-    wt_write(x, length(x), 0)
-    paste(sum(x))
-  })
-  all <- paste(sum(plain))
-  expect_identical(
-    in_turn(
-      list(told, list(plain)), list(told, list(wide)), list(told, list(wide, plain)),
-      list(assigned, list(plain)), list(told, list(plain)), list(written, list(plain)), list(told, list(plain))
-    ),
-    c(
-      paste(0, all, TRUE, TRUE), paste(2, all, TRUE, TRUE), paste(2, all, FALSE, FALSE),
-      paste(sum(plain) - 1), paste(0, all, TRUE, TRUE), paste(sum(plain) - 5e6), paste(0, all, TRUE, TRUE)
+  seen <- in_background_r(function() {
+    library(multiprocessing)
+    evalq({
+      Rcpp::cppFunction("std::string address(SEXP x) { return std::to_string((size_t) x); }", env = globalenv())
+      Rcpp::cppFunction("void write(NumericVector x, int at, double value) { x[at - 1] = value; }", env = globalenv())
+      large <- share(matrix(as.numeric(1:5e6), ncol = 100))
+      named <- function() address(large)
+      given <- function(x) address(x)
+      told <- function(x, y = x) paste(length(dim(x)), sum(x), identical(x, y), address(x) == address(y))
+      assigned <- function(x) {
+        x[1] <- 0
+        paste(sum(x))
+      }
+      written <- function(x) {
+        write(x, length(x), 0)
+        paste(sum(x))
+      }
+      plain <- share(as.numeric(1:5e6))
+      wide <- plain
+      dim(wide) <- c(10L, 5e5L)
+    }, globalenv())
+    pool <- Pool(1)
+    event <- Event()
+    # The worker finds each job waiting when it has done the one before.
+    in_turn <- function(...) {
+      event$clear()
+      pool$apply_async(function(event) event$wait(), list(event))
+      results <- lapply(list(...), function(job) do.call(pool$apply_async, job))
+      event$set()
+      vapply(results, function(r) r$get(), "")
+    }
+    global <- globalenv()
+    list(
+      named = in_turn(list(global$named), list(global$named), list(global$named)),
+      given = in_turn(list(global$given, list(global$large)), list(global$given, list(global$large))),
+      # But it is the session's value in each: after other attributes, two of one block, and what a task wrote.
+      told = in_turn(
+        list(global$told, list(global$plain)), list(global$told, list(global$wide)), list(global$told, list(global$wide, global$plain)),
+        list(global$assigned, list(global$plain)), list(global$told, list(global$plain)),
+        list(global$written, list(global$plain)), list(global$told, list(global$plain))
+      )
     )
-  )
+  })
+  expect_length(unique(seen$named), 1L)
+  expect_length(unique(seen$given), 1L)
+  total <- sum(as.numeric(1:5e6))
+  expect_identical(seen$told, c(
+    paste(0, total, TRUE, TRUE), paste(2, total, TRUE, TRUE), paste(2, total, FALSE, FALSE),
+    paste(total - 1), paste(0, total, TRUE, TRUE), paste(total - 5e6), paste(0, total, TRUE, TRUE)
+  ))
 })
