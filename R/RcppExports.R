@@ -241,6 +241,26 @@ pool_close_later <- function(pool) {
     invisible(.Call(`_multiprocessing_pool_close_later`, pool))
 }
 
+pool_key <- function(pool) {
+    .Call(`_multiprocessing_pool_key`, pool)
+}
+
+pool_exists <- function(pool) {
+    .Call(`_multiprocessing_pool_exists`, pool)
+}
+
+pool_survive <- function(pool) {
+    invisible(.Call(`_multiprocessing_pool_survive`, pool))
+}
+
+pool_survive_no_more <- function(pool) {
+    invisible(.Call(`_multiprocessing_pool_survive_no_more`, pool))
+}
+
+pool_discard <- function(pool) {
+    invisible(.Call(`_multiprocessing_pool_discard`, pool))
+}
+
 pool_let_end <- function(pool) {
     invisible(.Call(`_multiprocessing_pool_let_end`, pool))
 }

@@ -10,8 +10,8 @@ session$detached <- list() # pools of mclapply() calls that were interrupted wit
 session$processes <- list() # Process handles that were started here and are not known to have ended, see own_processes()
 session$processes_of <- NULL # the pid of the process that the list belongs to
 session$before_end <- function() NULL # called by finish_child(); set by what has to wait then
-session$lives <- session$dropped <- list() # of executors, see executor-lifetime.R
-session$attends_dropped <- FALSE # see attend_dropped()
+session$lives <- new.env(parent = emptyenv()) # of executors, see executor-lifetime.R
+session$attends_dropped <- 0L # the pid of the process that is in attend_dropped()
 session$exit_registered <- FALSE # see register_exit()
 session$shows <- FALSE # show_when_idle() will be called
 session$has_later <- NULL # whether package later is available; NULL: not looked for yet

@@ -628,6 +628,53 @@ BEGIN_RCPP
     return R_NilValue;
 END_RCPP
 }
+// pool_key
+SEXP pool_key(SEXP pool);
+RcppExport SEXP _multiprocessing_pool_key(SEXP poolSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_key(pool));
+    return rcpp_result_gen;
+END_RCPP
+}
+// pool_exists
+bool pool_exists(SEXP pool);
+RcppExport SEXP _multiprocessing_pool_exists(SEXP poolSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
+    rcpp_result_gen = Rcpp::wrap(pool_exists(pool));
+    return rcpp_result_gen;
+END_RCPP
+}
+// pool_survive
+void pool_survive(SEXP pool);
+RcppExport SEXP _multiprocessing_pool_survive(SEXP poolSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
+    pool_survive(pool);
+    return R_NilValue;
+END_RCPP
+}
+// pool_survive_no_more
+void pool_survive_no_more(SEXP pool);
+RcppExport SEXP _multiprocessing_pool_survive_no_more(SEXP poolSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
+    pool_survive_no_more(pool);
+    return R_NilValue;
+END_RCPP
+}
+// pool_discard
+void pool_discard(SEXP pool);
+RcppExport SEXP _multiprocessing_pool_discard(SEXP poolSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
+    pool_discard(pool);
+    return R_NilValue;
+END_RCPP
+}
 // pool_let_end
 void pool_let_end(SEXP pool);
 RcppExport SEXP _multiprocessing_pool_let_end(SEXP poolSEXP) {
@@ -1949,6 +1996,11 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_pool_start", (DL_FUNC) &_multiprocessing_pool_start, 1},
     {"_multiprocessing_pool_attend", (DL_FUNC) &_multiprocessing_pool_attend, 1},
     {"_multiprocessing_pool_close_later", (DL_FUNC) &_multiprocessing_pool_close_later, 1},
+    {"_multiprocessing_pool_key", (DL_FUNC) &_multiprocessing_pool_key, 1},
+    {"_multiprocessing_pool_exists", (DL_FUNC) &_multiprocessing_pool_exists, 1},
+    {"_multiprocessing_pool_survive", (DL_FUNC) &_multiprocessing_pool_survive, 1},
+    {"_multiprocessing_pool_survive_no_more", (DL_FUNC) &_multiprocessing_pool_survive_no_more, 1},
+    {"_multiprocessing_pool_discard", (DL_FUNC) &_multiprocessing_pool_discard, 1},
     {"_multiprocessing_pool_let_end", (DL_FUNC) &_multiprocessing_pool_let_end, 1},
     {"_multiprocessing_pool_close", (DL_FUNC) &_multiprocessing_pool_close, 1},
     {"_multiprocessing_pool_signal", (DL_FUNC) &_multiprocessing_pool_signal, 2},

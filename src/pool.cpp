@@ -44,14 +44,46 @@ void pool_close_later(SEXP pool) {
   entry([&] { pool_of(pool).close_later(); });
 }
 
+// Unique among the pools that exist.
+// [[Rcpp::export(rng = false)]]
+SEXP pool_key(SEXP pool) {
+  return entry([&] {
+    std::string key = std::to_string(any_pool_of(pool).block());
+    return protect([&] { return Rf_mkString(key.c_str()); });
+  });
+}
+
+// Whether this process still has it.
+// [[Rcpp::export(rng = false)]]
+bool pool_exists(SEXP pool) { return has_pool(pool); }
+
+// It does not end with its pointer from here on.
+// [[Rcpp::export(rng = false)]]
+void pool_survive(SEXP pool) {
+  entry([&] { any_pool_of(pool).survive_finalizer(true); });
+}
+
+// It ends with its pointer again, also if R has called the pointer's finalizer meanwhile. Not for finalizers.
+// [[Rcpp::export(rng = false)]]
+void pool_survive_no_more(SEXP pool) {
+  entry([&] {
+    if (!has_pool(pool)) return;
+    finalize_with_pointer(pool);
+    any_pool_of(pool).survive_finalizer(false);
+  });
+}
+
+// Ends it at once, even if it is busy: for the end of this process.
+// [[Rcpp::export(rng = false)]]
+void pool_discard(SEXP pool) {
+  entry([&] { discard_pool(pool); });
+}
+
 // The workers end once all that was submitted is computed; R keeps the pool until then, and calls pool_close(). Called by R's
-// collector, which may have found the pool, too, and will finalize it next: no entry, which would do what other finalizers have
-// left, and nothing that allocates or waits.
+// collector: no entry, which would do what finalizers have left, and nothing that allocates or waits.
 // [[Rcpp::export(rng = false)]]
 void pool_let_end(SEXP pool) {
-  PoolOwner& owner = any_pool_of(pool);
-  owner.spare();
-  close_pool(owner.block());
+  if (has_pool(pool)) close_pool(any_pool_of(pool).block());
 }
 
 // [[Rcpp::export(rng = false)]]

@@ -12,7 +12,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <utility>
 
 namespace mp::bind {
 
@@ -34,8 +33,9 @@ public:
   void close();
   void close_later() { expecting_ = true; } // close() will come: R refuses other jobs until then
   void dismiss_workers() noexcept; // they end without us; allocates nothing, takes no guard
-  void spare() { spared_ = true; } // R keeps the pool again, though its pointer is about to be finalized
-  bool take_spared() { return std::exchange(spared_, false); }
+  // Whether the finalizer of its pointer leaves the pool as it is; what sets it ends the pool, see R/executor-lifetime.R.
+  void survive_finalizer(bool survives) { survives_finalizer_ = survives; }
+  bool survives_finalizer() const { return survives_finalizer_; }
   void terminate();
   // terminate() after the last job, without waiting until the system has freed a large memory.
   void dismiss();
@@ -76,12 +76,15 @@ private:
   bool inherited_ = false; // its only job is, see PoolJob
   bool closing_ = false, terminated_ = false, busy_ = false;
   bool expecting_ = false; // jobs will come, although users see the pool as closed
-  bool spared_ = false;
+  bool survives_finalizer_ = false;
 };
 
 // The pool is its R pointer's. May jump.
 SEXP make_pool(int workers, SEXP start, bool plain);
 PoolOwner& pool_of(SEXP pointer);
 PoolOwner& any_pool_of(SEXP pointer); // also while it is busy
+bool has_pool(SEXP pointer);            // one of this process
+void finalize_with_pointer(SEXP pointer); // though it has survived one finalizer
+void discard_pool(SEXP pointer);          // as its finalizer does
 
 } // namespace mp::bind

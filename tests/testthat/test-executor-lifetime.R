@@ -14,6 +14,20 @@ freed <- function(f) {
   count
 }
 
+# Evaluates `expr` while this function of the package fails
+with_failing <- function(name, class, expr) {
+  package <- asNamespace("multiprocessing")
+  before <- get(name, package)
+  put <- function(value) {
+    unlockBinding(name, package)
+    assign(name, value, package)
+    lockBinding(name, package)
+  }
+  on.exit(put(before))
+  put(function(...) multiprocessing:::abort(class, "not now"))
+  expr
+}
+
 for (method in get_all_start_methods()) {
   test_that(paste("the end of a script waits for what its executors compute, shut down or not, and for their callbacks:", method), {
     skip_on_cran()
@@ -27,18 +41,20 @@ for (method in get_all_start_methods()) {
       "  writeLines('computed', file)",
       "}",
       "future <- executor$submit(write_late, args[3], args[4])",
-      "if (args[2] != 'dropped') future$add_done_callback(function(f) cat('called back\\n'))",
+      "dropped <- args[2] %in% c('dropped', 'collected')",
+      "if (!dropped) future$add_done_callback(function(f) cat('called back\\n'))",
       "second <- executor$submit(writeLines, 'computed', paste0(args[4], '-2'))",
       "if (args[2] == 'shut') executor$shutdown(wait = FALSE)",
-      "if (args[2] == 'dropped') rm(executor, future, second)"
+      "if (dropped) rm(executor, future, second)",
+      "if (args[2] == 'collected') for (round in 1:3) invisible(gc())"
     )
-    for (how in c("kept", "shut", "dropped", "replaced")) {
+    for (how in c("kept", "shut", "dropped", "collected", "replaced")) {
       go <- tempfile()
       file <- tempfile()
       said <- run_script(script, c(method, how, go, file))
       expect_null(attr(said, "status"), label = how)
       expect_match(said[1], "^[0-9]+$", label = how)
-      expect_identical(said[-1], if (how != "dropped") "called back" else character(), label = how)
+      expect_identical(said[-1], if (how %in% c("dropped", "collected")) character() else "called back", label = how)
       expect_identical(readLines(file), "computed", label = how)
       expect_identical(readLines(paste0(file, "-2")), "computed", label = how)
       expect_true(wait_until(function() is_gone(as.integer(said[1]))), label = how)
@@ -49,18 +65,26 @@ for (method in get_all_start_methods()) {
   test_that(paste("Ctrl-C while R ends gives up what its executors compute, and processes that it waits for:", method), {
     skip_on_cran()
     skip_if_interrupts_are_ignored()
+    busy <- paste(
+      "busy <- function() { executor <- ProcessPoolExecutor(1, context = args[1]); pid <- executor$submit(Sys.getpid)$result()",
+      "executor$submit(endless); list(pid, executor) }",
+      sep = "; "
+    )
     begins <- c(
-      executor = "executor <- ProcessPoolExecutor(1, context = args[1]); pid <- executor$submit(Sys.getpid)$result(); executor$submit(endless)",
+      executor = paste(busy, "kept <- busy(); pid <- kept[[1]]", sep = "; "),
+      executors = paste(busy, "kept <- busy(); pid <- c(kept[[1]], busy()[[1]], busy()[[1]]); for (round in 1:3) gc()", sep = "; "),
       process = "pid <- Process(endless, context = args[1])$start()$pid"
     )
     for (begin in begins) {
       script <- c(
-        "endless <- function() repeat Sys.sleep(1)", begin, "cat(pid, '\\n')",
+        "endless <- function() repeat Sys.sleep(1)", begin, "cat(paste(pid, '\\n'), sep = '')",
         "reg.finalizer(globalenv(), function(e) system(sprintf(args[2], Sys.getpid())), onexit = TRUE)"
       )
       said <- run_script(script, c(method, interrupt_later))
       expect_null(attr(said, "status")) # 124 if it did not end
-      expect_true(wait_until(function() is_gone(as.integer(grep("^[0-9]+ $", said, value = TRUE)))))
+      pids <- as.integer(grep("^[0-9]+ $", said, value = TRUE))
+      expect_gt(length(pids), 0L)
+      expect_true(wait_until(function() all_gone(pids)))
     }
   })
 
@@ -265,7 +289,7 @@ test_that("executors that were dropped are forgotten once they have computed all
   for (round in 1:3) gc()
   lives <- function() {
     ProcessPoolExecutor(1)$shutdown()
-    length(multiprocessing:::session$dropped)
+    length(multiprocessing:::dropped_lives())
   }
   expect_true(wait_until(function() lives() == 0L, timeout = 60))
   expect_identical(readLines(file, warn = FALSE), "123")
@@ -273,6 +297,104 @@ test_that("executors that were dropped are forgotten once they have computed all
   pid <- ProcessPoolExecutor(1)$submit(Sys.getpid)$result(timeout = 60)
   for (round in 1:3) gc()
   expect_true(wait_until(function() is_gone(pid), timeout = 60))
+})
+
+test_that("an executor that is dropped while another one begins or is forgotten computes all, also where workers must be replaced", {
+  session <- multiprocessing:::session
+  lives <- session$lives
+  held <- NULL
+  # R's collector comes when the variable was read, and before what was read is used
+  collecting <- function(value) {
+    if (!missing(value)) {
+      return(lives <<- value)
+    }
+    before <- lives
+    if (!is.null(held)) {
+      held <<- NULL
+      for (round in 1:3) gc()
+    }
+    before
+  }
+  rm("lives", envir = session)
+  makeActiveBinding("lives", collecting, session)
+  on.exit({
+    rm("lives", envir = session)
+    session$lives <- lives
+  })
+  busy <- function(g, file) {
+    executor <- ProcessPoolExecutor(1, max_tasks_per_child = 1)
+    executor$submit(g$call)
+    executor$submit(writeLines, "computed", file)
+    executor
+  }
+  other <- ProcessPoolExecutor(1)
+  changes <- list(
+    begins = function() ProcessPoolExecutor(1)$shutdown(),
+    is_forgotten = function() multiprocessing:::forget_life(multiprocessing:::private_of(other)$life)
+  )
+  ended <- function() {
+    multiprocessing:::attend_dropped()
+    length(multiprocessing:::dropped_lives()) == 0L
+  }
+  for (round in 1:3) gc()
+  expect_true(wait_until(ended, timeout = 60))
+  for (change in names(changes)) {
+    g <- gate()
+    file <- tempfile()
+    executor <- busy(g, file)
+    g$await()
+    held <- executor
+    executor <- NULL
+    changes[[change]]()
+    expect_null(held, label = change)
+    expect_length(multiprocessing:::dropped_lives(), 1L)
+    g$open()
+    expect_true(wait_until(ended, timeout = 60), label = change)
+    expect_identical(readLines(file), "computed", label = change)
+  }
+  other$shutdown()
+})
+
+test_that("an error that may pass costs an executor that was dropped no call, and a broken one is forgotten", {
+  ended <- function() length(multiprocessing:::dropped_lives()) == 0L
+  attend <- function() multiprocessing:::attend_dropped()
+  for (round in 1:3) gc()
+  expect_true(wait_until(function() {
+    attend()
+    ended()
+  }, timeout = 60))
+  for (class in c("TimeoutError", "HeapFullError", "ProcessError")) {
+    g <- gate()
+    file <- tempfile()
+    pid <- local({
+      executor <- ProcessPoolExecutor(1)
+      pid <- executor$submit(Sys.getpid)$result(timeout = 60)
+      executor$submit(g$call)
+      executor$submit(writeLines, "computed", file)
+      pid
+    })
+    g$await()
+    for (round in 1:3) gc()
+    with_failing("pool_join", class, attend())
+    expect_false(ended(), label = class)
+    for (round in 1:3) gc()
+    expect_false(is_gone(pid), label = class)
+    g$open()
+    expect_true(wait_until(function() {
+      attend()
+      ended()
+    }, timeout = 60), label = class)
+    expect_identical(readLines(file), "computed", label = class)
+  }
+  local({
+    executor <- ProcessPoolExecutor(1, initializer = function() quit(status = 1))
+    executor$submit(identity, 1)
+  })
+  for (round in 1:3) gc()
+  expect_true(wait_until(function() {
+    attend()
+    ended()
+  }, timeout = 60))
 })
 
 test_that("what calls, results, iterators and errors took of the heap is free when they are dropped", {
