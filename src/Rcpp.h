@@ -1,9 +1,9 @@
 // Rcpp's names without Rcpp's run time.
 //
 // What R calls is marked with Rcpp's attributes, and `make exports` writes RcppExports.cpp and R/RcppExports.R. With Rcpp
-// itself a session holds 5 MB more of its own, which each fork pays for, and acquiring and releasing a lock takes 1.4 times as
-// long (bench/rcpp.R). So the generated code is compiled with this header, which is found first (-I.) and defines the few names
-// that it uses.
+// itself a session holds 4 MB more of its own, which each fork pays for, two workers start up to a tenth later, and a call from R
+// takes a tenth longer (bench/rcpp.R). So the generated code is compiled with this header, which is found first (-I.) and
+// defines the few names that it uses.
 //
 //     MULTIPROCESSING_RCPP=1 R CMD INSTALL .
 //
