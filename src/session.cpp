@@ -25,7 +25,7 @@ void forget_random_state() { R_removeVarFromFrame(Rf_install(".Random.seed"), R_
 // Does not keep `key`, and `value` only as long as `key` is kept by others.
 // [[Rcpp::export(rng = false)]]
 SEXP weak_reference(SEXP key, SEXP value) {
-  return protect([&] { return R_MakeWeakRef(key, value, R_NilValue, FALSE); });
+  return entry([&] { return protect([&] { return R_MakeWeakRef(key, value, R_NilValue, FALSE); }); });
 }
 
 // NULL once the key was collected.
