@@ -24,6 +24,8 @@
 #include <unistd.h>
 #include <vector>
 
+struct sock_filter;
+
 namespace test {
 
 // The heap, with this process as a participant: the first line of every test case.
@@ -41,6 +43,10 @@ inline mp::Wait at_once() { return mp::Wait::until(0); }
 bool fork_child(mp::Child& child, mp::Output output); // true in the child
 void spawn_child(mp::Child& child, const std::vector<std::string>& arguments,
                  const std::vector<std::string>& environment, uint64_t process);
+
+int open_files(); // of this process, of the first 1,024 descriptors
+// From here on this process's calls pass the filter, as in a sandbox. False: the system has none.
+bool filter_calls(sock_filter* filter, size_t count);
 
 uint64_t random_below(uint64_t n);
 void pause_us(uint64_t us);
