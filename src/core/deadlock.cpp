@@ -1,7 +1,8 @@
 #include "deadlock.h"
 #include "heap.h"
 
-#include <algorithm>
+#include "platform/process.h"
+
 
 namespace mp {
 namespace {
@@ -11,10 +12,13 @@ constexpr int64_t kBetweenNs = 100'000'000;
 
 bool is_end(uint64_t what) { return what & 1; }
 
-Token waited_for(uint64_t what) { // 0: none, or what it names has ended
+// The participant that must do something before the wait for `what` can end. 0: none, or it is not known.
+Token waited_for(uint64_t what) {
   if (is_end(what)) return Token(what >> 1);
   if (heap().kind_of(what) != BlockKind::Lock) return 0;
-  Token owner = heap().at<LockShared>(what)->owner.load(std::memory_order_relaxed);
+  const LockShared& lock = *heap().at<LockShared>(what);
+  if (lock.handed_over.load(std::memory_order_relaxed)) return 0;
+  Token owner = lock.owner.load(std::memory_order_relaxed);
   return is_alive(owner) ? owner : 0;
 }
 
@@ -26,14 +30,23 @@ std::string seconds_since(int64_t since) {
 } // namespace
 
 Blocked::Blocked(uint64_t what)
-    : since_(platform::now_ns()), next_look_(since_ + kFirstLookNs) {
-  Participant& p = participant(self());
-  p.waits_since.store(since_, std::memory_order_relaxed);
-  p.waits_for.store(what, std::memory_order_release); // pairs with circle()
+    : who_(self()), wait_{what, platform::now_ns()},
+      around_{participant(who_).waits_for.load(std::memory_order_relaxed), // our own slot
+              participant(who_).waits_since.load(std::memory_order_relaxed)},
+      next_look_(wait_.since + kFirstLookNs) {
+  note(who_, wait_);
 }
 
 Blocked::~Blocked() {
-  if (self()) participant(self()).waits_for.store(0, std::memory_order_release);
+  if (self() == who_) note(who_, around_); // not a fork, which has a slot of its own
+}
+
+void Blocked::note(Token who, const Noted& wait) {
+  Participant& p = participant(who);
+  p.waits_for.store(0, std::memory_order_relaxed);
+  // release: one that reads this sees the 0, and at its second load not the wait from before
+  p.waits_since.store(wait.since, std::memory_order_release);
+  p.waits_for.store(wait.what, std::memory_order_release); // pairs with circle()
 }
 
 // From us to us; empty if the chain ends, or turns elsewhere.
@@ -43,7 +56,7 @@ std::vector<Blocked::Link> Blocked::circle() const {
   while (links.size() < kSlots) {
     Participant& p = participant(who);
     uint64_t what = p.waits_for.load(std::memory_order_acquire);
-    int64_t since = p.waits_since.load(std::memory_order_relaxed);
+    int64_t since = p.waits_since.load(std::memory_order_acquire); // pairs with note()
     if (what == 0 || p.waits_for.load(std::memory_order_acquire) != what) return {};
     links.push_back({who, what, since});
     who = waited_for(what);
@@ -64,10 +77,12 @@ void Blocked::look() {
   bool confirmed = !links.empty() && links == seen_;
   seen_ = std::move(links);
   if (!confirmed) return;
-  auto last = std::max_element(seen_.begin(), seen_.end(), [](const Link& a, const Link& b) {
-    return a.since != b.since ? a.since < b.since : a.who < b.who;
-  });
-  if (last->who == self()) throw Error{"DeadlockError", describe(seen_)};
+  const Link* last = nullptr; // began to wait last, of those that can give up
+  for (const Link& l : seen_) {
+    bool later = !last || (l.since != last->since ? l.since > last->since : l.who > last->who);
+    if (later && !platform::process_stopped(pid_of(l.who))) last = &l;
+  }
+  if (last && last->who == self()) throw Error{"DeadlockError", describe(seen_)};
 }
 
 std::string Blocked::describe(const std::vector<Link>& circle) {

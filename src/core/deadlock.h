@@ -34,7 +34,13 @@ private:
   std::vector<Link> circle() const;
   static std::string describe(const std::vector<Link>& circle);
 
-  int64_t since_;
+  const Token who_;
+  struct Noted { // in the slot: this wait, and the one around it, in whose tick this one began
+    uint64_t what;
+    int64_t since;
+  };
+  static void note(Token who, const Noted& wait);
+  const Noted wait_, around_;
   int64_t next_look_;
   std::vector<Link> seen_; // the circle at the last look
 };

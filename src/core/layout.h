@@ -185,6 +185,9 @@ struct LockShared {
   std::atomic<uint32_t> owner;
   uint32_t recursive; // by the creator
   uint32_t depth;
+  // A process has released it that had not acquired it: its owner need not be the one that will release it. By that process;
+  // it stays
+  std::atomic<uint32_t> handed_over;
   WaiterMask waiters;
 };
 

@@ -75,6 +75,8 @@ Released release_lock(uint64_t block) {
   if (l.recursive) {
     if (owner != self()) return Released::NotOwner;
     if (--l.depth > 0) return Released::Ok;
+  } else if (owner != self()) {
+    l.handed_over.store(1, std::memory_order_relaxed); // a hint for Blocked::look()
   }
   // Pairs with the acquire CAS in try_acquire_lock(). A CAS, since two may release at once;
   // seq_cst, since a process that begins to wait either sees it, or is seen.

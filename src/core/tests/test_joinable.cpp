@@ -93,30 +93,3 @@ TEST_CASE("a process may die at any instruction with a task: it is in the queue,
   REQUIRE(at_first.problem() == "");
 }
 
-TEST_CASE("of processes that wait for each other one is told, and the others go on",
-          "[deadlock][fork]") {
-  Unchanged heap_is;
-  uint64_t locks[3] = {create_lock(false), create_lock(true), create_lock(false)};
-  for (int n = 2; n <= 3; ++n) {
-    Shared<std::atomic<int>> holding, told;
-    Kids kids;
-    for (int k = 0; k < n; ++k)
-      kids.push_back(std::make_unique<Kid>([&, k] {
-        if (acquire_lock(locks[k], Wait()) != Status::Ok) return 1;
-        ++*holding;
-        if (!eventually([&] { return holding->load() == n; })) return 2;
-        try {
-          if (acquire_lock(locks[(k + 1) % n], Wait()) != Status::Ok) return 3;
-          release_lock(locks[(k + 1) % n]);
-        } catch (const Error& e) {
-          if (e.kind != "DeadlockError") return 4;
-          ++*told;
-        }
-        return release_lock(locks[k]) == Released::Ok ? 0 : 5;
-      }));
-    for (auto& kid : kids) REQUIRE(kid->join(60'000) == 0);
-    REQUIRE(told->load() == 1);
-  }
-  for (uint64_t lock : locks) heap().drop(lock);
-  REQUIRE(heap_is.problem() == "");
-}
