@@ -111,8 +111,6 @@ int main(int argc, char** argv) {
   install_fork_handlers();
   Heap::create();
   join_session();
-  register_lock_kind();
-  register_pipe_kind();
   double figure = 0;
   if (what == "lock") figure = lock();
   else if (what == "queue") figure = queue();

@@ -59,12 +59,11 @@ void forget(uint64_t block, Token gone) {
   forget_waiter(b.members, slot); // last: after a death before this line the sweep is done again
 }
 
+const KindActions actions(BlockKind::Barrier, nullptr, forget);
+
 } // namespace
 
-void register_barrier_kind() { heap().set_actions(BlockKind::Barrier, {nullptr, forget}); }
-
 uint64_t create_barrier(uint32_t parties, const BarrierPlan& plan) {
-  register_barrier_kind();
   NewBlock block(heap().allocate(sizeof(BarrierShared), BlockKind::Barrier));
   BarrierShared& b = shared(block.get());
   b.parties = parties;

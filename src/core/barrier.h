@@ -13,7 +13,6 @@ struct BarrierPlan {
 
 // Blocks of BlockKind::Barrier, which keep their action; returned held by the caller.
 uint64_t create_barrier(uint32_t parties, const BarrierPlan& plan = {});
-void register_barrier_kind();
 WaiterMask& barrier_waiters(uint64_t block);
 uint32_t barrier_parties(uint64_t block);
 BarrierPlan barrier_plan(uint64_t block);

@@ -98,14 +98,13 @@ Status take_again(uint64_t lock, uint32_t depth, Wait wait) {
   return s;
 }
 
-} // namespace
+const KindActions actions(BlockKind::Condition, nullptr, forget);
 
-void register_condition_kind() { heap().set_actions(BlockKind::Condition, {nullptr, forget}); }
+} // namespace
 
 uint64_t condition_lock(uint64_t block) { return shared(block).lock.page * kPageBytes; }
 
 uint64_t create_condition(uint64_t lock) {
-  register_condition_kind();
   NewBlock block(heap().allocate(sizeof(ConditionShared), BlockKind::Condition));
   shared(block.get()).lock = {Heap::page_of(lock), heap().serial_of(lock)};
   heap().seal(block.get(), offsetof(ConditionShared, lock), 1);

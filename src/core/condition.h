@@ -8,7 +8,6 @@ namespace mp {
 
 // Blocks of BlockKind::Condition, which keep their lock; returned held by the caller.
 uint64_t create_condition(uint64_t lock);
-void register_condition_kind();
 uint64_t condition_lock(uint64_t block);
 
 // The caller holds the lock. Ok (notified) or Timeout, both with the lock as before; `owner_died`:

@@ -146,6 +146,8 @@ void repair(uint64_t dict, DictShared& d) {
 
 void forget(uint64_t dict, Token gone) { forget_waiter(shared(dict).guard.waiters, slot_of(gone)); }
 
+const KindActions actions(BlockKind::Dict, nullptr, forget);
+
 } // namespace
 
 // The dict's guard for the length of a scope, and the heap's within it when blocks change.
@@ -329,10 +331,7 @@ private:
   std::optional<HeapSection> heap_;
 };
 
-void register_dict_kind() { heap().set_actions(BlockKind::Dict, {nullptr, forget}); }
-
 uint64_t create_dict(uint64_t lock, uint64_t face) {
-  register_dict_kind();
   NewBlock block(heap().allocate(sizeof(DictShared), BlockKind::Dict));
   shared(block.get()).face = face;
   shared(block.get()).lock = {Heap::page_of(lock), heap().serial_of(lock)};

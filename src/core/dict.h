@@ -11,7 +11,6 @@ namespace mp {
 
 // BlockKind::Dict; keeps `lock`, for callers that change several things as one.
 uint64_t create_dict(uint64_t lock, uint64_t face);
-void register_dict_kind();
 uint64_t dict_lock(uint64_t dict);
 uint64_t dict_face(uint64_t dict); // what the binding shows it as
 

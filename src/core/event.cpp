@@ -8,13 +8,13 @@ EventShared& shared(uint64_t block) { return *heap().at<EventShared>(block); }
 
 void forget(uint64_t block, Token gone) { forget_waiter(shared(block).waiters, slot_of(gone)); }
 
+const KindActions actions(BlockKind::Event, nullptr, forget);
+
 } // namespace
 
-void register_event_kind() { heap().set_actions(BlockKind::Event, {nullptr, forget}); }
 WaiterMask& event_waiters(uint64_t block) { return shared(block).waiters; }
 
 uint64_t create_event() {
-  register_event_kind();
   return heap().allocate(sizeof(EventShared), BlockKind::Event);
 }
 

@@ -7,7 +7,6 @@ namespace mp {
 
 // Blocks of BlockKind::Event; returned held by the caller.
 uint64_t create_event();
-void register_event_kind();
 
 void set_event(uint64_t block); // wakes all waiters
 void clear_event(uint64_t block);

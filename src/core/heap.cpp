@@ -6,10 +6,17 @@
 #include <new>
 
 namespace mp {
+namespace {
 
-void Heap::set_actions(BlockKind kind, KindActions a) {
-  KindActions& mine = actions_[int(kind)];
-  if (mine.on_free != a.on_free || mine.forget != a.forget) mine = a;
+// By kind. Without initializers: it is all zero before the first KindActions is made.
+void (*on_free_of[int(BlockKind::kCount)])(uint64_t);
+void (*forget_of[int(BlockKind::kCount)])(uint64_t, Token);
+
+} // namespace
+
+KindActions::KindActions(BlockKind kind, void (*on_free)(uint64_t), void (*forget)(uint64_t, Token)) {
+  on_free_of[int(kind)] = on_free;
+  forget_of[int(kind)] = forget;
 }
 
 bool Heap::needed(const BlockRecord& r) const {
@@ -47,7 +54,7 @@ void Heap::release(uint64_t page) {
     BlockRecord& r = records_[p];
     list = r.next_free;
     // Not sealed: its maker died before it was filled, there is nothing in it to act upon.
-    if (r.sealed && actions_[int(r.kind)].on_free) actions_[int(r.kind)].on_free(p * kPageBytes);
+    if (r.sealed && on_free_of[int(r.kind)]) on_free_of[int(r.kind)](p * kPageBytes);
     auto doom = [&](uint64_t q) {
       if (needed(records_[q]) || records_[q].doomed) return;
       records_[q].doomed = true;
@@ -222,7 +229,7 @@ bool Heap::sweep(Token gone) noexcept {
   forget_waiter(header().guard.waiters, slot);
   each_used([&](uint64_t page, uint64_t) {
     BlockRecord& r = records_[page];
-    if (actions_[int(r.kind)].forget) actions_[int(r.kind)].forget(page * kPageBytes, gone);
+    if (forget_of[int(r.kind)]) forget_of[int(r.kind)](page * kPageBytes, gone);
     r.remove_holder(slot);
   });
   each_used([&](uint64_t page, uint64_t) { release(page); });

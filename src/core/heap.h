@@ -28,11 +28,11 @@ struct HeapReport { // what Heap::check() found
   std::string problem; // empty: consistent
 };
 
-// What a kind of block does when it is freed, and how it forgets a participant that has ended. Called
-// under the heap's guard: they ring doorbells and write their own block, nothing else.
+// What a kind of block does when it is freed (of sealed blocks alone), and how it forgets a participant that has ended. Called
+// under the heap's guard: they ring doorbells and write their own block, nothing else. The file of the kind has one,
+// which is known from the start of the program on.
 struct KindActions {
-  void (*on_free)(uint64_t block) = nullptr; // of sealed blocks alone
-  void (*forget)(uint64_t block, Token gone) = nullptr;
+  KindActions(BlockKind kind, void (*on_free)(uint64_t block), void (*forget)(uint64_t block, Token gone));
 };
 
 class Heap {
@@ -42,7 +42,6 @@ public:
 
   HeapHeader& header() { return *reinterpret_cast<HeapHeader*>(base_); }
   int fd() const { return fd_; }
-  void set_actions(BlockKind kind, KindActions a); // the same ones as often as you like
 
   template <class T = uint8_t> T* at(uint64_t offset) {
     return reinterpret_cast<T*>(base_ + offset);
@@ -125,7 +124,6 @@ private:
   int fd_ = -1;
   void (*reclaim_)() = nullptr;
   std::atomic<Postponed*> postponed_{nullptr}; // this process's, of any of its threads
-  KindActions actions_[int(BlockKind::kCount)];
 };
 
 Heap& heap();

@@ -14,6 +14,8 @@ uint64_t aligned(uint64_t n) { return (n + 63) & ~uint64_t(63); }
 
 void forget(uint64_t pool, Token gone) { forget_waiter(pool_at(pool).idle, slot_of(gone)); }
 
+const KindActions actions(BlockKind::Pool, nullptr, forget);
+
 } // namespace
 
 PoolShared& pool_at(uint64_t pool) { return *heap().at<PoolShared>(pool); }
@@ -25,10 +27,8 @@ std::atomic<uint64_t>& claim_at(JobShared& job, uint64_t block, uint32_t chunk) 
   return heap().at<std::atomic<uint64_t>>(block + job.claims)[chunk];
 }
 uint64_t* starts_of(uint64_t job) { return heap().at<uint64_t>(job + job_at(job).starts); }
-void register_pool_kind() { heap().set_actions(BlockKind::Pool, {nullptr, forget}); }
 
 uint64_t create_pool(uint32_t workers) {
-  register_pool_kind();
   uint64_t worker_offset = aligned(sizeof(PoolShared));
   uint64_t ring_offset = worker_offset + workers * sizeof(WorkerShared);
   uint64_t pool = heap().allocate(ring_offset + kRing * sizeof(uint64_t), BlockKind::Pool, false);

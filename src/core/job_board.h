@@ -18,7 +18,6 @@ JobShared& job_at(uint64_t job);
 WorkerShared& worker_at(uint64_t pool, uint32_t index);
 std::atomic<uint64_t>& claim_at(JobShared& job, uint64_t block, uint32_t chunk);
 uint64_t* starts_of(uint64_t job);
-void register_pool_kind();
 
 // --- the owner's side ---
 

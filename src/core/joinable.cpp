@@ -80,7 +80,6 @@ void forget_taker(QueueShared& q, Token gone) {
 }
 
 uint64_t create_joinable_queue(uint64_t max_items) {
-  register_queue_kind();
   uint64_t block = heap().allocate(sizeof(JoinableShared), BlockKind::Queue);
   queue_shared(block).max_items = max_items;
   queue_shared(block).simple = kJoinableQueue;

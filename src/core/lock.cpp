@@ -11,15 +11,14 @@ LockShared& shared(uint64_t block) { return *heap().at<LockShared>(block); }
 
 void forget(uint64_t block, Token gone) { forget_waiter(shared(block).waiters, slot_of(gone)); }
 
-} // namespace
+const KindActions actions(BlockKind::Lock, nullptr, forget);
 
-void register_lock_kind() { heap().set_actions(BlockKind::Lock, {nullptr, forget}); }
+} // namespace
 
 bool is_recursive(uint64_t block) { return shared(block).recursive; }
 WaiterMask& lock_waiters(uint64_t block) { return shared(block).waiters; }
 
 uint64_t create_lock(bool recursive) {
-  register_lock_kind();
   uint64_t block = heap().allocate(sizeof(LockShared), BlockKind::Lock);
   shared(block).recursive = recursive;
   return block;

@@ -7,7 +7,6 @@ namespace mp {
 
 // Blocks of BlockKind::Lock; returned held by the caller.
 uint64_t create_lock(bool recursive);
-void register_lock_kind();
 
 // Ok, OwnerDied (acquired; its last owner died holding it), Timeout, Interrupted; Closed when a
 // Lock is waited for without limit by its own owner: only another process's release could end that.

@@ -20,15 +20,11 @@ void end_freed(uint64_t c) {
   }
 }
 
+const KindActions actions(BlockKind::Connection, end_freed, nullptr);
+
 } // namespace
 
-void register_pipe_kind() {
-  register_queue_kind();
-  heap().set_actions(BlockKind::Connection, {end_freed, nullptr});
-}
-
 void create_pipe(bool duplex, uint64_t ends[2]) {
-  register_pipe_kind();
   Heap& h = heap();
   NewBlock pipe(h.allocate(sizeof(PipeShared), BlockKind::Pipe));
   auto* p = h.at<PipeShared>(pipe.get());

@@ -22,6 +22,5 @@ bool can_receive(uint64_t connection);
 WaiterMask& connection_waiters(uint64_t connection);
 // Names the processes whose death may end a wait for this connection.
 void watch_other_end(Waiter& waiter, uint64_t connection);
-void register_pipe_kind();
 
 } // namespace mp

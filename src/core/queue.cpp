@@ -132,6 +132,8 @@ void forget(uint64_t block, Token gone) {
   forget_taker(q, gone);
 }
 
+const KindActions actions(BlockKind::Queue, nullptr, forget);
+
 // A process that was woken and leaves without having taken anything wakes the next.
 struct WakeUp {
   WaiterMask& mask;
@@ -162,10 +164,8 @@ bool is_torn(const QueueShared& q) {
 }
 
 QueueShared& queue_shared(uint64_t queue) { return *heap().at<QueueShared>(queue); }
-void register_queue_kind() { heap().set_actions(BlockKind::Queue, {nullptr, forget}); }
 
 uint64_t create_queue(uint64_t max_items, bool simple) {
-  register_queue_kind();
   uint64_t block = heap().allocate(sizeof(QueueShared), BlockKind::Queue);
   queue_shared(block).max_items = max_items;
   queue_shared(block).simple = simple ? kSimpleQueue : kPlainQueue;

@@ -72,6 +72,5 @@ bool queue_joinable(uint64_t queue);
 // After a Timeout: which stopped process keeps us from an available message, or "".
 std::string queue_obstacle(uint64_t queue);
 QueueShared& queue_shared(uint64_t queue);
-void register_queue_kind();
 
 } // namespace mp

@@ -106,12 +106,11 @@ void forget(uint64_t block, Token gone) {
   }
 }
 
+const KindActions actions(BlockKind::Semaphore, nullptr, forget);
+
 } // namespace
 
-void register_semaphore_kind() { heap().set_actions(BlockKind::Semaphore, {nullptr, forget}); }
-
 uint64_t create_semaphore(uint32_t permits, bool bounded) {
-  register_semaphore_kind();
   uint64_t block = heap().allocate(sizeof(SemaphoreShared), BlockKind::Semaphore);
   SemaphoreShared& s = shared(block);
   s.most = bounded ? permits : SemaphoreWord::kMost;

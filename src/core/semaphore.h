@@ -8,7 +8,6 @@ namespace mp {
 // Blocks of BlockKind::Semaphore; returned held by the caller. `bounded`: it never has more permits than
 // now.
 uint64_t create_semaphore(uint32_t permits, bool bounded);
-void register_semaphore_kind();
 
 // Ok, Timeout or Interrupted. `owned`: the permit comes back when the caller dies, and is given
 // back by release_owned(); otherwise it has no owner, and any process may release it.

@@ -7,15 +7,7 @@
 #include "session/handle.h"
 #include "session/inherited.h"
 
-#include "core/barrier.h"
-#include "core/condition.h"
-#include "core/dict.h"
-#include "core/event.h"
 #include "core/guard.h"
-#include "core/job_board.h"
-#include "core/lock.h"
-#include "core/pipe.h"
-#include "core/semaphore.h"
 #include "core/joining.h"
 
 #include <R_ext/GraphicsEngine.h> // its headers declare the flags of R's interrupts
@@ -27,18 +19,10 @@ bool interrupt_is_pending() { return R_interrupts_pending && !R_interrupts_suspe
 
 } // namespace
 
-void prepare_kinds() {
+void install_hooks() {
   static bool done = false;
   if (done) return;
   done = true;
-  register_lock_kind();
-  register_pipe_kind();
-  register_pool_kind();
-  register_barrier_kind();
-  register_semaphore_kind();
-  register_event_kind();
-  register_condition_kind();
-  register_dict_kind();
   prepare_handles(own_pointer);
   GuardLimit::now().interrupted = interrupt_is_pending;
   prepare_blocks();
@@ -55,7 +39,7 @@ void prepare_kinds() {
 
 void enter() {
   if (!heap_exists()) {
-    prepare_kinds();
+    install_hooks();
     Heap::create();
     join_session();
   }

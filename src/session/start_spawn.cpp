@@ -38,7 +38,7 @@ const RStartMethod spawn_of_r{"spawn", false, prepare, launch};
 
 // In a spawned R: joins the session of its parent; returns what to run.
 SEXP enter_spawned(const std::string& variable) {
-  prepare_kinds();
+  install_hooks();
   set_own_process(join_spawned(variable));
   std::atexit(end_participant); // it leaves as any R does, not by leave_process()
   return entry([&] {

@@ -49,14 +49,6 @@ void session() {
   if (self()) return;
   Heap::create(uint64_t(1) << 30);
   install_fork_handlers();
-  register_lock_kind();
-  register_pipe_kind(); // and queues
-  register_pool_kind();
-  register_barrier_kind();
-  register_semaphore_kind();
-  register_event_kind();
-  register_condition_kind();
-  register_dict_kind();
   join_session();
 }
 
