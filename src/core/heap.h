@@ -108,6 +108,7 @@ private:
   uint64_t try_allocate(uint64_t bytes, BlockKind kind, const void* from, uint64_t lead,
                         std::string* why);
   uint64_t take_run(uint64_t pages, bool* backed);
+  void make_block(uint64_t page, uint64_t pages, uint64_t bytes, BlockKind kind, bool backed); // held by the caller
   void give_run(uint64_t page, uint64_t pages, bool backed, uint64_t warm);
   void list_add(uint64_t page, uint64_t pages, bool backed, uint64_t warm);
   void list_remove(uint64_t page, uint64_t pages);

@@ -147,20 +147,7 @@ uint64_t Heap::try_allocate(uint64_t bytes, BlockKind kind, const void* from, ui
   {
     HeapSection section(*this);
     page = take_run(pages, &backed);
-    if (page) {
-      HeapHeader& h = header();
-      BlockRecord& r = records_[page];
-      std::memset(static_cast<void*>(&r), 0, sizeof r);
-      r.serial = h.next_serial++;
-      r.bytes = bytes;
-      r.kind = kind;
-      r.creator = self();
-      r.backed = backed;
-      r.add_holder(slot_of(self()));
-      h.used_pages += pages;
-      if (pages > 1) put(runs_[page + pages - 1], run(kUsedEnd, page));
-      put(runs_[page], run(kUsed, pages)); // the commit
-    }
+    if (page) make_block(page, pages, bytes, kind, backed);
   }
   if (!page) {
     *why = "its " + human(header().bytes) + " are in use";

@@ -59,6 +59,20 @@ uint64_t Heap::take_run(uint64_t pages, bool* backed) {
   return p;
 }
 
+void Heap::make_block(uint64_t page, uint64_t pages, uint64_t bytes, BlockKind kind, bool backed) {
+  BlockRecord& r = records_[page];
+  std::memset(static_cast<void*>(&r), 0, sizeof r);
+  r.serial = header().next_serial++;
+  r.bytes = bytes;
+  r.kind = kind;
+  r.creator = self();
+  r.backed = backed;
+  r.add_holder(slot_of(self()));
+  header().used_pages += pages;
+  if (pages > 1) put(runs_[page + pages - 1], run(kUsedEnd, page));
+  put(runs_[page], run(kUsed, pages)); // the commit
+}
+
 void Heap::give_run(uint64_t page, uint64_t pages, bool backed, uint64_t warm) {
   HeapHeader& h = header();
   if (page > h.first_page) { // the run before it
@@ -148,14 +162,7 @@ void Heap::trim(uint64_t keep_pages) noexcept {
       if (!page) continue;
       pages = run_value(runs_[page]);
       list_remove(page, pages);
-      BlockRecord& r = records_[page];
-      std::memset(static_cast<void*>(&r), 0, sizeof r);
-      r.serial = h.next_serial++;
-      r.kind = BlockKind::Bytes;
-      r.add_holder(slot_of(self()));
-      h.used_pages += pages;
-      if (pages > 1) put(runs_[page + pages - 1], run(kUsedEnd, page));
-      put(runs_[page], run(kUsed, pages));
+      make_block(page, pages, pages * kPageBytes, BlockKind::Bytes, false);
     }
     platform::punch_memory(fd_, page * kPageBytes, pages * kPageBytes);
     HeapSection section(*this, 0);
