@@ -3,61 +3,19 @@
 #include "session/session.h"
 #include "core/reaper.h"
 
+#include <iterator>
+
 using namespace mp;
 using namespace mp::bind;
 
 namespace {
 
-const char* name_of(BlockKind kind) {
-  switch (kind) {
-  case BlockKind::Bytes:
-    return "data";
-  case BlockKind::Lock:
-    return "lock";
-  case BlockKind::Queue:
-    return "queue";
-  case BlockKind::Pipe:
-    return "pipe";
-  case BlockKind::Connection:
-    return "connection";
-  case BlockKind::Pool:
-    return "pool";
-  case BlockKind::Job:
-    return "job";
-  case BlockKind::Process:
-    return "process";
-  case BlockKind::Barrier:
-    return "barrier";
-  case BlockKind::Array:
-    return "array";
-  case BlockKind::Semaphore:
-    return "semaphore";
-  case BlockKind::Event:
-    return "event";
-  case BlockKind::Condition:
-    return "condition";
-  case BlockKind::Dict:
-    return "dict";
-  case BlockKind::Cells:
-    return "array";
-  default:
-    return "other";
-  }
-}
+const char* const kNames[] = { // of kinds
+    "other", "data",    "lock",  "queue",     "pipe",  "connection", "pool",  "job",
+    "process", "barrier", "array", "semaphore", "event", "condition",  "array", "dict"};
+static_assert(std::size(kNames) == size_t(BlockKind::kCount));
 
-bool has_data(SEXP x) {
-  switch (TYPEOF(x)) {
-  case LGLSXP:
-  case INTSXP:
-  case REALSXP:
-  case CPLXSXP:
-  case RAWSXP:
-  case STRSXP:
-    return Rf_xlength(x) > 0;
-  default:
-    return false;
-  }
-}
+bool has_data(SEXP x) { return Rf_isVectorAtomic(x) && Rf_xlength(x) > 0; }
 
 // Counts the vectors in `x` that are views, and those that could be.
 void count_views(SEXP x, uint64_t least, R_xlen_t* views, R_xlen_t* others) {
@@ -114,7 +72,7 @@ SEXP memory_blocks() {
       std::vector<int> pids;
       for (Token t : b.holders) pids.push_back(int(pid_of(t)));
       codec::protect([&]() -> SEXP {
-        SET_STRING_ELT(kinds, R_xlen_t(i), Rf_mkChar(name_of(b.kind)));
+        SET_STRING_ELT(kinds, R_xlen_t(i), Rf_mkChar(kNames[int(b.kind)]));
         SET_VECTOR_ELT(holders, R_xlen_t(i), to_r(pids));
         return R_NilValue;
       });

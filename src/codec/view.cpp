@@ -17,7 +17,7 @@ namespace {
 
 constexpr uint64_t kCheapCopy = 16 * 1024; // less than a mapping and an object with a finalizer
 
-R_altrep_class_t logical_class, integer_class, real_class, complex_class, raw_class;
+R_altrep_class_t classes[RAWSXP + 1]; // by type
 
 // Where views lie: R wraps vectors, and a wrapper's data are found by their address alone. Never
 // destroyed: R's finalizers may run after the destructors of static objects.
@@ -37,21 +37,6 @@ int top_level() {
   return n;
 }
 
-R_altrep_class_t class_of(SEXPTYPE type) {
-  switch (type) {
-  case LGLSXP:
-    return logical_class;
-  case INTSXP:
-    return integer_class;
-  case REALSXP:
-    return real_class;
-  case CPLXSXP:
-    return complex_class;
-  default:
-    return raw_class;
-  }
-}
-
 // Within a collection: calls nothing of R that allocates.
 void finalize(SEXP pointer) {
   auto* view = static_cast<View*>(R_ExternalPtrAddr(pointer));
@@ -65,7 +50,7 @@ void finalize(SEXP pointer) {
 SEXP view_of_numbers(SEXPTYPE type, const HandleId& id, uint64_t first, R_xlen_t length,
                      uint64_t total) {
   uint64_t size = bytes_per_element(type);
-  return new_view(class_of(type), id, first * size, static_cast<uint64_t>(length) * size, length,
+  return new_view(classes[type], id, first * size, static_cast<uint64_t>(length) * size, length,
                   first, total);
 }
 
@@ -213,26 +198,26 @@ const char* view_class_name(SEXPTYPE type) {
 
 void register_views(DllInfo* dll) {
   const char* package = kPackageName;
-  logical_class = R_make_altlogical_class(view_class_name(LGLSXP), package, dll);
-  common_methods<LGLSXP, int>(logical_class);
-  R_set_altlogical_Elt_method(logical_class, element_method<int>);
-  R_set_altlogical_Get_region_method(logical_class, region_method<int>);
-  integer_class = R_make_altinteger_class(view_class_name(INTSXP), package, dll);
-  common_methods<INTSXP, int>(integer_class);
-  R_set_altinteger_Elt_method(integer_class, element_method<int>);
-  R_set_altinteger_Get_region_method(integer_class, region_method<int>);
-  real_class = R_make_altreal_class(view_class_name(REALSXP), package, dll);
-  common_methods<REALSXP, double>(real_class);
-  R_set_altreal_Elt_method(real_class, element_method<double>);
-  R_set_altreal_Get_region_method(real_class, region_method<double>);
-  complex_class = R_make_altcomplex_class(view_class_name(CPLXSXP), package, dll);
-  common_methods<CPLXSXP, Rcomplex>(complex_class);
-  R_set_altcomplex_Elt_method(complex_class, element_method<Rcomplex>);
-  R_set_altcomplex_Get_region_method(complex_class, region_method<Rcomplex>);
-  raw_class = R_make_altraw_class(view_class_name(RAWSXP), package, dll);
-  common_methods<RAWSXP, Rbyte>(raw_class);
-  R_set_altraw_Elt_method(raw_class, element_method<Rbyte>);
-  R_set_altraw_Get_region_method(raw_class, region_method<Rbyte>);
+  classes[LGLSXP] = R_make_altlogical_class(view_class_name(LGLSXP), package, dll);
+  common_methods<LGLSXP, int>(classes[LGLSXP]);
+  R_set_altlogical_Elt_method(classes[LGLSXP], element_method<int>);
+  R_set_altlogical_Get_region_method(classes[LGLSXP], region_method<int>);
+  classes[INTSXP] = R_make_altinteger_class(view_class_name(INTSXP), package, dll);
+  common_methods<INTSXP, int>(classes[INTSXP]);
+  R_set_altinteger_Elt_method(classes[INTSXP], element_method<int>);
+  R_set_altinteger_Get_region_method(classes[INTSXP], region_method<int>);
+  classes[REALSXP] = R_make_altreal_class(view_class_name(REALSXP), package, dll);
+  common_methods<REALSXP, double>(classes[REALSXP]);
+  R_set_altreal_Elt_method(classes[REALSXP], element_method<double>);
+  R_set_altreal_Get_region_method(classes[REALSXP], region_method<double>);
+  classes[CPLXSXP] = R_make_altcomplex_class(view_class_name(CPLXSXP), package, dll);
+  common_methods<CPLXSXP, Rcomplex>(classes[CPLXSXP]);
+  R_set_altcomplex_Elt_method(classes[CPLXSXP], element_method<Rcomplex>);
+  R_set_altcomplex_Get_region_method(classes[CPLXSXP], region_method<Rcomplex>);
+  classes[RAWSXP] = R_make_altraw_class(view_class_name(RAWSXP), package, dll);
+  common_methods<RAWSXP, Rbyte>(classes[RAWSXP]);
+  R_set_altraw_Elt_method(classes[RAWSXP], element_method<Rbyte>);
+  R_set_altraw_Get_region_method(classes[RAWSXP], region_method<Rbyte>);
   register_string_views(dll);
 }
 

@@ -1,5 +1,6 @@
 #include "session/cell_types.h"
 
+#include "codec/codec.h"
 #include "core/error.h"
 
 #include <cmath>
@@ -68,35 +69,40 @@ template <class C> void put(uint8_t* to, double v) {
   std::memcpy(to, &cell, sizeof cell);
 }
 
+// Calls f with any value of the cells' type.
+template <class F> void with_cell(const CellType& type, F f) {
+  switch (type.code[0]) {
+  case 'd':
+    return f(double());
+  case 'f':
+    return f(float());
+  case 'i':
+    return f(int32_t());
+  case 'b':
+    return f(int8_t());
+  case 'h':
+    return f(int16_t());
+  case 'H':
+    return f(uint16_t());
+  case 'I':
+    return f(uint32_t());
+  case 'l':
+  case 'q':
+    return f(int64_t());
+  case 'L':
+  case 'Q':
+    return f(uint64_t());
+  default: // c, B
+    return f(uint8_t());
+  }
+}
+
 void put_number(const CellType& type, uint8_t* to, double v, R_xlen_t i) {
   if (type.whole) {
     if (std::isnan(v) && type.r == INTSXP && type.same) return put<int>(to, NA_INTEGER);
     if (!(v >= type.least && v <= type.most) || v != std::trunc(v)) refuse(type, v, i);
   }
-  switch (type.code[0]) {
-  case 'd':
-    return put<double>(to, v);
-  case 'f':
-    return put<float>(to, v);
-  case 'i':
-    return put<int32_t>(to, v);
-  case 'b':
-    return put<int8_t>(to, v);
-  case 'h':
-    return put<int16_t>(to, v);
-  case 'H':
-    return put<uint16_t>(to, v);
-  case 'I':
-    return put<uint32_t>(to, v);
-  case 'l':
-  case 'q':
-    return put<int64_t>(to, v);
-  case 'L':
-  case 'Q':
-    return put<uint64_t>(to, v);
-  default: // c, B
-    return put<uint8_t>(to, v);
-  }
+  with_cell(type, [&](auto cell) { put<decltype(cell)>(to, v); });
 }
 
 } // namespace
@@ -115,18 +121,7 @@ uint32_t cell_type_of(const std::string& typecode) {
 }
 
 uint8_t* element_at(SEXP x, R_xlen_t i) {
-  switch (TYPEOF(x)) {
-  case REALSXP:
-    return reinterpret_cast<uint8_t*>(REAL(x) + i);
-  case INTSXP:
-    return reinterpret_cast<uint8_t*>(INTEGER(x) + i);
-  case LGLSXP:
-    return reinterpret_cast<uint8_t*>(LOGICAL(x) + i);
-  case CPLXSXP:
-    return reinterpret_cast<uint8_t*>(COMPLEX(x) + i);
-  default:
-    return RAW(x) + i;
-  }
+  return static_cast<uint8_t*>(codec::data_of(x)) + uint64_t(i) * codec::bytes_per_element(SEXPTYPE(TYPEOF(x)));
 }
 
 void read_cells(const CellType& type, const uint8_t* from, SEXP to, R_xlen_t at, R_xlen_t count) {
@@ -135,28 +130,10 @@ void read_cells(const CellType& type, const uint8_t* from, SEXP to, R_xlen_t at,
     std::memcpy(element_at(to, at), from, size_t(count) * type.bytes);
     return;
   }
-  int* integers = type.r == INTSXP ? INTEGER(to) + at : nullptr;
-  double* doubles = type.r == REALSXP ? REAL(to) + at : nullptr;
-  switch (type.code[0]) {
-  case 'b':
-    return convert_out<int8_t>(from, integers, count);
-  case 'B':
-    return convert_out<uint8_t>(from, integers, count);
-  case 'h':
-    return convert_out<int16_t>(from, integers, count);
-  case 'H':
-    return convert_out<uint16_t>(from, integers, count);
-  case 'I':
-    return convert_out<uint32_t>(from, doubles, count);
-  case 'l':
-  case 'q':
-    return convert_out<int64_t>(from, doubles, count);
-  case 'L':
-  case 'Q':
-    return convert_out<uint64_t>(from, doubles, count);
-  default:
-    return convert_out<float>(from, doubles, count);
-  }
+  with_cell(type, [&](auto cell) {
+    if (type.r == INTSXP) convert_out<decltype(cell)>(from, INTEGER(to) + at, count);
+    else convert_out<decltype(cell)>(from, REAL(to) + at, count);
+  });
 }
 
 Cells::Cells(const CellType& type, SEXP from) {

@@ -87,21 +87,7 @@ bool is_closed_code(SEXP x, std::vector<SEXP>& own) {
 
 } // namespace
 
-bool is_bare(SEXP x) {
-  switch (TYPEOF(x)) {
-  case NILSXP:
-    return true;
-  case LGLSXP:
-  case INTSXP:
-  case REALSXP:
-  case CPLXSXP:
-  case RAWSXP:
-  case STRSXP:
-    return !Rf_isObject(x);
-  default:
-    return false;
-  }
-}
+bool is_bare(SEXP x) { return x == R_NilValue || (Rf_isVectorAtomic(x) && !Rf_isObject(x)); }
 
 bool is_closed(SEXP fun) {
   if (TYPEOF(fun) == BUILTINSXP || TYPEOF(fun) == SPECIALSXP) {
