@@ -76,7 +76,7 @@ bool immutable(SEXP f) {
 
 SentFunction* known_function(SEXP fun) {
   for (SentFunction& f : sent_functions)
-    if (f.function == fun) return &f;
+    if (SEXP(f.function) == fun) return &f;
   return nullptr;
 }
 
@@ -98,11 +98,6 @@ void add_symbols(SEXP x, std::unordered_set<SEXP>& found) {
     for (R_xlen_t i = 0; i < Rf_xlength(x); ++i) add_symbols(VECTOR_ELT(x, i), found);
 }
 
-void forget(SentFunction& f) {
-  R_ReleaseObject(f.function);
-  heap().drop(f.block);
-}
-
 } // namespace
 
 SEXP prepared_function(SEXP fun, bool compile) {
@@ -114,7 +109,6 @@ SEXP prepared_function(SEXP fun, bool compile) {
 
 SentFunction* sent_function(SEXP fun, bool compile) {
   if (sent_depth != fork_depth()) { // a fork releases blocks that no R object of its own holds
-    for (SentFunction& f : sent_functions) R_ReleaseObject(f.function);
     sent_functions.clear();
     sent_depth = fork_depth();
   }
@@ -134,16 +128,11 @@ SentFunction* sent_function(SEXP fun, bool compile) {
     auto oldest = std::find_if(sent_functions.begin(), sent_functions.end(),
                                [](const SentFunction& f) { return f.users == 0; });
     if (sent_functions.size() >= kSentFunctions && oldest != sent_functions.end()) {
-      forget(*oldest);
+      heap().drop(oldest->block);
       sent_functions.erase(oldest);
     }
-    codec::protect([&] {
-      R_PreserveObject(fun);
-      return R_NilValue;
-    });
-    sent_functions.emplace_back();
+    sent_functions.push_back({Preserved(fun), block});
     known = &sent_functions.back();
-    known->function = fun;
   }
   known->block = block;
   known->compiled = compile;

@@ -1,7 +1,7 @@
 // Functions that calls sent to workers: a block for each, kept while later calls use the same one.
 #pragma once
 
-#include <Rinternals.h>
+#include "r/call.h"
 
 #include <cstdint>
 #include <optional>
@@ -10,7 +10,7 @@
 namespace mp::bind {
 
 struct SentFunction {
-  SEXP function;         // preserved, so that it is never changed in place
+  Preserved function;    // so that it is never changed in place
   uint64_t block;        // held by this process
   bool compiled = false; // before it was sent
   int users = 0;         // see InUse

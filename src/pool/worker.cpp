@@ -43,10 +43,9 @@ struct Run {
   uint64_t loaded = 0;                     // serial of the job whose frame is ready
   uint64_t noted = 0;                      // and of the one whose function is known to be readable
   uint64_t version = 0;                    // of the session's journal that this R has
-  // Preserved:
-  SEXP frame = nullptr;     // environment with FUN, X, i and `...`
-  SEXP inherited = nullptr; // the frame of fork_map(): function and elements are here already
-  bool star = false;        // elements are argument lists
+  Preserved frame;     // environment with FUN, X, i and `...`
+  Preserved inherited; // the frame of fork_map(): function and elements are here already
+  bool star = false;   // elements are argument lists
   bool seeded = false;
   bool was_seeded = false; // the latest job was: it left its generator behind
   bool lent = false;       // the latest job brought variables that are its own
@@ -73,26 +72,13 @@ SEXP decode(const uint8_t* from, uint64_t bytes) {
   return codec::decode(from, bytes);
 }
 
-void preserve(SEXP x) { // R_PreserveObject() jumps where R is out of memory
-  codec::protect([&] {
-    R_PreserveObject(x);
-    return R_NilValue;
-  });
-}
-
-void keep(SEXP& place, SEXP value) {
-  if (value) preserve(value);
-  if (place) R_ReleaseObject(place);
-  place = value;
-}
-
 // Called when memory is short.
 void give_up_functions() {
   functions.clear();
   recent.clear();
   if (run.active) return;
   run.loaded = 0;
-  keep(run.frame, nullptr);
+  run.frame = Preserved();
 }
 
 SEXP symbol(const char* name) { return Rf_install(name); }
@@ -135,7 +121,7 @@ void load_job() {
   if (run.loaded == serial) return;
   run.loaded = 0;
   if (!j.function.page) {
-    keep(run.frame, run.inherited);
+    run.frame = Preserved(SEXP(run.inherited));
     run.star = run.seeded = false;
   } else {
     Protected fun(functions.at(j.function));
@@ -156,12 +142,12 @@ void load_job() {
         UNPROTECT(1);
         return made;
       }));
-      keep(run.frame, frame);
+      run.frame = Preserved(frame);
     } else {
       run.lent = has_part(body, JobPart::Variables);
       Protected call(Rf_lang4(symbol("worker_frame"), fun, body, Rf_ScalarLogical(run.was_seeded)));
       Protected frame(evaluate(call, package_namespace()));
-      keep(run.frame, frame);
+      run.frame = Preserved(frame);
     }
     SEXP seed = part_of(body, JobPart::Seed);
     run.seeded = run.was_seeded = !Rf_isNull(seed);
@@ -386,7 +372,7 @@ void begin_worker(SEXP pool, int index, int maxtasks, SEXP inherited, SEXP versi
     run.depth = fork_depth();
     run.active = false;
     run.handles = handles_made();
-    if (!Rf_isNull(inherited)) keep(run.inherited, inherited);
+    run.inherited = Preserved(inherited);
     platform::keep_freed_memory();
     interrupt_wanted = cancelled;
     at_shortage(give_up_functions);
@@ -438,7 +424,7 @@ bool run_worker() {
 
 bool element_cancelled() { return cancelled(); }
 
-SEXP task_frame() { return run.frame ? run.frame : R_NilValue; }
+SEXP task_frame() { return run.frame; }
 
 // The element that was being computed failed: its error is its result, and the loop continues after
 // it.
