@@ -77,16 +77,6 @@ void warn(const char* message) { call_r("warn_of_threads", message); }
 SEXP new_vector(SEXPTYPE type, R_xlen_t length) {
   return protect([&] { return Rf_allocVector(type, length); });
 }
-SEXP one_real(double v) {
-  SEXP x = new_vector(REALSXP, 1);
-  REAL(x)[0] = v;
-  return x;
-}
-SEXP one_integer(int v) {
-  SEXP x = new_vector(INTSXP, 1);
-  INTEGER(x)[0] = v;
-  return x;
-}
 
 SEXP fold_slices(SEXP x, const Source& source, int margin, Matrix shape, Function f, Fold fold,
                  unsigned threads) {

@@ -52,8 +52,12 @@ void warn(const char* message);
 
 // R may jump when it is out of memory: the jump must not pass our callers, which own things.
 SEXP new_vector(SEXPTYPE type, R_xlen_t length);
-SEXP one_real(double v);
-SEXP one_integer(int v);
+inline SEXP one_real(double v) {
+  return protect([&] { return to_r(v); });
+}
+inline SEXP one_integer(int v) {
+  return protect([&] { return to_r(v); });
+}
 
 constexpr uint64_t kBlock = 4096; // elements of a part: this alone says where a vector is cut
 constexpr uint64_t kGlance = 32;  // elements that are done before the first look at the clock
