@@ -57,7 +57,7 @@ template <class F> void with_cells(uint64_t block, F body) {
 
 // --- windows -------------------------------------------------------------------------------------
 
-R_altrep_class_t logical_window, integer_window, real_window, complex_window, raw_window;
+R_altrep_class_t windows[RAWSXP + 1]; // their classes, by type
 
 uint64_t window_block(SEXP x) {
   return static_cast<Handle*>(R_ExternalPtrAddr(R_altrep_data1(x)))->block;
@@ -82,21 +82,6 @@ void window_methods(R_altrep_class_t c) {
   R_set_altvec_Dataptr_or_null_method(c, window_pointer_or_null);
 }
 
-R_altrep_class_t window_class(SEXPTYPE type) {
-  switch (type) {
-  case LGLSXP:
-    return logical_window;
-  case INTSXP:
-    return integer_window;
-  case REALSXP:
-    return real_window;
-  case CPLXSXP:
-    return complex_window;
-  default:
-    return raw_window;
-  }
-}
-
 SEXP dim_of(const CellsShared& c) { // may jump
   SEXP dim = Rf_allocVector(INTSXP, R_xlen_t(c.dims));
   for (uint32_t k = 0; k < c.dims; ++k) INTEGER(dim)[k] = int(c.dim[k]);
@@ -116,21 +101,21 @@ namespace mp::bind {
 
 void register_windows(DllInfo* dll) {
   const char* package = "multiprocessing";
-  window_methods(logical_window = R_make_altlogical_class("cells_logical", package, dll));
-  R_set_altlogical_Elt_method(logical_window, window_element<int>);
-  R_set_altlogical_Get_region_method(logical_window, window_region<int>);
-  window_methods(integer_window = R_make_altinteger_class("cells_integer", package, dll));
-  R_set_altinteger_Elt_method(integer_window, window_element<int>);
-  R_set_altinteger_Get_region_method(integer_window, window_region<int>);
-  window_methods(real_window = R_make_altreal_class("cells_real", package, dll));
-  R_set_altreal_Elt_method(real_window, window_element<double>);
-  R_set_altreal_Get_region_method(real_window, window_region<double>);
-  window_methods(complex_window = R_make_altcomplex_class("cells_complex", package, dll));
-  R_set_altcomplex_Elt_method(complex_window, window_element<Rcomplex>);
-  R_set_altcomplex_Get_region_method(complex_window, window_region<Rcomplex>);
-  window_methods(raw_window = R_make_altraw_class("cells_raw", package, dll));
-  R_set_altraw_Elt_method(raw_window, window_element<Rbyte>);
-  R_set_altraw_Get_region_method(raw_window, window_region<Rbyte>);
+  window_methods(windows[LGLSXP] = R_make_altlogical_class("cells_logical", package, dll));
+  R_set_altlogical_Elt_method(windows[LGLSXP], window_element<int>);
+  R_set_altlogical_Get_region_method(windows[LGLSXP], window_region<int>);
+  window_methods(windows[INTSXP] = R_make_altinteger_class("cells_integer", package, dll));
+  R_set_altinteger_Elt_method(windows[INTSXP], window_element<int>);
+  R_set_altinteger_Get_region_method(windows[INTSXP], window_region<int>);
+  window_methods(windows[REALSXP] = R_make_altreal_class("cells_real", package, dll));
+  R_set_altreal_Elt_method(windows[REALSXP], window_element<double>);
+  R_set_altreal_Get_region_method(windows[REALSXP], window_region<double>);
+  window_methods(windows[CPLXSXP] = R_make_altcomplex_class("cells_complex", package, dll));
+  R_set_altcomplex_Elt_method(windows[CPLXSXP], window_element<Rcomplex>);
+  R_set_altcomplex_Get_region_method(windows[CPLXSXP], window_region<Rcomplex>);
+  window_methods(windows[RAWSXP] = R_make_altraw_class("cells_raw", package, dll));
+  R_set_altraw_Elt_method(windows[RAWSXP], window_element<Rbyte>);
+  R_set_altraw_Get_region_method(windows[RAWSXP], window_region<Rbyte>);
 }
 
 } // namespace mp::bind
@@ -151,11 +136,9 @@ SEXP cells_create(std::string typecode, double length, SEXP initial, SEXP dim, S
     plan.lock = Rf_isNull(lock) ? 0 : block_of(lock, BlockKind::Lock);
     std::optional<Cells> cells;
     if (!Rf_isNull(initial)) cells.emplace(type, initial);
-    NewBlock block(create_cells(plan));
-    if (cells && cells->size()) std::memcpy(cells_data(block.get()), cells->data(), cells->size());
-    SEXP handle = protect([&] { return make_handle(block.get(), BlockKind::Cells); });
-    block.release();
-    return handle;
+    uint64_t block = create_cells(plan);
+    if (cells && cells->size()) std::memcpy(cells_data(block), cells->data(), cells->size());
+    return new_handle(block, BlockKind::Cells);
   });
 }
 
@@ -187,9 +170,7 @@ std::string cells_type(SEXP array) {
 SEXP cells_lock_pointer(SEXP array) {
   return entry([&]() -> SEXP {
     uint64_t lock = cells_lock(cells_of(array));
-    if (!lock) return R_NilValue;
-    heap().hold(lock);
-    return make_handle(lock, BlockKind::Lock);
+    return lock ? another_handle(lock, BlockKind::Lock) : R_NilValue;
   });
 }
 
@@ -263,10 +244,9 @@ SEXP cells_window(SEXP array) {
       });
       return SEXP(values);
     }
-    heap().hold(block);
-    Protected kept(protect([&] { return make_handle(block, BlockKind::Cells); }));
+    Protected kept(another_handle(block, BlockKind::Cells));
     return protect([&] {
-      SEXP window = PROTECT(R_new_altrep(window_class(type.r), kept, R_NilValue));
+      SEXP window = PROTECT(R_new_altrep(windows[type.r], kept, R_NilValue));
       set_dim(window, c);
       MARK_NOT_MUTABLE(window);
       UNPROTECT(1);

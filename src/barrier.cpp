@@ -35,7 +35,7 @@ SEXP barrier_create(double parties, SEXP action, SEXP timeout) {
       plan.timeout_ns = std::max<int64_t>(limit.deadline - platform::now_ns(), 0);
     NewBlock kept(Rf_isNull(action) ? 0 : store_value(action));
     plan.action = kept.get();
-    return make_handle(create_barrier(uint32_t(parties), plan), BlockKind::Barrier);
+    return new_handle(create_barrier(uint32_t(parties), plan), BlockKind::Barrier);
   });
 }
 

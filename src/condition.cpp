@@ -30,18 +30,14 @@ SEXP condition_create(SEXP lock) {
   return entry([&] {
     NewBlock own(Rf_isNull(lock) ? create_lock(true) : 0);
     uint64_t block = own.get() ? own.get() : block_of(lock, BlockKind::Lock);
-    return make_handle(create_condition(block), BlockKind::Condition);
+    return new_handle(create_condition(block), BlockKind::Condition);
   });
 }
 
 // A handle of its lock.
 // [[Rcpp::export(rng = false)]]
 SEXP condition_lock_pointer(SEXP condition) {
-  return entry([&] {
-    uint64_t lock = condition_lock(condition_of(condition));
-    heap().hold(lock);
-    return make_handle(lock, BlockKind::Lock);
-  });
+  return entry([&] { return another_handle(condition_lock(condition_of(condition)), BlockKind::Lock); });
 }
 
 // TRUE: notified, FALSE: not in time. A warning if the lock's last owner died while it held it.

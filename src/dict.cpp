@@ -30,15 +30,7 @@ std::string key_of(SEXP key) {
 
 // Reading may call R, and R may read the same value again meanwhile: its block is counted.
 SEXP decoded(DictValue& value) {
-  struct Kept {
-    uint64_t block;
-    explicit Kept(uint64_t b) : block(b) {
-      if (block) keep_block(block);
-    }
-    ~Kept() {
-      if (block) let_go(block);
-    }
-  } kept(value.release_block());
+  KeptBlock kept(value.release_block());
   return codec::decode(value.data(), value.size());
 }
 
@@ -62,8 +54,10 @@ template <class F> auto with_encoded(SEXP x, F put) -> decltype(put(DictInput{})
   return put(in);
 }
 
-SEXP utf8(const std::string& s) { // may jump
-  return Rf_mkCharLenCE(s.data(), int(s.size()), CE_UTF8);
+SEXP names_of(const std::vector<DictItem>& items) {
+  std::vector<std::string> names;
+  for (const DictItem& item : items) names.push_back(item.key);
+  return protect([&] { return to_r(names); });
 }
 
 } // namespace
@@ -73,10 +67,7 @@ SEXP utf8(const std::string& s) { // may jump
 SEXP dict_create(int face) {
   return entry([&] {
     NewBlock lock(create_lock(true));
-    NewBlock dict(create_dict(lock.get(), uint64_t(face)));
-    SEXP handle = protect([&] { return make_handle(dict.get(), BlockKind::Dict); });
-    dict.release();
-    return handle;
+    return new_handle(create_dict(lock.get(), uint64_t(face)), BlockKind::Dict);
   });
 }
 
@@ -88,11 +79,7 @@ int dict_kind(SEXP dict) {
 // A handle of its lock.
 // [[Rcpp::export(rng = false)]]
 SEXP dict_lock_pointer(SEXP dict) {
-  return entry([&] {
-    uint64_t lock = dict_lock(dict_of(dict));
-    heap().hold(lock);
-    return protect([&] { return make_handle(lock, BlockKind::Lock); });
-  });
+  return entry([&] { return another_handle(dict_lock(dict_of(dict)), BlockKind::Lock); });
 }
 
 // The value, or KeyError.
@@ -164,12 +151,8 @@ void dict_empty(SEXP dict) {
 bool dict_has(SEXP dict, SEXP key) {
   return entry([&] {
     DictValue ignored;
-    uint64_t block = dict_of(dict);
-    bool found = dict_get(block, key_of(key), &ignored);
-    if (uint64_t b = ignored.release_block()) {
-      keep_block(b);
-      let_go(b);
-    }
+    bool found = dict_get(dict_of(dict), key_of(key), &ignored);
+    KeptBlock kept(ignored.release_block());
     return found;
   });
 }
@@ -181,16 +164,7 @@ double dict_size(SEXP dict) {
 
 // [[Rcpp::export(rng = false)]]
 SEXP dict_names(SEXP dict) {
-  return entry([&] {
-    std::vector<DictItem> items = dict_items(dict_of(dict), false);
-    return protect([&] {
-      SEXP names = PROTECT(Rf_allocVector(STRSXP, R_xlen_t(items.size())));
-      for (size_t i = 0; i < items.size(); ++i)
-        SET_STRING_ELT(names, R_xlen_t(i), utf8(items[i].key));
-      UNPROTECT(1);
-      return names;
-    });
-  });
+  return entry([&] { return names_of(dict_items(dict_of(dict), false)); });
 }
 
 // A named list, all as it is at one moment.
@@ -198,28 +172,16 @@ SEXP dict_names(SEXP dict) {
 SEXP dict_values(SEXP dict) {
   return entry([&] {
     std::vector<DictItem> items = dict_items(dict_of(dict), true);
+    std::vector<KeptBlock> kept;
+    kept.reserve(items.size());
+    for (DictItem& item : items) kept.emplace_back(item.value.release_block());
+    Protected names(names_of(items));
     Protected list(protect([&] {
       SEXP r = PROTECT(Rf_allocVector(VECSXP, R_xlen_t(items.size())));
-      SEXP names = PROTECT(Rf_allocVector(STRSXP, R_xlen_t(items.size())));
-      for (size_t i = 0; i < items.size(); ++i)
-        SET_STRING_ELT(names, R_xlen_t(i), utf8(items[i].key));
       Rf_setAttrib(r, R_NamesSymbol, names);
-      UNPROTECT(2);
+      UNPROTECT(1);
       return r;
     }));
-    std::vector<uint64_t> kept;
-    struct LetGo {
-      std::vector<uint64_t>& blocks;
-      ~LetGo() {
-        for (uint64_t b : blocks) let_go(b);
-      }
-    } let{kept};
-    kept.reserve(items.size());
-    for (DictItem& item : items)
-      if (uint64_t b = item.value.release_block()) {
-        keep_block(b);
-        kept.push_back(b);
-      }
     for (size_t i = 0; i < items.size(); ++i) {
       Protected value(codec::decode(items[i].value.data(), items[i].value.size()));
       SET_VECTOR_ELT(list, R_xlen_t(i), value);

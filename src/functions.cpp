@@ -17,11 +17,9 @@ bool is_compiled(SEXP fun) {
 // All names in a function's code.
 // [[Rcpp::export(rng = false)]]
 SEXP code_symbols(SEXP fun) {
-  return entry([&]() -> SEXP {
-    std::vector<SEXP> symbols = symbols_of(fun);
-    Protected names(protect([&] { return Rf_allocVector(STRSXP, R_xlen_t(symbols.size())); }));
-    for (size_t i = 0; i < symbols.size(); ++i)
-      SET_STRING_ELT(names, R_xlen_t(i), PRINTNAME(symbols[i]));
-    return names;
+  return entry([&] {
+    std::vector<SEXP> names;
+    for (SEXP symbol : symbols_of(fun)) names.push_back(PRINTNAME(symbol));
+    return protect([&] { return strings_from(names); });
   });
 }

@@ -12,7 +12,7 @@ using namespace mp::bind;
 
 // [[Rcpp::export(rng = false)]]
 SEXP queue_create_joinable(double maxsize) {
-  return entry([&] { return make_handle(create_joinable_queue(uint64_t(maxsize)), BlockKind::Queue); });
+  return entry([&] { return new_handle(create_joinable_queue(uint64_t(maxsize)), BlockKind::Queue); });
 }
 
 // [[Rcpp::export(rng = false)]]

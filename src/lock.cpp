@@ -11,7 +11,7 @@ using namespace mp::bind;
 
 // [[Rcpp::export(rng = false)]]
 SEXP lock_create(bool recursive) {
-  return entry([&] { return make_handle(create_lock(recursive), BlockKind::Lock); });
+  return entry([&] { return new_handle(create_lock(recursive), BlockKind::Lock); });
 }
 
 // TRUE if its last owner died while it held it.

@@ -14,8 +14,9 @@ SEXP pipe_create(bool duplex) {
   return entry([&] {
     uint64_t ends[2];
     create_pipe(duplex, ends);
-    Protected a(make_handle(ends[0], BlockKind::Connection));
-    Protected b(make_handle(ends[1], BlockKind::Connection));
+    NewBlock second(ends[1]);
+    Protected a(new_handle(ends[0], BlockKind::Connection));
+    Protected b(new_handle(second.release(), BlockKind::Connection));
     return list_of(SEXP(a), SEXP(b));
   });
 }

@@ -17,11 +17,7 @@ SEXP pool_create(int workers, SEXP start, bool plain) {
 // The pool's block as a handle, for the workers.
 // [[Rcpp::export(rng = false)]]
 SEXP pool_handle(SEXP pool) {
-  return entry([&] {
-    uint64_t block = any_pool_of(pool).block();
-    heap().hold(block);
-    return make_handle(block, BlockKind::Pool);
-  });
+  return entry([&] { return another_handle(any_pool_of(pool).block(), BlockKind::Pool); });
 }
 
 // Starts the workers.
@@ -49,7 +45,7 @@ void pool_close_later(SEXP pool) {
 SEXP pool_key(SEXP pool) {
   return entry([&] {
     std::string key = std::to_string(any_pool_of(pool).block());
-    return protect([&] { return Rf_mkString(key.c_str()); });
+    return protect([&] { return to_r(key); });
   });
 }
 

@@ -41,7 +41,7 @@ uint64_t open_queue(SEXP queue) {
 
 // [[Rcpp::export(rng = false)]]
 SEXP queue_create(double maxsize, bool simple) {
-  return entry([&] { return make_handle(create_queue(uint64_t(maxsize), simple), BlockKind::Queue); });
+  return entry([&] { return new_handle(create_queue(uint64_t(maxsize), simple), BlockKind::Queue); });
 }
 
 // [[Rcpp::export(rng = false)]]

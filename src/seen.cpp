@@ -56,12 +56,7 @@ SEXP session_methods_in(SEXP table) {
       SEXP method = r::frame_variable(table, name);
       if (TYPEOF(method) == CLOSXP && top_level_of(r::closure_environment(method)) == R_GlobalEnv) own.push_back(PRINTNAME(name));
     }
-    return protect([&] {
-      SEXP names = PROTECT(Rf_allocVector(STRSXP, R_xlen_t(own.size())));
-      for (size_t i = 0; i < own.size(); ++i) SET_STRING_ELT(names, R_xlen_t(i), own[i]);
-      UNPROTECT(1);
-      return names;
-    });
+    return protect([&] { return strings_from(own); });
   });
 }
 

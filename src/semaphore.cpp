@@ -18,7 +18,7 @@ uint64_t event_of(SEXP x) { return block_of(x, BlockKind::Event); }
 // [[Rcpp::export(rng = false)]]
 SEXP semaphore_create(double value, bool bounded) {
   return entry(
-      [&] { return make_handle(create_semaphore(uint32_t(value), bounded), BlockKind::Semaphore); });
+      [&] { return new_handle(create_semaphore(uint32_t(value), bounded), BlockKind::Semaphore); });
 }
 
 // TRUE: acquired, FALSE: not in time.
@@ -79,7 +79,7 @@ bool semaphore_is_bounded(SEXP semaphore) {
 
 // [[Rcpp::export(rng = false)]]
 SEXP event_create() {
-  return entry([&] { return make_handle(create_event(), BlockKind::Event); });
+  return entry([&] { return new_handle(create_event(), BlockKind::Event); });
 }
 
 // [[Rcpp::export(rng = false)]]

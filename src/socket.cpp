@@ -1,5 +1,6 @@
 // Sockets as external pointers, and the frames on them: a length, then so many bytes, as Python's
 // multiprocessing.connection has them. What is above (authentication, R values) is in R/socket-*.R.
+#include "session/handle.h"
 #include "session/session.h"
 #include "session/waits.h"
 
@@ -46,12 +47,7 @@ void finalize_socket(SEXP pointer) {
 
 SEXP socket_pointer(Socket& socket) {
   auto owned = std::make_unique<Socket>(-1);
-  Protected p(protect([] {
-    SEXP pointer = PROTECT(R_MakeExternalPtr(nullptr, socket_tag(), R_NilValue));
-    R_RegisterCFinalizerEx(pointer, finalize_socket, TRUE);
-    UNPROTECT(1);
-    return pointer;
-  }));
+  Protected p(protect([] { return new_pointer(socket_tag(), R_NilValue, finalize_socket, TRUE); }));
   owned->fd = socket.release();
   R_SetExternalPtrAddr(p, owned.release());
   return p;
@@ -172,8 +168,7 @@ SEXP socket_peer(SEXP socket) {
   return entry([&]() -> SEXP {
     int port;
     std::string host = platform::socket_peer(open_socket(socket), &port);
-    Protected name(protect([&] { return Rf_mkString(host.c_str()); }));
-    return port ? list_of(SEXP(name), port) : SEXP(name);
+    return port ? list_of(host, port) : protect([&] { return to_r(host); });
   });
 }
 
@@ -263,9 +258,7 @@ SEXP socket_receive_frame(SEXP socket, double limit, SEXP timeout) {
       frame.resize(have + more);
       receive_all(fd, frame.data() + have, more, true, wait);
     }
-    Protected raw(protect([&] { return Rf_allocVector(RAWSXP, R_xlen_t(n)); }));
-    if (n) std::memcpy(RAW(raw), frame.data(), n);
-    return SEXP(raw);
+    return protect([&] { return to_r(frame); });
   });
 }
 
@@ -289,8 +282,6 @@ SEXP random_raw(int bytes) {
     std::vector<uint8_t> key(size_t(std::max(bytes, 0)));
     if (!platform::random_bytes(key.data(), key.size()))
       fail("the system gives no random bytes", errno);
-    Protected raw(protect([&] { return Rf_allocVector(RAWSXP, bytes); }));
-    if (bytes) std::memcpy(RAW(raw), key.data(), key.size());
-    return SEXP(raw);
+    return protect([&] { return to_r(key); });
   });
 }

@@ -147,9 +147,7 @@ SEXP needs_as_list(const Needs& needs, const codec::PointersKept* kept) {
 } // namespace
 
 SEXP packages_for(const std::unordered_set<SEXP>& classes) {
-  Protected names(codec::protect([&] { return Rf_allocVector(STRSXP, R_xlen_t(classes.size())); }));
-  R_xlen_t i = 0;
-  for (SEXP c : classes) SET_STRING_ELT(names, i++, c);
+  Protected names(protect([&] { return strings_from({classes.begin(), classes.end()}); }));
   return call_r("packages_for", SEXP(names));
 }
 

@@ -103,6 +103,18 @@ SEXP to_r(const std::vector<std::string>& x) {
   return r;
 }
 
+SEXP to_r(const std::vector<uint8_t>& x) {
+  SEXP r = Rf_allocVector(RAWSXP, R_xlen_t(x.size()));
+  if (!x.empty()) std::memcpy(RAW(r), x.data(), x.size());
+  return r;
+}
+
+SEXP strings_from(const std::vector<SEXP>& chars) {
+  SEXP r = Rf_allocVector(STRSXP, R_xlen_t(chars.size()));
+  for (size_t i = 0; i < chars.size(); ++i) SET_STRING_ELT(r, R_xlen_t(i), chars[i]);
+  return r;
+}
+
 SEXP with_names(SEXP x, const std::vector<const char*>& names) {
   Protected value(x);
   protect([&]() -> SEXP {

@@ -52,6 +52,8 @@ SEXP to_r(const std::vector<int>& x);
 SEXP to_r(const std::vector<double>& x);
 SEXP to_r(const std::vector<bool>& x);
 SEXP to_r(const std::vector<std::string>& x);
+SEXP to_r(const std::vector<uint8_t>& x);
+SEXP strings_from(const std::vector<SEXP>& chars); // CHARSXPs that others keep
 
 // list(...); values that the caller has protected, or plain ones
 template <class... A> SEXP list_of(const A&... values) {

@@ -125,6 +125,18 @@ SEXP make_handle(uint64_t block, BlockKind kind) {
   return p;
 }
 
+SEXP new_handle(uint64_t block, BlockKind kind) {
+  NewBlock owned(block);
+  SEXP p = protect([&] { return make_handle(block, kind); });
+  owned.release();
+  return p;
+}
+
+SEXP another_handle(uint64_t block, BlockKind kind) {
+  heap().hold(block);
+  return protect([&] { return make_handle(block, kind); });
+}
+
 bool is_open(SEXP pointer) {
   return TYPEOF(pointer) == EXTPTRSXP && R_ExternalPtrTag(pointer) == handle_tag() &&
          R_ExternalPtrAddr(pointer) != nullptr;

@@ -19,12 +19,28 @@ SEXP new_pointer(SEXP tag, SEXP kept, R_CFinalizer_t finalize, Rboolean at_exit)
 // Marks pointers to memory with a name: they are nil in another process, where R opens the name again.
 SEXP named_memory_tag();
 // The caller's hold on `block` passes to the new pointer. May jump.
-uint64_t handles_made(); // by this process so far
 SEXP make_handle(uint64_t block, BlockKind kind);
+SEXP new_handle(uint64_t block, BlockKind kind);     // the same, but throws, and then has dropped the block
+SEXP another_handle(uint64_t block, BlockKind kind); // takes a hold of its own of a block that others keep
+uint64_t handles_made();                             // by this process so far
 // The same for an owner that is no pointer of R's: a block is dropped with the last of both.
 void keep_block(uint64_t block);
 bool keep_block(uint64_t block, uint64_t serial); // takes a hold; false: it is not that block
 void let_go(uint64_t block);
+// Such an owner for the length of a scope. 0: no block.
+class KeptBlock {
+public:
+  explicit KeptBlock(uint64_t block) : block_(block) {
+    if (block_) keep_block(block_);
+  }
+  KeptBlock(KeptBlock&& other) noexcept : block_(std::exchange(other.block_, 0)) {}
+  ~KeptBlock() {
+    if (block_) let_go(block_);
+  }
+
+private:
+  uint64_t block_;
+};
 // Gives up a hold that is not counted. Handles and views that this process has made meanwhile keep
 // the block.
 void drop_uncounted(uint64_t block);
