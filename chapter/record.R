@@ -48,13 +48,14 @@ demand_quiet <- function(when) {
 fuse_page <- function(name, folder) {
   source <- normalizePath(file.path("chapter", paste0(name, ".Rmd")))
   tools <- normalizePath(c("chapter/svg.R", "chapter/tools.R"))
-  programs <- normalizePath(file.path("chapter", "programs", name))
+  # the installed examples, and in their place or beside them what the page has of its own
+  programs <- normalizePath(list.files(c("inst/examples", file.path("chapter/programs", name)), "[.](R|py)$", full.names = TRUE))
   dir.create(folder, showWarnings = FALSE, recursive = TRUE)
   folder <- normalizePath(folder)
   text <- callr::r(
     function(source, tools, programs, folder, check) {
       setwd(tempfile("page-") |> (\(path) { dir.create(path); path })())
-      file.copy(c(source, list.files(programs, full.names = TRUE)), ".")
+      file.copy(c(source, programs), ".", overwrite = TRUE)
       environment <- globalenv() # as at the prompt
       for (file in tools) sys.source(file, environment)
       environment$figures <- folder

@@ -19,7 +19,7 @@ square <- function(x) {
 pool <- Pool(5)
 
 # map(): every value goes to some worker. The results come back in the order of
-# the values, whoever was first.
+# the values, whichever was first.
 squares <- pool$map(square, 0:4)
 cat(unlist(squares), fill = TRUE)
 

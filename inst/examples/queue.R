@@ -4,8 +4,8 @@
 
 library(multiprocessing)
 
-# put() waits while the queue is full, get() waits while it is empty. So nobody
-# has to know who will take a message, or when.
+# put() waits while the queue is full, get() waits while it is empty. So no
+# process has to know which one will take a message, or when.
 produce <- function(queue) {
   time <- format(Sys.time(), "%H:%M:%OS3")
   queue$put(paste0(Sys.getpid(), "(put):", time))
