@@ -204,3 +204,31 @@ void fail_with(std::string kind, std::string message) { throw mp::Error(kind, me
 
 // [[Rcpp::export]]
 void fail_otherwise() { throw std::out_of_range("none of ours"); }
+
+// --- a module ---
+
+class Counter {
+public:
+  explicit Counter(int start) : count_(start) {
+    if (start < 0) throw mp::Error("ValueError", "a counter begins at 0");
+  }
+  int up(int by) {
+    if (by < 0) throw mp::Error("IndexError", "a counter counts up");
+    return count_ += by;
+  }
+  void check() {
+    if (count_ > 2) throw mp::Error("TimeoutError", "a counter counts to 2");
+  }
+
+private:
+  int count_;
+};
+
+RCPP_MODULE(counters) {
+  Rcpp::class_<Counter>("Counter")
+      .constructor<int>()
+      .method("up", &Counter::up)
+      .method("check", &Counter::check);
+  Rcpp::function("module_fail", &fail_with);
+  Rcpp::function("module_unlock", &unlock);
+}

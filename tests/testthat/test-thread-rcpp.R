@@ -204,3 +204,18 @@ test_that("cppFunction() finds the headers, too", {
   expect_silent(f(Lock()))
   expect_classed_error(f("x"), "ValueError", "expected a Lock[(][)]")
 })
+
+test_that("what fails in an Rcpp module is an error of its class", {
+  f <- cpp()
+  lock <- Lock()
+  expect_classed_error(f$module_unlock(lock), "ValueError", "not held")
+  expect_classed_error(f$module_fail("BrokenBarrierError", "given up"), "BrokenBarrierError", "given up")
+  expect_classed_error(methods::new(f$Counter, -1L), "ValueError", "begins at 0")
+  counter <- methods::new(f$Counter, 1L)
+  expect_identical(counter$up(1L), 2L)
+  counter$check()
+  expect_classed_error(counter$up(-1L), "IndexError", "counts up")
+  counter$up(1L)
+  expect_classed_error(counter$check(), "TimeoutError", "to 2")
+  expect_classed_error(f$module_unlock(42), "ValueError", "expected a Lock[(][)], not 42")
+})

@@ -8,8 +8,10 @@
 
 // Code built with Rcpp gets Rcpp's own exception for Ctrl-C, which Rcpp turns into R's interrupt.
 // All files of a package must then include <multiprocessing/rcpp.h>, or <Rcpp.h> first.
-#if defined(Rcpp_hpp)
+#if defined(Rcpp_hpp) && !defined(MULTIPROCESSING_WITH_RCPP)
 #define MULTIPROCESSING_WITH_RCPP
+#endif
+#if defined(MULTIPROCESSING_WITH_RCPP)
 #define MULTIPROCESSING_FLAVOUR with_rcpp
 #else
 #define MULTIPROCESSING_FLAVOUR plain

@@ -13,18 +13,45 @@
 //
 // In R: add(Lock(), Array("double", 1), 2). An argument of another kind is a ValueError that says
 // what was given. Ctrl-C is R's interrupt. An Error that leaves a function of yours is an R condition
-// of its class, as if R code had failed: tryCatch(..., BrokenBarrierError = ...).
+// of its class, as if R code had failed: tryCatch(..., BrokenBarrierError = ...). In an RCPP_MODULE, too, if this header comes
+// before <Rcpp.h>; only the setters of its properties give Rcpp's conditions.
 #pragma once
 
-#include <Rcpp.h>
+#if defined(MULTIPROCESSING_FLAVOUR) && !defined(MULTIPROCESSING_WITH_RCPP)
+#error "include <multiprocessing/rcpp.h> before <multiprocessing.h>"
+#endif
+#if !defined(MULTIPROCESSING_WITH_RCPP)
+#define MULTIPROCESSING_WITH_RCPP
+#endif
+
+#include <RcppCommon.h> // what extends Rcpp comes between this and <Rcpp.h>
 
 #include "../multiprocessing.h"
 
-#if !defined(MULTIPROCESSING_WITH_RCPP)
-#error "include <multiprocessing/rcpp.h> before <multiprocessing.h>"
+#include <mutex>
+
+namespace multiprocessing {
+namespace detail {
+
+SEXP condition_of(const Error& e); // main thread; unprotected
+
+} // namespace detail
+} // namespace multiprocessing
+
+// The end of a function that R calls: of what Rcpp makes of an exported one, and of those in its headers that call the
+// functions and methods of a module. Rcpp's own macro begins with the brace that closes the function's body; here that brace
+// closes one more handler, before Rcpp's. (The condition needs no PROTECT(): nothing allocates before Rf_lang2() has it.)
+#if defined(END_RCPP) && defined(VOID_END_RCPP)
+#undef END_RCPP
+#define END_RCPP                                                                                   \
+  }                                                                                                \
+  catch (const ::multiprocessing::Error& failure_of_multiprocessing) {                             \
+    rcpp_output_type = 2;                                                                          \
+    rcpp_output_condition = ::multiprocessing::detail::condition_of(failure_of_multiprocessing);   \
+    VOID_END_RCPP return R_NilValue;
 #endif
 
-#include <mutex>
+#include <Rcpp.h>
 
 namespace multiprocessing {
 namespace detail {
@@ -51,7 +78,6 @@ private:
   T object_;
 };
 
-// Main thread. Unprotected.
 inline SEXP condition_of(const Error& e) {
   SEXP made = api().condition(e.kind().c_str(), e.what());
   return made == R_NilValue ? exception_to_r_condition(e) : made; // a Ctrl-C came in between
@@ -59,19 +85,6 @@ inline SEXP condition_of(const Error& e) {
 
 } // namespace detail
 } // namespace multiprocessing
-
-// The end of what Rcpp makes of an exported function. Rcpp's own macro begins with the brace that closes the
-// function's body; here that brace closes one more handler, before Rcpp's. (The condition needs no PROTECT():
-// nothing allocates before Rf_lang2() has it.)
-#if defined(END_RCPP) && defined(VOID_END_RCPP)
-#undef END_RCPP
-#define END_RCPP                                                                                   \
-  }                                                                                                \
-  catch (const ::multiprocessing::Error& failure_of_multiprocessing) {                             \
-    rcpp_output_type = 2;                                                                          \
-    rcpp_output_condition = ::multiprocessing::detail::condition_of(failure_of_multiprocessing);   \
-    VOID_END_RCPP return R_NilValue;
-#endif
 
 namespace Rcpp {
 namespace traits {
