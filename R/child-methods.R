@@ -1,11 +1,13 @@
 # The session's methods, classes and generics in a worker. R keeps them in tables, besides the variables that we send.
 
-# A method that registerS3method() has put into the table of a package: list(package, name, method)
+# A method that registerS3method() has put into the table of a package: list(package, name, method). NULL: it was taken out.
 apply_method <- function(method) {
   if (!isNamespaceLoaded(method[[1L]])) {
     return()
   }
-  assign(method[[2L]], method[[3L]], envir = asNamespace(method[[1L]])[[".__S3MethodsTable__."]])
+  table <- asNamespace(method[[1L]])[[".__S3MethodsTable__."]]
+  if (!is.null(method[[3L]])) assign(method[[2L]], method[[3L]], envir = table)
+  else if (exists(method[[2L]], table, inherits = FALSE)) rm(list = method[[2L]], envir = table)
 }
 
 # Called before the variables of S4 classes and methods (at `s4`) are replaced.

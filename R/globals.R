@@ -176,17 +176,22 @@ method_tables <- function() {
   unique(Filter(is.environment, c(list(.BaseNamespaceEnv[[".__S3MethodsTable__."]]), tables)))
 }
 
-# Methods in these tables that belong to no package: list(generic's package, name, method)
+# Methods in these tables that belong to no package: list(generic's package, name, method). Where the session had one before, and
+# has a package's or none now, it is that, or NULL.
 methods_of_session <- function() {
   found <- lapply(loadedNamespaces(), function(package) {
     table <- asNamespace(package)[[".__S3MethodsTable__."]]
     if (is.null(table)) { # a package without R code
       return(NULL)
     }
-    lapply(session_methods_in(table), function(name) list(package, name, get(name, envir = table)))
+    names <- union(session_methods_in(table), had_methods[[package]])
+    if (length(names)) assign(package, names, envir = had_methods)
+    lapply(names, function(name) list(package, name, get0(name, envir = table, inherits = FALSE)))
   })
   unlist(found, recursive = FALSE)
 }
+
+had_methods <- new.env(parent = emptyenv()) # names of methods of the session, by package
 
 top_level_of <- function(env) {
   while (!is_top_level(env)) env <- parent.env(env)

@@ -259,7 +259,7 @@ int begin_call(PoolOwner& owner, SEXP fun, SEXP args, bool spawn) {
   SentFunction* sent = sent_function(fun, false);
   InUse in_use(sent);
   if (!sent) return 0;
-  if (!journal().quiet() || !needs_nothing(*sent)) {
+  if (!needs_nothing(*sent) || !journal().quiet()) {
     uint64_t version = journal().look();
     bool classes = spawn || journal().loaded_since(owner.pages().base());
     if ((classes || journal().withheld()) && sent->needed_nothing != 2 * version + classes) {

@@ -5,6 +5,7 @@
 #include <Rinternals.h>
 #include <Rversion.h>
 
+#include <cstdint>
 #include <type_traits>
 
 namespace mp::r {
@@ -172,15 +173,54 @@ inline bool still_bound(SEXP env, SEXP symbol, const Binding& before) {
   return now.how == before.how && now.value == before.value;
 }
 
-// Calls visit(symbol, cell) for the variables in the order in which R's table has them; newer versions of R do not show it.
-template <class Visit> void visit_cells(SEXP env, Visit&& visit) {
-#if R_VERSION < R_Version(4, 5, 0)
-  SEXP table = HASHTAB(env);
-  for (R_xlen_t i = 0; TYPEOF(table) == VECSXP && i < Rf_xlength(table); ++i)
-    for (SEXP cell = VECTOR_ELT(table, i); cell != R_NilValue; cell = CDR(cell)) visit(TAG(cell), cell);
+// -- Hash tables of environments, in memory ----------------------------------------------------
+//
+// R has no function that tells whether an environment has changed, and one call for each variable takes too long. R 4.2 to 4.6
+// have the same layout, which is verified before it is used; newer versions are asked for each variable.
+
+// Of a pairlist and of a table. CAR() is an error while compiled code keeps a number in the cell itself; the type of that
+// number is in the top bits of the header.
+struct Cell {
+  uint64_t header;
+  SEXP attributes, next, previous; // of R's collector
+  SEXP value, rest, symbol;
+  bool is_boxed() const { return header >> 48 == 0; }
+};
+inline const Cell* cell_of(SEXP cell) { return reinterpret_cast<const Cell*>(cell); }
+
+struct Environment {
+  uint64_t header;
+  SEXP attributes, next, previous, frame, enclosure, table;
+};
+inline SEXP table_of(SEXP env) { return reinterpret_cast<const Environment*>(env)->table; }
+
+inline const SEXP* chains_of(SEXP table) {
+#if R_VERSION >= R_Version(4, 5, 0)
+  return VECTOR_PTR_RO(table);
 #else
-  (void)env, (void)visit;
+  return static_cast<const SEXP*>(DATAPTR_RO(table));
 #endif
+}
+
+// May jump.
+inline bool tables_are_readable() {
+  static int readable = -1;
+  if (readable >= 0) return readable;
+  bool known = R_VERSION < R_Version(4, 7, 0) && sizeof(SEXP) == 8;
+  SEXP env = PROTECT(R_NewEnv(R_BaseEnv, TRUE, 2));
+  Rf_defineVar(R_NamesSymbol, R_EmptyEnv, env);
+  auto* e = reinterpret_cast<const Environment*>(env);
+  known = known && e->enclosure == R_BaseEnv && e->frame == R_NilValue && TYPEOF(e->table) == VECSXP;
+  int right = 0;
+  for (R_xlen_t i = 0; known && i < Rf_xlength(e->table); ++i) {
+    SEXP cell = VECTOR_ELT(e->table, i);
+    if (cell == R_NilValue) continue;
+    const Cell* c = cell_of(cell);
+    right += (c->header & 31) == LISTSXP && c->is_boxed() && c->value == R_EmptyEnv && c->rest == R_NilValue && c->symbol == R_NamesSymbol;
+  }
+  UNPROTECT(1);
+  readable = known && right == 1;
+  return readable;
 }
 
 } // namespace mp::r

@@ -87,14 +87,17 @@ void Facts::look_at_locale(Version& version) {
   fact(kLocale, same, version);
 }
 
+// .libPaths() keeps them in a variable of its own, which stays this variable.
 void Facts::look_at_libraries(Version& version) {
   static const SEXP lib_paths = Rf_install(".libPaths"), lib_loc = Rf_install(".lib.loc");
-  // Functions of base are promises until they are called first, and stay so in its frame.
-  SEXP finder = codec::protect([&] { return Rf_eval(lib_paths, R_BaseEnv); });
-  SEXP libraries = TYPEOF(finder) == CLOSXP ? r::frame_variable(r::closure_environment(finder), lib_loc)
-                                            : R_NilValue;
+  if (SEXP(lib_paths_) == R_NilValue) // functions of base are promises until they are called first, and stay so in its frame
+    lib_paths_ = Preserved(codec::protect([&] {
+      SEXP finder = Rf_eval(lib_paths, R_BaseEnv);
+      return TYPEOF(finder) == CLOSXP ? r::closure_environment(finder) : R_BaseEnv;
+    }));
+  SEXP libraries = r::frame_variable(lib_paths_, lib_loc);
   bool same = libraries == SEXP(libraries_) && all_[kLibraries].version;
-  libraries_ = Preserved(libraries);
+  if (!same) libraries_ = Preserved(libraries);
   fact(kLibraries, same, version);
 }
 
@@ -111,26 +114,38 @@ void Facts::look_at_random_kind(Version& version) {
 
 // Methods that registerS3method() put into the tables of packages
 void Facts::look_at_methods(Version& version) {
-  R_xlen_t namespaces = Rf_xlength(r::namespace_registry());
-  bool loaded = namespaces_ != namespaces;
-  namespaces_ = namespaces;
+  bool loaded = namespaces_.readable() ? !namespaces_.same() : Rf_xlength(r::namespace_registry()) != namespaces_loaded_;
   if (loaded) {
+    namespaces_ = Bindings(r::namespace_registry(), Bindings::Values);
+    namespaces_loaded_ = Rf_xlength(r::namespace_registry());
     Protected tables(call_r("method_tables"));
     tables_ = Preserved(tables);
-    table_lengths_.clear();
   }
-  bool same = !loaded;
-  table_lengths_.resize(size_t(Rf_xlength(tables_)), -1);
-  for (size_t i = 0; i < table_lengths_.size(); ++i) {
-    R_xlen_t length = Rf_xlength(VECTOR_ELT(tables_, R_xlen_t(i)));
-    same = same && length == table_lengths_[i];
-    table_lengths_[i] = length;
-  }
-  for (const Registered& m : registered_)
-    same = same && r::binding_of(m.table, m.symbol).value == SEXP(m.method);
+  bool same = !loaded && same_methods();
+  if (!same) note_methods();
   fact(kMethods, same, version);
   if (!same) note_registered();
   fact(kNamespaces, !loaded, version);
+}
+
+bool Facts::same_methods() const {
+  for (size_t i = 0; i < in_tables_.size(); ++i) {
+    const Bindings& b = in_tables_[i];
+    if (b.readable() ? !b.same() : Rf_xlength(VECTOR_ELT(tables_, R_xlen_t(i))) != table_lengths_[i]) return false;
+  }
+  for (const Registered& m : registered_)
+    if (r::binding_of(m.table, m.symbol).value != SEXP(m.method)) return false;
+  return true;
+}
+
+void Facts::note_methods() {
+  in_tables_.clear();
+  table_lengths_.clear();
+  for (R_xlen_t i = 0; i < Rf_xlength(tables_); ++i) {
+    SEXP table = VECTOR_ELT(tables_, i);
+    in_tables_.emplace_back(table, Bindings::Values);
+    table_lengths_.push_back(Rf_xlength(table));
+  }
 }
 
 void Facts::note_registered() {
@@ -139,8 +154,8 @@ void Facts::note_registered() {
   for (R_xlen_t i = 0; i < Rf_xlength(methods); ++i) {
     SEXP m = VECTOR_ELT(methods, i), method = VECTOR_ELT(m, 2);
     SEXP symbol = codec::protect([&] { return Rf_installTrChar(STRING_ELT(VECTOR_ELT(m, 1), 0)); });
-    for (R_xlen_t t = 0; t < Rf_xlength(tables_); ++t)
-      if (r::binding_of(VECTOR_ELT(tables_, t), symbol).value == method)
+    for (R_xlen_t t = 0; t < Rf_xlength(tables_) && method != R_NilValue; ++t)
+      if (!in_tables_[size_t(t)].readable() && r::binding_of(VECTOR_ELT(tables_, t), symbol).value == method)
         registered_.push_back({VECTOR_ELT(tables_, t), symbol, Preserved(method)});
   }
 }

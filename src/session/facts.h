@@ -3,6 +3,7 @@
 // packages, the kind of random numbers, methods of the session in packages' tables, namespaces.
 #pragma once
 
+#include "session/bindings.h"
 #include "session/insides.h"
 #include "session/settings.h"
 
@@ -36,6 +37,8 @@ private:
   void look_at_libraries(Version& version);
   void look_at_random_kind(Version& version);
   void look_at_methods(Version& version); // and namespaces
+  bool same_methods() const;
+  void note_methods();
   void note_registered();
 
   std::vector<Fact> all_;
@@ -46,16 +49,18 @@ private:
   };
   std::vector<Attached> attached_;
   std::string folder_, locale_;
-  Preserved libraries_;
+  Preserved lib_paths_, libraries_; // an environment, and what it holds
   int random_kind_ = -1;
   Preserved tables_; // of methods, of all loaded namespaces
-  std::vector<R_xlen_t> table_lengths_;
+  std::vector<Bindings> in_tables_; // of those that can be read
+  std::vector<R_xlen_t> table_lengths_; // of the others
   struct Registered {
     SEXP table, symbol;
     Preserved method;
   };
-  std::vector<Registered> registered_; // of the session's own methods in these tables
-  R_xlen_t namespaces_ = -1;
+  std::vector<Registered> registered_; // of the session's own methods in the others
+  Bindings namespaces_;
+  R_xlen_t namespaces_loaded_ = -1;
   Preserved class_names_;
   std::unordered_set<SEXP> in_packages_;
   uint64_t in_packages_of_ = 0; // the version of the fact that it was made from

@@ -56,23 +56,41 @@ uint64_t Journal::look() {
   return version();
 }
 
+// Most variables are the same at a glance. For the others R is asked; for all, if its table cannot be read.
+std::vector<size_t> Journal::doubtful_glances() const {
+  std::vector<size_t> doubtful;
+  constexpr size_t kAhead = 16; // else most of the time is spent waiting for memory
+  for (size_t i = 0; i < glances_.size(); ++i) {
+    if (i + kAhead < glances_.size()) {
+      const Glance& next = glances_[i + kAhead];
+      __builtin_prefetch(next.cell);
+      if (next.what == Glance::Itself) __builtin_prefetch(next.data);
+    }
+    if (!glances_[i].same_in_cell()) doubtful.push_back(i);
+  }
+  return doubtful;
+}
+
+bool Journal::any_added() const {
+  return bindings_.readable() ? bindings_.any_new() : Rf_xlength(R_GlobalEnv) != present_;
+}
+
 void Journal::look_at_variables() {
-  std::vector<size_t> stale;
+  std::vector<size_t> doubtful = doubtful_glances(), stale;
   bool gone = false;
   codec::protect([&] { // an ordinary variable that has become an active one is called
     constexpr size_t kAhead = 16;
-    for (size_t i = 0; i < glances_.size(); ++i) {
-      if (i + kAhead < glances_.size()) { // else most of the time is spent waiting for memory
-        const Glance& next = glances_[i + kAhead];
+    for (size_t i = 0; i < doubtful.size(); ++i) {
+      if (i + kAhead < doubtful.size()) {
+        const Glance& next = glances_[doubtful[i + kAhead]];
         __builtin_prefetch(next.symbol);
         __builtin_prefetch(next.hash);
-        __builtin_prefetch(next.cell);
-        __builtin_prefetch(next.what == Glance::Itself ? next.data : next.value);
+        __builtin_prefetch(next.value);
       }
-      const Glance& g = glances_[i];
+      const Glance& g = glances_[doubtful[i]];
       if (!r::still_bound(R_GlobalEnv, g.symbol, {Binding::How(g.how), g.value}) ||
           (g.what == Glance::Itself && !g.same_bytes()) || (g.what == Glance::More && !same(variables_[g.index])))
-        stale.push_back(i);
+        stale.push_back(doubtful[i]);
     }
     return R_NilValue;
   });
@@ -80,15 +98,10 @@ void Journal::look_at_variables() {
   for (size_t i : stale) {
     Variable& v = variables_[glances_[i].index];
     renew(v);
-    if (v.travels == Travels::Gone) {
-      gone = true;
-      continue;
-    }
-    const void* cell = glances_[i].cell;
-    glances_[i] = glance_at(glances_[i].index);
-    glances_[i].cell = cell;
+    gone = gone || v.travels == Travels::Gone;
+    if (!gone) glances_[i] = glance_at(glances_[i].index, glances_[i].cell);
   }
-  if (!gone && Rf_xlength(R_GlobalEnv) == present_) return;
+  if (!gone && !any_added()) return;
   for (Variable& v : variables_)
     if (v.travels == Travels::Hidden && !R_existsVarInFrame(R_GlobalEnv, v.symbol)) set_gone(v);
   for (SEXP symbol : variables_of(R_GlobalEnv)) {
@@ -108,11 +121,11 @@ bool Journal::same(const Variable& v) const {
   return v.insides.same();
 }
 
-Journal::Glance Journal::glance_at(size_t variable) const {
+Journal::Glance Journal::glance_at(size_t variable, const r::Cell* cell) const {
   const Variable& v = variables_[variable];
-  Glance g{v.symbol, v.binding.value, PRINTNAME(v.symbol), nullptr, nullptr, {}, uint32_t(variable),
+  Glance g{v.symbol, v.binding.value, cell, PRINTNAME(v.symbol), nullptr, {}, uint32_t(variable),
            uint8_t(v.binding.how), 0, Glance::More};
-  if (v.travels == Travels::Large) return g;
+  if (v.travels == Travels::Large || v.travels == Travels::Delayed) return g; // a promise may have been forced
   if (v.insides.none()) {
     g.what = Glance::Identity;
   } else if (v.insides.only(g.value) && (g.bytes = short_bytes(g.value)) > 0) {
@@ -124,20 +137,18 @@ Journal::Glance Journal::glance_at(size_t variable) const {
 }
 
 void Journal::make_glances() {
-  std::unordered_map<SEXP, size_t> places;
   glances_.clear();
   hidden_.clear();
-  for (size_t i = 0; i < variables_.size(); ++i) {
+  auto add = [&](size_t i, const r::Cell* cell) {
     Travels travels = variables_[i].travels;
     if (travels == Travels::Hidden) hidden_.push_back(i);
-    if (travels == Travels::Gone || travels == Travels::Hidden) continue;
-    places[variables_[i].symbol] = glances_.size();
-    glances_.push_back(glance_at(i));
-  }
-  r::visit_cells(R_GlobalEnv, [&](SEXP symbol, SEXP cell) {
-    auto it = places.find(symbol);
-    if (it != places.end()) glances_[it->second].cell = cell;
-  });
+    else if (travels != Travels::Gone) glances_.push_back(glance_at(i, cell));
+  };
+  bindings_ = Bindings(R_GlobalEnv, Bindings::Cells);
+  if (!bindings_.readable())
+    for (size_t i = 0; i < variables_.size(); ++i) add(i, nullptr);
+  for (const r::Cell* cell : bindings_.cells())
+    if (auto it = index_.find(cell->symbol); it != index_.end()) add(it->second, cell);
 }
 
 void Journal::set_gone(Variable& v) {

@@ -25,6 +25,7 @@
 // Not re-entrant: a finalizer that calls it meanwhile uses what was found so far.
 #pragma once
 
+#include "session/bindings.h"
 #include "session/facts.h"
 
 #include <cstring>
@@ -81,8 +82,9 @@ private:
   // variables cost little besides cache misses.
   struct Glance {
     SEXP symbol, value;
-    const void *hash, *cell; // what R's look-up of the name reads: only prefetched, never read here
-    const void* data; // of a short vector; it is no longer than `before`
+    const r::Cell* cell; // NULL: it cannot be read
+    const void* hash;    // what R's look-up of the name reads: only prefetched, never read here
+    const void* data;    // of a short vector; it is no longer than `before`
     uint64_t before[2];
     uint32_t index;
     uint8_t how, bytes;
@@ -90,12 +92,18 @@ private:
     bool same_bytes() const { // lengths that the compiler knows: no call
       return bytes == 16 ? !std::memcmp(data, before, 16) : bytes == 8 ? !std::memcmp(data, before, 8) : !std::memcmp(data, before, 4);
     }
+    bool same_in_cell() const {
+      return cell && cell->value == value && cell->is_boxed() && (what == Identity || (what == Itself && same_bytes()));
+    }
   };
+  std::vector<size_t> doubtful_glances() const;
+  bool any_added() const;
   bool same(const Variable& v) const;
   void make_glances();
-  Glance glance_at(size_t variable) const;
+  Glance glance_at(size_t variable, const r::Cell* cell) const;
   uint64_t& version_of(Variable& v) { return versions_[size_t(&v - variables_.data())]; }
-  std::vector<Glance> glances_;
+  std::vector<Glance> glances_; // in the order of R's table
+  Bindings bindings_;
   std::unordered_map<SEXP, size_t> index_;
   R_xlen_t present_ = 0;
   size_t withheld_ = 0;

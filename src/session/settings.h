@@ -44,7 +44,12 @@ public:
 private:
   void take(const std::string& name, SEXP value, Version& version);
   Settings all_;
-  std::vector<std::pair<SEXP, Preserved>> cells_; // R's list of them: names and values
+  struct Option {
+    SEXP symbol, value;
+    Preserved kept; // the value
+  };
+  std::vector<Option> listed_; // as in R's list of them
+  bool cells_readable_ = false;
 };
 
 class EnvironmentVariables {
