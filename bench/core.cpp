@@ -9,6 +9,7 @@
 #include "participant.h"
 #include "pipe.h"
 #include "process.h"
+#include "start.h"
 #include "queue.h"
 
 #include <algorithm>
@@ -30,7 +31,10 @@ double median(std::vector<double> x) {
 
 // In a child that ends when `work` does.
 template <class F> void start_child(Child& child, F work) {
-  if (!fork_child(child, Output::Inherited)) return;
+  StartOrder order;
+  order.output = Output::Inherited;
+  fork_method.prepare(child, order);
+  if (fork_method.launch({&child}, order) < 0) return;
   work();
   leave_process(0, 0);
 }

@@ -29,6 +29,14 @@ psock <- function(n) {
   engine(function() parallel::makePSOCKcluster(n), parallel::stopCluster)
 }
 
+#' What two processes can do at best on this machine: seconds that `work(k)` takes the slower of two R sessions which do it at
+#' the same time and never speak to each other; k is 1 in one of them and 2 in the other. `uses`: global variables of `work`.
+side_by_side <- function(cl, work, uses = character(), time = time_per) {
+  parallel::clusterExport(cl, c("now", "elapsed", "time_per", uses), envir = globalenv())
+  seconds <- parallel::clusterApply(cl, 1:2, function(k, work, time) time(function() work(k)), work, time)
+  max(unlist(seconds))
+}
+
 fork_cluster <- function(n) {
   engine(function() parallel::makeForkCluster(n), parallel::stopCluster, when = unix)
 }

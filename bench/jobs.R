@@ -52,7 +52,14 @@ if (wanted("matrix")) {
       stopifnot(identical(one(), colSums(m))) # the first time reads every page
       elapsed(one)
     }),
-    contestant("lapply", function(state) elapsed(function() lapply(numbers, function(j) sum(m[, j]))))
+    contestant("lapply", function(state) elapsed(function() lapply(numbers, function(j) sum(m[, j])))),
+    on(psock(2L), "lapply, a half in each of two sessions", function(cl) {
+      parallel::clusterCall(cl, function() {
+        m <<- matrix(as.double(seq_len(2.5e7)), ncol = 500L)
+        NULL
+      })
+      side_by_side(cl, function(k) lapply(1:500, function(j) sum(m[, j])), time = elapsed)
+    })
   ))
   must_be(result, peer = "lapply", ratio = 1 / 1.9)
   rm(m)

@@ -11,6 +11,7 @@ f <- compiler::cmpfun(function(x) x)
 n <- 10000L
 x <- seq_len(n)
 right <- lapply(x, f)
+halves <- list(x[1:5000], x[5001:10000])
 
 #' Seconds per task; a contestant whose answer is wrong has no figure.
 per_task <- function(call, tasks = n) {
@@ -21,6 +22,9 @@ per_task <- function(call, tasks = n) {
 whole <- compare("10,000 trivial tasks, 2 workers, default chunks, per task", "us", list(
   on(our_pool(2L), OURS, function(p) per_task(function() p$map(f, x))),
   contestant("lapply", function(state) per_task(function() lapply(x, f))),
+  on(psock(2L), "lapply, a half in each of two sessions", function(cl) {
+    side_by_side(cl, function(k) lapply(halves[[k]], f), c("halves", "f")) / n
+  }),
   on(our_pool(2L), "ours, template", function(p) {
     per_task(function() p$map(f, x, template = integer(1)))
   }),
