@@ -65,6 +65,7 @@ uint64_t create_job(uint64_t pool, const JobPlan& plan) {
   j.workers = workers;
   j.owner = self();
   j.notify_each = plan.notify_each;
+  j.notify_chunks = plan.notify_chunks;
   j.timed = plan.timed;
   j.pinned = plan.pinned;
   j.function = plan.function;

@@ -36,6 +36,7 @@ struct JobPlan {
   uint32_t slot_type = 0;
   std::vector<uint32_t> elements; // position -> slot, if they are not the same
   bool notify_each = false;
+  bool notify_chunks = false; // the owner takes results while the workers compute
   bool timed = false;
   bool pinned = false; // chunk c is the c-th worker's alone (mclapply's prescheduling); a chunk per worker
 };

@@ -191,7 +191,7 @@ void Worker::finish(const Claim& claim) {
   uint32_t done = 1 + j.done_chunks.fetch_add(1, std::memory_order_acq_rel);
   // Pairs with recover(): it sees our results, or we see `reopened`.
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (done >= j.chunks || j.reopened.load(std::memory_order_relaxed)) ring(j.owner);
+  if (done >= j.chunks || j.notify_chunks || j.reopened.load(std::memory_order_relaxed)) ring(j.owner);
 }
 
 } // namespace mp

@@ -407,17 +407,18 @@ struct JobShared {
   uint32_t chunks;
   uint32_t workers; // of the pool
   Token owner;
-  uint32_t notify_each; // ring the owner after every element
-  uint32_t timed;       // workers note when an element, or the reading of a chunk, began
-  uint32_t pinned;      // chunk c is the c-th worker's alone
-  Reference function;   // block with the encoded function; page 0: the workers inherited it
-  Span body;            // the encoded rest of the job, in this block
-  Span input;           // the encoded elements, in this block
-  uint64_t starts;      // offset in this block: uint64_t[chunks + 1], first position of each chunk
-  uint64_t claims;      // std::atomic<uint64_t>[chunks]
-  uint64_t results;     // ResultList[workers]
-  uint64_t finished;    // with slots: ResultRecord[chunks], for the InSlots records
-  Span arena;           // for results that are no slot's
+  uint32_t notify_each;   // ring the owner after every element
+  uint32_t notify_chunks; // ring the owner after every chunk, not only after the last one
+  uint32_t timed;         // workers note when an element, or the reading of a chunk, began
+  uint32_t pinned;        // chunk c is the c-th worker's alone
+  Reference function;     // block with the encoded function; page 0: the workers inherited it
+  Span body;              // the encoded rest of the job, in this block
+  Span input;             // the encoded elements, in this block
+  uint64_t starts;        // offset in this block: uint64_t[chunks + 1], first position of each chunk
+  uint64_t claims;        // std::atomic<uint64_t>[chunks]
+  uint64_t results;       // ResultList[workers]
+  uint64_t finished;      // with slots: ResultRecord[chunks], for the InSlots records
+  Span arena;             // for results that are no slot's
   // Slots: room of one size for each element's value, here or in a block that becomes the whole result.
   uint64_t slots;      // where the first one is, in the heap
   uint64_t slot_bytes;

@@ -27,6 +27,7 @@ std::unique_ptr<PoolJob> make_job(PoolOwner& owner, uint64_t block, const JobPla
   job->names = names;
   job->owner = JobOwner(owner.block(), block);
   job->each = plan.notify_each;
+  job->overlaps = plan.notify_chunks;
   if (!plan.slot_block) job->values = Preserved(new_list(plan.count));
   job->failures = Preserved(new_list(plan.count));
   return job;
@@ -170,6 +171,7 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
   plan.count = uint64_t(count);
   plan.starts = chunk_starts(doubles_of(chunks), plan.count, uint32_t(owner.workers().count()));
   plan.notify_each = each;
+  plan.notify_chunks = owner.workers().count() < size_t(mapped.cores); // a core is left for this process
   plan.timed = task_timeout > 0;
   plan.slots = room_for_small_values(plan);
   // a share for each worker: none draws from another's stream or sees what its share left behind

@@ -131,7 +131,7 @@ bool JobTable::news() {
   return any_begun([](const PoolJob& j) {
     if (j.done()) return false;
     JobShared& shared = job_at(j.owner.block());
-    return j.each || j.lost_a_worker ? has_results(j.owner.block())
+    return j.each || j.overlaps || j.lost_a_worker ? has_results(j.owner.block())
                                : shared.done_chunks.load(std::memory_order_acquire) >= shared.chunks;
   });
 }

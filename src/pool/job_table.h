@@ -33,6 +33,7 @@ struct PoolJob {
   bool lost_a_worker = false;   // a worker died in it: the hint `done_chunks` may lag
   bool inherited = false; // workers are forked for it, with its function: by run_once()
   bool each = false;      // every element is awaited (imap)
+  bool overlaps = false;  // results are taken while workers compute others
   bool heavy = false;     // its arguments take much memory, or keep others' blocks; see free_soon()
   int64_t timeout_ns = 0; // for one element
   int retries = 0;

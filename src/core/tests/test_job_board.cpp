@@ -175,6 +175,46 @@ TEST_CASE("a cancelled job stops, and the next one is right", "[job_board][fork]
   REQUIRE(heap_is.problem() == "");
 }
 
+TEST_CASE("an owner that asks for it takes each chunk's results while the next one is computed", "[job_board]") {
+  Unchanged heap_is;
+  uint64_t pool = create_pool(1);
+  JobPlan plan = Job::plan(12, equal_chunks(12, 3), false);
+  plan.notify_chunks = true;
+  Job job(pool, plan);
+  std::atomic<uint64_t> settled{0};
+  std::atomic<bool> good{false};
+  std::thread other([&] { // computes a chunk only when the owner has all before it
+    join_session();
+    Worker worker(pool, 0);
+    Claim claim;
+    bool right = true;
+    for (uint64_t chunk = 0; right && chunk < 4; ++chunk) {
+      right = worker.next(claim, within(30'000)) == Status::Ok && eventually([&] { return settled == claim.first; });
+      if (right) compute<Job>(worker, claim, claim.first, claim.end);
+    }
+    worker.detach();
+    good = right;
+    leave_session();
+  });
+  job.submit();
+  Wait wait = within(60'000);
+  wait.tick_ns = INT64_MAX / 4; // no look but at the bell's
+  Waiter waiter(wait);
+  bool all = waiter.until([&] {
+    job.take();
+    settled = job.owner.settled_count();
+    return job.owner.settled();
+  }) == Status::Ok;
+  other.join();
+  REQUIRE(all);
+  REQUIRE(good);
+  REQUIRE(job.amiss() == 0);
+  job.over();
+  REQUIRE(job.wrong == 0);
+  heap().drop(pool);
+  REQUIRE(heap_is.problem() == "");
+}
+
 TEST_CASE("the ring refuses one job more than it holds", "[job_board]") {
   Unchanged heap_is;
   uint64_t pool = create_pool(1);

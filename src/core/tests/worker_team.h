@@ -66,6 +66,7 @@ inline uint64_t result_bytes(uint64_t position) {
 struct Job : AnyJob {
   Job(uint64_t pool_, uint64_t n, std::vector<uint64_t> starts, bool each = false)
       : AnyJob(pool_, plan(n, std::move(starts), each)) {}
+  Job(uint64_t pool_, const JobPlan& plan) : AnyJob(pool_, plan) {}
   static JobPlan plan(uint64_t n, std::vector<uint64_t> starts, bool each) {
     JobPlan plan;
     plan.count = n;
