@@ -35,7 +35,7 @@ enter_child <- function(name, what, daemon = TRUE, number = NULL) {
   # R keeps warnings until it is at its prompt, which a child never is
   if (!is.null(what$warn)) options(warn = what$warn)
   if (getOption("warn") == 0L) options(warn = 1L)
-  set_interactive(FALSE) # there is no user who could answer
+  set_interactive(FALSE) # no user could answer
 }
 
 # The flag behind interactive() has no public setter; parallel's own is used where there is one

@@ -22,8 +22,8 @@
 #'   or a list in which all vectors of at least 4 kB are. `memory_usage()`: a data frame with a row for each block of
 #'   the session's shared memory: its number `id`; `kind`, `"data"` for values, otherwise the kind of object; `bytes`;
 #'   `holders`, a list of the processes (pids) that have it; `references`, how many messages, jobs and other objects
-#'   refer to it; `creator`, the pid of the process that created it, `NA` if it has ended. It prints sizes in units, who the
-#'   holders are, and totals.
+#'   refer to it; `creator`, the pid of the process that created it, `NA` if it has ended. It prints sizes in units, the
+#'   roles of the holders, and totals.
 #' @section Errors: `ValueError` (a value that cannot be shared), `HeapFullError` (no memory), `TimeoutError` (a process is
 #'   stopped, see [multiprocessing-package]).
 #' @section Python: `multiprocessing.shared_memory.SharedMemory`, without names, sizes in bytes and unlinking.

@@ -118,7 +118,7 @@ pss <- function(pid) {
 }
 
 #' Bytes of the anonymous and named shared files that these processes have open, or that lie in
-#' /dev/shm: each once, with the pages that nobody maps.
+#' /dev/shm: each once, with the pages that no process maps.
 older <- list.files("/dev/shm", full.names = TRUE, recursive = TRUE) # what others left there
 shared_files <- function(pids) {
   folders <- file.path("/proc", pids, "fd")
@@ -132,8 +132,8 @@ shared_files <- function(pids) {
   512 * sum(as.numeric(sub(".* ", "", blocks[once])))
 }
 
-#' What a family holds. Pss divides a page among those who map it, and leaves out pages of shared
-#' memory that nobody maps at the moment: those are counted in their files.
+#' What a family holds. Pss divides a page among the processes that map it, and leaves out pages of shared
+#' memory that no process maps at the moment: those are counted in their files.
 held_by <- function(pids, files_before) {
   each <- vapply(pids, pss, c(own = 0, shared = 0))
   files <- shared_files(pids) - files_before

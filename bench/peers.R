@@ -1,4 +1,4 @@
-# What every benchmark script shares: who takes part, how a fair comparison runs, how a table and
+# What every benchmark script shares: which packages take part, how a fair comparison runs, how a table and
 # its verdicts are printed and drawn. Source it; it defines functions only, except for the lists of
 # results and verdicts.
 #
@@ -15,7 +15,7 @@ OURS <- "multiprocessing"
 .bench$verdicts <- list()
 .bench$results <- list()
 
-# ---- who is here ---------------------------------------------------------------------------------
+# ---- which are here ---------------------------------------------------------------------------------
 
 has <- function(package) requireNamespace(package, quietly = TRUE)
 
@@ -84,7 +84,7 @@ asked_rounds <- function(default = 5L) {
 
 # ---- is the machine quiet? -----------------------------------------------------------------------
 
-#' Share of all cores that was busy while this process slept for a moment; NA where nobody says.
+#' Share of all cores that was busy while this process slept for a moment; NA where the system does not tell.
 busy_share <- function(seconds = 0.25) {
   if (!file.exists("/proc/stat")) return(NA_real_)
   ticks <- function() as.numeric(strsplit(readLines("/proc/stat", 1L), " +")[[1L]][2:9])

@@ -34,7 +34,7 @@ package_data <- function(package, path) {
   on.exit(unlink(folder, recursive = TRUE))
   choose_repository()
   # Warnings on the way may be harmless (a second address is tried); what counts
-  # is whether the file is there in the end.
+  # is whether the file exists in the end.
   archive <- tryCatch(
     suppressWarnings(
       utils::download.packages(package, folder, type = "source", quiet = TRUE)[, 2]

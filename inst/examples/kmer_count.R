@@ -3,8 +3,8 @@
 # A "k-mer" is a word of k letters. The genome of the bacterium Chlamydia
 # trachomatis has about a million letters, A, C, G and T. For each k from 4 to 25:
 # which words of k letters occur in it, how often is the most common one there,
-# and how many occur only once? (Who puts a genome together from short pieces
-# chooses k by such a table: long enough that most words are unique.)
+# and how many occur only once? (Programs that put a genome together from short
+# pieces choose k by such a table: long enough that most words are unique.)
 #
 # Run it with:  Rscript kmer_count.R
 

@@ -9,8 +9,8 @@ namespace {
 constexpr int64_t kGraceNs = 20'000'000;
 constexpr int64_t kBusyNs = 1'000'000'000; // for an owner that runs, when many want its core
 // A token that no participant ever has: a slot's first participant is its generation 1.
-constexpr Token kNobody = 1;
-static_assert(generation_of(kNobody) == 0 && kNobody != 0, "nobody's token is not alive");
+constexpr Token kNoParticipant = 1;
+static_assert(generation_of(kNoParticipant) == 0 && kNoParticipant != 0, "this token is never alive");
 
 // If it is free, or its holder is dead, we take it. Otherwise `holder` gets its holder.
 bool try_lock(GuardWord& g, Token me, Status* how, Token* holder) {
@@ -83,7 +83,7 @@ void unlock_guard(GuardWord& g) {
 }
 
 void unlock_torn_guard(GuardWord& g) {
-  g.owner.exchange(kNobody, std::memory_order_seq_cst); // as in unlock_guard()
+  g.owner.exchange(kNoParticipant, std::memory_order_seq_cst); // as in unlock_guard()
   if (anybody_waits(g.waiters)) wake_one(g.waiters);
 }
 

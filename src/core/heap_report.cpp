@@ -22,12 +22,12 @@ HeapReport Heap::check() {
       used += n;
       ++report.used_blocks;
       report.used_bytes += n * kPageBytes;
-      if (!needed(records_[p])) problem("a block that nobody can reach", p);
+      if (!needed(records_[p])) problem("a block that nothing keeps", p);
       if (records_[p].parent && run_kind(runs_[records_[p].parent]) != kUsed)
         problem("a block whose parent is free", p);
       records_[p].each_holder([&](uint32_t slot) {
         if (h.participants[slot].look().life == Life::Free)
-          problem("a block held by nobody's slot", p);
+          problem("a block held by a free slot", p);
       });
     }
     p += n;

@@ -26,7 +26,7 @@ skip_if_interrupts_are_ignored <- function() {
   testthat::skip_if(bitwAnd(last, 2L) > 0L, "this R was started with SIGINT ignored (in the background of a script)")
 }
 
-# A moment that nobody chose
+# A random moment
 random_moment <- function(longest) Sys.sleep(stats::runif(1, 0, longest))
 
 kill_9 <- function(pid) tools::pskill(pid, tools::SIGKILL)
@@ -190,7 +190,7 @@ library_of_crashy <- function() {
   library
 }
 
-# The function of a package that is not loaded here; `way` is what happens to those who load it
+# The function of a package that is not loaded here; `way` is what happens to a process that loads it
 crashing_function <- function(library, way, envir = parent.frame()) {
   testthat::skip_if(is.null(library), "the package that crashes was not built")
   old <- .libPaths()

@@ -127,7 +127,7 @@ test_that("an argument that is missing is named, with the call, and nothing was 
   expect_error(inner(), "argument \"func\" is missing")
 })
 
-test_that("who gives a function's further arguments in a wrong place is told the right one", {
+test_that("further arguments of a function in a wrong place: the error names the right place", {
   pool <- local_pool(1)
   power <- function(x, p) x^p
   unchanged({
@@ -295,7 +295,7 @@ start_until_refused <- function(most) {
   )
 }
 
-test_that("more processes than the system gives descriptors for is an error, and the session goes on", {
+test_that("more processes than the system gives descriptors for is an error, and the session works on", {
   skip_on_cran()
   script <- tempfile(fileext = ".R")
   result <- tempfile()
@@ -316,7 +316,7 @@ test_that("more processes than the system gives descriptors for is an error, and
   expect_identical(seen$problem, "")
 })
 
-test_that("more processes than a session has places for is an error, and the session goes on", {
+test_that("more processes than a session has places for is an error, and the session works on", {
   skip_on_cran()
   skip_if_not(soaking(), "a thousand processes: make soak")
   seen <- in_background_r(start_until_refused, list(1100), timeout = 300)

@@ -179,7 +179,7 @@ test_that("when R ends, daemons are terminated and other processes are joined", 
   expect_identical(readLines(file), "finished")
 })
 
-test_that("a process inherits daemon from who starts it", {
+test_that("a process inherits daemon from the one that starts it", {
   expect_false(Process(identity)$daemon)
   expect_true(Process(identity, daemon = TRUE)$daemon)
   expect_true(Process(function() Process(identity)$daemon, daemon = TRUE)$start()$value())
@@ -205,7 +205,7 @@ test_that("handles captured by a target and given as arguments are the same obje
   lock$release()
 })
 
-test_that("the processes of a session are not those of its forked children, whoever forks them", {
+test_that("the processes of a session are not those of its forked children, our own or others'", {
   p <- Process(function() repeat Sys.sleep(1))
   p$start()
   count <- function(i) length(active_children())

@@ -122,7 +122,7 @@ test_that("what a worker has started goes with it when its pool or process is te
   }
 })
 
-test_that("what a worker has started goes with it when the worker is killed by somebody else, and when its time is over", {
+test_that("what a worker has started ends with it when another process kills the worker, and when its time is over", {
   skip_on_cran()
   q <- Queue()
   pool <- local_pool(1)

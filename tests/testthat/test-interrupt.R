@@ -1,4 +1,4 @@
-# A session that works without end; Ctrl-C comes at a moment that nobody chose. `body` is called in it with the things it
+# A session that works without end; Ctrl-C comes at a random moment. `body` is called in it with the things it
 # made in `setup`, again and again, and after every interrupt `check` must find everything right.
 interrupted_session <- function(setup, body, check) {
   background_r(function(setup, body, check) {
@@ -271,7 +271,7 @@ test_that("Ctrl-C while a process or a job starts is taken when they are known",
   expect_identical(unname(mccollect()), list(43))
 })
 
-test_that("after a Ctrl-C that a handler answers by \"resume\" the wait goes on, and its result is right", {
+test_that("after a Ctrl-C that a handler answers by \"resume\" the wait continues, and its result is right", {
   skip_if_interrupts_are_ignored()
   skip_on_cran()
   me <- Sys.getpid()
@@ -384,7 +384,7 @@ test_that("a fresh R does not end by a Ctrl-C while it starts", {
   expect_identical(pool$map(identity, 1:3), as.list(1:3))
 })
 
-test_that("Ctrl-C when a result has left the pool: it is there all the same", {
+test_that("a result that has left the pool when Ctrl-C comes is not lost", {
   skip_if_interrupts_are_ignored()
   pool <- local_pool(1)
   result <- pool$map_async(function(i) letters[i], 1:3, template = character(1))
@@ -401,7 +401,7 @@ test_that("Ctrl-C when a result has left the pool: it is there all the same", {
   expect_identical(result$get(timeout = 20), letters[1:3])
 })
 
-test_that("Ctrl-C while a pool is terminated: who asks for its results is told, and does not wait for ever", {
+test_that("Ctrl-C while a pool is terminated: a call for its results is an error, and does not wait", {
   skip_if_interrupts_are_ignored()
   skip_on_cran()
   me <- Sys.getpid()

@@ -198,7 +198,7 @@ test_that("a process killed within operations on a dict leaves it whole, with ev
     found <- as.list(dict)
     expect_identical(length(found), length(dict))
     expect_identical(sort(names(found)), sort(dict$keys()))
-    # The one in the midst may be done or not; of the others each that returned is there.
+    # The one in the midst may be done or not; of the others each that returned is done.
     for (i in setdiff(seq(max(1, last - 30), last), c(last, seq(3, last + 3, 3)))) {
       expect_identical(dict$get(as.character(i %% 50))[1], as.numeric(i))
     }

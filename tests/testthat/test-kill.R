@@ -157,7 +157,7 @@ test_that("memory of jobs whose workers died comes back", {
   }))
 })
 
-test_that("a worker that cannot be replaced at once is replaced later, and nobody waits without workers", {
+test_that("a worker that cannot be replaced at once is replaced later, and no call waits without workers", {
   skip_on_cran()
   skip_if(!nzchar(Sys.which("prlimit")))
   seen <- in_background_r(function() {

@@ -1,4 +1,4 @@
-# What is logged, by whom, at which level, and that nothing is when it is off.
+# What is logged, by which process, at which level, and that nothing is when it is off.
 
 # The records that `expr` makes in this process
 records_of <- function(level, expr) {
@@ -30,7 +30,7 @@ test_that("nothing is logged until it is asked for", {
     p <- multiprocessing::Process(function() 1)
     p$start()
     p$join()
-    multiprocessing::get_logger()$error("nobody reads this")
+    multiprocessing::get_logger()$error("not logged")
   }), character())
 })
 

@@ -25,7 +25,7 @@ test_that("pools that are terminated while they compute leave nothing", {
 })
 
 # In an R of its own: what other tests have dropped may be collected meanwhile.
-test_that("pools that nobody closed leave nothing once they are collected", {
+test_that("pools that were never closed leave nothing once they are collected", {
   left <- in_background_r(function(helpers) {
     source(helpers)
     use <- function(k) {
@@ -106,7 +106,7 @@ test_that("no worker of mclapply() stays defunct, though the session calls the p
   rm(keep)
 })
 
-test_that("mclapply() in a worker leaves no children that would be nobody's when the worker ends", {
+test_that("mclapply() in a worker leaves no children behind when the worker ends", {
   skip_on_cran()
   # These handle SIGCHLD from now on: the end of one child interrupts what waits for another.
   in_background_r(function() NULL)

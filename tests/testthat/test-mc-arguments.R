@@ -79,7 +79,7 @@ test_that("mc.progress changes no result", {
   }
 })
 
-test_that("every argument of parallel's functions is there, in its order, with its default", {
+test_that("all arguments of parallel's functions exist, in their order, with their defaults", {
   for (name in names(ours())) {
     expected <- as.list(formals(get(name, theirs())))
     actual <- as.list(formals(get(name, ours())))[seq_along(expected)]

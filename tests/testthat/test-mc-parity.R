@@ -199,7 +199,7 @@ test_that("mcvapply is vapply", {
   expect_error(mcvapply(1:4, function(i) if (i == 3) stop("three") else i, 1L, mc.cores = 2), "three", class = "simpleError")
 })
 
-# Classes whose as.list() keeps a class, so that length() and `[[` go on to be theirs
+# Classes whose as.list() keeps a class, so that length() and `[[` stay theirs
 registerS3method("as.list", "mc_keeps", function(x, ...) x)
 registerS3method("[[", "mc_keeps", function(x, i) list(unclass(x)[[i]], "by [["))
 registerS3method("length", "mc_short", function(x) 2L)

@@ -19,7 +19,7 @@ test_that("L'Ecuyer streams are parallel's, prescheduled and not, for any number
   }
 })
 
-test_that("mc.set.seed = FALSE goes on from the caller's state with every generator", {
+test_that("mc.set.seed = FALSE continues the caller's state with every generator", {
   for (kind in c("Mersenne-Twister", "Wichmann-Hill", "Super-Duper", "L'Ecuyer-CMRG")) {
     for (preschedule in c(TRUE, FALSE)) {
       expect_parity(
@@ -129,7 +129,7 @@ test_that("mc.seed gives the same numbers for any cores and schedule and leaves 
   expect_identical(RNGkind()[1], "Mersenne-Twister")
 })
 
-test_that("the share of a worker that died goes on with numbers that were not drawn before", {
+test_that("the share of a worker that died continues with numbers that were not drawn before", {
   keep_generator()
   set.seed(11, "L'Ecuyer-CMRG")
   whole <- unlist(mclapply(1:10, function(i) runif(1), mc.cores = 2))

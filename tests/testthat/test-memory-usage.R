@@ -1,4 +1,4 @@
-# memory_usage() says what is in shared memory, how large, and who has it.
+# memory_usage() says what is in shared memory, how large, and which processes have it.
 test_that("a process is named once, also just after the start of a pool", {
   for (k in 1:5) {
     pool <- Pool(2)

@@ -1,4 +1,4 @@
-# Memory: views that nobody needs any more, and a heap that is full.
+# Memory: views that are not needed any more, and a heap that is full.
 
 status_kb <- function(field, pid = Sys.getpid()) {
   lines <- readLines(sprintf("/proc/%d/status", pid))
@@ -59,7 +59,7 @@ test_that("dropped views of many large messages do not make the heap grow", {
   expect_lt(heap_state()$backed, 2.5e9)
 })
 
-test_that("an idle worker lets go of what it has taken on", {
+test_that("an idle worker releases what it has taken on", {
   p <- local_pool(1)
   worker <- p$apply(Sys.getpid)
   for (i in seq_len(rounds(200, 4))) {
@@ -89,7 +89,7 @@ test_that("a full heap is an error with the numbers, and what was dropped is fou
   expect_match(out[[4]], "again 20 ")
 })
 
-test_that("a result that finds no room is its element's error, and the pool goes on", {
+test_that("a result that finds no room is its element's error, and the pool works on", {
   skip_if(Sys.which("bash") == "")
   out <- in_limited_r('
     p <- Pool(2)

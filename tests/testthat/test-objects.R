@@ -33,7 +33,7 @@ test_that("a result says whether it runs, has finished, failed or was cancelled"
   expect_match(shown(cancelled), "cancelled")
 })
 
-test_that("a lock says who holds it", {
+test_that("a lock says which process holds it", {
   lock <- RLock()
   expect_match(shown(lock), "\\(free\\)")
   with(lock, expect_match(shown(lock), sprintf("held by this process, pid %d", Sys.getpid())))

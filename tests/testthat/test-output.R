@@ -63,7 +63,7 @@ test_that("so it is before mclapply() returns, although the system takes down mu
   keep <- numeric(2^26) + 1
   for (k in 1:5) {
     lines <- capture.output(invisible(mclapply(1:2, function(i) cat("no newline", i), mc.cores = 2)))
-    expect_true(lines %in% c("no newline 1no newline 2", "no newline 2no newline 1")) # no line end that nobody printed
+    expect_true(lines %in% c("no newline 1no newline 2", "no newline 2no newline 1")) # no line end of our own
   }
   rm(keep)
 })
@@ -123,7 +123,7 @@ test_that("the last words of a process that is killed are shown", {
   expect_identical(lines, "before the end")
 })
 
-test_that("a worker that prints 1 MB while it holds a lock that this process waits for stops nobody", {
+test_that("a worker that prints 1 MB while it holds a lock that this process waits for stops no process", {
   lock <- Lock()
   q <- Queue()
   lines <- capture.output({
@@ -215,7 +215,7 @@ test_that("output without a line end appears while its process runs, and nothing
     result$wait(0.01)
     identical(printed(), c(".", "x"))
   }, 60)
-  for (i in 1:2) seen$put("go on")
+  for (i in 1:2) seen$put("continue")
   expect_true(there)
   expect_identical(result$get(timeout = 60), 1)
   p$join()
@@ -241,7 +241,7 @@ test_that("what was marked is shown in order, also without line ends", {
   expect_identical(text, "one two three")
 })
 
-test_that("all that a task printed is there when its call returns, megabytes too, and no later call brings any", {
+test_that("all that a task printed is shown when its call returns, megabytes too, and no later call brings any", {
   text <- rep(strrep("p", 99), 20000)
   lines_of <- function(expr) length(capture.output(invisible(expr)))
   for (method in c("fork", "spawn")) {

@@ -106,7 +106,7 @@ test_that("grandchildren go as well", {
   expect_lt(now() - killed, 1)
 })
 
-test_that("a session that ends by itself leaves nobody", {
+test_that("a session that ends by itself leaves no process", {
   skip_on_cran()
   pids <- in_background_r(function() {
     pool <- Pool(2)

@@ -1,4 +1,4 @@
-test_that("apply_async answers at once and gets the value when it is there", {
+test_that("apply_async answers at once and gets the value when it is available", {
   pool <- local_pool(1)
   gate <- Queue()
   result <- pool$apply_async(function(gate) gate$get() + 1, list(gate))
@@ -70,7 +70,7 @@ test_that("a callback gets the value, an error_callback the error, in this proce
   expect_length(seen, 3)
 })
 
-test_that("callbacks of results that nobody asked for come by the end of join", {
+test_that("callbacks of results that were never asked for are called by the end of join", {
   pool <- Pool(2)
   sum <- 0
   for (i in 1:20) pool$apply_async(function(i) i, list(i), callback = function(x) sum <<- sum + x)
@@ -116,7 +116,7 @@ test_that("a callback may submit the next job", {
   expect_identical(chain$get(20), 2)
 })
 
-test_that("cancel gives the job up, frees its worker, and is an error for who gets it", {
+test_that("cancel gives the job up, frees its worker, and is an error for a call that gets it", {
   pool <- local_pool(1)
   busy <- pool$apply_async(function() repeat NULL)
   waiting <- pool$apply_async(function() "next")
@@ -136,7 +136,7 @@ test_that("cancelling a job replaces a worker that does not listen", {
   expect_identical(pool$apply(function() 5), 5)
 })
 
-test_that("results that nobody keeps are forgotten with their memory", {
+test_that("results without a reference are forgotten with their memory", {
   pool <- local_pool(2)
   pool$map(identity, 1:2)
   before <- heap_blocks()
@@ -165,7 +165,7 @@ test_that("callbacks are called while R is idle, with package later", {
   }))
 })
 
-test_that("a pool whose callbacks were called ends when nobody refers to it, though R was never idle", {
+test_that("a pool whose callbacks were called ends when nothing refers to it, though R was never idle", {
   skip_if_not_installed("later")
   called <- 0L
   use <- function() {

@@ -39,7 +39,7 @@ test_that("chunksize changes how elements travel, not what comes back", {
   }
 })
 
-test_that("an element that fails gives its error in its place, and the iterator goes on", {
+test_that("an element that fails gives its error in its place, and the iterator continues", {
   pool <- local_pool(2)
   it <- pool$imap(function(i) if (i == 2) stop("two") else i, 1:3)
   expect_identical(it$next_value(), 1L)
@@ -60,7 +60,7 @@ test_that("an element that fails gives its error in its place, and the iterator 
   expect_identical(lazy$next_value(), 3L)
 })
 
-test_that("a worker that dies costs its element, and the iterator goes on", {
+test_that("a worker that dies costs its element, and the iterator continues", {
   pool <- local_pool(2)
   it <- pool$imap(function(i) if (i == 3) tools::pskill(Sys.getpid(), tools::SIGKILL) else i, 1:6)
   got <- lapply(1:6, function(k) tryCatch(it$next_value(20), WorkerDiedError = function(e) c(e$index, e$signal)))

@@ -119,7 +119,7 @@ test_that("an error with an odd message, or one that cannot be asked for, is the
   }
 })
 
-test_that("a result that fails when it is read is an error of its element, and the worker goes on", {
+test_that("a result that fails when it is read is an error of its element, and the worker lives on", {
   pool <- local_pool(1)
   unmapped <- function(i) {
     if (i != 2) {
@@ -213,7 +213,7 @@ test_that("the initializer runs once in each worker, with its arguments", {
   expect_null(getOption("mp.test.sum"))
 })
 
-test_that("an initializer that fails is an error that shows what it said, not a wait for ever", {
+test_that("an initializer that fails is an error that shows what it said, and no endless wait", {
   pool <- local_pool(2, function() stop("no licence"))
   said <- capture.output(
     expect_classed_error(pool$map(identity, 1:3), "ProcessError", "initializer"),
@@ -347,7 +347,7 @@ test_that("with() and local_pool() terminate their pool, whatever happens inside
   expect_true(all_gone(f()))
 })
 
-test_that("a pool that nobody refers to any more ends", {
+test_that("a pool to which nothing refers any more ends", {
   pid <- Pool(1)$status()$pid
   gc()
   expect_true(wait_until(function() {

@@ -93,7 +93,7 @@ test_that("the same bytes as another type or with other attributes are what they
   for (y in list(x, as.logical(x), matrix(x, 10), structure(x, names = seq_along(x)), factor(x))) expect_identical(f(y), y)
 })
 
-test_that("a worker that changes its data changes nobody else's", {
+test_that("a worker that changes its data changes no other worker's", {
   pool <- local_pool(2)
   big <- as.numeric(1:1e5)
   change <- function(i) {
@@ -214,7 +214,7 @@ test_that("a vector with more than 2^31-1 elements travels in a closure", {
   for (i in 1:2) expect_identical(pool$map(f, 1), list(list(2^31 + 10, as.raw(7))))
 })
 
-test_that("an argument that nobody has looked at is evaluated before it travels", {
+test_that("an argument that was not evaluated yet is evaluated before it travels", {
   pool <- local_pool(1)
   pool$map(identity, 1)
   assign("mp_only_here", 41, globalenv())

@@ -90,7 +90,7 @@ test_that("a value outlives its sender", {
   })
 })
 
-test_that("memory_usage() shows the blocks, who has them, and who made them", {
+test_that("memory_usage() shows the blocks, which processes have them, and which made them", {
   gc()
   memory_usage()
   before <- memory_usage()
@@ -230,7 +230,7 @@ test_that("a wrapper that R put around a view does not hide what was written", {
   expect_identical(q$get()[1:3], c(1, 2, 3))
 })
 
-test_that("a forked child's views stay what they are when the parent lets go of its own", {
+test_that("a forked child's views stay what they are when the parent drops its own", {
   x <- share(rep(3, 1e6))
   q <- Queue()
   go <- Queue()

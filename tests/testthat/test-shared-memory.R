@@ -24,7 +24,7 @@ test_that("new memory is zero, this user's alone, and goes when it is unlinked",
   expect_equal(info$size, 100)
   shm$unlink()
   expect_false(file.exists(segment(shm$name)))
-  shm$buf[1] <- as.raw(7) # who has it open keeps using it
+  shm$buf[1] <- as.raw(7) # a process that has it open keeps using it
   expect_identical(shm$buf[[1]], as.raw(7))
   expect_classed_error(shm$unlink(), "FileNotFoundError")
   expect_classed_error(SharedMemory(shm$name), "FileNotFoundError", shm$name)

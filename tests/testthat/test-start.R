@@ -2,7 +2,7 @@
 
 parent_pid <- function(i) as.integer(strsplit(sub("^.*\\) ", "", readLines("/proc/self/stat", n = 1L)), " ")[[1L]][2L])
 
-test_that("each worker is a child of the session, whoever forked it", {
+test_that("each worker is a child of the session, also if another worker forked it", {
   skip_on_cran() # more than two workers
   for (n in c(1L, 2L, 5L, 8L)) {
     p <- Pool(n)
@@ -115,7 +115,7 @@ start_as_nobody <- function() {
   )
 }
 
-test_that("a process that the system refuses to a worker is a classed error, and the session goes on", {
+test_that("a process that the system refuses to a worker is a classed error, and the session works on", {
   skip_on_cran()
   seen <- as_nobody(start_as_nobody, 20, 54321)
   expect_identical(seen$class[1:3], c("BrokenProcessPool", "ProcessError", "multiprocessing_error"))

@@ -1,4 +1,4 @@
-# A process that is stopped (a debugger, SIGSTOP) while it is at work in the shared memory keeps nobody for ever.
+# A process that is stopped (a debugger, SIGSTOP) while it is at work in the shared memory holds up no other without a limit.
 
 # Goes in and out of the heap all the time; a check of many blocks takes it longest
 start_churning <- function() {
@@ -28,7 +28,7 @@ stop_process <- function(pid) {
 
 continue_process <- function(pid) tools::pskill(pid, tools::SIGCONT)
 
-# At moments that nobody chose, until it was at work there
+# At random moments, until it was at work there
 stop_inside <- function(pid, timeout = 60) {
   deadline <- now() + timeout
   repeat {
@@ -44,13 +44,13 @@ stop_inside <- function(pid, timeout = 60) {
   }
 }
 
-with_patience <- function(seconds, expr) {
+with_guard_limit <- function(seconds, expr) {
   before <- multiprocessing:::guard_limit(seconds)
   on.exit(multiprocessing:::guard_limit(before))
   expr
 }
 
-# The error, which says who is stopped, and came in time
+# The error, which says which process is stopped, and came in time
 expect_named <- function(expr, class, pid, within = 1) {
   start <- now()
   e <- expect_classed_error(expr, class, sprintf("process %d is stopped.*kill -CONT %d", pid, pid))
@@ -95,7 +95,7 @@ test_that("put() and get() answer in time while another process is stopped in th
   }
 })
 
-test_that("stopped at any moment, for a moment or for ever: the others go on", {
+test_that("stopped at any moment, for a while or for good: the others continue", {
   q <- Queue()
   big <- raw(1e6)
   child <- start_churning()
@@ -135,7 +135,7 @@ test_that("calls without a timeout end with an error that names the stopped proc
   pid <- child$pid
   for (how in c("continue", "kill")) {
     expect_true(stop_inside(pid))
-    with_patience(0.2, {
+    with_guard_limit(0.2, {
       expect_named(q$get(), "TimeoutError", pid)
       expect_named(q$put(numbers(1)), "TimeoutError", pid)
       late <- expect_named(q$put(numbers(1), timeout = 60), "Full", pid)
@@ -168,7 +168,7 @@ test_that("a pool's workers wait for a stopped process as long as it takes, and 
   for (round in seq_len(rounds(20, 3))) {
     result <- pool$map_async(numbers, 1:4) # they are at work when their results find the heap closed
     expect_true(stop_inside(child$pid))
-    expect_error(with_patience(0.3, result$get()), class = "TimeoutError")
+    expect_error(with_guard_limit(0.3, result$get()), class = "TimeoutError")
     expect_error(result$get(timeout = 0.2), class = "TimeoutError")
     continue_process(child$pid)
     expect_identical(result$get(timeout = 10), lapply(1:4, function(i) as.numeric(seq_len(1e5)) + i))
@@ -176,7 +176,7 @@ test_that("a pool's workers wait for a stopped process as long as it takes, and 
   }
 })
 
-test_that("a process waits for a stopped one as long as it takes, and whoever waits for it is told", {
+test_that("a process waits for a stopped one as long as it takes, and a process that waits for it is told", {
   child <- start_churning()
   on.exit(end(child))
   go <- Queue()
@@ -191,7 +191,7 @@ test_that("a process waits for a stopped one as long as it takes, and whoever wa
     expect_true(stop_inside(child$pid))
     go$put(round) # its result finds the heap closed
     expect_true(wait_until(function() go$empty() && process_state(p$pid) == "S")) # it waits there
-    with_patience(0.3, {
+    with_guard_limit(0.3, {
       expect_named(p$join(), "TimeoutError", child$pid, 2)
       expect_named(p$value(), "TimeoutError", child$pid, 2)
       expect_named(wait(list(p)), "TimeoutError", child$pid, 2)
@@ -204,7 +204,7 @@ test_that("a process waits for a stopped one as long as it takes, and whoever wa
   }
 })
 
-test_that("what is let go while a process is stopped is let go later", {
+test_that("what is dropped while a process is stopped is freed later", {
   before <- heap_blocks()
   child <- start_churning()
   on.exit(end(child))

@@ -165,7 +165,7 @@ test_that("a number that the type does not hold is refused, and nothing is writt
   expect_classed_error(Value("d", lock = "yes"), "ValueError", "lock")
 })
 
-test_that("with() on its lock makes a change that nobody comes between", {
+test_that("with() on its lock makes a change as one step", {
   for (lock in list(TRUE, Lock(), RLock())) {
     counter <- Value("integer", 0, lock = lock)
     n <- rounds(5000, 300)

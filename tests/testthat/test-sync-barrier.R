@@ -10,14 +10,14 @@ test_that("five processes pass a barrier in lockstep, and exactly one of each ro
   })
   mine <- vapply(seq_len(n), function(k) {
     index <- barrier$wait()
-    expect_gte(passed$get_value(), 4 * k) # nobody passes before all have come
+    expect_gte(passed$get_value(), 4 * k) # no party passes before all have come
     index
   }, 1L)
   all <- do.call(rbind, c(list(mine), lapply(ps, function(p) p$value(60))))
   expect_true(all(apply(all, 2L, sort) == 0:4))
 })
 
-test_that("the action is called once in each round, before anybody goes on", {
+test_that("the action is called once in each round, before any party continues", {
   for (method in c("fork", "spawn")) {
     calls <- Semaphore(0)
     barrier <- Barrier(3, action = function() calls$release())

@@ -12,7 +12,7 @@ sleepers <- function(condition, n, woken, method = "fork") {
 waiting <- function(condition) multiprocessing:::condition_waiters(condition$.__enclos_env__$private$ptr)
 all_wait <- function(condition, n) wait_until(function() waiting(condition) == n, 60)
 
-test_that("wait() is FALSE when nobody notifies in time, and holds the lock again as often as before", {
+test_that("wait() is FALSE without a notice in time, and holds the lock again as often as before", {
   condition <- Condition()
   with(condition, with(condition, {
     expect_false(condition$wait(0))
@@ -26,7 +26,7 @@ test_that("wait() is FALSE when nobody notifies in time, and holds the lock agai
   condition$release()
 })
 
-test_that("notify() wakes one, notify(2) two, notify_all() six, and nobody is no error", {
+test_that("notify() wakes one, notify(2) two, notify_all() six, and without waiters it is no error", {
   for (method in c("fork", "spawn")) {
     condition <- Condition()
     woken <- Semaphore(0)

@@ -13,7 +13,7 @@ crossing <- function(first, second) {
   list(found = c(mine, p$value(60)), pid = p$pid, seconds = now() - started)
 }
 
-test_that("two processes that hold what the other wants: one is told, with who waits for whom", {
+test_that("two processes that hold what the other wants: one gets an error that names both and what they wait for", {
   for (pair in list(list(Lock(), Lock()), list(RLock(), Lock()))) {
     r <- crossing(pair[[1]], pair[[2]])
     expect_identical(sum(r$found == "got it"), 1L)

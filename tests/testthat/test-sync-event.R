@@ -25,7 +25,7 @@ test_that("a child's set() ends a wait without a timeout, under every start meth
   }
 })
 
-test_that("an event that is set and cleared at once wakes all who wait", {
+test_that("an event that is set and cleared at once wakes all waiters", {
   event <- Event()
   ready <- Semaphore(0)
   ps <- lapply(1:3, function(i) {

@@ -21,7 +21,7 @@ test_that("join() returns when the last of four workers' tasks is done", {
   }
 })
 
-test_that("one task_done() too many is an error, also with tasks that nobody has taken", {
+test_that("one task_done() too many is an error, also with tasks that were not taken", {
   tasks <- JoinableQueue(5)
   expect_classed_error(tasks$task_done(), "ValueError")
   tasks$put("a")

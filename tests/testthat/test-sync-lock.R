@@ -100,7 +100,7 @@ test_that("a waiter gets the lock as soon as it is released", {
   p$join()
 })
 
-test_that("a lock whose owner was killed goes to the next within 100 ms, who is told", {
+test_that("a lock whose owner was killed goes to the next within 100 ms, which is told", {
   lock <- Lock()
   n <- rounds(1000, 40)
   latency <- numeric(n)
@@ -127,7 +127,7 @@ test_that("a lock whose owner was killed goes to the next within 100 ms, who is 
   expect_prompt(latency)
 })
 
-test_that("who sleeps for a lock is woken by its owner's death, and is told", {
+test_that("a process that sleeps for a lock is woken by its owner's death, and is told", {
   lock <- Lock()
   news <- Queue()
   n <- rounds(1000, 40)

@@ -18,7 +18,7 @@ test_that("a one-way pipe receives at its first end and sends at its second", {
   expect_identical(ends[[1]]$recv(), "x")
 })
 
-test_that("poll says whether a message is there, waiting at most its timeout", {
+test_that("poll says whether a message is available, waiting at most its timeout", {
   ends <- Pipe()
   expect_false(ends[[1]]$poll())
   started <- now()
@@ -138,7 +138,7 @@ test_that("a writer that is killed in the middle of a send leaves whole messages
   expect_sound_heap()
 })
 
-test_that("a pipe carries more than fits in any buffer before anybody reads", {
+test_that("a pipe carries more than fits in any buffer before anything is read", {
   ends <- Pipe()
   for (i in 1:200) ends[[1]]$send(rep(i, 1e4))
   expect_true(all(vapply(1:200, function(i) identical(ends[[2]]$recv(), rep(i, 1e4)), TRUE)))

@@ -38,7 +38,7 @@ test_that("a queue of less than none holds as many messages as memory allows, as
   expect_identical(q$qsize(), 100)
 })
 
-test_that("a closed queue takes and gives nothing in this process, others go on", {
+test_that("a closed queue takes and gives nothing in this process, and works in others", {
   q <- Queue()
   q$put("before")
   gate <- Queue()
@@ -88,7 +88,7 @@ test_that("messages of one producer keep their order", {
   p$join()
 })
 
-test_that("a producer that is killed in the middle of a put leaves no half message and stops nobody", {
+test_that("a producer that is killed in the middle of a put leaves no half message and stops no process", {
   n <- rounds(1000, 40)
   slowest <- 0
   for (k in seq_len(n)) {
@@ -121,7 +121,7 @@ test_that("a producer that is killed in the middle of a put leaves no half messa
   expect_lt(slowest, 1)
 })
 
-test_that("a consumer that is killed in the middle of a get stops nobody and tears nothing", {
+test_that("a consumer that is killed in the middle of a get stops no process and tears nothing", {
   n <- rounds(500, 20)
   q <- Queue(4)
   for (k in seq_len(n)) {
@@ -177,7 +177,7 @@ test_that("a SimpleQueue puts, gets, and says whether it is empty", {
   expect_classed_error(q$put(1), "ValueError", "closed")
 })
 
-test_that("who waits for a message gets it as soon as it is put", {
+test_that("a process that waits for a message gets it as soon as it is put", {
   q <- Queue()
   ready <- Queue()
   p <- Process(function() {

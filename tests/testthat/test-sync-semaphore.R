@@ -84,7 +84,7 @@ test_that("permits that with() took come back when their process is killed, and 
   expect_prompt(latency)
 })
 
-test_that("a permit of a plain acquire does not come back: it is nobody's", {
+test_that("a permit of a plain acquire does not come back: it has no owner", {
   semaphore <- Semaphore(1)
   Process(function() {
     semaphore$acquire()

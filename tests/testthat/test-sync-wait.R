@@ -8,7 +8,7 @@ test_that("wait gives those that are ready, in the order of the list", {
   expect_identical(wait(items, timeout = 0), items[2:3])
   expect_identical(wait(list(empty), timeout = 0), list())
   expect_identical(wait(list(), timeout = 0), list())
-  expect_identical(wait(list()), list()) # for ever would be long
+  expect_identical(wait(list()), list()) # it would never end
 })
 
 test_that("wait honours its timeout", {

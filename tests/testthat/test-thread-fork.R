@@ -7,7 +7,7 @@ test_that("forked children map in threads of their own, after the parent used it
   done <- 0
   while (done < rounds(1000, 60)) {
     jobs <- lapply(c(2, 3), function(threads) parallel::mcparallel(identical(both(threads), expected)))
-    expect_identical(both(2), expected) # the parent goes on meanwhile
+    expect_identical(both(2), expected) # the parent computes meanwhile
     answers <- parallel::mccollect(jobs)
     expect_identical(unname(answers), list(TRUE, TRUE))
     done <- done + 2

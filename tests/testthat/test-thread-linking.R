@@ -129,7 +129,7 @@ test_that("Ctrl-C ends a loop and threads that wait for a lock", {
   lock$release()
 })
 
-test_that("what threads shared is let go", {
+test_that("what threads shared is freed", {
   pkg <- linking()
   before <- heap_blocks()
   for (i in 1:50) {
@@ -137,7 +137,7 @@ test_that("what threads shared is let go", {
     pkg$count(counts, 0:9)
   }
   rm(counts)
-  pkg$new_total() # the next call lets go of what threads held
+  pkg$new_total() # the next call frees what threads held
   expect_lte(heap_blocks(), before + 2)
   expect_sound_heap()
 })

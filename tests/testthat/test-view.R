@@ -55,7 +55,7 @@ test_that("two readings of one message are independent of each other and of the 
   }
 })
 
-test_that("a worker that writes into a view changes nobody else's data, while four do it at once", {
+test_that("a worker that writes into a view changes no other worker's data, while four do it at once", {
   local_views()
   p <- local_pool(4)
   x <- lapply(types, function(type) share(big(type)))

@@ -19,7 +19,7 @@ extern "C" {
 
 #define MULTIPROCESSING_WHAT 256 // room for the text of a failure
 
-// One of the functions is there. Each returns 0, or writes a text to `what` and returns 1.
+// One of the functions is set. Each returns 0, or writes a text to `what` and returns 1.
 struct multiprocessing_kernel_v1 {
   int (*map_real)(const double* in, double* out, size_t n, char* what);
   int (*map_integer)(const int* in, int* out, size_t n, char* what); // NA goes through, too

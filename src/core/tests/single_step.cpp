@@ -50,7 +50,7 @@ public:
     while (WIFSTOPPED(status_));
     ended_ = true;
   }
-  // Lets it go on. Its exit code, -signal, or kStuck.
+  // Lets it continue. Its exit code, -signal, or kStuck.
   int go_on(int64_t ms) {
     if (!ended_) {
       if (asleep_ && !eventually([&] { return waitpid(child_.pid, &status_, WNOHANG) != 0; }, ms))

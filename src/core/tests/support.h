@@ -145,7 +145,7 @@ bool die_anywhere(const std::function<void()>& body, const std::function<void(ui
 
 void from_here();
 
-// The same, but the child is only stopped there, while `meanwhile` runs here, and then goes on;
+// The same, but the child is only stopped there, while `meanwhile` runs here, and then continues;
 // `after` gets what `body` returned, or kStuck if it did not return in three seconds.
 bool stop_anywhere(const std::function<int()>& body, const std::function<void()>& meanwhile,
                    const std::function<void(uint64_t, int)>& after, int64_t quick_ms = 1'200);

@@ -5,7 +5,7 @@
 using namespace mp;
 using namespace test;
 
-TEST_CASE("nobody passes a barrier before all have come, round after round", "[barrier]") {
+TEST_CASE("no party passes a barrier before all have come, round after round", "[barrier]") {
   Unchanged heap_is;
   uint64_t barrier = create_barrier(3);
   std::atomic<int> came{0};

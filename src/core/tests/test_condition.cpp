@@ -22,7 +22,7 @@ struct Pair {
 
 } // namespace
 
-TEST_CASE("a notice wakes as many as it is for, who have the lock then", "[condition]") {
+TEST_CASE("a notice wakes as many waiters as it is for, each with the lock", "[condition]") {
   Unchanged heap_is;
   {
     Pair p;
@@ -110,7 +110,7 @@ TEST_CASE("a process may die at any instruction of a wait for a notice", "[condi
   REQUIRE(at_first.problem() == "");
 }
 
-TEST_CASE("notices to a crowd that is killed now and then: nobody waits for what was said",
+TEST_CASE("of many waiters that are killed now and then, none waits for a notice that was given",
           "[condition][fork]") {
   Unchanged heap_is;
   {

@@ -105,7 +105,7 @@ TEST_CASE("a wait ticks and can be interrupted within 100 ms", "[doorbell]") {
   REQUIRE(platform::now_ns() - start < 100 * kMs);
 }
 
-TEST_CASE("who waits uses no processor", "[doorbell]") {
+TEST_CASE("a process that waits uses no processor", "[doorbell]") {
   session();
   WaiterMask mask{};
   for (int i = 0; i < 3; ++i) {
@@ -170,7 +170,7 @@ TEST_CASE("a waiter that leaves with a wake-up in hand passes it on", "[doorbell
   int64_t start = platform::now_ns();
   Status s = waiter.until([&] {
     open = true;
-    wake_one(mask); // takes our bit, the lowest: it was us who were woken
+    wake_one(mask); // takes our bit, the lowest: we were woken
     return true;
   });
   other.join();
@@ -196,7 +196,7 @@ TEST_CASE("the dead do not swallow a wake-up", "[doorbell][fork]") {
   REQUIRE(platform::now_ns() - start < 5'000 * kMs);
 }
 
-TEST_CASE("the death of somebody who is watched ends a sleep at once", "[doorbell][fork]") {
+TEST_CASE("the death of a watched process ends a sleep at once", "[doorbell][fork]") {
   session();
   Delays delays;
   for (int round = 0; round < rounds(20, 1000); ++round) {
@@ -262,7 +262,7 @@ TEST_CASE("no wake-up is lost, at whatever instruction it comes", "[doorbell][fo
         send(queue, 1, 1, 100, at_once());
       });
 
-  // Nobody rings for a death: the kernel does.
+  // No process rings for a death: the kernel wakes us.
   release_lock(lock);
   std::unique_ptr<Kid> owner;
   none_lost(

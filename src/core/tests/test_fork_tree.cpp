@@ -181,7 +181,7 @@ TEST_CASE("a process that the system refuses to a sibling is told", "[fork_tree]
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("of two that the parent forks the first goes on if the system refuses the second",
+TEST_CASE("of two that the parent forks the first continues if the system refuses the second",
           "[fork_tree][fork]") {
   Unchanged heap_is;
   Kid kid([] {
@@ -242,7 +242,7 @@ TEST_CASE("where siblings cannot be forked the parent learns it, and forks all i
 }
 
 TEST_CASE(
-    "if one of several children cannot be forked by the parent, it is told, and the others go on",
+    "if one of several children cannot be forked by the parent, it is told, and the others continue",
     "[fork_tree][fork]") {
   Unchanged heap_is;
   Kid kid([] {

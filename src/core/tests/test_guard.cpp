@@ -39,7 +39,7 @@ bool names(const std::string& text, const std::string& pid) {
 
 } // namespace
 
-TEST_CASE("what needs the heap while its user is stopped says who it is, and has changed nothing",
+TEST_CASE("what needs the heap while its user is stopped names that process, and has changed nothing",
           "[guard][fork]") {
   for (int signal : {SIGCONT, SIGKILL}) {
     Unchanged heap_is;
@@ -104,7 +104,7 @@ TEST_CASE("a block that is held again after a drop that came late stays", "[guar
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("a drop that nobody followed is done on the next tick of any wait", "[guard][fork]") {
+TEST_CASE("a drop without a later one is done on the next tick of any wait", "[guard][fork]") {
   Unchanged heap_is;
   uint64_t mine = heap().allocate(100, BlockKind::Bytes);
   uint64_t page = Heap::page_of(mine), used = heap().header().used_pages;
@@ -139,7 +139,7 @@ TEST_CASE("a call's deadline and a Ctrl-C end the wait for a stopped user of the
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("what would be lost waits through a Ctrl-C and the call's deadline, but not for ever",
+TEST_CASE("what would be lost waits through a Ctrl-C and the call's deadline, but not without a limit",
           "[guard][fork]") {
   Unchanged heap_is;
   {
@@ -159,7 +159,7 @@ TEST_CASE("what would be lost waits through a Ctrl-C and the call's deadline, bu
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("who runs, but slowly, is waited for though the caller would not wait", "[guard][fork]") {
+TEST_CASE("an owner that runs slowly is waited for though the caller would not wait", "[guard][fork]") {
   Unchanged heap_is;
   uint64_t queue = create_queue(0);
   REQUIRE(send(queue, 1, 7, 100, at_once()) == Status::Ok);
@@ -213,7 +213,7 @@ TEST_CASE("a large message waits in its queue while the heap's user is stopped",
   }
 }
 
-TEST_CASE("a queue whose user died is repaired once the heap's user goes on", "[guard][fork]") {
+TEST_CASE("a queue whose user died is repaired once the heap's user continues", "[guard][fork]") {
   Unchanged heap_is;
   uint64_t queue = create_queue(0), sender = 0, number = 0;
   REQUIRE(send(queue, 1, 7, 100, at_once()) == Status::Ok);
@@ -238,7 +238,7 @@ TEST_CASE("a queue whose user died is repaired once the heap's user goes on", "[
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("a process that is stopped anywhere keeps nobody, and nothing is lost", "[guard][fork]") {
+TEST_CASE("a process that is stopped anywhere holds up no other, and nothing is lost", "[guard][fork]") {
   Unchanged heap_is;
   uint64_t queue = create_queue(0), there = 0, back = 0, refused = 0, stops = 0;
   ShortLimit guards(5);

@@ -133,7 +133,7 @@ TEST_CASE("a sealed block keeps what it refers to", "[heap]") {
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("a heap that is full refuses with the numbers, and goes on", "[heap]") {
+TEST_CASE("a heap that is full refuses with the numbers, and stays usable", "[heap]") {
   Unchanged heap_is;
   std::string kind, message;
   try {
@@ -257,7 +257,7 @@ TEST_CASE("a copy is whole, in new pages and in used ones", "[heap]") {
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("what is written into a private mapping is seen by nobody else, and is noticed",
+TEST_CASE("what is written into a private mapping is seen by no other process, and is noticed",
           "[heap]") {
   Unchanged heap_is;
   std::vector<uint8_t> from(3 * kPageBytes, 1);
@@ -285,7 +285,7 @@ uint64_t kept_block = 0;
 int reclaimed = 0;
 } // namespace
 
-TEST_CASE("who finds no room frees what it can, asks the others, and tries again", "[heap]") {
+TEST_CASE("a process that finds no room frees what it can, asks the others, and tries again", "[heap]") {
   Unchanged heap_is;
   uint64_t pages = heap().header().pages * 6 / 10, bytes = pages * kPageBytes;
   kept_block = heap().allocate(bytes, BlockKind::Bytes, false);

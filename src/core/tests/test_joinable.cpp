@@ -17,7 +17,7 @@ TEST_CASE("a joinable queue is done when all that was put is", "[joinable]") {
   REQUIRE_FALSE(mark_done(q));
   for (uint64_t i = 0; i < 3; ++i) REQUIRE(send(q, 1, i, i == 1 ? 20'000 : 24, Wait()) == Status::Ok);
   REQUIRE(unfinished_tasks(q) == 3);
-  REQUIRE_FALSE(mark_done(q)); // nobody has taken any
+  REQUIRE_FALSE(mark_done(q)); // none was taken
   REQUIRE(in_threads(2, [&](int i) {
     if (i == 0) return join_queue(q, Wait(), &lost) == Status::Ok && unfinished_tasks(q) == 0;
     for (int n = 0; n < 3; ++n)
@@ -29,7 +29,7 @@ TEST_CASE("a joinable queue is done when all that was put is", "[joinable]") {
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("who joins is told of tasks whose taker was killed", "[joinable][fork]") {
+TEST_CASE("a process that joins is told of tasks whose taker was killed", "[joinable][fork]") {
   Unchanged heap_is;
   uint64_t q = create_joinable_queue(0);
   for (int round = 0; round < rounds(20, 500); ++round) {

@@ -103,7 +103,7 @@ TEST_CASE("waiting for a lock honours the deadline and the interrupt", "[lock]")
   Unchanged heap_is;
   uint64_t lock = create_lock(false);
   REQUIRE(acquire_lock(lock, Wait()) == Status::Ok);
-  // Its own owner would wait for ever.
+  // Its own owner would wait without an end.
   REQUIRE(acquire_lock(lock, Wait()) == Status::Closed);
   for (int64_t ms : {1, 60}) {
     int64_t start = platform::now_ns();
@@ -124,7 +124,7 @@ TEST_CASE("waiting for a lock honours the deadline and the interrupt", "[lock]")
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("the lock of a killed owner goes to the next one within 100 ms, who is told",
+TEST_CASE("the lock of a killed owner goes to the next one within 100 ms, which is told",
           "[lock][fork]") {
   Unchanged heap_is;
   Delays delays;
@@ -162,7 +162,7 @@ TEST_CASE("the lock of a killed owner goes to the next one within 100 ms, who is
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("of many who wait for a dead owner's lock one has it, and is told", "[lock][fork]") {
+TEST_CASE("of many that wait for a dead owner's lock one has it, and is told", "[lock][fork]") {
   Unchanged heap_is;
   uint64_t lock = create_lock(false);
   for (int round = 0; round < rounds(20, 300); ++round) {
@@ -191,7 +191,7 @@ TEST_CASE("of many who wait for a dead owner's lock one has it, and is told", "[
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("owners killed at random never leave a lock that nobody has", "[lock][fork]") {
+TEST_CASE("a lock whose owners are killed at random can always be acquired again", "[lock][fork]") {
   Unchanged heap_is;
   uint64_t lock = create_lock(true);
   Shared<Counted> c;

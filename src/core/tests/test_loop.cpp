@@ -71,7 +71,7 @@ TEST_CASE("two threads are at work at the same time", "[loop]") {
   REQUIRE(end == LoopEnd::Done);
 }
 
-TEST_CASE("a body that stops the loop ends it soon for everybody", "[loop]") {
+TEST_CASE("a body that stops the loop ends it soon for all threads", "[loop]") {
   std::atomic<uint64_t> done{0};
   constexpr uint64_t kMany = 1'000'000'000'000;
   LoopEnd end = loop(kMany, 3, Loop(), [&](uint64_t first, uint64_t last) {
@@ -83,7 +83,7 @@ TEST_CASE("a body that stops the loop ends it soon for everybody", "[loop]") {
   REQUIRE_FALSE(loop_must_end()); // it is over for this thread
 }
 
-TEST_CASE("an interrupt ends a loop, and those who wait within it", "[loop]") {
+TEST_CASE("an interrupt ends a loop, and the waits within it", "[loop]") {
   wanted = false;
   std::atomic<int> waiting{0};
   Loop how = known_to_be_long();
@@ -91,7 +91,7 @@ TEST_CASE("an interrupt ends a loop, and those who wait within it", "[loop]") {
   LoopEnd end = loop(2, 2, how, [&](uint64_t, uint64_t) {
     bool caller = waiting++ == 0;
     if (caller) return int(!eventually([&] { return waiting.load() == 2; }));
-    wanted = true; // seen by the caller, who waits for us
+    wanted = true; // seen by the caller, which waits for us
     return int(!eventually([] { return loop_must_end(); }));
   });
   REQUIRE(end == LoopEnd::Interrupted);
@@ -117,7 +117,7 @@ TEST_CASE("a loop within a loop runs in its own thread", "[loop]") {
   REQUIRE(sum.load() == 8000);
 }
 
-TEST_CASE("helpers that never come, or come too late, hold nobody up", "[loop]") {
+TEST_CASE("helpers that never come, or come too late, hold up no other", "[loop]") {
   static std::vector<std::function<void()>> kept;
   launch_with([](unsigned, const std::function<void()>& helper) { kept.push_back(helper); });
   std::atomic<uint64_t> sum{0};

@@ -22,7 +22,7 @@ TEST_CASE("a killed process is dead at once, zombie or not", "[participant][fork
     REQUIRE(eventually([&] { return is_alive(kid.token()); }));
     REQUIRE(pid_of(kid.token()) == kid.child().pid);
     kid.kill();
-    REQUIRE(eventually([&] { return !is_alive(kid.token()); }, 1000)); // nobody has waited for it
+    REQUIRE(eventually([&] { return !is_alive(kid.token()); }, 1000)); // its parent has not waited for it
     REQUIRE(kid.join() == -SIGKILL);
   }
   REQUIRE(heap_problem() == "");
@@ -92,7 +92,7 @@ TEST_CASE("a pid that is another process's by now is gone", "[participant][fork]
     Kid kid(sleep_for_ever);
     REQUIRE(eventually([&] { return is_alive(kid.token()); }));
     pid_t pid = kid.child().pid;
-    REQUIRE(platform::process_gone(pid, before)); // who had this pid a second ago is not this one
+    REQUIRE(platform::process_gone(pid, before)); // the one that had this pid a second ago is another
     REQUIRE_FALSE(platform::process_gone(pid, participant(kid.token()).claimed_at));
     REQUIRE_FALSE(platform::process_gone(pid, 0));
   }
@@ -228,8 +228,8 @@ TEST_CASE("threads join and leave at the same time", "[participant]") {
   std::vector<std::atomic<Token>> at(kSlots);
   for (int round = 0; round < rounds(20, 500); ++round)
     in_threads(8, [&](int) {
-      Token nobody = 0;
-      twice += !at[slot_of(self())].compare_exchange_strong(nobody, self());
+      Token none = 0;
+      twice += !at[slot_of(self())].compare_exchange_strong(none, self());
       uint64_t b = heap().allocate(100, BlockKind::Bytes);
       reap();
       if (!is_alive(self())) ++twice;

@@ -70,7 +70,7 @@ TEST_CASE("a closed end is end-of-file, after what it had sent", "[pipe]") {
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("who waits for a pipe is woken when the other end is closed", "[pipe]") {
+TEST_CASE("a process that waits for a pipe is woken when the other end is closed", "[pipe]") {
   Unchanged heap_is;
   uint64_t ends[2];
   create_pipe(true, ends);

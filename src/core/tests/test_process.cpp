@@ -40,7 +40,7 @@ TEST_CASE("a child ends with its code, or with the signal that killed it", "[pro
     REQUIRE(eventually([&] { return poll_child(child); }));
     REQUIRE(child.status == -signal);
     REQUIRE_FALSE(child_running(child));
-    REQUIRE(signal_child(child, SIGKILL) == 0); // whoever has its pid now is not meant
+    REQUIRE(signal_child(child, SIGKILL) == 0); // a process that has its pid now is not meant
     close_child(child);
   }
   REQUIRE(heap_is.problem() == "");
@@ -75,7 +75,7 @@ TEST_CASE("how a child ended that other code has reaped is known, or said to be 
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("what a child prints is there, to the last byte, also when it was killed",
+TEST_CASE("what a child prints arrives, to the last byte, also when it was killed",
           "[process][fork]") {
   Unchanged heap_is;
   int before = open_files();
@@ -109,7 +109,7 @@ TEST_CASE("megabytes of output never block their writer, and their memory is giv
     for (uint64_t i = 0; i < lines; ++i) std::printf("%099d\n", 0);
     leave_process(0, 0);
   }
-  REQUIRE(eventually([&] { return poll_child(child); })); // nobody has read yet
+  REQUIRE(eventually([&] { return poll_child(child); })); // nothing was read yet
   uint64_t bytes = 0;
   for (std::string more; !(more = read_output(child, 0, 65'536)).empty();) bytes += more.size();
   REQUIRE(bytes == lines * 100);
@@ -236,7 +236,7 @@ TEST_CASE("what a child has started ends when the child is killed, or its parent
   for (int signal : {SIGKILL, SIGTERM, SIGUSR1}) {
     Kid kid(start);
     pid_t pid = pid_of_started();
-    kill(kid.child().pid, signal); // by somebody else
+    kill(kid.child().pid, signal); // by another process
     REQUIRE(kid.join() == -signal);
     REQUIRE(gone(pid));
   }
@@ -352,7 +352,7 @@ TEST_CASE("programs that lead groups of their own end with the child that has st
     pid_t ends = await(program, true), fork = await(bare, false), stays = await(daemon, true);
     if (way == 1) signal_child(kid.child(), SIGTERM);
     else if (way == 2) signal_child(kid.child(), SIGKILL);
-    else kill(kid.child().pid, SIGKILL); // by somebody else
+    else kill(kid.child().pid, SIGKILL); // by another process
     REQUIRE(kid.join() == (way == 1 ? -SIGTERM : -SIGKILL));
     REQUIRE(gone(ends));
     REQUIRE(gone(fork));

@@ -1,6 +1,6 @@
 #include "queue_traffic.h"
 
-TEST_CASE("a producer killed in a put of 1 MB leaves no half message and nobody waiting",
+TEST_CASE("a producer killed in a put of 1 MB leaves no half message and no waiter",
           "[queue][fork]") {
   Unchanged at_first;
   uint64_t queue = create_queue(0);

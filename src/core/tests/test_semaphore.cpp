@@ -113,7 +113,7 @@ TEST_CASE("owners killed at random lose and double no permit", "[semaphore][fork
   REQUIRE(heap_is.problem() == "");
 }
 
-TEST_CASE("an event wakes all who wait, also if it is cleared at once", "[event]") {
+TEST_CASE("an event wakes all waiters, also if it is cleared at once", "[event]") {
   Unchanged heap_is;
   uint64_t e = create_event();
   REQUIRE(wait_for_event(e, at_once()) == Status::Timeout);

@@ -10,7 +10,7 @@ namespace test {
 struct AnyJob {
   uint64_t pool, block = 0, index = 0;
   JobOwner owner;
-  uint64_t wrong = 0;     // values, and jobs that are not let go
+  uint64_t wrong = 0;     // values, and jobs that are kept too long
   uint64_t lost = 0;      // elements whose worker died in them
   std::vector<int> taken; // how often each element was, or was lost
 
@@ -210,7 +210,7 @@ struct Team {
     kids[index].reset();
     kids[index] = std::make_unique<Kid>([=] { return work(pool, index, watch, delay_us); });
   }
-  // Replaces the dead; tells every job. True if somebody had died.
+  // Replaces the dead; tells every job. True if one had died.
   bool look_after(const std::vector<Job*>& jobs, bool again) {
     bool found = false;
     for (uint32_t i = 0; i < kids.size(); ++i) {

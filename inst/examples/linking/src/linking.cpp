@@ -50,7 +50,7 @@ void loop_for_ever() {
   mp::parallel_for(0, std::size_t(-1), [&](std::size_t i) { last = i; });
 }
 
-// Two threads and a lock that nobody releases: Ctrl-C ends this as well.
+// Two threads and a lock that is never released: Ctrl-C ends this as well.
 // [[Rcpp::export]]
 void wait_in_threads(mp::Lock lock) {
   mp::parallel_for(0, 2, [&](std::size_t) { lock.lock(); });
