@@ -111,8 +111,9 @@ struct PathStep {
   std::string name; // empty if the element has none
 };
 using Path = std::vector<PathStep>;
-// As an R user would write it, without the first steps: "$con[[2]]".
-std::string text_of(const Path& path, size_t without = 0);
+// As an R user would write it, without the first steps: "x$con[[2]]", "attr(x, \"kept\")". `value`: what the rest begins at, x;
+// it may be empty.
+std::string text_of(const Path& path, size_t without = 0, const std::string& value = "");
 
 // A value that cannot travel. `path` leads from the value that was given to the culprit; empty if it is that value itself.
 struct EncodeError : bind::ClassedError {

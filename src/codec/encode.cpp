@@ -55,11 +55,11 @@ Path path_of(const Step* step) {
 
 } // namespace
 
-std::string text_of(const Path& path, size_t without) {
-  std::string text;
+std::string text_of(const Path& path, size_t without, const std::string& value) {
+  std::string text = value;
   for (size_t i = without; i < path.size(); ++i) {
     const auto& [index, name] = path[i];
-    if (index == 0) text += "attr(,\"" + name + "\")";
+    if (index == 0) text = "attr(" + text + (text.empty() ? ",\"" : ", \"") + name + "\")";
     else if (name.empty()) text += "[[" + std::to_string(index) + "]]";
     else text += is_name(name.c_str()) ? "$" + name : "$`" + name + "`";
   }

@@ -72,9 +72,9 @@ codec::Encoding encode_body(Exports::Job& exports, SEXP body) {
     const codec::Path& path = e.path;
     auto leads_into = [&](JobPart part) { return !path.empty() && path[0].index == R_xlen_t(part) + 1; };
     std::string part;
-    if (leads_into(JobPart::Args)) part = "`args" + codec::text_of(path, 1) + "`";
+    if (leads_into(JobPart::Args)) part = "`" + codec::text_of(path, 1, "args") + "`";
     else if (leads_into(JobPart::Variables) && path.size() > 2) // they are named by the second column, see pages.cpp
-      part = "`" + path[2].name + codec::text_of(path, 3) + "`, a variable that the function uses,";
+      part = "`" + codec::text_of(path, 3, path[2].name) + "`, a variable that the function uses,";
     else throw;
     throw Error{e.kind(), e.message_about(part)};
   }

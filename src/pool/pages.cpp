@@ -46,14 +46,13 @@ Kind kind_of(const Variable& v) {
 
 // Empty if it can.
 std::string why_not(SEXP value, const char* name) {
-  std::string variable = "`" + std::string(name);
   try {
     codec::encode(value);
     return "";
   } catch (const codec::EncodeError& e) {
-    return e.message_about(variable + codec::text_of(e.path) + "`");
+    return e.message_about("`" + codec::text_of(e.path, 0, name) + "`");
   } catch (const codec::Unwind&) { // R's serializer refused; its error ends here
-    return codec::EncodeError({}, "R's serializer refuses it").message_about(variable + "`");
+    return codec::EncodeError({}, "R's serializer refuses it").message_about("`" + std::string(name) + "`");
   }
 }
 

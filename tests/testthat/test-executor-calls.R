@@ -12,7 +12,7 @@ test_that("an argument that cannot travel is an error of submit() and map(), and
     before <- executor$submit(identity, 1)
     expect_classed_error(executor$submit(identity, list(inside = connection)), "EncodingError", "inside")
     expect_classed_error(executor$map(identity, list(1, connection)), "EncodingError", "connection")
-    # the elements before it are not computed for nobody: the executor is free
+    # the elements before it are not computed in vain: the executor is free
     after <- executor$submit(identity, 2)
     executor$shutdown(wait = FALSE)
     expect_classed_error(executor$submit(identity, connection), "RuntimeError", "shut down")
@@ -190,6 +190,7 @@ test_that("an argument or element that cannot be sent is named as its caller kno
       expect_identical(said(pool$map(identity, list(1, list(con = connection)))), "`$con` of element 2")
       expect_identical(said(pool$map(identity, list(1, new.env(), connection))), "element 3")
       expect_identical(said(pool$map(function(x, f) x, 1:2, args = list(f = connection))), "`args$f`")
+      expect_identical(said(pool$map(paste, 1:2, args = structure(list(x = 1), kept = list(connection)))), "`attr(args, \"kept\")[[1]]`")
       expect_identical(said(pool$map_async(identity, list(1, connection))), "element 2")
       expect_identical(said(pool$starmap(paste, list(list(1), list(2, connection)))), "argument 2 of element 2")
       expect_identical(said(pool$starmap(paste, list(list(1), list(2, x = list(connection))))), "`[[1]]` of argument `x` of element 2")
