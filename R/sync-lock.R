@@ -113,11 +113,11 @@ with.Lock <- function(data, expr, ...) {
 }
 
 # Ctrl-C is let in only while we wait for the lock or evaluate: never between acquiring it and being sure to release it.
-with_lock <- function(ptr, expr) {
+with_lock <- function(ptr, expr, warn = TRUE) {
   held <- lock_depth(ptr)
   on.exit(if (lock_depth(ptr) > held) .Call(`_multiprocessing_lock_release`, ptr))
   allowInterrupts({
-    if (lock_enter(ptr)) warn_owner_died()
+    if (lock_enter(ptr) && warn) warn_owner_died()
     expr
   })
 }

@@ -171,25 +171,16 @@ dict_update <- function(ptr, values) {
   invisible(NULL)
 }
 
-# The lock keeps other calls of modify() out, also while `f` runs; the stamp tells of puts without it.
+# The lock keeps other calls of modify() out, also while `f` runs; the stamp tells of puts without it. No warning of an owner that
+# died: it has left nothing half changed.
 dict_modify <- function(ptr, key, f, default) {
   check_function(f, "f")
-  suspendInterrupts(with_lock_quietly(dict_lock_pointer(ptr), repeat {
+  suspendInterrupts(with_lock(dict_lock_pointer(ptr), warn = FALSE, repeat {
     found <- .Call(`_multiprocessing_dict_fetch`, ptr, key)
     new <- f(if (found[[1L]] > 0) found[[2L]] else default)
     if (.Call(`_multiprocessing_dict_assign`, ptr, key, new, found[[1L]])) break
   }))
   invisible(new)
-}
-
-# No warning: an owner that died has left nothing half changed
-with_lock_quietly <- function(ptr, expr) {
-  held <- lock_depth(ptr)
-  on.exit(if (lock_depth(ptr) > held) .Call(`_multiprocessing_lock_release`, ptr))
-  allowInterrupts({
-    lock_enter(ptr)
-    expr
-  })
 }
 
 #' @export
