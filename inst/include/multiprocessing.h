@@ -1,4 +1,4 @@
-// Native threads, and locks, queues, arrays and barriers that they share with other processes: for
+// Native threads, and locks, queues, arrays and so on that they share with other processes: for
 // C++17 code in packages that have `LinkingTo: multiprocessing` and `Imports: multiprocessing`. The
 // folder examples/linking of the installed package is such a package. Code that uses Rcpp includes
 // <multiprocessing/rcpp.h> instead; vignette("cpp", "multiprocessing") shows both.

@@ -37,6 +37,8 @@ bool event_is_set(uint64_t block) {
   return shared(block).state.load(std::memory_order_acquire) & 1;
 }
 
+uint64_t times_set(uint64_t block) { return shared(block).state.load(std::memory_order_acquire) >> 1; }
+
 Status wait_for_event(uint64_t block, const Wait& wait) {
   EventShared& e = shared(block);
   uint64_t first = e.state.load(std::memory_order_acquire);

@@ -290,4 +290,35 @@ Status pass(uint64_t barrier, const Wait& wait) {
   }
 }
 
+Status acquire_permit(uint64_t semaphore, const Wait& wait) {
+  auto take = [&] { return acquire_semaphore(semaphore, Wait::until(0), false) == Status::Ok; };
+  if (take()) return Status::Ok; // (1)
+  if (wait.deadline <= 0) return Status::Timeout;
+  Gate& g = gate();
+  WaiterMask& waiters = semaphore_waiters(semaphore);
+  Status s = until(g, waiters, wait, [&](Token*) { return take(); });
+  ActAs act(g.token);
+  // As in acquire_semaphore(): each waiter that gets a permit wakes the next, if there are more.
+  if (s == Status::Ok && semaphore_value(semaphore) && anybody_waits(waiters)) wake_one(waiters);
+  return s;
+}
+
+bool release_permit(uint64_t semaphore) {
+  ActAs act(gate().token);
+  return release_semaphore(semaphore);
+}
+
+void set(uint64_t event) {
+  ActAs act(gate().token);
+  set_event(event);
+}
+
+Status wait_for(uint64_t event, const Wait& wait) {
+  uint64_t before = times_set(event);
+  auto look = [&] { return event_is_set(event) || times_set(event) != before; };
+  if (look()) return Status::Ok;
+  if (wait.deadline <= 0) return Status::Timeout;
+  return until(gate(), event_waiters(event), wait, [&](Token*) { return look(); });
+}
+
 } // namespace mp::native

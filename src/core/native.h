@@ -1,4 +1,4 @@
-// Locks, queues and barriers for any thread of this process, at any time, whatever the main thread is
+// Locks, queues, barriers, semaphores and events for any thread of this process, at any time, whatever the main thread is
 // doing.
 //
 // A participant has one doorbell and one thread. So the native threads of a process are together
@@ -23,8 +23,10 @@
 
 #include "barrier.h"
 #include "doorbell.h"
+#include "event.h"
 #include "lock.h"
 #include "queue.h"
+#include "semaphore.h"
 
 namespace mp::native {
 
@@ -44,5 +46,10 @@ Status put(uint64_t queue, const void* bytes, uint64_t size, const Wait& wait);
 Status get(uint64_t queue, const Wait& wait, void (*take)(void*, const uint8_t*, uint64_t),
            void* data);
 Status pass(uint64_t barrier, const Wait& wait);
+// Permits without an owner. (There is no wait for a condition: its notices are for participants, and all threads are one.)
+Status acquire_permit(uint64_t semaphore, const Wait& wait);
+bool release_permit(uint64_t semaphore); // false: it has as many as it may have
+void set(uint64_t event);
+Status wait_for(uint64_t event, const Wait& wait);
 
 } // namespace mp::native

@@ -163,6 +163,7 @@ uint32_t semaphore_value(uint64_t block) {
   return SemaphoreWord::unpack(shared(block).state.load(std::memory_order_relaxed)).permits;
 }
 
+WaiterMask& semaphore_waiters(uint64_t block) { return shared(block).waiters; }
 bool semaphore_bounded(uint64_t block) { return shared(block).most != SemaphoreWord::kMost; }
 
 } // namespace mp

@@ -18,5 +18,6 @@ void release_owned(uint64_t block);
 uint32_t owned_permits(uint64_t block); // of the caller
 uint32_t semaphore_value(uint64_t block);
 bool semaphore_bounded(uint64_t block);
+WaiterMask& semaphore_waiters(uint64_t block);
 
 } // namespace mp

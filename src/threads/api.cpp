@@ -58,7 +58,7 @@ template <class F> int guarded(F body) {
 
 void main_thread() {
   if (!on_r_thread())
-    throw Error{"RuntimeError", "create and open locks, queues, arrays and barriers on R's main "
+    throw Error{"RuntimeError", "create and open locks, queues, arrays and so on on R's main "
                                 "thread; after that any thread may use them"};
 }
 
@@ -105,6 +105,10 @@ BlockKind kind_of(int kind) {
     return BlockKind::Array;
   case MULTIPROCESSING_BARRIER:
     return BlockKind::Barrier;
+  case MULTIPROCESSING_SEMAPHORE:
+    return BlockKind::Semaphore;
+  case MULTIPROCESSING_EVENT:
+    return BlockKind::Event;
   default:
     throw Error{"ValueError", "unknown kind of object: " + std::to_string(kind)};
   }
@@ -121,6 +125,11 @@ uint64_t new_block(BlockKind kind, uint64_t size) {
       throw Error{"ValueError",
                   "a barrier needs one party at least, not " + std::to_string(size)};
     return create_barrier(uint32_t(size));
+  case BlockKind::Semaphore:
+    if (size > INT32_MAX) throw Error{"ValueError", "a semaphore has at most 2,147,483,647 permits"};
+    return create_semaphore(uint32_t(size), false);
+  case BlockKind::Event:
+    return create_event();
   default:
     return heap().allocate(std::max<uint64_t>(size, 1), BlockKind::Array);
   }
@@ -165,6 +174,10 @@ const char* wanted(BlockKind kind) {
     return "a Queue()";
   case BlockKind::Barrier:
     return "a Barrier()";
+  case BlockKind::Semaphore:
+    return "a Semaphore()";
+  case BlockKind::Event:
+    return "an Event()";
   default:
     return "an Array() or a Value()";
   }
@@ -257,15 +270,21 @@ int parallel_for(uint64_t count, uint64_t grain, unsigned threads,
 
 int acquire(multiprocessing_object* o, double timeout) {
   return guarded([&] {
-    Status s = native::acquire(o->block, Wait::until(0)); // mostly it is free
-    if (s == Status::Timeout && timeout != 0) s = native::acquire(o->block, wait_seconds(timeout));
+    auto try_for = [&](const Wait& wait) {
+      return o->kind == BlockKind::Semaphore ? native::acquire_permit(o->block, wait) : native::acquire(o->block, wait);
+    };
+    Status s = try_for(Wait::until(0)); // mostly it is free
+    if (s == Status::Timeout && timeout != 0) s = try_for(wait_seconds(timeout));
     return status_of(s);
   });
 }
 
 int release(multiprocessing_object* o) {
   return guarded([&]() -> int {
-    if (native::release(o->block) != Released::Ok)
+    if (o->kind == BlockKind::Semaphore) {
+      if (!native::release_permit(o->block))
+        throw Error{"ValueError", "release of a semaphore whose permits are all free"};
+    } else if (native::release(o->block) != Released::Ok)
       throw Error{"ValueError", "release of a lock that is not held"};
     return MULTIPROCESSING_OK;
   });
@@ -335,6 +354,7 @@ uint64_t length(multiprocessing_object* o) { return queue_length(o->block); }
 
 int wait(multiprocessing_object* o, double timeout) {
   return guarded([&]() -> int {
+    if (o->kind == BlockKind::Event) return status_of(native::wait_for(o->block, wait_seconds(timeout)));
     Status s = native::pass(o->block, wait_seconds(timeout));
     if (s != Status::Closed) return status_of(s);
     last = {"BrokenBarrierError", "the barrier is broken: a party has given up; call reset()"};
@@ -346,6 +366,18 @@ int reset(multiprocessing_object* o) {
   reset_barrier(o->block);
   return MULTIPROCESSING_OK;
 }
+
+int set(multiprocessing_object* o) {
+  return guarded([&] {
+    native::set(o->block);
+    return MULTIPROCESSING_OK;
+  });
+}
+int clear(multiprocessing_object* o) {
+  clear_event(o->block);
+  return MULTIPROCESSING_OK;
+}
+int is_set(multiprocessing_object* o) { return event_is_set(o->block); }
 
 void* data(multiprocessing_object* o) {
   return o->kind == BlockKind::Cells ? cells_data(o->block) : heap().at(o->block);
@@ -390,6 +422,9 @@ const multiprocessing_api_v1 table = {
     create_array,
     type,
     condition,
+    set,
+    clear,
+    is_set,
 };
 
 const multiprocessing_api_v1* get_api() { return &table; }

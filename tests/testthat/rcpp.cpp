@@ -205,6 +205,43 @@ void fail_with(std::string kind, std::string message) { throw mp::Error(kind, me
 // [[Rcpp::export]]
 void fail_otherwise() { throw std::out_of_range("none of ours"); }
 
+// --- semaphores and events ---
+
+// How many of `threads` threads had a permit at the same time, at most.
+// [[Rcpp::export]]
+int most_at_once(mp::Semaphore places, int threads) {
+  std::atomic<int> inside{0}, most_inside{0};
+  mp::parallel_for(
+      0, 200,
+      [&](std::size_t) {
+        places.acquire();
+        int now = ++inside, before = most_inside;
+        while (now > before && !most_inside.compare_exchange_weak(before, now)) {
+        }
+        --inside;
+        places.release();
+      },
+      {unsigned(threads), 1});
+  return most_inside;
+}
+
+// [[Rcpp::export]]
+bool take_place(mp::Semaphore places, double timeout) { return places.acquire(timeout); }
+
+// [[Rcpp::export]]
+void give_place(mp::Semaphore places) { places.release(); }
+
+// [[Rcpp::export]]
+bool await_event(mp::Event event, double timeout) { return event.wait(timeout); }
+
+// [[Rcpp::export]]
+Rcpp::List new_signals() {
+  mp::Event event;
+  event.set();
+  event.clear();
+  return Rcpp::List::create(Rcpp::_["semaphore"] = mp::Semaphore(2), Rcpp::_["event"] = event);
+}
+
 // --- a module ---
 
 class Counter {

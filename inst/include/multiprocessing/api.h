@@ -32,7 +32,9 @@ enum multiprocessing_kind {
   MULTIPROCESSING_LOCK = 1,
   MULTIPROCESSING_QUEUE = 2,
   MULTIPROCESSING_ARRAY = 3,
-  MULTIPROCESSING_BARRIER = 4
+  MULTIPROCESSING_BARRIER = 4,
+  MULTIPROCESSING_SEMAPHORE = 5,
+  MULTIPROCESSING_EVENT = 6
 };
 
 enum multiprocessing_message {
@@ -54,19 +56,20 @@ struct multiprocessing_api_v1 {
                       int (*body)(void*, uint64_t, uint64_t), void* data);
 
   // --- objects: main thread, but for close() ---
-  // `size`: of a queue its capacity (0: no limit), of an array its bytes, of a barrier its parties.
+  // `size`: of a queue its capacity (0: no limit), of an array its bytes, of a barrier its parties,
+  // of a semaphore its permits.
   int (*create)(int kind, uint64_t size, multiprocessing_object** out);
   int (*open)(SEXP handle, int kind, multiprocessing_object** out);
   SEXP (*handle)(multiprocessing_object*); // what R code and other processes get; unprotected
   void (*close)(multiprocessing_object*);
 
-  int (*acquire)(multiprocessing_object* lock, double timeout);
-  int (*release)(multiprocessing_object* lock);
+  int (*acquire)(multiprocessing_object* lock_or_semaphore, double timeout);
+  int (*release)(multiprocessing_object* lock_or_semaphore);
   int (*put)(multiprocessing_object* queue, int type, const void* bytes, uint64_t size,
              double timeout);
   int (*get)(multiprocessing_object* queue, int type, void* bytes, uint64_t size, double timeout);
   uint64_t (*length)(multiprocessing_object* queue);
-  int (*wait)(multiprocessing_object* barrier, double timeout);
+  int (*wait)(multiprocessing_object* barrier_or_event, double timeout);
   int (*reset)(multiprocessing_object* barrier);
   void* (*data)(multiprocessing_object* array);
   uint64_t (*bytes)(multiprocessing_object* array);
@@ -78,6 +81,10 @@ struct multiprocessing_api_v1 {
   const char* (*type)(multiprocessing_object* array);
   // Main thread. A failure as an R condition of its class; unprotected.
   SEXP (*condition)(const char* failure_class, const char* failure);
+
+  int (*set)(multiprocessing_object* event);
+  int (*clear)(multiprocessing_object* event);
+  int (*is_set)(multiprocessing_object* event);
 };
 
 typedef const struct multiprocessing_api_v1* (*multiprocessing_get_api_v1)(void);

@@ -1,5 +1,5 @@
-// All of multiprocessing.h for code that uses Rcpp: locks, queues, arrays, values and barriers can be
-// arguments and results of functions that R calls.
+// All of multiprocessing.h for code that uses Rcpp: locks, queues, arrays, values, barriers, semaphores and events
+// can be arguments and results of functions that R calls.
 //
 //   // [[Rcpp::depends(multiprocessing)]]
 //   #include <multiprocessing/rcpp.h>
@@ -97,6 +97,16 @@ class Exporter<multiprocessing::Lock>
 template <>
 class Exporter<multiprocessing::Barrier>
     : public multiprocessing::detail::Opened<multiprocessing::Barrier> {
+  using Opened::Opened;
+};
+template <>
+class Exporter<multiprocessing::Semaphore>
+    : public multiprocessing::detail::Opened<multiprocessing::Semaphore> {
+  using Opened::Opened;
+};
+template <>
+class Exporter<multiprocessing::Event>
+    : public multiprocessing::detail::Opened<multiprocessing::Event> {
   using Opened::Opened;
 };
 template <class T>

@@ -1,9 +1,9 @@
-// Lock, Queue<T>, Array<T>, Value<T> and Barrier: for the threads of this process and all processes
-// of the session at once.
+// Lock, Queue<T>, Array<T>, Value<T>, Barrier, Semaphore and Event: for the threads of this process and
+// all processes of the session at once.
 //
 // Create or open one on R's main thread; then any thread may use it, and copy it (copies are the
-// same object). handle() is what R code gets: a Lock(), Queue(), Array(), Value() or Barrier(). A
-// handle may be sent to any process of the session, where C++ code opens it again:
+// same object). handle() is what R code gets: a Lock(), Queue(), Array(), Value(), Barrier(),
+// Semaphore() or Event(). A handle may be sent to any process of the session, where C++ code opens it again:
 //
 //   multiprocessing::Lock lock(handle);
 //   std::lock_guard<multiprocessing::Lock> hold(lock);
@@ -208,6 +208,34 @@ public:
 
   bool wait(double timeout = kForever) { return done_in_time(api().wait(get(), timeout)); }
   void reset() { api().reset(get()); }
+};
+
+// Its permits have no owner: any thread of any process may release one. A permit of a process that is killed is lost,
+// as with $acquire() in R. A BoundedSemaphore() of R can be opened, too.
+class Semaphore : public Object {
+public:
+  explicit Semaphore(unsigned permits) : Object(MULTIPROCESSING_SEMAPHORE, uint64_t(permits)) {}
+  explicit Semaphore(SEXP handle) : Object(MULTIPROCESSING_SEMAPHORE, handle) {}
+
+  bool acquire(double timeout = kForever) { return done_in_time(api().acquire(get(), timeout)); }
+  bool try_acquire() { return acquire(0); }
+  void release() {
+    if (api().release(get())) throw_last_error();
+  }
+};
+
+// wait() returns once it is set, or was set since the call began; false: it was not set in time.
+class Event : public Object {
+public:
+  Event() : Object(MULTIPROCESSING_EVENT, uint64_t(0)) {}
+  explicit Event(SEXP handle) : Object(MULTIPROCESSING_EVENT, handle) {}
+
+  void set() {
+    if (api().set(get())) throw_last_error();
+  }
+  void clear() { api().clear(get()); }
+  bool is_set() const { return api().is_set(get()); }
+  bool wait(double timeout = kForever) { return done_in_time(api().wait(get(), timeout)); }
 };
 
 } // namespace MULTIPROCESSING_FLAVOUR

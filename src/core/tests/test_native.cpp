@@ -1,4 +1,4 @@
-// Locks, queues and barriers in native threads: many threads that are one participant.
+// Locks, queues, barriers, semaphores and events in native threads: many threads that are one participant.
 #include "loop.h"
 #include "native.h"
 #include "support.h"
@@ -278,6 +278,58 @@ TEST_CASE("threads meet at a barrier", "[native]") {
     return true;
   }));
   heap().drop(barrier);
+}
+
+TEST_CASE("threads and the main thread share the permits of a semaphore", "[native]") {
+  NativeThreads open;
+  NewBlock semaphore(create_semaphore(2, true));
+  uint64_t s = semaphore.get();
+  std::atomic<int> inside{0}, most{0};
+  REQUIRE(in_native_threads(4, [&](int) {
+    for (int k = 0; k < 500; ++k) {
+      if (native::acquire_permit(s, Wait()) != Status::Ok) return false;
+      int now = ++inside, before = most.load();
+      while (now > before && !most.compare_exchange_weak(before, now)) {
+      }
+      --inside;
+      if (!native::release_permit(s)) return false;
+    }
+    return true;
+  }));
+  REQUIRE(most.load() <= 2);
+  REQUIRE(semaphore_value(s) == 2);
+  REQUIRE_FALSE(native::release_permit(s)); // of a bounded one, all are free
+  REQUIRE(acquire_semaphore(s, Wait(), false) == Status::Ok);
+  REQUIRE(acquire_semaphore(s, Wait(), false) == Status::Ok);
+  REQUIRE(native::acquire_permit(s, within(20)) == Status::Timeout);
+  std::thread main_gives([&] { // two waiters; the first that gets a permit wakes the other
+    in_native_threads(1, [&](int) { return native::release_permit(s) && native::release_permit(s); });
+  });
+  REQUIRE(in_native_threads(2, [&](int) { return native::acquire_permit(s, within(60'000)) == Status::Ok; }));
+  main_gives.join();
+}
+
+TEST_CASE("threads wait for an event until it is set", "[native]") {
+  NativeThreads open;
+  NewBlock event(create_event());
+  uint64_t e = event.get();
+  REQUIRE(native::wait_for(e, within(0)) == Status::Timeout);
+  REQUIRE(native::wait_for(e, within(20)) == Status::Timeout);
+  std::atomic<int> waiting{0};
+  std::thread sets([&] {
+    while (waiting.load() < 3) pause_us(100);
+    pause_us(1000);
+    native::set(e);
+  });
+  REQUIRE(in_native_threads(3, [&](int) {
+    ++waiting;
+    return native::wait_for(e, within(60'000)) == Status::Ok;
+  }));
+  sets.join();
+  REQUIRE(event_is_set(e));
+  REQUIRE(wait_for_event(e, Wait()) == Status::Ok);
+  clear_event(e);
+  REQUIRE(native::wait_for(e, within(20)) == Status::Timeout);
 }
 
 TEST_CASE("the end of a loop ends its threads' waits", "[native]") {
