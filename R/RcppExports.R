@@ -265,6 +265,10 @@ pool_let_end <- function(pool) {
     invisible(.Call(`_multiprocessing_pool_let_end`, pool))
 }
 
+pool_attend_in_ticks <- function() {
+    invisible(.Call(`_multiprocessing_pool_attend_in_ticks`))
+}
+
 pool_close <- function(pool) {
     invisible(.Call(`_multiprocessing_pool_close`, pool))
 }

@@ -9,8 +9,8 @@
 #' - `$done()`: whether it is finished or cancelled; `$running()`: whether a worker computes it now.
 #' - `$cancel()`: `TRUE` if the call will never run, because no worker had begun it; `FALSE` if it runs or is finished.
 #' - `$cancelled()`: whether `$cancel()` succeeded.
-#' - `$add_done_callback(fn)`: calls `fn(future)` once the future is done: at once if it is, else in a later call of this package,
-#'   or while R waits at its prompt if package later is installed. Callbacks run in the order in which they were added. The error of
+#' - `$add_done_callback(fn)`: calls `fn(future)` once the future is done: at once if it is, else in a later call of its executor or
+#'   futures, while this process waits in any call of this package, or while R waits at its prompt if package later is installed. Callbacks run in the order in which they were added. The error of
 #'   one becomes a warning, and the others run.
 #'
 #' The functions below take several futures, also of several executors.

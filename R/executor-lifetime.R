@@ -35,21 +35,13 @@ drops <- function(life, pool_private) {
       return(invisible())
     }
     life$pool <- pool_private
-    pool_private$pending <- new.env(parent = emptyenv()) # callbacks of futures that do not exist any more
     pool_let_end(pool_private$ptr)
   }
 }
 
 pool_of_life <- function(life) if (is.null(life$pool)) weak_value(life$ref) else life$pool
 
-# Those of this process
-own_lives <- function() {
-  keys <- NULL
-  # a finalizer that creates an executor while R lists the names is an error of R's
-  while (is.null(keys)) keys <- tryCatch(names(session$lives), error = function(e) NULL)
-  lives <- lapply(keys[nzchar(keys)], function(key) session$lives[[key]])
-  Filter(function(life) !is.null(life) && life$pid == Sys.getpid(), lives)
-}
+own_lives <- function() own_of(session$lives)
 
 dropped_lives <- function() Filter(function(life) !is.null(life$pool), own_lives())
 
@@ -61,6 +53,15 @@ attend_dropped <- function() {
     session$attends_dropped <- Sys.getpid()
     for (life in dropped_lives()) is_over(life, 0)
   }
+}
+
+# Called by the binding between the sleeps of a wait, until it returns FALSE. What is wrong with a pool is said by calls of it.
+attend_in_ticks <- function() {
+  for (attended in own_of(session$attended)) {
+    if (!is.null(attended$pool)) tryCatch(deliver_callbacks(attended$pool), multiprocessing_error = function(e) NULL)
+  }
+  attend_dropped()
+  length(own_of(session$attended)) > 0L || length(dropped_lives()) > 0L
 }
 
 # TRUE once its workers have ended, after at most `timeout` seconds. A pool that is broken has no more to compute; other errors

@@ -10,8 +10,8 @@
 #' - `$cancel()`: cancels the job; a worker that computes it is interrupted, and replaced if it does not stop within a
 #'   second. Invisibly `FALSE` if the value was taken before.
 #' @section Callbacks:
-#' They are called, and dead workers replaced, during later calls of this package, and while R waits at its prompt, if
-#' package later is installed. An error in a callback becomes a warning.
+#' They are called, and dead workers replaced, in later calls of the pool, while this process waits in a call of this package, and
+#' while R waits at its prompt, if package later is installed. An error in a callback becomes a warning.
 #' @section Python: `multiprocessing.pool.AsyncResult`; `$cancel()` is this package's own.
 #' @return A handle of class `AsyncResult`.
 #' @name AsyncResult
@@ -98,7 +98,7 @@ await_in_callbacks <- function(job, ready) {
   assign(as.character(job$id), ready, job$private$pending)
   # no note will tell of a job that was done before this call
   if (pool_wait(job$private$ptr, job$id, 0)) job$private$due <- TRUE
-  attend_when_idle(job$private)
+  keep_until_called(job$private)
 }
 
 call_back <- function(outcome, callback, error_callback) {
@@ -112,20 +112,33 @@ call_back <- function(outcome, callback, error_callback) {
   })
 }
 
-# While R waits at its prompt, package later (if it is installed) lets us call callbacks, and attend to the jobs that they
-# wait for. This keeps no pool that is terminated or has no callback to call: a script never waits at a prompt.
-attend_when_idle <- function(pool_private) {
-  if (!has_later()) {
-    return(invisible())
-  }
+# Callbacks are called in later calls of their pool; while this process waits for anything in this package, see
+# attend_in_ticks(); and, if package later is installed, while R waits at its prompt. Until then they keep their pool, and
+# with it the executor. This keeps no pool that is terminated or has no callback to call.
+keep_until_called <- function(pool_private) {
   attended <- pool_private$attended
   if (is.null(attended)) {
     pool_private$attended <- attended <- new.env(parent = emptyenv())
     attended$pid <- Sys.getpid()
     attended$due <- FALSE
+    attended$key <- pool_key(pool_private$ptr)
   }
   attended$pool <- pool_private
-  if (attended$due) {
+  assign(attended$key, attended, session$attended)
+  pool_attend_in_ticks()
+  attend_when_idle(attended)
+}
+
+let_go <- function(attended) {
+  if (is.null(attended)) {
+    return(invisible())
+  }
+  attended$pool <- NULL
+  if (identical(session$attended[[attended$key]], attended)) rm(list = attended$key, envir = session$attended)
+}
+
+attend_when_idle <- function(attended) {
+  if (attended$due || !has_later()) {
     return(invisible())
   }
   attended$due <- TRUE
@@ -143,7 +156,7 @@ idle_call <- function(attended) {
     }
     pool_attend(pool_private$ptr)
     deliver_callbacks(pool_private)
-    if (length(pool_private$pending)) attend_when_idle(pool_private)
+    if (length(pool_private$pending)) attend_when_idle(attended)
   }
 }
 
@@ -191,6 +204,9 @@ take_job_outcome <- function(private, timeout) {
   if (is.null(private$taken)) {
     if (!pool_wait(job$ptr, job$id, timeout)) {
       return(FALSE)
+    }
+    if (!is.null(private$outcome)) { # a callback that ran in the wait has taken it
+      return(TRUE)
     }
     suspendInterrupts(private$taken <- pool_take(job$ptr, job$id)) # the pool no longer has it
   }
@@ -247,7 +263,7 @@ deliver_callbacks <- function(pool_private) {
   pool_private$delivering <- TRUE
   on.exit({
     pool_private$delivering <- FALSE
-    if (!is.null(pool_private$attended) && !length(pool_private$pending)) pool_private$attended$pool <- NULL
+    if (!length(pool_private$pending)) let_go(pool_private$attended)
   })
   few <- 32L
   repeat {

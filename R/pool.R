@@ -301,7 +301,7 @@ pool_end <- function(private) {
   private$feeds <- list()
   private$shut <- FALSE # the pool itself refuses jobs now
   pool_terminate(private$ptr)
-  if (!is.null(private$attended)) private$attended$pool <- NULL
+  let_go(private$attended)
   output_show()
   invisible(NULL)
 }

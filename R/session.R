@@ -11,6 +11,7 @@ session$processes <- list() # Process handles that were started here and are not
 session$processes_of <- NULL # the pid of the process that the list belongs to
 session$before_end <- function() NULL # called by finish_child(); set by what has to wait then
 session$lives <- new.env(parent = emptyenv()) # of executors, see executor-lifetime.R
+session$attended <- new.env(parent = emptyenv()) # pools with callbacks to call, see keep_until_called()
 session$attends_dropped <- 0L # the pid of the process that is in attend_dropped()
 session$exit_registered <- FALSE # see register_exit()
 session$shows <- FALSE # show_when_idle() will be called
@@ -65,6 +66,15 @@ this_process <- function() {
   list(
     pid = Sys.getpid(), name = session$name, identity = session$identity, method = session$start_method, log = inherited_logging()
   )
+}
+
+# The values of a registry by name that this process has put there; a fork has a copy of its parent's
+own_of <- function(registry) {
+  keys <- NULL
+  # a finalizer that changes it while R lists the names is an error of R's
+  while (is.null(keys)) keys <- tryCatch(names(registry), error = function(e) NULL)
+  values <- lapply(keys[nzchar(keys)], function(key) registry[[key]])
+  Filter(function(value) !is.null(value) && value$pid == Sys.getpid(), values)
 }
 
 has_later <- function() {

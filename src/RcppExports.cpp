@@ -684,6 +684,14 @@ BEGIN_RCPP
     return R_NilValue;
 END_RCPP
 }
+// pool_attend_in_ticks
+void pool_attend_in_ticks();
+RcppExport SEXP _multiprocessing_pool_attend_in_ticks() {
+BEGIN_RCPP
+    pool_attend_in_ticks();
+    return R_NilValue;
+END_RCPP
+}
 // pool_close
 void pool_close(SEXP pool);
 RcppExport SEXP _multiprocessing_pool_close(SEXP poolSEXP) {
@@ -2002,6 +2010,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_pool_survive_no_more", (DL_FUNC) &_multiprocessing_pool_survive_no_more, 1},
     {"_multiprocessing_pool_discard", (DL_FUNC) &_multiprocessing_pool_discard, 1},
     {"_multiprocessing_pool_let_end", (DL_FUNC) &_multiprocessing_pool_let_end, 1},
+    {"_multiprocessing_pool_attend_in_ticks", (DL_FUNC) &_multiprocessing_pool_attend_in_ticks, 0},
     {"_multiprocessing_pool_close", (DL_FUNC) &_multiprocessing_pool_close, 1},
     {"_multiprocessing_pool_signal", (DL_FUNC) &_multiprocessing_pool_signal, 2},
     {"_multiprocessing_pool_terminate", (DL_FUNC) &_multiprocessing_pool_terminate, 1},

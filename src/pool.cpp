@@ -79,8 +79,15 @@ void pool_discard(SEXP pool) {
 // collector: no entry, which would do what finalizers have left, and nothing that allocates or waits.
 // [[Rcpp::export(rng = false)]]
 void pool_let_end(SEXP pool) {
-  if (has_pool(pool)) close_pool(any_pool_of(pool).block());
+  if (!has_pool(pool)) return;
+  any_pool_of(pool).let_end();
+  close_pool(any_pool_of(pool).block());
+  attend_in_ticks(); // so that R forgets it
 }
+
+// The R function attend_in_ticks() is called while this process waits, until it returns FALSE.
+// [[Rcpp::export(rng = false)]]
+void pool_attend_in_ticks() { attend_in_ticks(); }
 
 // [[Rcpp::export(rng = false)]]
 void pool_close(SEXP pool) {

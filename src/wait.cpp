@@ -70,7 +70,8 @@ const Waitable kWaitables[] = {
        for (Token t : owner(x).workers().tokens()) step.children.push_back(t);
      },
      [](SEXP x, Waiter& waiter) {
-       if (owner(x).news()) return true;
+       // done: a tick may have attended to the pool
+       if (owner(x).news() || owner(x).jobs().is_done(Rf_asInteger(VECTOR_ELT(x, 1)))) return true;
        for (Token t : owner(x).workers().tokens()) waiter.watch(t);
        return false;
      },

@@ -184,6 +184,10 @@ bool JobTable::any_computed() const {
   return false;
 }
 
+bool JobTable::any_unfinished() const { // the newest ones first: of thousands they are done last
+  return std::any_of(jobs_.rbegin(), jobs_.rend(), [](auto& entry) { return !entry.second->done(); });
+}
+
 std::vector<int> JobTable::unfinished_ids() const {
   std::vector<int> ids;
   for (auto& entry : jobs_)

@@ -99,6 +99,7 @@ public:
   bool all_submitted() const { return waiting_.empty(); }
   bool any_computed() const; // by a worker, at the moment, maybe
   size_t unfinished() const { return unfinished_ids().size(); }
+  bool any_unfinished() const;
   std::vector<int> unfinished_ids() const;
   std::vector<int> unclaimed() const;
   // The jobs that are done since the last call; from the first one on they are noted.

@@ -91,6 +91,7 @@ std::vector<size_t> PoolOwner::vacant() const {
 }
 
 void PoolOwner::attend() {
+  ++attended_;
   if (terminated_) return;
   for (size_t i : workers_.ended()) {
     // It left the closed pool by itself, as nothing was left for it. (A chunk that is free now may be
@@ -100,6 +101,15 @@ void PoolOwner::attend() {
   }
   start(vacant());
   jobs_.attend();
+}
+
+void PoolOwner::attend_meanwhile() {
+  if (terminated_ || waited_for_ || busy() || (let_end_ && !closing_)) return;
+  if (!jobs_.any_unfinished() && !jobs_.restless()) return;
+  try {
+    attend();
+  } catch (const Error&) { // it is broken, which its next call says; or it is tried again at the next tick
+  }
 }
 
 void PoolOwner::retire_worker(size_t i) {
@@ -198,11 +208,13 @@ bool PoolOwner::joined() {
 
 // The one wait for everything that concerns a pool's owner.
 bool PoolOwner::wait(const Wait& limit, const std::function<bool()>& ready) {
+  NoReentry waited_for(waited_for_);
   ChildWait step(limit);
   GuardLimit guards = GuardLimit::until(limit.deadline);
   int64_t next_tick = platform::now_ns() + limit.tick_ns;
   for (;;) {
     attend();
+    uint64_t attended = attended_;
     if (ready()) return true;
     int64_t now = platform::now_ns();
     if (now >= limit.deadline) return false;
@@ -216,7 +228,7 @@ bool PoolOwner::wait(const Wait& limit, const std::function<bool()>& ready) {
     Waiter waiter(step.wait);
     check(waiter.until([&] {
       for (Token t : step.children) waiter.watch(t);
-      return news();
+      return news() || attended != attended_; // a callback in a tick may have waited for this pool, too
     }));
   }
 }

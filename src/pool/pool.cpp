@@ -2,9 +2,53 @@
 #include "pool/pool.h"
 #include "session/defer.h"
 #include "session/handle.h"
+#include "session/waits.h"
+
+#include <algorithm>
 
 namespace mp::bind {
 namespace {
+
+// The pools of this process, and in a fork those of its parent, by their pointers. A pool is taken out by its pointer's finalizer:
+// what is here can be protected. Process-local. Never destroyed: R's finalizers may run after the destructors of static objects.
+std::vector<SEXP>& pools = *new std::vector<SEXP>;
+
+bool asks_r = false;    // for the R function attend_in_ticks()
+uint32_t attending = 0; // 1 + fork_depth() of the process that is in attend_pools()
+
+class Attending { // never nested: R code that runs meanwhile may wait
+public:
+  Attending() : before_(attending) { attending = 1 + fork_depth(); }
+  Attending(const Attending&) = delete;
+  Attending& operator=(const Attending&) = delete;
+  ~Attending() { attending = before_; }
+
+private:
+  uint32_t before_;
+};
+
+void ask_r() {
+  asks_r = false; // a finalizer may ask meanwhile
+  try {
+    Protected more(call_r("attend_in_ticks"));
+    if (Rf_asLogical(more) == TRUE) asks_r = true;
+  } catch (...) {
+    asks_r = true;
+    throw;
+  }
+}
+
+// A wait for anything: workers that were killed are replaced, jobs that found no room are submitted, callbacks are called.
+// Otherwise such a wait could be for what only these would do.
+void attend_pools() {
+  if (attending == 1 + fork_depth() || (pools.empty() && !asks_r)) return;
+  Attending now;
+  if (asks_r) ask_r();
+  for (size_t i = 0; i < pools.size(); ++i) { // R code may make and discard some
+    Protected pool(pools[i]);
+    if (has_pool(pool)) any_pool_of(pool).attend_meanwhile();
+  }
+}
 
 void release_pool(void* data) { delete static_cast<PoolOwner*>(data); }
 
@@ -18,6 +62,11 @@ void finalize_pool(SEXP pointer) {
 }
 
 } // namespace
+
+void attend_in_ticks() {
+  asks_r = true;
+  at_ticks(attend_pools);
+}
 
 bool has_pool(SEXP pointer) {
   PoolOwner* p = owner_at(pointer);
@@ -33,6 +82,7 @@ void finalize_with_pointer(SEXP pointer) {
 
 void discard_pool(SEXP pointer) {
   PoolOwner* p = has_pool(pointer) ? owner_at(pointer) : nullptr;
+  pools.erase(std::remove(pools.begin(), pools.end(), pointer), pools.end());
   R_ClearExternalPtr(pointer);
   if (!p) return;
   p->dismiss_workers(); // this package may not be called again
@@ -57,7 +107,10 @@ PoolOwner& pool_of(SEXP pointer) {
 
 SEXP make_pool(int workers, SEXP start, bool plain) {
   Protected p(protect([&] { return new_pointer(R_NilValue, start, finalize_pool, TRUE); }));
+  pools.reserve(pools.size() + 1);
   R_SetExternalPtrAddr(p, new PoolOwner(workers, start, plain));
+  pools.push_back(p);
+  at_ticks(attend_pools);
   return p;
 }
 

@@ -29,12 +29,15 @@ public:
   void attend(); // does everything that is due; never waits
   // Waits until ready() or the deadline. False: not in time.
   bool wait(const Wait& wait, const std::function<bool()>& ready);
+  // attend(), called by a wait for something else; does nothing while this pool itself is waited for.
+  void attend_meanwhile();
   bool news() { return workers_.any_ended() || jobs_.news(); } // for a waiter's look: attend() has something to do
   void close();
   void close_later() { expecting_ = true; } // close() will come: R refuses other jobs until then
   void dismiss_workers() noexcept; // they end without us; allocates nothing, takes no guard
   // Whether the finalizer of its pointer leaves the pool as it is; what sets it ends the pool, see R/executor-lifetime.R.
   void survive_finalizer(bool survives) { survives_finalizer_ = survives; }
+  void let_end() { let_end_ = true; } // its workers leave by themselves: R closes it when it comes to that
   bool survives_finalizer() const { return survives_finalizer_; }
   void terminate();
   // terminate() after the last job, without waiting until the system has freed a large memory.
@@ -76,7 +79,9 @@ private:
   bool inherited_ = false; // its only job is, see PoolJob
   bool closing_ = false, terminated_ = false, busy_ = false;
   bool expecting_ = false; // jobs will come, although users see the pool as closed
-  bool survives_finalizer_ = false;
+  bool survives_finalizer_ = false, let_end_ = false;
+  bool waited_for_ = false; // by wait()
+  uint64_t attended_ = 0;   // how often
 };
 
 // The pool is its R pointer's. May jump.
@@ -86,5 +91,6 @@ PoolOwner& any_pool_of(SEXP pointer); // also while it is busy
 bool has_pool(SEXP pointer);            // one of this process
 void finalize_with_pointer(SEXP pointer); // though it has survived one finalizer
 void discard_pool(SEXP pointer);          // as its finalizer does
+void attend_in_ticks(); // the R function of this name is called in ticks, until it returns FALSE
 
 } // namespace mp::bind

@@ -209,6 +209,7 @@ void load_slice() {
       Protected x(decode_slice(j.input, run.position, run.slice_end - run.position, &whole));
       define(symbol("X"), x);
     } catch (...) {
+      if (cancelled()) throw;    // by a Ctrl-C of the owner's: that is the end of the job, not of an element
       if (run.evaluating) throw; // the error of this element
       run.one_by_one = true;     // one of several has failed: it is found, and fails alone
     }

@@ -12,7 +12,10 @@
 namespace mp::bind {
 namespace {
 void check_interrupt(void*) { R_CheckUserInterrupt(); }
+void (*attend)() = nullptr; // see at_ticks()
 } // namespace
+
+void at_ticks(void (*what)()) { attend = what; }
 
 Wait wait_for(SEXP timeout) {
   Wait w;
@@ -45,6 +48,7 @@ bool interruptible_tick(void*) {
     R_CheckUserInterrupt();
     return R_NilValue;
   });
+  if (attend) attend();
   return false;
 }
 

@@ -11,6 +11,8 @@ namespace mp::bind {
 Wait wait_for(SEXP timeout);
 Wait wait_for(SEXP block, SEXP timeout); // `block` FALSE: does not wait
 bool interruptible_tick(void*);
+// What R's waits do between sleeps besides: set once, by the pools.
+void at_ticks(void (*attend)());
 bool stopping_tick(void*); // the same for callers that take a status: no handler of R's is called
 [[noreturn]] void interrupt();
 void take_interrupt(); // one that is pending, if any: it was for something that is over
