@@ -14,7 +14,7 @@ seen$lacks <- list() # the package of each class whose package is missing
 seen$search <- NULL # what came from the session's search path: environments
 seen$random_kind <- NULL
 
-kinds <- list(value = 0L, active = 1L, gone = 2L, pointer = 3L, large = 4L, refused = 5L) # as in pages.h
+kinds <- list(value = 0L, active = 1L, gone = 2L, pointer = 3L, large = 4L, refused = 5L, failing = 6L) # as in pages.h
 
 # list(facts, options, environment variables, packages)
 apply_settings <- function(page, version) {
@@ -146,7 +146,7 @@ apply_search <- function(wanted) {
   there <- here[from_session]
   keep <- 0L # number of entries at the end that are already right
   while (keep < min(length(there), length(names)) &&
-    identical(names(there)[length(there) - keep], names[length(names) - keep]) && is.null(wanted[[length(names) - keep]]$values)) {
+    is_as_wanted(there[length(there) - keep], wanted[[length(names) - keep]])) {
     keep <- keep + 1L
   }
   old <- utils::head(there, length(there) - keep)
@@ -159,6 +159,13 @@ apply_search <- function(wanted) {
   }
   here <- attached()
   seen$search <- here[!vapply(here, is_among, TRUE, own)]
+}
+
+# `here`: one entry of the search path, by its name
+is_as_wanted <- function(here, entry) {
+  package <- startsWith(entry$name, "package:")
+  identical(names(here), entry$name) && is.null(entry$values) &&
+    (!package || identical(part_attached(here[[1L]], entry$name), entry$part))
 }
 
 # R itself refers to this entry, which attach() would copy: it is linked in elsewhere, behind those that lie before `position`.
@@ -185,9 +192,10 @@ attach_entry <- function(entry, position) {
   package <- sub("^package:", "", entry$name)
   path <- if (is.null(entry$path)) "" else entry$path
   if (load_package(package, path)) {
+    not_wanted <- if (!is.null(entry$part)) setdiff(attachable(package), entry$part)
     failed <- tryCatch(
       {
-        suppressWarnings(suppressPackageStartupMessages(attachNamespace(package, pos = position)))
+        suppressWarnings(suppressPackageStartupMessages(attachNamespace(package, pos = position, exclude = not_wanted)))
         NULL
       },
       error = function(e) message_of(e)
@@ -278,9 +286,9 @@ lend <- function(columns) {
     inherited <- there && seen$fork && version <= seen$born # as it was at the fork
     if (own || (inherited && kind %in% c(kinds$pointer, kinds$refused))) next
     before <- if (there) list(get(name, globalenv()))
-    if (kind == kinds$refused) {
+    if (kind %in% c(kinds$refused, kinds$failing)) {
       remove_variable(name)
-      makeActiveBinding(name, refusal(value), globalenv())
+      makeActiveBinding(name, if (kind == kinds$refused) refusal(value) else failure(value), globalenv())
       next
     }
     unlock_if_there(name)
@@ -296,6 +304,12 @@ unlock_if_there <- function(name) if (exists(name, globalenv(), inherits = FALSE
 refusal <- function(text) {
   force(text)
   function(value) abort("EncodingError", text)
+}
+
+# Of a variable that could not be evaluated in the session
+failure <- function(condition) {
+  force(condition)
+  function(value) stop(condition)
 }
 
 # Variables in environments that are of no use here, see src/session/lost.h: each becomes an error for what looks at it, until

@@ -115,7 +115,8 @@ inherited_function <- function(ptr, func) {
 
 inherited_class <- "multiprocessing_inherited"
 
-forced_variable <- function(name) tryCatch(list(get(name, envir = globalenv())), error = function(e) list())
+# list(value) of a variable that is not evaluated yet, or its error
+forced_variable <- function(name) tryCatch(list(get(name, envir = globalenv())), error = function(e) e)
 
 named <- function(x, names = x) {
   names(x) <- names
@@ -130,13 +131,13 @@ attached <- function() {
   named(lapply(on, as.environment), search()[on])
 }
 
-# From the first to the last but base: list(name, path, exports) of a package, list(name, values) of anything else
+# From the first to the last but base: list(name, path, exports, part) of a package, list(name, values) of anything else
 search_of_session <- function() {
   on <- attached()
   on <- on[!startsWith(names(on), "tools:")]
   Map(unname(on), names(on), USE.NAMES = FALSE, f = function(env, name) {
     if (startsWith(name, "package:")) {
-      return(list(name = name, path = attr(env, "path"), exports = ls(env, all.names = TRUE)))
+      return(list(name = name, path = attr(env, "path"), exports = ls(env, all.names = TRUE), part = part_attached(env, name)))
     }
     if (name == "Autoloads") {
       return(list(name = name))
@@ -149,6 +150,19 @@ search_of_session <- function() {
     list(name = name, values = values[travels])
   })
 }
+
+# What library(include.only = , exclude = ) attached of a package; NULL: all
+part_attached <- function(env, name) {
+  package <- sub("^package:", "", name)
+  if (!isNamespaceLoaded(package)) { # as pkgload and others make them
+    return(NULL)
+  }
+  all <- attachable(package)
+  there <- all %in% names(env)
+  if (!all(there)) sort(all[there])
+}
+
+attachable <- function(package) c(getNamespaceExports(package), names(getNamespaceInfo(package, "lazydata")))
 
 active_names <- function(env) Filter(function(name) bindingIsActive(as.name(name), env), ls(env, all.names = TRUE))
 
@@ -165,8 +179,9 @@ locale_of_session <- function() {
 libraries_of_session <- function() .libPaths()
 
 random_kind_of_session <- function() {
-  had <- exists(".Random.seed", globalenv(), inherits = FALSE) # RNGkind() would make one
-  kind <- if (had) RNGkind()
+  had <- exists(".Random.seed", globalenv(), inherits = FALSE)
+  kind <- RNGkind()
+  if (!had) suppressWarnings(rm(".Random.seed", envir = globalenv())) # RNGkind() has made one
   kind
 }
 

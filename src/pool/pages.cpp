@@ -119,10 +119,10 @@ SEXP needs_as_list(const Needs& needs, const codec::PointersKept* kept) {
     SEXP value = v->binding.value;
     Kind kind = kLarge;
     if (v->travels == Travels::Delayed) {
-      made.emplace_back(call_r("forced_variable", name)); // list(value), or NULL
-      if (Rf_xlength(made.back()) == 0) continue;
-      value = VECTOR_ELT(made.back(), 0);
-      kind = kValue;
+      made.emplace_back(call_r("forced_variable", name)); // list(value), or an error
+      bool failed = Rf_isObject(made.back());
+      value = failed ? SEXP(made.back()) : VECTOR_ELT(made.back(), 0);
+      kind = failed ? kFailing : kValue;
     } else if (v->travels == Travels::Pointer) {
       std::string text = why_not(value, name);
       if (text.empty() && (TYPEOF(value) == EXTPTRSXP || TYPEOF(value) == CLOSXP) && has_pointer(value, kept))

@@ -13,7 +13,7 @@
 namespace mp::bind {
 
 // What a page says of a name; as in child-session.R.
-enum PageEntry : int { kValue, kActive, kGone, kPointer, kLarge, kRefused };
+enum PageEntry : int { kValue, kActive, kGone, kPointer, kLarge, kRefused, kFailing };
 
 // The packages that define methods of these classes, and are loaded here: c(name = path). See globals.R.
 SEXP packages_for(const std::unordered_set<SEXP>& classes);

@@ -104,11 +104,12 @@ void Facts::look_at_libraries(Version& version) {
 void Facts::look_at_random_kind(Version& version) {
   static const SEXP seed_name = Rf_install(".Random.seed");
   Binding seed = r::binding_of(R_GlobalEnv, seed_name);
-  int kind = seed.how == Binding::Value && TYPEOF(seed.value) == INTSXP && Rf_xlength(seed.value) > 1
-                 ? INTEGER(seed.value)[0]
-                 : random_kind_;
-  bool same = kind == random_kind_ && all_[kRandom].version;
+  bool seeded = seed.how == Binding::Value && TYPEOF(seed.value) == INTSXP && Rf_xlength(seed.value) > 1;
+  int kind = seeded ? INTEGER(seed.value)[0] : random_kind_;
+  bool removed = seeded_ && !seeded; // with it, what was its kind last
+  bool same = kind == random_kind_ && !removed && all_[kRandom].version;
   random_kind_ = kind;
+  seeded_ = seeded;
   fact(kRandom, same, version);
 }
 

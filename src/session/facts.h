@@ -51,6 +51,7 @@ private:
   std::string folder_, locale_;
   Preserved lib_paths_, libraries_; // an environment, and what it holds
   int random_kind_ = -1;
+  bool seeded_ = false;
   Preserved tables_; // of methods, of all loaded namespaces
   std::vector<Bindings> in_tables_; // of those that can be read
   std::vector<R_xlen_t> table_lengths_; // of the others

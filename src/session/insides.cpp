@@ -2,7 +2,7 @@
 
 namespace mp::bind {
 
-Frame::Frame(SEXP e) : env(e), symbols(variables_of(e)), locked(R_EnvironmentIsLocked(e)) {
+Frame::Frame(SEXP e) : env(e), symbols(variables_of(e)), parent(r::parent_environment(e)), locked(R_EnvironmentIsLocked(e)) {
   std::vector<SEXP> held;
   if (r::has_attributes(e))
     each_attribute(e, [&](SEXP name, SEXP value) {
@@ -10,17 +10,18 @@ Frame::Frame(SEXP e) : env(e), symbols(variables_of(e)), locked(R_EnvironmentIsL
       held.push_back(value);
     });
   R_xlen_t n = R_xlen_t(symbols.size());
-  values = Preserved(codec::protect([&] { return Rf_allocVector(VECSXP, n + R_xlen_t(held.size())); }));
+  values = Preserved(codec::protect([&] { return Rf_allocVector(VECSXP, n + R_xlen_t(held.size()) + 1); }));
   for (SEXP symbol : symbols) {
     Binding b = r::binding_of(e, symbol);
     SET_VECTOR_ELT(values, R_xlen_t(how.size()), b.value);
     how.push_back(b.how);
   }
   for (size_t i = 0; i < held.size(); ++i) SET_VECTOR_ELT(values, n + R_xlen_t(i), held[i]);
+  SET_VECTOR_ELT(values, n + R_xlen_t(held.size()), parent);
 }
 
 bool Frame::same() const {
-  if (Rf_xlength(env) != R_xlen_t(symbols.size()) || locked != bool(R_EnvironmentIsLocked(env))) return false;
+  if (Rf_xlength(env) != R_xlen_t(symbols.size()) || r::parent_environment(env) != parent || locked != bool(R_EnvironmentIsLocked(env))) return false;
   bool same = true;
   codec::protect([&] { // a variable that has become an active one is called
     for (size_t i = 0; i < symbols.size() && same; ++i)

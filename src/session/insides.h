@@ -4,18 +4,20 @@
 
 #include "session/survey.h"
 
+#include <algorithm>
 #include <memory>
 #include <unordered_map>
 
 namespace mp::bind {
 
-// An environment as it was: its variables, attributes, and whether it was locked.
+// An environment as it was: its variables, attributes, the environment around it, and whether it was locked.
 struct Frame {
   Preserved env;
   std::vector<SEXP> symbols;
   std::vector<Binding::How> how;
   std::vector<SEXP> attributes; // their names
-  Preserved values;                  // a list: of the variables, then of the attributes
+  Preserved values;                  // a list: of the variables, then of the attributes, then the environment around it
+  SEXP parent;
   bool locked = false;
   bool changed = false;
   explicit Frame(SEXP env);
@@ -38,6 +40,10 @@ public:
   Insides(const Survey& survey, Frames& frames); // without the vectors of a large value
   bool same() const; // after Frames::look()
   bool none() const { return frames_.empty() && count_ == 0; }
+  bool any_shared() const { // with another variable, or an attached list
+    return std::any_of(frames_.begin(), frames_.end(), [](auto& f) { return f.use_count() > 1; });
+  }
+  const std::vector<std::shared_ptr<Frame>>& frames() const { return frames_; }
   // Its vectors are `x` and no other
   bool only(SEXP x) const { return frames_.empty() && count_ == 1 && first() == x; }
 

@@ -49,7 +49,9 @@ uint64_t Journal::look() {
   } looking(looking_);
   version_.begin_look();
   frames_.look();
+  uint64_t before = version();
   look_at_variables();
+  if (version() != before) renew_sharers(before);
   options_.look(version_);
   environment_.look(version_);
   facts_.look(version_, frames_);
@@ -114,6 +116,29 @@ void Journal::look_at_variables() {
     if (variables_[it->second].travels == Travels::Gone) renew(variables_[it->second]);
   }
   make_glances();
+}
+
+// Variables that share an environment are sent together: in a worker they share it, too. `before`: the version of the last look.
+void Journal::renew_sharers(uint64_t before) {
+  std::unordered_set<const Frame*> sent;
+  auto is_new = [&](const Variable& v) { return version_of(v) > before; };
+  auto add = [&](const Variable& v) {
+    for (auto& f : v.insides.frames()) sent.insert(f.get());
+  };
+  for (const Variable& v : variables_)
+    if (v.travels == Travels::Sent && is_new(v) && v.insides.any_shared()) add(v);
+  for (bool more = !sent.empty(); more;) {
+    more = false;
+    for (Variable& v : variables_) {
+      const auto& frames = v.insides.frames();
+      if (v.travels != Travels::Sent || is_new(v) ||
+          std::none_of(frames.begin(), frames.end(), [&](auto& f) { return sent.count(f.get()) > 0; }))
+        continue;
+      version_of(v) = version_.next();
+      add(v);
+      more = true;
+    }
+  }
 }
 
 bool Journal::same(const Variable& v) const {

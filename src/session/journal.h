@@ -72,6 +72,7 @@ private:
   void look_at_variables();
   void renew(Variable& v);
   void set_gone(Variable& v);
+  void renew_sharers(uint64_t before);
 
   Version version_;
   bool looking_ = false;

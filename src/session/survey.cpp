@@ -204,7 +204,9 @@ void Survey::visit_attributes(SEXP x, int depth) {
       if (name == s) return;
     if (name == R_ClassSymbol && TYPEOF(value) == STRSXP) {
       for (R_xlen_t i = 0; i < Rf_xlength(value); ++i) classes.insert(STRING_ELT(value, i));
-      visit_attributes(value, depth + 1); // the package of an S4 class
+      SEXP package = r::find_attribute(value, Rf_install("package")); // of an S4 class
+      if (package && TYPEOF(package) == STRSXP && Rf_xlength(package) == 1) classes.insert(STRING_ELT(package, 0));
+      visit_attributes(value, depth + 1);
       return;
     }
     if (name == R_NamesSymbol || name == R_RowNamesSymbol || name == R_DimNamesSymbol) {

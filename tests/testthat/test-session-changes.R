@@ -287,3 +287,91 @@ test_that("a namespace that takes the place of another is seen", {
     unloadNamespace("stats4")
   })
 })
+
+test_that("variables that share an environment share it in a worker, though one is newer than the other", {
+  on.exit(suppressWarnings(rm(list = c("wt_one", "wt_two", "wt_get", "wt_put", "wt_list"), envir = globalenv())))
+  each_pool(function(pool, method) {
+    assign("wt_one", list2env(list(n = 1), parent = globalenv()), globalenv())
+    expect_identical(pool$apply(in_global(function() wt_one$n)), 1)
+    assign("wt_two", get("wt_one", globalenv()), globalenv())
+    together <- in_global(function() {
+      wt_one$n <- wt_one$n + 1
+      c(wt_two$n, identical(wt_one, wt_two))
+    })
+    expect_identical(pool$apply(together), c(2, 1))
+    assign("wt_get", eval(quote(function() n), get("wt_one", globalenv())), globalenv())
+    expect_identical(pool$apply(in_global(function() c(wt_two$n, wt_get()))), c(1, 1))
+    assign("wt_put", eval(quote(function(v) n <<- v), get("wt_one", globalenv())), globalenv())
+    assign("wt_list", list(a = wt_get, b = list(wt_one)), globalenv())
+    rm("wt_two", envir = globalenv())
+    shared <- in_global(function() {
+      wt_put(7)
+      c(wt_get(), wt_one$n, wt_list$a(), wt_list$b[[1]]$n)
+    })
+    expect_identical(pool$apply(shared), c(7, 7, 7, 7))
+  })
+})
+
+test_that("a promise of the session that stops does so in a task, and a package that is attached in part is so there", {
+  skip_on_cran()
+  on.exit(suppressWarnings(rm("wt_lazy", envir = globalenv())))
+  shown <- in_global(function() c(exists("toTitleCase"), exists("file_ext")))
+  if ("package:tools" %in% search()) skip("package tools is attached")
+  each_pool(function(pool, method) {
+    delayedAssign("wt_lazy", stop("not today"), assign.env = globalenv())
+    looks <- in_global(function() tryCatch(wt_lazy, error = conditionMessage))
+    expect_identical(suppressWarnings(pool$apply(looks)), "not today")
+    assign("wt_lazy", "now", globalenv())
+    expect_identical(pool$apply(looks), "now")
+    library("tools", character.only = TRUE, include.only = "toTitleCase")
+    expect_identical(pool$apply(shown), c(TRUE, FALSE))
+    detach("package:tools")
+    library("tools", character.only = TRUE, exclude = "toTitleCase")
+    expect_identical(pool$apply(shown), c(FALSE, TRUE))
+    detach("package:tools")
+    library("tools", character.only = TRUE)
+    expect_identical(pool$apply(shown), c(TRUE, TRUE))
+    detach("package:tools")
+  })
+})
+
+test_that("the kind of random numbers is seen though the session has removed its seed", {
+  kind <- RNGkind()
+  on.exit(suppressWarnings(RNGkind(kind[1], kind[2], kind[3])))
+  each_pool(function(pool, method) {
+    pool$apply(in_global(function() stats::runif(1)))
+    RNGkind("Wichmann-Hill")
+    rm(".Random.seed", envir = globalenv())
+    expect_identical(pool$apply(in_global(function() RNGkind()[1])), "Wichmann-Hill")
+    expect_false(exists(".Random.seed", globalenv(), inherits = FALSE))
+    suppressWarnings(RNGkind(kind[1], kind[2], kind[3]))
+  })
+})
+
+test_that("an environment that gets another one around it is as it is", {
+  on.exit(suppressWarnings(rm(list = c("wt_env", "wt_far"), envir = globalenv())))
+  far <- in_global(function() get0("wt_far", wt_env, ifnotfound = "not found"))
+  each_pool(function(pool, method) {
+    assign("wt_far", "found", globalenv())
+    assign("wt_env", new.env(parent = emptyenv()), globalenv())
+    expect_identical(pool$apply(far), "not found")
+    eval(quote(parent.env(wt_env) <- globalenv()), globalenv())
+    expect_identical(pool$apply(far), "found")
+    eval(quote(parent.env(wt_env) <- list2env(list(wt_far = "nearer"))), globalenv())
+    expect_identical(pool$apply(far), "nearer")
+  })
+})
+
+test_that("a variable of an S4 class brings the package of the class", {
+  skip_if_not_installed("Matrix")
+  on.exit(suppressWarnings(rm("wt_matrix", envir = globalenv())))
+  for (method in c("fork", "spawn")) {
+    pool <- Pool(1, context = method)
+    pool$apply(function() 1)
+    assign("wt_matrix", Matrix::sparseMatrix(1:3, 1:3, x = 1:3), globalenv())
+    expect_identical(pool$apply(in_global(function() as.numeric(wt_matrix %*% wt_matrix))), as.numeric(diag((1:3)^2)))
+    expect_identical(pool$apply(in_global(function() sum(get("wt_matrix")))), 6)
+    pool$terminate()
+    rm("wt_matrix", envir = globalenv())
+  }
+})
