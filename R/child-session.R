@@ -261,8 +261,11 @@ is_from_session <- function(name) {
   if (!exists(name, globalenv(), inherits = FALSE) || bindingIsActive(name, globalenv())) {
     return(FALSE)
   }
-  value <- get(name, globalenv())
-  is_same_object(value, seen$given[[name]]) || (seen$fork && is_same_object(value, session_had(name)))
+  value <- tryCatch(list(get(name, globalenv())), error = function(e) NULL)
+  if (is.null(value)) { # a promise that stops
+    return(TRUE)
+  }
+  is_same_object(value[[1L]], seen$given[[name]]) || (seen$fork && is_same_object(value[[1L]], session_had(name)))
 }
 
 # Variables of one job: large ones that its functions name, and those of `globals`. The old values return after the job.
@@ -282,6 +285,7 @@ lend <- function(columns) {
     value <- columns[[2L]][[i]]
     there <- exists(name, globalenv(), inherits = FALSE) && !bindingIsActive(name, globalenv())
     version <- columns[[3L]][i]
+    if (kind == kinds$failing && seen$fork && version <= seen$born) next # it has the same promise
     own <- there && !is_from_session(name) && version <= max(seen$born, seen$taken[[name]])
     inherited <- there && seen$fork && version <= seen$born # as it was at the fork
     if (own || (inherited && kind %in% c(kinds$pointer, kinds$refused))) next

@@ -48,6 +48,15 @@
 #'   environment it is sent with the next change in that environment.
 #' - **Compiled code that writes into a large vector in place**: the change is seen when a function names the vector, not in a
 #'   forked worker that finds it by a text.
+#' - **Environments that are shared**: variables of the global environment that share one share it in the worker, too. An argument,
+#'   an element, an option, an attached list and a large variable have a copy of their own: what a task writes into one copy the
+#'   other does not show.
+#' - **A variable that was not evaluated yet** (`delayedAssign()`) is evaluated in the session when a job names it. If that stops, so
+#'   does the task that looks at it, and no other.
+#' - **A function that holds a connection or a live pointer** in its environment is refused as one that uses it, where it is a
+#'   variable that was made after the worker.
+#' - **S4 methods**: a method for a generic of a package travels with all methods that this generic has in the session.
+#' - **What no R function sets** (`umask`, limits, CPU affinity, signal handlers) a worker has from the process that started it.
 #' - **Handles** of pools and processes are read-only elsewhere.
 #'
 #' @name what-travels

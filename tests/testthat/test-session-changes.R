@@ -375,3 +375,30 @@ test_that("a variable of an S4 class brings the package of the class", {
     rm("wt_matrix", envir = globalenv())
   }
 })
+
+test_that("an environment that is an argument and a variable arrives as two", {
+  on.exit(suppressWarnings(rm("wt_env", envir = globalenv())))
+  assign("wt_env", list2env(list(n = 1), parent = globalenv()), globalenv())
+  each_pool(function(pool, method) {
+    both <- in_global(function(e) {
+      e$n <- 2
+      c(e$n, wt_env$n)
+    })
+    expect_identical(pool$apply(both, list(get("wt_env", globalenv()))), c(2, 1))
+  })
+})
+
+test_that("an S4 method of the session for a package's generic leaves the package's own in place", {
+  on.exit({
+    suppressWarnings(methods::removeMethod("show", "WtShown", where = globalenv()))
+    methods::removeClass("WtShown", where = globalenv())
+  })
+  each_pool(function(pool, method) {
+    methods::setClass("WtShown", representation(v = "numeric"), where = globalenv())
+    methods::setMethod("show", "WtShown", in_global(function(object) cat("shown\n")), where = globalenv())
+    shown <- in_global(function() c(capture.output(methods::new("WtShown", v = 1)), capture.output(methods::getClass("numeric"))[1]))
+    expect_identical(pool$apply(shown), shown())
+    suppressWarnings(methods::removeMethod("show", "WtShown", where = globalenv()))
+    expect_identical(pool$apply(shown)[-1], shown()[-1])
+  })
+})
