@@ -7,7 +7,7 @@
 
 namespace mp {
 
-enum class Status { Ok, OwnerDied, Timeout, Interrupted, Closed, Empty, Full, Ended };
+enum class Status { Ok, OwnerDied, Timeout, Interrupted, Closed, Ended };
 
 // How long to wait, and what to do meanwhile. `tick` is called between sleeps, with nothing held,
 // at least every kTickNs and after a signal; true ends the wait with Interrupted. It may throw.
