@@ -45,7 +45,7 @@ mc_apply <- function(X, FUN, ..., mc.preschedule, mc.set.seed, mc.silent, mc.cor
   }
   direct <- is.null(mc.seed)
   frame <- if (direct) with_function(new_frame(...), FUN) else with_function(new_frame(), evaluate)
-  run <- mc_run(
+  run <- fork_map(
     if (direct) X else seq_along(X), frame,
     plan$chunks, plan$cores, mc.set.seed,
     silent = mc.silent, affinity = plan$affinity, retry = mc.retry, progress = mc.progress,

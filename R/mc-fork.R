@@ -1,18 +1,19 @@
-# The engine of the mclapply() family: workers that are forked for one call, and thus have the function (in `frame`) and
-# its data. `chunks`: integer vectors, elements that one worker computes one after the other; as many as workers: chunk
-# c is worker c's. `before(c, done)` runs in the worker before it begins or takes over a chunk, of which `done` elements
-# are done. Returns what pool_take() gives.
+# The engine of the mclapply() family: workers that are forked for one call, and thus have the function (in `frame`, as
+# new_frame() makes it) and its data. `chunks`: integer vectors, elements that one worker computes one after the other;
+# as many as workers: chunk c is worker c's. `set_seed`: with parallel's random streams for each chunk. Returns what
+# pool_take() gives.
 #
 # What the session does before the last fork, and what a child does before its first element, is what a short call costs: the
 # first write to each page is a fault, and copies the page in a child. Hence few calls of R there.
-fork_map <- function(X, frame, chunks, cores, before, silent = FALSE, affinity = NULL, retry = 0L,
+fork_map <- function(X, frame, chunks, cores, set_seed, silent = FALSE, affinity = NULL, retry = 0L,
                      progress = FALSE, stop_on_error = FALSE, cleanup = TRUE, template = NULL) {
-  force(before) # here, not in each worker
-  frame$begin_chunk <- function(number, done) {
+  set_stream <- chunk_streams(chunks, set_seed)
+  frame$begin_chunk <- function(number, done) { # `done`: elements of it that are, if another worker began it
     if (!is.null(affinity)) parallel::mcaffinity(affinity[[number]])
-    before(number, done)
+    set_stream(number, done)
     frame$X <- X[chunks[[number]]]
   }
+  stop_on_error <- isTRUE(stop_on_error)
   workers <- as.integer(max(1L, min(cores, length(chunks))))
   ptr <- NULL
   start <- function() {
@@ -20,7 +21,7 @@ fork_map <- function(X, frame, chunks, cores, before, silent = FALSE, affinity =
       pool = pool_handle(ptr), frame = frame, parent = this_process(), sinks = has_sinks(), resume = fork_map_resume,
       later = started
     )
-    list(what = as.call(list(fork_map_worker, what)), method = "fork", silent = silent)
+    list(what = as.call(list(fork_map_worker, what)), method = "fork", silent = isTRUE(silent))
   }
   started <- done <- FALSE
   ptr <- pool_create(workers, start, FALSE)
@@ -29,7 +30,7 @@ fork_map <- function(X, frame, chunks, cores, before, silent = FALSE, affinity =
   slots <- if (fits_slots(template) || is.name(template)) template
   id <- without_compiler(pool_run_once(ptr, length(X), starts, unlist(chunks), retry, stop_on_error, slots))
   started <- TRUE
-  if (progress) show_progress(list(ptr = ptr, id = id, count = length(X)))
+  if (isTRUE(progress)) show_progress(list(ptr = ptr, id = id, count = length(X)))
   if (stop_on_error) pool_wait_failure(ptr, id) else pool_wait(ptr, id, NULL)
   output_show()
   done <- TRUE

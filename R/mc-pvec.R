@@ -57,7 +57,7 @@ pvec <- function(v, FUN, ..., mc.set.seed = TRUE, mc.silent = FALSE, mc.cores = 
   l <- if (length(v) <= cores) as.list(v) else neighbouring_pieces(v, cores)
   evaluate <- function(i) FUN(l[[i]], ...)
   pieces <- seq_along(l)
-  run <- mc_run(
+  run <- fork_map(
     pieces, with_function(new_frame(), evaluate), as.list(pieces), length(l), mc.set.seed,
     silent = mc.silent, cleanup = mc.cleanup
   )

@@ -1,5 +1,5 @@
-# What mclapply(), mcmapply() and pvec() share: checks, the schedule without prescheduling, one run
-# of the fork engine, and how its failures are reported.
+# What mclapply(), mcmapply() and pvec() share: checks, the schedule without prescheduling, and how
+# the failures of a run of fork_map() are reported.
 
 # The arguments are checked as parallel checks them, for the same errors and warnings: `if (x)`, not a check of ours.
 # `pinned`: with an affinity.list, which sets the number of cores
@@ -71,17 +71,6 @@ plan_elements <- function(n, cores, affinity.list) {
   first <- first[!is.na(first)]
   order <- c(first, setdiff(seq_len(n), first))
   list(chunks = as.list(order), cores = max(1L, length(first)), affinity = affinity[order])
-}
-
-# One run of the engine, with parallel's random streams for each chunk; `frame` as new_frame() makes it
-mc_run <- function(X, frame, chunks, cores, set_seed, silent, affinity = NULL, retry = 0L, progress = FALSE,
-                   stop_on_error = FALSE, cleanup = TRUE, template = NULL) {
-  fork_map(
-    X, frame,
-    chunks = chunks, cores = cores, before = chunk_streams(chunks, set_seed), silent = isTRUE(silent),
-    affinity = affinity, retry = retry, progress = isTRUE(progress),
-    stop_on_error = isTRUE(stop_on_error), cleanup = cleanup, template = template
-  )
 }
 
 # Without forking, for what lapply() alone does not do

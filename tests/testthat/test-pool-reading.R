@@ -181,7 +181,7 @@ test_that("mclapply() ends when what its cores do first kills them", {
   session_only <- Sys.getpid()
   registerS3method("[", "fatal", function(x, i) if (Sys.getpid() == session_only) unclass(x)[i] else tools::pskill(Sys.getpid(), 9))
   on.exit(registerS3method("[", "fatal", function(x, i) unclass(x)[i]))
-  got <- in_time(suppressWarnings(fork_map(x, new_frame(), list(1:3, 4:6), 2L, function(c, done) NULL)))
+  got <- in_time(suppressWarnings(fork_map(x, new_frame(), list(1:3, 4:6), 2L, FALSE)))
   expect_deaths(got$failures, 1:6, 9L)
 })
 
