@@ -55,7 +55,7 @@
 NULL
 
 # See outcomes in pool-async.R. `owner`: what all futures of an executor share; withdrawn jobs are known by `owner$withdrawn`.
-future_kind <- list(c("multiprocessing_future", "Future"), lapply(list(
+future_methods <- lapply(list(
   result = function(timeout = NULL) {
     if (is.null(outcome) && !(is.null(timeout) && .Call(`_multiprocessing_pool_finish_plain`, state))) future_await(state, timeout)
     if (is.null(outcome$error)) outcome$value else raise(outcome$error)
@@ -66,7 +66,9 @@ future_kind <- list(c("multiprocessing_future", "Future"), lapply(list(
   cancel = function() future_cancel(state),
   cancelled = function() future_is_cancelled(state),
   add_done_callback = function(fn) future_add_callback(state, fn)
-), compiler::cmpfun))
+), compiler::cmpfun)
+
+future_kind <- list(c("multiprocessing_future", "Future"), future_methods, lapply(names(future_methods), as.name)) # see async_kind
 
 # TRUE if it is done within the time
 future_wait <- function(state, timeout) {

@@ -46,7 +46,7 @@ NULL
 # - `outcome`: NULL, list(value = ) or list(error = ); `state`, `self`: the state itself, and the environment of the methods;
 # - what is missing when it is NULL: `job`, if it is more than a simple call; `taken`, what came back and is no outcome yet;
 #   `callbacks` of a future.
-async_kind <- list(c("AsyncResult", "multiprocessing_result"), lapply(list(
+async_methods <- lapply(list(
   get = function(timeout = NULL) {
     if (is.null(outcome) && !(is.null(timeout) && .Call(`_multiprocessing_pool_finish_plain`, state))) result_await(state, timeout)
     if (is.null(outcome$error)) outcome$value else raise(outcome$error)
@@ -55,7 +55,10 @@ async_kind <- list(c("AsyncResult", "multiprocessing_result"), lapply(list(
   ready = function() result_settled(state, 0),
   successful = function() result_successful(state),
   cancel = function() result_cancel(state)
-), compiler::cmpfun))
+), compiler::cmpfun)
+
+# A kind of outcome: its class, its methods, and their names as R looks for them
+async_kind <- list(c("AsyncResult", "multiprocessing_result"), async_methods, lapply(names(async_methods), as.name))
 
 async_result <- function(handle, pool, job, callback, error_callback) {
   check_callbacks(callback, error_callback)

@@ -6,23 +6,41 @@
 
 #include "core/dict.h"
 #include "core/lock.h"
+#include "r/compat.h"
+
+#include <algorithm>
+#include <cstring>
 
 using namespace mp;
 using namespace mp::bind;
 
 namespace {
 
-// Of the pointer, or of the object itself, which spares R looking for the pointer.
+// Of the pointer, or of the object itself, which spares R looking for the pointer: its methods know it as `ptr`. An object that
+// only says that it is ours may have R code called here, which may jump: the callers own nothing yet.
 uint64_t dict_of(SEXP x) {
-  return block_of(TYPEOF(x) == EXTPTRSXP ? x : pointer_of(x), BlockKind::Dict);
+  static SEXP enclosure = nullptr, pointer = nullptr;
+  if (TYPEOF(x) == ENVSXP) {
+    if (!pointer) { // no initializers: R may jump out of them
+      enclosure = Rf_install(".__enclos_env__");
+      pointer = Rf_install("ptr");
+    }
+    x = r::own_variable(x, enclosure);
+    if (TYPEOF(x) == ENVSXP) x = r::own_variable(x, pointer);
+  }
+  return block_of(x, BlockKind::Dict);
 }
 
 std::string key_of(SEXP key) {
   if (TYPEOF(key) != STRSXP || Rf_xlength(key) != 1 || STRING_ELT(key, 0) == NA_STRING)
     throw Error{"ValueError", "a key must be one string"};
+  SEXP name = STRING_ELT(key, 0);
+  std::string bytes = CHAR(name);
+  auto is_ascii = [](char c) { return !(c & 0x80); };
+  if (Rf_getCharCE(name) == CE_UTF8 || std::all_of(bytes.begin(), bytes.end(), is_ascii)) return bytes; // it is UTF-8
   const char* text = nullptr;
   protect([&] {
-    text = Rf_translateCharUTF8(STRING_ELT(key, 0));
+    text = Rf_translateCharUTF8(name);
     return R_NilValue;
   });
   return text;
@@ -85,13 +103,22 @@ SEXP dict_lock_pointer(SEXP dict) {
 // The value, or KeyError.
 // [[Rcpp::export(rng = false)]]
 SEXP dict_item(SEXP dict, SEXP key) {
-  return entry([&] {
+  alignas(8) uint8_t small[64]; // a number: read when nothing is owned any more
+  uint64_t n = 0;
+  SEXP item = entry([&] {
+    uint64_t block = dict_of(dict);
     DictValue value;
     std::string name = key_of(key);
-    if (!dict_get(dict_of(dict), name, &value))
+    if (!dict_get(block, name, &value))
       throw Error{"KeyError", "no such key: \"" + name + "\""};
-    return decoded(value);
+    if (value.in_block() || value.size() > sizeof small) return decoded(value);
+    n = value.size();
+    std::memcpy(small, value.data(), n);
+    return R_NilValue;
   });
+  if (n == 0) return item;
+  SEXP number = codec::decode_small(small, n);
+  return number ? number : entry([&] { return codec::decode(small, n); });
 }
 
 // The value, or `missing`.

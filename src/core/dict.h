@@ -19,6 +19,7 @@ class DictValue {
 public:
   const uint8_t* data() const;
   uint64_t size() const { return size_; }
+  bool in_block() const { return at_ != 0; } // what it refers to lives as long as that
   uint64_t stamp() const { return stamp_; } // of the change that put it there
   // The block, 0: none. Its hold is the caller's from here on, data() stays valid with it.
   uint64_t release_block() { return block_.release(); }

@@ -53,7 +53,7 @@ SEXP new_ticket(SEXP ptr) {
   return protect([&] { return new_pointer(tag, ptr, finalize_ticket, FALSE); });
 }
 
-// `kind`: list(class, list of methods)
+// `kind`: list(class, list of methods, list of their names), see R/pool-async.R
 SEXP new_outcome(SEXP kind, SEXP owner, SEXP pool, SEXP ticket, SEXP job) {
   const Names& n = names();
   SEXP home = package_namespace();
@@ -66,18 +66,18 @@ SEXP new_outcome(SEXP kind, SEXP owner, SEXP pool, SEXP ticket, SEXP job) {
     Rf_defineVar(n.ticket, ticket, state);
     Rf_defineVar(n.state, state, state);
     Rf_defineVar(n.outcome, R_NilValue, state);
-    SEXP methods = VECTOR_ELT(kind, 1), titles = PROTECT(Rf_getAttrib(methods, R_NamesSymbol));
+    SEXP methods = VECTOR_ELT(kind, 1), titles = VECTOR_ELT(kind, 2);
     Rf_defineVar(n.hidden, state, self);
     for (R_xlen_t i = Rf_xlength(methods); i-- > 0;) {
       SEXP method = VECTOR_ELT(methods, i);
       SEXP own =
           PROTECT(r::make_closure(r::closure_formals(method), r::closure_body(method), state));
-      Rf_defineVar(Rf_installTrChar(STRING_ELT(titles, i)), own, self);
+      Rf_defineVar(VECTOR_ELT(titles, i), own, self);
       UNPROTECT(1);
     }
     R_LockEnvironment(self, TRUE);
     Rf_setAttrib(self, R_ClassSymbol, VECTOR_ELT(kind, 0));
-    UNPROTECT(3);
+    UNPROTECT(2);
     return self;
   });
 }
