@@ -186,7 +186,11 @@ is_among <- function(env, envs) any(vapply(envs, identical, TRUE, env))
 
 attach_entry <- function(entry, position) {
   if (!startsWith(entry$name, "package:")) {
-    if (!is.null(entry$values)) attach_quietly(entry$values, position, entry$name)
+    if (is.null(entry$values)) {
+      return()
+    }
+    env <- attach_quietly(entry$values, position, entry$name)
+    for (name in names(entry$active)) makeActiveBinding(name, entry$active[[name]], env)
     return()
   }
   package <- sub("^package:", "", entry$name)

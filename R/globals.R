@@ -131,7 +131,7 @@ attached <- function() {
   named(lapply(on, as.environment), search()[on])
 }
 
-# From the first to the last but base: list(name, path, exports, part) of a package, list(name, values) of anything else
+# From the first to the last but base: list(name, path, exports, part) of a package, list(name, values, active) of anything else
 search_of_session <- function() {
   on <- attached()
   on <- on[!startsWith(names(on), "tools:")]
@@ -146,10 +146,12 @@ search_of_session <- function() {
     # A promise there may fail, as those by which R CMD check finds `T` and `F`.
     values <- lapply(named(names), function(name) tryCatch(list(get(name, envir = env, inherits = FALSE)), error = function(e) NULL))
     values <- lapply(Filter(Negate(is.null), values), `[[`, 1L)
-    travels <- vapply(values, function(v) tryCatch(is.raw(codec_encode(v)), error = function(e) FALSE), TRUE)
-    list(name = name, values = values[travels])
+    active <- lapply(named(active_names(env)), function(name) activeBindingFunction(as.name(name), env))
+    list(name = name, values = Filter(travels, values), active = Filter(travels, active))
   })
 }
+
+travels <- function(value) tryCatch(is.raw(codec_encode(value)), error = function(e) FALSE)
 
 # What library(include.only = , exclude = ) attached of a package; NULL: all
 part_attached <- function(env, name) {

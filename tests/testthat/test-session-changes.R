@@ -402,3 +402,24 @@ test_that("an S4 method of the session for a package's generic leaves the packag
     expect_identical(pool$apply(shown)[-1], shown()[-1])
   })
 })
+
+test_that("an active binding of an attached list is one in a worker", {
+  on.exit({
+    suppressWarnings(rm("wt_n", envir = globalenv()))
+    if ("wt_attached" %in% search()) detach("wt_attached", character.only = TRUE)
+  })
+  look <- in_global(function() c(wt_live, wt_plain))
+  each_pool(function(pool, method) {
+    assign("wt_n", 2, globalenv())
+    list_there <- attach(list(wt_plain = 1), name = "wt_attached")
+    makeActiveBinding("wt_live", in_global(function() wt_n * 10), list_there)
+    expect_identical(pool$apply(look), c(20, 1))
+    assign("wt_n", 3, globalenv())
+    expect_identical(pool$apply(look), c(30, 1))
+    rm("wt_live", envir = list_there)
+    makeActiveBinding("wt_live", in_global(function() 5), list_there)
+    expect_identical(pool$apply(look), c(5, 1))
+    detach("wt_attached", character.only = TRUE)
+    expect_error(pool$apply(look), "wt_live")
+  })
+})
