@@ -195,7 +195,8 @@ outcome_take <- function(state, timeout) {
 
 outcome_settle <- function(state, timeout) {
   tryCatch(outcome_take(state, timeout), CancelledError = function(e) {
-    state$outcome <- list(error = e)
+    # a callback that ran in the wait may have taken the value, and then terminated the pool
+    if (is.null(state$outcome)) state$outcome <- list(error = e)
     TRUE
   })
 }

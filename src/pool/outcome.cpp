@@ -123,7 +123,7 @@ bool finish(PoolOwner& owner, SEXP ticket, SEXP timeout, SEXP state) {
   try {
     if (!owner.wait(wait_for(timeout), done)) return show_output(), false;
   } catch (const Error&) {
-    if (!owner.has_ended(id)) throw; // the pool has, just now
+    if (!taken_meanwhile() && !owner.has_ended(id)) throw; // the pool has, just now
   }
   show_output();
   if (taken_meanwhile()) return true;
