@@ -4,6 +4,7 @@
 #include "r/unwind.h"
 
 #include <climits>
+#include <cstdint>
 #include <string>
 #include <vector>
 
