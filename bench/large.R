@@ -27,6 +27,9 @@ results <- compare("4 results of 100 MB each, 2 workers", "s", rounds = laps, li
     settled(function() our_mclapply(1:4, big, mc.cores = 2L))
   }),
   contestant("lapply", function(state) settled(function() lapply(1:4, big))),
+  on(psock(2L), "lapply, a half in each of two sessions", function(cl) {
+    side_by_side(cl, function(k) lapply(1:2, big), "big", time = settled) # and nothing is sent back
+  }),
   contestant("bettermc", when = has("bettermc"), run = function(state) {
     settled(function() bettermc::mclapply(1:4, big, mc.cores = 2L, mc.progress = FALSE))
   }),

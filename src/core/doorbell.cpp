@@ -8,11 +8,20 @@
 namespace mp {
 namespace {
 
-// How long this process's waits have lately been; spinning pays only when they are short.
+// How long this process's waits have lately been, up to the ring: what comes after it, until a sleeper runs again, spinning
+// would not see. Spinning pays only when they are short.
 thread_local int64_t usual_wait_ns = 20'000;
 constexpr int64_t kSpinWorthNs = 150'000;
 constexpr int64_t kUsualCapNs = 1'000'000;
 constexpr int64_t kBurialNs = 1'000'000; // between looks whether a dead process was removed
+
+uint32_t microseconds(int64_t ns) { return uint32_t(ns / 1000); }
+
+// How long a sleep between the two times was, up to the ring that ended it.
+int64_t waited(int64_t start, int64_t now) {
+  uint32_t rung_us = participant(self()).rung_us.load(std::memory_order_relaxed) - microseconds(start);
+  return std::min(int64_t(rung_us) * 1000, now - start); // a ring before the sleep is far away: it wraps
+}
 
 void learn(int64_t waited_ns) {
   usual_wait_ns += (std::min(waited_ns, kUsualCapNs) - usual_wait_ns) / 4;
@@ -63,8 +72,10 @@ void ring(Token t) {
   // seq_cst: pairs with the fetch_or in Waiter::sleep(); one of the two sees the other
   uint32_t old = p.doorbell.load(std::memory_order_relaxed);
   while (!p.doorbell.compare_exchange_weak(old, (old + 2) & ~1u, std::memory_order_seq_cst)) {
-  }                                                  // it counts as awake from here on
-  if (old & 1) platform::wake(&p.doorbell, INT_MAX); // native threads may be two on one bell
+  } // it counts as awake from here on
+  if (!(old & 1)) return;
+  p.rung_us.store(microseconds(platform::now_ns()), std::memory_order_relaxed); // pairs with the load in waited()
+  platform::wake(&p.doorbell, INT_MAX); // native threads may be two on one bell
 }
 
 void ring_parent() {
@@ -256,7 +267,7 @@ Status Waiter::sleep(uint32_t bell) {
   Answering answering(wait_.frees && !rung); // until the tick has run, if one is due
   if (!rung) sleep_watching(door, bell);
   int64_t now = platform::now_ns();
-  learn(now - start);
+  learn(rung ? now - start : waited(start, now));
 
   // A tick is due; or another process needs memory; or something other than our doorbell woke us (a signal, a death).
   // acquire: as in shortage_is_new()

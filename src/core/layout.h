@@ -75,9 +75,10 @@ struct alignas(128) Participant {
   std::atomic<int64_t> reserved_at; // by the reserver; an abandoned reservation expires
   std::atomic<Token> parent;        // which participant reserved the slot, 0: not known; by that one
   std::atomic<uint32_t> cpu;   // 1 + where it ran when it last waited, a hint; by the participant
+  std::atomic<uint32_t> rung_us; // low bits of now_ns() / 1000, when it was last rung asleep, a hint; by the ringer
   // It has left by itself and was not killed. Written by the participant, or by its pool before it ends it idle: end_idle()
-  std::atomic<uint32_t> ended;
-  std::atomic<uint32_t> programs; // what it has started, flags; by the participant
+  std::atomic<uint16_t> ended;
+  std::atomic<uint16_t> programs; // what it has started, flags; by the participant
   std::atomic<uint64_t> waits_for;  // without a limit: block of a lock, or 2 * token + 1 of a
                                     // participant that is to end, 0: nothing; by the participant
   std::atomic<int64_t> waits_since; // by the participant, before `waits_for`
