@@ -76,9 +76,10 @@ test_that("queues, connections and iterators say how much there is", {
 
 test_that("a handle that was restored from another session prints that it is closed", {
   manager <- Manager()
+  ends <- Pipe() # both are kept: a pipe whose other end was collected says that it is closed
   handles <- list(
     Lock(), RLock(), Semaphore(2), BoundedSemaphore(1), Event(), Condition(), Barrier(2), Queue(), SimpleQueue(),
-    JoinableQueue(), Value("i", 1), Array("d", 3), Pipe()[[1]], manager$dict(a = 1), manager$list(1, 2), manager$Namespace(a = 1)
+    JoinableQueue(), Value("i", 1), Array("d", 3), ends[[1]], manager$dict(a = 1), manager$list(1, 2), manager$Namespace(a = 1)
   )
   for (handle in handles) {
     expect_no_match(format(handle), "closed")
