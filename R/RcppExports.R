@@ -45,8 +45,8 @@ barrier_action <- function(barrier) {
     .Call(`_multiprocessing_barrier_action`, barrier)
 }
 
-barrier_wait <- function(barrier, timeout) {
-    .Call(`_multiprocessing_barrier_wait`, barrier, timeout)
+barrier_wait <- function(barrier, timeout, frame) {
+    invisible(.Call(`_multiprocessing_barrier_wait`, barrier, timeout, frame))
 }
 
 barrier_pass <- function(barrier, number) {
@@ -263,10 +263,6 @@ pool_discard <- function(pool) {
 
 pool_let_end <- function(pool) {
     invisible(.Call(`_multiprocessing_pool_let_end`, pool))
-}
-
-pool_attend_in_ticks <- function() {
-    invisible(.Call(`_multiprocessing_pool_attend_in_ticks`))
 }
 
 pool_close <- function(pool) {

@@ -10,8 +10,10 @@
 #' - `$cancel()`: `TRUE` if the call will never run, because no worker had begun it; `FALSE` if it runs or is finished.
 #' - `$cancelled()`: whether `$cancel()` succeeded.
 #' - `$add_done_callback(fn)`: calls `fn(future)` once the future is done: at once if it is, else in a later call of its executor or
-#'   futures, while this process waits in any call of this package, or while R waits at its prompt if package later is installed. Callbacks run in the order in which they were added. The error of
-#'   one becomes a warning, and the others run.
+#'   futures, at the beginning of [wait()], when another executor is created, at the end of R, or while R waits at its prompt if
+#'   package later is installed. Callbacks run in the order in which they were added. The error of one becomes a warning, and the
+#'   others run. A callback runs inside the call that calls it: it must not wait for what that call's own code holds, a lock for
+#'   example.
 #'
 #' The functions below take several futures, also of several executors.
 #'

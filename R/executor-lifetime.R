@@ -11,6 +11,7 @@
 
 # `shared`: what the executor and all of its futures hold
 begin_life <- function(pool_private, shared) {
+  call_due_callbacks()
   attend_dropped()
   register_exit()
   session$before_end <- end_lives
@@ -55,15 +56,6 @@ attend_dropped <- function() {
   }
 }
 
-# Called by the binding between the sleeps of a wait, until it returns FALSE. What is wrong with a pool is said by calls of it.
-attend_in_ticks <- function() {
-  for (attended in own_of(session$attended)) {
-    if (!is.null(attended$pool)) tryCatch(deliver_callbacks(attended$pool), multiprocessing_error = function(e) NULL)
-  }
-  attend_dropped()
-  length(own_of(session$attended)) > 0L || length(dropped_lives()) > 0L
-}
-
 # TRUE once its workers have ended, after at most `timeout` seconds. A pool that is broken has no more to compute; other errors
 # may pass (no memory, no room for another process), and its workers still compute.
 is_over <- function(life, timeout) {
@@ -89,18 +81,22 @@ is_over <- function(life, timeout) {
 # From here on the pool ends with its pointer, as others do.
 forget_life <- function(life) {
   if (!life$over) {
-    pool <- pool_of_life(life)
-    remove_life(life)
-    if (!is.null(pool)) pool_survive_no_more(pool$ptr)
+    suspendInterrupts({
+      pool <- pool_of_life(life)
+      remove_life(life)
+      if (!is.null(pool)) pool_survive_no_more(pool$ptr)
+    })
   }
   invisible()
 }
 
 give_up_life <- function(life) {
   if (!life$over) {
-    pool <- pool_of_life(life)
-    remove_life(life)
-    if (!is.null(pool)) pool_discard(pool$ptr)
+    suspendInterrupts({
+      pool <- pool_of_life(life)
+      remove_life(life)
+      if (!is.null(pool)) pool_discard(pool$ptr)
+    })
   }
 }
 

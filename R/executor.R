@@ -26,11 +26,11 @@
 #'   each later call of `$submit()`), and those of [Future].
 #' @section Lifetime: What was submitted is computed, as in Python: also after `$shutdown(wait = FALSE)`, after the executor and its
 #'   futures were dropped, and at the end of a script or of R, which waits for it. (Ctrl-C ends this wait, and gives up
-#'   what is left.) After that the workers end. Callbacks of futures are called, whether the futures were dropped or not. What only
-#'   this session can do for an executor that was dropped is done while the session waits in any call of this package, when the next executor is
-#'   created, and at the end: to call callbacks; to replace a worker that was killed meanwhile, or has computed its
-#'   `max_tasks_per_child`; and, where more than 16,384 calls were waiting, to hand out those beyond that number. The workers of a
-#'   dropped [Pool()] end at once, unless it has callbacks to call.
+#'   what is left.) After that the workers end. Callbacks of futures are called, whether the futures were dropped or not, see
+#'   [Future]. What else only this session can do is done while it waits in any call of this package, when the next executor is
+#'   created, and at the end: to replace a worker that was killed meanwhile, or has computed its `max_tasks_per_child`; and, where
+#'   more than 16,384 calls were waiting, to hand out those beyond that number. The workers of a dropped [Pool()] end at once,
+#'   unless it has callbacks to call.
 #' @section Killed workers: A worker that is killed costs the call that it was computing: its future gets a `WorkerDiedError`, a new worker
 #'   starts, and the executor stays usable. In Python all futures of the executor fail with `BrokenProcessPool`.
 #' @return A handle of class `ProcessPoolExecutor`.

@@ -10,8 +10,9 @@
 #' - `$cancel()`: cancels the job; a worker that computes it is interrupted, and replaced if it does not stop within a
 #'   second. Invisibly `FALSE` if the value was taken before.
 #' @section Callbacks:
-#' They are called, and dead workers replaced, in later calls of the pool, while this process waits in a call of this package, and
-#' while R waits at its prompt, if package later is installed. An error in a callback becomes a warning.
+#' They are called in later calls of the pool, at the beginning of [wait()], when an executor is created, and while R waits at its
+#' prompt, if package later is installed. An error in a callback becomes a warning. Dead workers are replaced while this process
+#' waits in any call of this package.
 #' @section Python: `multiprocessing.pool.AsyncResult`; `$cancel()` is this package's own.
 #' @return A handle of class `AsyncResult`.
 #' @name AsyncResult
@@ -115,9 +116,9 @@ call_back <- function(outcome, callback, error_callback) {
   })
 }
 
-# Callbacks are called in later calls of their pool; while this process waits for anything in this package, see
-# attend_in_ticks(); and, if package later is installed, while R waits at its prompt. Until then they keep their pool, and
-# with it the executor. This keeps no pool that is terminated or has no callback to call.
+# Callbacks are called in later calls of their pool; by call_due_callbacks(); and, if package later is installed, while R waits at
+# its prompt. Until then they keep their pool, and with it the executor. This keeps no pool that is terminated or has no callback
+# to call.
 keep_until_called <- function(pool_private) {
   attended <- pool_private$attended
   if (is.null(attended)) {
@@ -128,8 +129,15 @@ keep_until_called <- function(pool_private) {
   }
   attended$pool <- pool_private
   assign(attended$key, attended, session$attended)
-  pool_attend_in_ticks()
+  session$before_wait <- call_due_callbacks
   attend_when_idle(attended)
+}
+
+# Called before a wait for several things, and when a pool or an executor is created. What is wrong with a pool is said by calls of it.
+call_due_callbacks <- function() {
+  for (attended in own_of(session$attended)) {
+    if (!is.null(attended$pool)) tryCatch(deliver_callbacks(attended$pool), multiprocessing_error = function(e) NULL)
+  }
 }
 
 let_go <- function(attended) {
@@ -195,8 +203,7 @@ outcome_take <- function(state, timeout) {
 
 outcome_settle <- function(state, timeout) {
   tryCatch(outcome_take(state, timeout), CancelledError = function(e) {
-    # a callback that ran in the wait may have taken the value, and then terminated the pool
-    if (is.null(state$outcome)) state$outcome <- list(error = e)
+    state$outcome <- list(error = e)
     TRUE
   })
 }
@@ -208,9 +215,6 @@ take_job_outcome <- function(private, timeout) {
   if (is.null(private$taken)) {
     if (!pool_wait(job$ptr, job$id, timeout)) {
       return(FALSE)
-    }
-    if (!is.null(private$outcome)) { # a callback that ran in the wait has taken it
-      return(TRUE)
     }
     suspendInterrupts(private$taken <- pool_take(job$ptr, job$id)) # the pool no longer has it
   }
@@ -265,8 +269,10 @@ deliver_callbacks <- function(pool_private) {
     return(invisible())
   }
   pool_private$delivering <- TRUE
+  whole <- FALSE
   on.exit({
     pool_private$delivering <- FALSE
+    if (!whole) pool_private$due <- TRUE # a jump out of a callback: what the pool told is not told again
     if (!length(pool_private$pending)) let_go(pool_private$attended)
   })
   few <- 32L
@@ -287,6 +293,7 @@ deliver_callbacks <- function(pool_private) {
       calls()
     }
     if (!called) {
+      whole <- TRUE
       return(invisible())
     }
   }

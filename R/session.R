@@ -10,6 +10,7 @@ session$detached <- list() # pools of mclapply() calls that were interrupted wit
 session$processes <- list() # Process handles that were started here and are not known to have ended, see own_processes()
 session$processes_of <- NULL # the pid of the process that the list belongs to
 session$before_end <- function() NULL # called by finish_child(); set by what has to wait then
+session$before_wait <- function() NULL # called by wait(); set by pools with callbacks
 session$lives <- new.env(parent = emptyenv()) # of executors, see executor-lifetime.R
 session$attended <- new.env(parent = emptyenv()) # pools with callbacks to call, see keep_until_called()
 session$attends_dropped <- 0L # the pid of the process that is in attend_dropped()

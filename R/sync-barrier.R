@@ -69,18 +69,16 @@ BarrierHandle <- handle_class("Barrier", list(
   broken = function() barrier_state(ptr)$broken
 ))
 
+# `place`: the party's number, and of the one that has to act the round, else -1. The binding assigns it, so that no Ctrl-C comes
+# between the end of the wait and our knowledge of it.
 barrier_round <- function(private, timeout) {
-  acted <- TRUE
-  on.exit(if (!acted) barrier_abort(private$ptr)) # the action failed, or was interrupted
-  place <- suspendInterrupts({
-    place <- barrier_wait(private$ptr, timeout)
-    if (place[2L] >= 0) acted <- FALSE
-    place
-  })
-  if (!acted) {
+  place <- c(0, -1)
+  on.exit(if (place[2L] >= 0) barrier_abort(private$ptr)) # the action failed, or was interrupted
+  barrier_wait(private$ptr, timeout, environment())
+  if (place[2L] >= 0) {
     action_of(private)()
     barrier_pass(private$ptr, place[2L])
-    acted <- TRUE
+    place[2L] <- -1
   }
   as.integer(place[1L])
 }

@@ -32,6 +32,7 @@ wait <- function(object_list, timeout = NULL) {
   if (!length(object_list)) {
     return(object_list) # nothing would ever be ready
   }
+  session$before_wait()
   is_socket <- vapply(object_list, inherits, TRUE, "SocketConnection")
   if (any(is_socket)) {
     return(object_list[wait_with_sockets(object_list, is_socket, timeout)])

@@ -131,14 +131,14 @@ BEGIN_RCPP
 END_RCPP
 }
 // barrier_wait
-SEXP barrier_wait(SEXP barrier, SEXP timeout);
-RcppExport SEXP _multiprocessing_barrier_wait(SEXP barrierSEXP, SEXP timeoutSEXP) {
+void barrier_wait(SEXP barrier, SEXP timeout, SEXP frame);
+RcppExport SEXP _multiprocessing_barrier_wait(SEXP barrierSEXP, SEXP timeoutSEXP, SEXP frameSEXP) {
 BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type barrier(barrierSEXP);
     Rcpp::traits::input_parameter< SEXP >::type timeout(timeoutSEXP);
-    rcpp_result_gen = Rcpp::wrap(barrier_wait(barrier, timeout));
-    return rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type frame(frameSEXP);
+    barrier_wait(barrier, timeout, frame);
+    return R_NilValue;
 END_RCPP
 }
 // barrier_pass
@@ -681,14 +681,6 @@ RcppExport SEXP _multiprocessing_pool_let_end(SEXP poolSEXP) {
 BEGIN_RCPP
     Rcpp::traits::input_parameter< SEXP >::type pool(poolSEXP);
     pool_let_end(pool);
-    return R_NilValue;
-END_RCPP
-}
-// pool_attend_in_ticks
-void pool_attend_in_ticks();
-RcppExport SEXP _multiprocessing_pool_attend_in_ticks() {
-BEGIN_RCPP
-    pool_attend_in_ticks();
     return R_NilValue;
 END_RCPP
 }
@@ -1955,7 +1947,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_cells_window", (DL_FUNC) &_multiprocessing_cells_window, 1},
     {"_multiprocessing_barrier_create", (DL_FUNC) &_multiprocessing_barrier_create, 3},
     {"_multiprocessing_barrier_action", (DL_FUNC) &_multiprocessing_barrier_action, 1},
-    {"_multiprocessing_barrier_wait", (DL_FUNC) &_multiprocessing_barrier_wait, 2},
+    {"_multiprocessing_barrier_wait", (DL_FUNC) &_multiprocessing_barrier_wait, 3},
     {"_multiprocessing_barrier_pass", (DL_FUNC) &_multiprocessing_barrier_pass, 2},
     {"_multiprocessing_barrier_abort", (DL_FUNC) &_multiprocessing_barrier_abort, 1},
     {"_multiprocessing_barrier_reset", (DL_FUNC) &_multiprocessing_barrier_reset, 1},
@@ -2010,7 +2002,6 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_pool_survive_no_more", (DL_FUNC) &_multiprocessing_pool_survive_no_more, 1},
     {"_multiprocessing_pool_discard", (DL_FUNC) &_multiprocessing_pool_discard, 1},
     {"_multiprocessing_pool_let_end", (DL_FUNC) &_multiprocessing_pool_let_end, 1},
-    {"_multiprocessing_pool_attend_in_ticks", (DL_FUNC) &_multiprocessing_pool_attend_in_ticks, 0},
     {"_multiprocessing_pool_close", (DL_FUNC) &_multiprocessing_pool_close, 1},
     {"_multiprocessing_pool_signal", (DL_FUNC) &_multiprocessing_pool_signal, 2},
     {"_multiprocessing_pool_terminate", (DL_FUNC) &_multiprocessing_pool_terminate, 1},

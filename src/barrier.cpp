@@ -47,10 +47,11 @@ SEXP barrier_action(SEXP barrier) {
   });
 }
 
-// c(index, round): the round is over; -1 for the round if this party must act and then end the round.
+// Assigns c(index, round) to `place` in `frame`. The round is over, and its number is -1; or this party must act, and then
+// end that round.
 // [[Rcpp::export(rng = false)]]
-SEXP barrier_wait(SEXP barrier, SEXP timeout) {
-  return entry([&] {
+void barrier_wait(SEXP barrier, SEXP timeout, SEXP frame) {
+  entry([&] {
     uint64_t block = barrier_of(barrier);
     BarrierPlan plan = barrier_plan(block);
     Wait wait = wait_for(timeout);
@@ -63,7 +64,11 @@ SEXP barrier_wait(SEXP barrier, SEXP timeout) {
     if (s != Status::Ok) refuse_broken(block);
     bool acts = round.last && plan.action;
     std::vector<double> r{double(round.index), acts ? double(round.number) : -1.0};
-    return protect([&] { return to_r(r); });
+    Protected place(protect([&] { return to_r(r); }));
+    protect([&] {
+      Rf_defineVar(Rf_install("place"), place, frame);
+      return R_NilValue;
+    });
   });
 }
 

@@ -82,24 +82,20 @@ void pool_let_end(SEXP pool) {
   if (!has_pool(pool)) return;
   any_pool_of(pool).let_end();
   close_pool(any_pool_of(pool).block());
-  attend_in_ticks(); // so that R forgets it
 }
-
-// The R function attend_in_ticks() is called while this process waits, until it returns FALSE.
-// [[Rcpp::export(rng = false)]]
-void pool_attend_in_ticks() { attend_in_ticks(); }
 
 // [[Rcpp::export(rng = false)]]
 void pool_close(SEXP pool) {
   entry([&] { pool_of(pool).close(); });
 }
 
-// Sends a signal to all workers.
+// Sends a signal to all workers of a pool whose results are not wanted any more.
 // [[Rcpp::export(rng = false)]]
 void pool_signal(SEXP pool, int signal) {
   entry([&] {
     PoolOwner& owner = pool_of(pool);
     owner.meet_all();
+    owner.leave_alone();
     owner.workers().signal_all(signal);
   });
 }

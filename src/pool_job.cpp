@@ -86,10 +86,7 @@ bool pool_wait(SEXP pool, int id, SEXP timeout) {
   return entry([&] {
     PoolOwner& owner = pool_of(pool);
     owner.job(id);
-    bool done = owner.wait(wait_for(timeout), [&] { // a callback that ran in the wait may have taken it
-      bool taken = !owner.jobs().find(id) && !owner.has_ended(id) && !owner.terminated();
-      return taken || owner.job(id).done();
-    });
+    bool done = owner.wait(wait_for(timeout), [&] { return owner.job(id).done(); });
     show_output();
     return done;
   });

@@ -118,15 +118,13 @@ namespace {
 bool finish(PoolOwner& owner, SEXP ticket, SEXP timeout, SEXP state) {
   const Names& n = names();
   int id = job_of_ticket(ticket);
-  auto taken_meanwhile = [&] { return job_of_ticket(ticket) == 0; }; // by a callback that ran in the wait
-  auto done = [&] { return taken_meanwhile() || owner.has_ended(id) || owner.job(id).done(); };
+  auto done = [&] { return owner.has_ended(id) || owner.job(id).done(); };
   try {
     if (!owner.wait(wait_for(timeout), done)) return show_output(), false;
   } catch (const Error&) {
-    if (!taken_meanwhile() && !owner.has_ended(id)) throw; // the pool has, just now
+    if (!owner.has_ended(id)) throw; // the pool has, just now
   }
   show_output();
-  if (taken_meanwhile()) return true;
   bool ended = owner.has_ended(id); // the pool ended by itself, and the call with it
   if (!ended && owner.job(id).failed == 0) {
     SEXP value = VECTOR_ELT(owner.job(id).values, 0);

@@ -83,7 +83,7 @@ void PoolOwner::start_all() { start(workers_.missing()); }
 
 std::vector<size_t> PoolOwner::vacant() const {
   std::vector<size_t> found = workers_.missing();
-  if (found.empty() || terminated_ || (!closing_ && !jobs_.unfinished())) return {};
+  if (found.empty() || terminated_ || left_alone_ || (!closing_ && !jobs_.unfinished())) return {};
   if (closing_)
     found.erase(std::remove_if(found.begin(), found.end(), [&](size_t i) { return !jobs_.offers_chunk(i); }),
                 found.end());
@@ -91,7 +91,6 @@ std::vector<size_t> PoolOwner::vacant() const {
 }
 
 void PoolOwner::attend() {
-  ++attended_;
   if (terminated_) return;
   for (size_t i : workers_.ended()) {
     // It left the closed pool by itself, as nothing was left for it. (A chunk that is free now may be
@@ -104,11 +103,13 @@ void PoolOwner::attend() {
 }
 
 void PoolOwner::attend_meanwhile() {
-  if (terminated_ || waited_for_ || busy() || (let_end_ && !closing_)) return;
-  if (!jobs_.any_unfinished() && !jobs_.restless()) return;
+  if (terminated_ || waited_for_ || busy()) return;
+  if (!let_end_ && !jobs_.any_unfinished() && !jobs_.restless()) return;
   try {
-    attend();
+    if (let_end_) close();
+    joined();
   } catch (const Error&) { // it is broken, which its next call says; or it is tried again at the next tick
+  } catch (const std::exception&) { // the same
   }
 }
 
@@ -118,7 +119,7 @@ void PoolOwner::retire_worker(size_t i) {
   std::string hopeless = workers_.retire(i, end);
   if (!end.refused) log(end.status < 0 ? kWarning : kInfo, "worker_ended", end.name, end.pid, end.status);
   if (!hopeless.empty()) end_with(hopeless);
-  if (terminated_ || (closing_ && !jobs_.offers_chunk(i))) return;
+  if (terminated_ || left_alone_ || (closing_ && !jobs_.offers_chunk(i))) return;
   try {
     start({i});
   } catch (const Error&) {
@@ -214,7 +215,6 @@ bool PoolOwner::wait(const Wait& limit, const std::function<bool()>& ready) {
   int64_t next_tick = platform::now_ns() + limit.tick_ns;
   for (;;) {
     attend();
-    uint64_t attended = attended_;
     if (ready()) return true;
     int64_t now = platform::now_ns();
     if (now >= limit.deadline) return false;
@@ -228,7 +228,7 @@ bool PoolOwner::wait(const Wait& limit, const std::function<bool()>& ready) {
     Waiter waiter(step.wait);
     check(waiter.until([&] {
       for (Token t : step.children) waiter.watch(t);
-      return news() || attended != attended_; // a callback in a tick may have waited for this pool, too
+      return news();
     }));
   }
 }

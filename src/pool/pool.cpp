@@ -5,6 +5,7 @@
 #include "session/waits.h"
 
 #include <algorithm>
+#include <exception>
 
 namespace mp::bind {
 namespace {
@@ -13,10 +14,9 @@ namespace {
 // what is here can be protected. Process-local. Never destroyed: R's finalizers may run after the destructors of static objects.
 std::vector<SEXP>& pools = *new std::vector<SEXP>;
 
-bool asks_r = false;    // for the R function attend_in_ticks()
 uint32_t attending = 0; // 1 + fork_depth() of the process that is in attend_pools()
 
-class Attending { // never nested: R code that runs meanwhile may wait
+class Attending { // never nested: to start a worker may be a wait
 public:
   Attending() : before_(attending) { attending = 1 + fork_depth(); }
   Attending(const Attending&) = delete;
@@ -27,24 +27,13 @@ private:
   uint32_t before_;
 };
 
-void ask_r() {
-  asks_r = false; // a finalizer may ask meanwhile
-  try {
-    Protected more(call_r("attend_in_ticks"));
-    if (Rf_asLogical(more) == TRUE) asks_r = true;
-  } catch (...) {
-    asks_r = true;
-    throw;
-  }
-}
-
-// A wait for anything: workers that were killed are replaced, jobs that found no room are submitted, callbacks are called.
-// Otherwise such a wait could be for what only these would do.
+// In a wait for anything workers that were killed are replaced, and jobs that found no room are submitted: the wait may be for
+// what these will do. Users' code, as callbacks are, is not called: what waits may be halfway through something.
 void attend_pools() {
-  if (attending == 1 + fork_depth() || (pools.empty() && !asks_r)) return;
+  if (pools.empty() || attending == 1 + fork_depth()) return;
+  if (std::current_exception()) return; // a jump is under way: R has one place for where it goes
   Attending now;
-  if (asks_r) ask_r();
-  for (size_t i = 0; i < pools.size(); ++i) { // R code may make and discard some
+  for (size_t i = 0; i < pools.size(); ++i) { // finalizers may discard some
     Protected pool(pools[i]);
     if (has_pool(pool)) any_pool_of(pool).attend_meanwhile();
   }
@@ -62,11 +51,6 @@ void finalize_pool(SEXP pointer) {
 }
 
 } // namespace
-
-void attend_in_ticks() {
-  asks_r = true;
-  at_ticks(attend_pools);
-}
 
 bool has_pool(SEXP pointer) {
   PoolOwner* p = owner_at(pointer);
@@ -107,7 +91,7 @@ PoolOwner& pool_of(SEXP pointer) {
 
 SEXP make_pool(int workers, SEXP start, bool plain) {
   Protected p(protect([&] { return new_pointer(R_NilValue, start, finalize_pool, TRUE); }));
-  pools.reserve(pools.size() + 1);
+  if (pools.size() == pools.capacity()) pools.reserve(2 * pools.size() + 8); // so that push_back() does not throw
   R_SetExternalPtrAddr(p, new PoolOwner(workers, start, plain));
   pools.push_back(p);
   at_ticks(attend_pools);

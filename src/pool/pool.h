@@ -37,7 +37,8 @@ public:
   void dismiss_workers() noexcept; // they end without us; allocates nothing, takes no guard
   // Whether the finalizer of its pointer leaves the pool as it is; what sets it ends the pool, see R/executor-lifetime.R.
   void survive_finalizer(bool survives) { survives_finalizer_ = survives; }
-  void let_end() { let_end_ = true; } // its workers leave by themselves: R closes it when it comes to that
+  void let_end() { let_end_ = true; } // its workers leave by themselves; called by R's collector, so it is closed later
+  void leave_alone() { left_alone_ = true; } // its jobs are not wanted: workers that end are not replaced
   bool survives_finalizer() const { return survives_finalizer_; }
   void terminate();
   // terminate() after the last job, without waiting until the system has freed a large memory.
@@ -81,7 +82,7 @@ private:
   bool expecting_ = false; // jobs will come, although users see the pool as closed
   bool survives_finalizer_ = false, let_end_ = false;
   bool waited_for_ = false; // by wait()
-  uint64_t attended_ = 0;   // how often
+  bool left_alone_ = false;
 };
 
 // The pool is its R pointer's. May jump.
@@ -91,6 +92,5 @@ PoolOwner& any_pool_of(SEXP pointer); // also while it is busy
 bool has_pool(SEXP pointer);            // one of this process
 void finalize_with_pointer(SEXP pointer); // though it has survived one finalizer
 void discard_pool(SEXP pointer);          // as its finalizer does
-void attend_in_ticks(); // the R function of this name is called in ticks, until it returns FALSE
 
 } // namespace mp::bind

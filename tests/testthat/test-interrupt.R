@@ -488,3 +488,17 @@ test_that("Ctrl-C in a call that waits for a process that is stopped in the heap
     longest = 0.2
   )
 })
+
+test_that("Ctrl-C at a barrier: control is back at once, and the barrier can be used again", {
+  skip_if_interrupts_are_ignored()
+  skip_on_cran()
+  expect_interruptible(
+    rounds(50, 4),
+    setup = function() Barrier(2),
+    body = function(barrier) barrier$wait(),
+    check = function(barrier) {
+      barrier$reset()
+      barrier$n_waiting == 0L && !barrier$broken
+    }
+  )
+})

@@ -1,5 +1,15 @@
 # What only the session can do for its pools and executors, it does while it waits for something else: replaces workers that
-# were killed, submits jobs that found no room, calls callbacks.
+# were killed, submits jobs that found no room. Callbacks it calls at the beginning of wait(), and in calls of their pool.
+
+# TRUE once `condition()` is, in a session that waits again and again
+comes <- function(condition) {
+  never <- Event()
+  wait_until(function() {
+    gc()
+    wait(list(never), timeout = 0.1)
+    condition()
+  }, timeout = 60)
+}
 
 die <- function() tools::pskill(Sys.getpid(), 9L)
 
@@ -19,7 +29,7 @@ test_that("a worker that is killed is replaced while the session waits for what 
   }
 })
 
-test_that("callbacks are called while the session waits for something else, and may wait themselves", {
+test_that("wait() for something else calls callbacks, and they may wait themselves", {
   executor <- local_executor(1)
   pool <- local_pool(1)
   g <- gate()
@@ -37,7 +47,7 @@ test_that("callbacks are called while the session waits for something else, and 
   })
   g$await()
   g$open()
-  expect_true(called$wait(60))
+  expect_true(comes(called$is_set))
   expect_identical(told, c(1, 2, 3))
 })
 
@@ -60,17 +70,10 @@ for (method in get_all_start_methods()) {
     g$await()
     g$open()
     expect_identical(vapply(1:4, function(i) queue$get(timeout = 60), 1L), 1:4)
-    expect_true(wait_until(function() {
-      Event()$wait(0.1)
-      length(told) == 3L
-    }, timeout = 60))
+    expect_true(comes(function() length(told) == 3L))
     expect_identical(told, c("value", "WorkerDiedError", "TaskError"))
     # then it is forgotten, and its workers end
-    expect_true(wait_until(function() {
-      gc()
-      Event()$wait(0.1)
-      !length(active_children())
-    }, timeout = 60))
+    expect_true(comes(function() !length(active_children())))
   })
 }
 
@@ -98,19 +101,11 @@ test_that("the callbacks of a dropped executor and of a dropped pool are called 
     executor$submit(Sys.getpid)$add_done_callback(function(f) pids <<- c(pids, f$result()))
     Pool(1)$apply_async(Sys.getpid, callback = function(pid) pids <<- c(pids, pid))
   })
-  expect_true(wait_until(function() {
-    gc()
-    Event()$wait(0.1)
-    length(pids) == 2L
-  }, timeout = 60))
-  expect_true(wait_until(function() {
-    gc()
-    Event()$wait(0.1)
-    all_gone(pids)
-  }, timeout = 60))
+  expect_true(comes(function() length(pids) == 2L))
+  expect_true(comes(function() all_gone(pids)))
 })
 
-test_that("a wait sees what a callback that ran in it has taken: a result, one of several", {
+test_that("a wait sees what a callback that ran at its beginning or end has taken: a result, one of several", {
   executor <- local_executor(1)
   pool <- local_pool(1)
   waits <- list(
@@ -138,7 +133,7 @@ test_that("a wait sees what a callback that ran in it has taken: a result, one o
   }
 })
 
-test_that("Ctrl-C in a callback ends the wait in which it was called, and nothing else is lost", {
+test_that("Ctrl-C in a callback ends the wait that called it, and nothing else is lost", {
   executor <- local_executor(1)
   g <- gate()
   future <- executor$submit(g$call, 1)
@@ -146,10 +141,47 @@ test_that("Ctrl-C in a callback ends the wait in which it was called, and nothin
   future$add_done_callback(function(f) NULL)
   g$await()
   g$open()
-  waited <- tryCatch(Event()$wait(60), interrupt = function(i) "interrupted")
+  waited <- tryCatch(comes(function() FALSE), interrupt = function(i) "interrupted")
   expect_identical(waited, "interrupted")
   expect_identical(future$result(), 1)
   expect_identical(executor$submit(identity, 2)$result(timeout = 60), 2)
+})
+
+test_that("a jump out of a callback leaves the others, however many, to be called later", {
+  executor <- local_executor(1)
+  g <- gate()
+  executor$submit(g$call)$add_done_callback(function(f) signalCondition(structure(class = c("interrupt", "condition"), list(message = "", call = NULL))))
+  told <- 0L
+  for (i in 1:100) executor$submit(identity, i)$add_done_callback(function(f) told <<- told + 1L)
+  g$await()
+  g$open()
+  last <- executor$submit(identity, "last")
+  jumped <- tryCatch(comes(function() last$done() && FALSE), interrupt = function(i) "jumped")
+  expect_identical(jumped, "jumped")
+  expect_true(comes(function() told == 100L))
+})
+
+test_that("workers that mc.cleanup has killed are not started again by a later wait", {
+  skip_on_cran()
+  skip_if_interrupts_are_ignored()
+  file <- tempfile()
+  session <- background_r(function(file) {
+    library(multiprocessing)
+    tryCatch(
+      mclapply(1:4, function(i) {
+        cat(i, "\n", file = file, append = TRUE)
+        Sys.sleep(if (i <= 2) 600 else 0)
+      }, mc.cores = 2, mc.preschedule = FALSE, mc.cleanup = tools::SIGKILL),
+      interrupt = function(i) NULL
+    )
+    Event()$wait(0.5)
+    length(active_children())
+  }, list(file), stderr = tempfile())
+  on.exit(session$kill_tree())
+  expect_true(wait_until(function() file.exists(file) && length(readLines(file)) >= 2L, timeout = 60))
+  tools::pskill(session$get_pid(), tools::SIGINT)
+  session$wait(60000)
+  expect_length(readLines(file), 2L) # 3 and 4 are not computed any more
 })
 
 test_that("a pool that breaks while the session waits for something else says so at its next call", {
