@@ -109,33 +109,46 @@ bool has_pointer(SEXP value, const codec::PointersKept* kept) {
 // Large data are compared with what was sent, see Exports. A pointer that the receivers have not, or code with one in it,
 // would be dead in another process; an object with one inside may know how to recreate it.
 SEXP needs_as_list(const Needs& needs, const codec::PointersKept* kept) {
-  Columns lent;
-  std::vector<Preserved> made;
+  struct Named {
+    const char* name;
+    Travels travels;
+    uint64_t version;
+  };
+  // All are copied before a promise is evaluated: it may use a pool, which changes the journal, or remove a large value.
+  std::vector<Named> variables_named;
+  const R_xlen_t count = R_xlen_t(needs.named.size());
+  Protected values(count ? codec::protect([&] { return Rf_allocVector(VECSXP, count); }) : R_NilValue);
   std::unordered_set<SEXP> classes(needs.classes);
   for (SEXP symbol : needs.named) {
     const Variable* v = journal().find(symbol);
     if (!v) continue;
-    const char* name = CHAR(PRINTNAME(symbol));
-    SEXP value = v->binding.value;
+    classes.insert(v->classes.begin(), v->classes.end());
+    SET_VECTOR_ELT(values, R_xlen_t(variables_named.size()), v->binding.value);
+    variables_named.push_back({CHAR(PRINTNAME(symbol)), v->travels, journal().version_of(*v)});
+  }
+  Columns lent;
+  for (size_t i = 0; i < variables_named.size(); ++i) {
+    const auto& [name, travels, version] = variables_named[i];
+    auto keep = [&](SEXP made) {
+      SET_VECTOR_ELT(values, R_xlen_t(i), made);
+      return made;
+    };
+    SEXP value = VECTOR_ELT(values, R_xlen_t(i));
     Kind kind = kLarge;
-    if (v->travels == Travels::Delayed) {
-      made.emplace_back(call_r("forced_variable", name)); // list(value), or an error
-      bool failed = Rf_isObject(made.back());
-      value = failed ? SEXP(made.back()) : VECTOR_ELT(made.back(), 0);
+    if (travels == Travels::Delayed) {
+      value = keep(call_r("forced_variable", name)); // list(value), or an error
+      bool failed = Rf_isObject(value);
+      if (!failed) value = keep(VECTOR_ELT(value, 0));
       kind = failed ? kFailing : kValue;
-    } else if (v->travels == Travels::Pointer) {
+    } else if (travels == Travels::Pointer) {
       std::string text = why_not(value, name);
       if (text.empty() && (TYPEOF(value) == EXTPTRSXP || TYPEOF(value) == CLOSXP) && has_pointer(value, kept))
         text = "`" + std::string(name) + "` cannot be sent to another process: it has a pointer, which " +
                "is good in the process that made it; make it in the function, or in `initializer`";
       kind = text.empty() ? kPointer : kRefused;
-      if (!text.empty()) {
-        made.emplace_back(codec::protect([&] { return to_r(text); }));
-        value = made.back();
-      }
+      if (!text.empty()) value = keep(codec::protect([&] { return to_r(text); }));
     }
-    classes.insert(v->classes.begin(), v->classes.end());
-    lent.add(name, value, journal().version_of(*v), kind);
+    lent.add(name, value, version, kind);
   }
   Protected variables(lent.as_list());
   Protected packages(classes.empty() ? R_NilValue : packages_for(classes));

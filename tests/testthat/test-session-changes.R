@@ -335,6 +335,27 @@ test_that("a promise of the session that stops does so in a task, and a package 
   })
 })
 
+test_that("a promise of the session may use the same pool, and remove a variable that the job names", {
+  names <- paste0("wt_new_", 1:40)
+  on.exit(suppressWarnings(rm(list = c("wt_lazy", "wt_big", "wt_pool", names), envir = globalenv())))
+  each_pool(function(pool, method) {
+    assign("wt_pool", pool, globalenv())
+    assign("wt_big", as.numeric(1:50000), globalenv())
+    delayedAssign("wt_lazy",
+      {
+        for (name in names) assign(name, 1, globalenv())
+        used <- wt_pool$map(in_global(function(i) i), 1:4)
+        assign("wt_big", NULL, globalenv())
+        gc()
+        sum(unlist(used))
+      },
+      assign.env = globalenv()
+    )
+    expect_identical(pool$map(in_global(function(i) c(wt_lazy[i], sum(wt_big))), 1L), list(c(10, 1250025000)))
+    rm(list = c("wt_lazy", "wt_big", "wt_pool", names), envir = globalenv())
+  })
+})
+
 test_that("the kind of random numbers is seen though the session has removed its seed", {
   kind <- RNGkind()
   on.exit(suppressWarnings(RNGkind(kind[1], kind[2], kind[3])))
