@@ -162,6 +162,8 @@ Journal::Glance Journal::glance_at(size_t variable, const r::Cell* cell) const {
 }
 
 void Journal::make_glances() {
+  Bindings now(R_GlobalEnv, Bindings::Cells); // first, as this may fail
+  bindings_ = std::move(now);
   glances_.clear();
   hidden_.clear();
   auto add = [&](size_t i, const r::Cell* cell) {
@@ -169,11 +171,16 @@ void Journal::make_glances() {
     if (travels == Travels::Hidden) hidden_.push_back(i);
     else if (travels != Travels::Gone) glances_.push_back(glance_at(i, cell));
   };
-  bindings_ = Bindings(R_GlobalEnv, Bindings::Cells);
-  if (!bindings_.readable())
-    for (size_t i = 0; i < variables_.size(); ++i) add(i, nullptr);
   for (const r::Cell* cell : bindings_.cells())
     if (auto it = index_.find(cell->symbol); it != index_.end()) add(it->second, cell);
+  size_t known = glances_.size() + hidden_.size();
+  if (known == bindings_.cells().size() && known == size_t(present_)) return;
+  // The table cannot be read, or a finalizer has added or removed a variable since the names were read. The next look asks R
+  // for each variable, and finds that.
+  bindings_ = Bindings();
+  glances_.clear();
+  hidden_.clear();
+  for (size_t i = 0; i < variables_.size(); ++i) add(i, nullptr);
 }
 
 void Journal::set_gone(Variable& v) {
