@@ -125,8 +125,10 @@ SEXP dict_item(SEXP dict, SEXP key) {
 // [[Rcpp::export(rng = false)]]
 SEXP dict_lookup(SEXP dict, SEXP key, SEXP missing) {
   return entry([&] {
+    uint64_t block = dict_of(dict);
+    std::string name = key_of(key);
     DictValue value;
-    return dict_get(dict_of(dict), key_of(key), &value) ? decoded(value) : missing;
+    return dict_get(block, name, &value) ? decoded(value) : missing;
   });
 }
 
@@ -134,8 +136,10 @@ SEXP dict_lookup(SEXP dict, SEXP key, SEXP missing) {
 // [[Rcpp::export(rng = false)]]
 SEXP dict_fetch(SEXP dict, SEXP key) {
   return entry([&] {
+    uint64_t block = dict_of(dict);
+    std::string name = key_of(key);
     DictValue found;
-    if (!dict_get(dict_of(dict), key_of(key), &found)) return list_of(0.0);
+    if (!dict_get(block, name, &found)) return list_of(0.0);
     double stamp = double(found.stamp());
     Protected value(decoded(found));
     return list_of(stamp, SEXP(value));
@@ -158,9 +162,11 @@ bool dict_assign(SEXP dict, SEXP key, SEXP value, SEXP stamp) {
 // [[Rcpp::export(rng = false)]]
 SEXP dict_take(SEXP dict, SEXP key) {
   return entry([&]() -> SEXP {
+    uint64_t block = dict_of(dict);
+    std::string name = key_of(key);
     DictValue found;
     mark_output();
-    if (!dict_remove(dict_of(dict), key_of(key), &found)) return R_NilValue;
+    if (!dict_remove(block, name, &found)) return R_NilValue;
     Protected value(decoded(found));
     return list_of(SEXP(value));
   });
@@ -177,8 +183,10 @@ void dict_empty(SEXP dict) {
 // [[Rcpp::export(rng = false)]]
 bool dict_has(SEXP dict, SEXP key) {
   return entry([&] {
+    uint64_t block = dict_of(dict);
+    std::string name = key_of(key);
     DictValue ignored;
-    bool found = dict_get(dict_of(dict), key_of(key), &ignored);
+    bool found = dict_get(block, name, &ignored);
     KeptBlock kept(ignored.release_block());
     return found;
   });

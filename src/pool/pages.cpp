@@ -159,7 +159,8 @@ SEXP needs_as_list(const Needs& needs, const codec::PointersKept* kept) {
 } // namespace
 
 SEXP packages_for(const std::unordered_set<SEXP>& classes) {
-  Protected names(protect([&] { return strings_from({classes.begin(), classes.end()}); }));
+  std::vector<SEXP> all(classes.begin(), classes.end());
+  Protected names(protect([&] { return strings_from(all); }));
   return call_r("packages_for", SEXP(names));
 }
 
