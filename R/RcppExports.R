@@ -465,6 +465,10 @@ session_had <- function(name) {
     .Call(`_multiprocessing_session_had`, name)
 }
 
+has_inherited_promise <- function(name) {
+    .Call(`_multiprocessing_has_inherited_promise`, name)
+}
+
 is_same_object <- function(a, b) {
     .Call(`_multiprocessing_is_same_object`, a, b)
 }

@@ -265,6 +265,9 @@ is_from_session <- function(name) {
   if (!exists(name, globalenv(), inherits = FALSE) || bindingIsActive(name, globalenv())) {
     return(FALSE)
   }
+  if (is_inherited_promise(name)) {
+    return(TRUE)
+  }
   value <- tryCatch(list(get(name, globalenv())), error = function(e) NULL)
   if (is.null(value)) { # a promise that stops
     return(TRUE)
@@ -272,12 +275,17 @@ is_from_session <- function(name) {
   is_same_object(value[[1L]], seen$given[[name]]) || (seen$fork && is_same_object(value[[1L]], session_had(name)))
 }
 
+# In a fork: is it a promise that the session had? It is left alone: the session's copy is the one that counts.
+is_inherited_promise <- function(name) seen$fork && has_inherited_promise(name)
+
 # Variables of one job: large ones that its functions name, and those of `globals`. The old values return after the job.
 lend <- function(columns) {
   for (entry in seen$lent) {
-    if (!is_same_object(get0(entry$name, globalenv(), inherits = FALSE), entry$value)) next # a task has set it since
+    now <- forced_variable(entry$name)
+    if (is_error(now) || !is_same_object(now[[1L]], entry$value)) next # a task has set it since
     remove_variable(entry$name)
-    if (!is.null(entry$before)) assign(entry$name, entry$before[[1L]], envir = globalenv())
+    if (is_error(entry$before)) makeActiveBinding(entry$name, failure(entry$before), globalenv())
+    else if (!is.null(entry$before)) assign(entry$name, entry$before[[1L]], envir = globalenv())
   }
   seen$lent <- list()
   if (is.null(columns)) {
@@ -293,7 +301,10 @@ lend <- function(columns) {
     own <- there && !is_from_session(name) && version <= max(seen$born, seen$taken[[name]])
     inherited <- there && seen$fork && version <= seen$born # as it was at the fork
     if (own || (inherited && kind %in% c(kinds$pointer, kinds$refused))) next
-    before <- if (there) list(get(name, globalenv()))
+    promise <- there && is_inherited_promise(name)
+    given <- is.infinite(version) # in `globals`
+    before <- if (there && (given || !promise)) forced_variable(name) # else the session has the value from now on
+    if (promise && given && !is_error(before)) assign(name, before[[1L]], envir = seen$given) # not this worker's own
     if (kind %in% c(kinds$refused, kinds$failing)) {
       remove_variable(name)
       makeActiveBinding(name, if (kind == kinds$refused) refusal(value) else failure(value), globalenv())
@@ -306,6 +317,8 @@ lend <- function(columns) {
   }
   invisible()
 }
+
+is_error <- function(x) inherits(x, "error")
 
 unlock_if_there <- function(name) if (exists(name, globalenv(), inherits = FALSE)) unlock(name)
 

@@ -115,8 +115,12 @@ inherited_function <- function(ptr, func) {
 
 inherited_class <- "multiprocessing_inherited"
 
-# list(value) of a variable that is not evaluated yet, or its error
-forced_variable <- function(name) tryCatch(list(get(name, envir = globalenv())), error = function(e) e)
+# list(value) of a variable, or its error, as an error that can be sent. Its promise may take long: Ctrl-C ends it.
+forced_variable <- function(name) {
+  tryCatch(allowInterrupts(list(get(name, envir = globalenv(), inherits = FALSE))), error = function(e) {
+    if (travels(e)) e else simpleError(message_of(e))
+  })
+}
 
 named <- function(x, names = x) {
   names(x) <- names

@@ -1232,6 +1232,16 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// has_inherited_promise
+bool has_inherited_promise(std::string name);
+RcppExport SEXP _multiprocessing_has_inherited_promise(SEXP nameSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< std::string >::type name(nameSEXP);
+    rcpp_result_gen = Rcpp::wrap(has_inherited_promise(name));
+    return rcpp_result_gen;
+END_RCPP
+}
 // is_same_object
 bool is_same_object(SEXP a, SEXP b);
 RcppExport SEXP _multiprocessing_is_same_object(SEXP aSEXP, SEXP bSEXP) {
@@ -2052,6 +2062,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_multiprocessing_session_needs", (DL_FUNC) &_multiprocessing_session_needs, 2},
     {"_multiprocessing_session_version", (DL_FUNC) &_multiprocessing_session_version, 0},
     {"_multiprocessing_session_had", (DL_FUNC) &_multiprocessing_session_had, 1},
+    {"_multiprocessing_has_inherited_promise", (DL_FUNC) &_multiprocessing_has_inherited_promise, 1},
     {"_multiprocessing_is_same_object", (DL_FUNC) &_multiprocessing_is_same_object, 2},
     {"_multiprocessing_pool_needs", (DL_FUNC) &_multiprocessing_pool_needs, 5},
     {"_multiprocessing_pool_inherited", (DL_FUNC) &_multiprocessing_pool_inherited, 2},

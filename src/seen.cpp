@@ -25,12 +25,22 @@ SEXP session_needs(SEXP values, bool classes) {
 // [[Rcpp::export(rng = false)]]
 double session_version() { return double(journal().version()); }
 
-// The value that the journal has of a variable; NULL: none. In a fork: what the session had.
+// The value that the journal has of a variable; NULL: none, or a promise. In a fork: what the session had.
 // [[Rcpp::export(rng = false)]]
 SEXP session_had(std::string name) {
   return entry([&]() -> SEXP {
     const Variable* v = journal().find(protect([&] { return Rf_install(name.c_str()); }));
-    return v ? SEXP(v->binding.value) : R_NilValue;
+    return v && v->travels != Travels::Delayed && v->binding.value != R_MissingArg ? SEXP(v->binding.value) : R_NilValue;
+  });
+}
+
+// In a fork: is the variable a promise that the session had when it began, evaluated here or not?
+// [[Rcpp::export(rng = false)]]
+bool has_inherited_promise(std::string name) {
+  return entry([&] {
+    SEXP symbol = protect([&] { return Rf_install(name.c_str()); });
+    const Variable* v = journal().find(symbol);
+    return v && v->travels == Travels::Delayed && r::is_promise(R_GlobalEnv, symbol, v->binding);
   });
 }
 

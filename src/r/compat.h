@@ -142,6 +142,18 @@ inline Binding binding_of(SEXP env, SEXP symbol) {
 #endif
 }
 
+// Is the variable still the promise, evaluated or not, that binding_of() gave as Delayed? R 4.6 does not tell one promise from
+// another.
+inline bool is_promise(SEXP env, SEXP symbol, const Binding& delayed) {
+#if R_VERSION >= R_Version(4, 6, 0)
+  (void)delayed;
+  R_BindingType_t type = R_GetBindingType(symbol, env);
+  return type == R_BindingTypeDelayed || type == R_BindingTypeForced;
+#else
+  return R_existsVarInFrame(env, symbol) && !R_BindingIsActive(symbol, env) && Rf_findVarInFrame(env, symbol) == delayed.value;
+#endif
+}
+
 // R_NilValue: no such variable, or one whose value R code computes when it is asked for: an active
 // binding, a promise that was not forced. That code may jump.
 inline SEXP frame_variable(SEXP env, SEXP symbol) {

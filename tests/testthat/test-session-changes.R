@@ -356,6 +356,47 @@ test_that("a promise of the session may use the same pool, and remove a variable
   })
 })
 
+test_that("of a promise that is older than a forked worker the task has the session's value, and `globals` come before it", {
+  on.exit(suppressWarnings(rm("wt_lazy", envir = globalenv())))
+  delayedAssign("wt_lazy", Sys.getpid(), assign.env = globalenv())
+  pool <- Pool(2, context = "fork")
+  on.exit(pool$terminate(), add = TRUE)
+  look <- in_global(function(i) wt_lazy)
+  expect_identical(pool$map(look, 1:2, globals = list(wt_lazy = 5)), list(5, 5))
+  expect_identical(pool$map(look, 1:2), list(Sys.getpid(), Sys.getpid()))
+  expect_identical(pool$map(look, 1:2), list(Sys.getpid(), Sys.getpid()))
+  pool$map(in_global(function(i) assign("wt_lazy", "own", globalenv())), 1:2, chunksize = 1L)
+  assign("wt_lazy", "new", globalenv())
+  expect_identical(pool$map(look, 1:2), list("new", "new"))
+})
+
+test_that("a variable that a worker cannot evaluate does not stop a job that brings its value, or another job", {
+  on.exit(suppressWarnings(rm(list = c("wt_lazy", "wt_con"), envir = globalenv())))
+  delayedAssign("wt_lazy", stop("not today"), assign.env = globalenv())
+  pool <- Pool(1, context = "fork")
+  on.exit(pool$terminate(), add = TRUE)
+  look <- in_global(function() tryCatch(wt_lazy, error = conditionMessage))
+  expect_identical(pool$apply(look, globals = list(wt_lazy = 1)), 1)
+  expect_identical(suppressWarnings(pool$apply(look)), "not today")
+  expect_identical(suppressWarnings(pool$apply(look, globals = list(wt_lazy = 2))), 2)
+  pool$apply(in_global(function() delayedAssign("wt_lazy", stop("not here"), assign.env = globalenv())), globals = list(wt_lazy = 3))
+  expect_identical(pool$apply(in_global(function() "well")), "well")
+})
+
+test_that("an error of the session's promise that cannot be sent arrives with its message", {
+  con <- textConnection("text")
+  on.exit({
+    close(con)
+    suppressWarnings(rm("wt_lazy", envir = globalenv()))
+  })
+  each_pool(function(pool, method) {
+    failed <- structure(class = c("wt_error", "error", "condition"), list(message = "not sent", call = NULL, con = con))
+    delayedAssign("wt_lazy", stop(failed), assign.env = globalenv())
+    expect_identical(pool$apply(in_global(function() tryCatch(wt_lazy, error = conditionMessage))), "not sent")
+    expect_identical(pool$apply(in_global(function() "well")), "well")
+  })
+})
+
 test_that("the kind of random numbers is seen though the session has removed its seed", {
   kind <- RNGkind()
   on.exit(suppressWarnings(RNGkind(kind[1], kind[2], kind[3])))
