@@ -292,9 +292,9 @@ Status pass(uint64_t barrier, const Wait& wait) {
 
 Status acquire_permit(uint64_t semaphore, const Wait& wait) {
   auto take = [&] { return acquire_semaphore(semaphore, Wait::until(0), false) == Status::Ok; };
+  Gate& g = gate(); // an error before a permit is taken that could not be given back
   if (take()) return Status::Ok; // (1)
   if (wait.deadline <= 0) return Status::Timeout;
-  Gate& g = gate();
   WaiterMask& waiters = semaphore_waiters(semaphore);
   Status s = until(g, waiters, wait, [&](Token*) { return take(); });
   ActAs act(g.token);
@@ -314,11 +314,12 @@ void set(uint64_t event) {
 }
 
 Status wait_for(uint64_t event, const Wait& wait) {
+  Gate& g = gate(); // first: the same error whether the event is set or not
   uint64_t before = times_set(event);
   auto look = [&] { return event_is_set(event) || times_set(event) != before; };
   if (look()) return Status::Ok;
   if (wait.deadline <= 0) return Status::Timeout;
-  return until(gate(), event_waiters(event), wait, [&](Token*) { return look(); });
+  return until(g, event_waiters(event), wait, [&](Token*) { return look(); });
 }
 
 } // namespace mp::native

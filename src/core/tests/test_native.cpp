@@ -357,6 +357,21 @@ TEST_CASE("the end of a loop ends its threads' waits", "[native]") {
   heap().drop(lock);
 }
 
+TEST_CASE("a forked process that has not opened the threads' part takes no permit", "[native][fork]") {
+  NativeThreads open;
+  NewBlock semaphore(create_semaphore(1, false));
+  Kid kid([&] {
+    try {
+      native::acquire_permit(semaphore.get(), Wait());
+    } catch (const Error&) {
+      return 7;
+    }
+    return 0;
+  });
+  REQUIRE(kid.join() == 7);
+  REQUIRE(semaphore_value(semaphore.get()) == 1);
+}
+
 TEST_CASE("a lock that a thread of a killed process held goes to a thread of another",
           "[native][fork]") {
   NativeThreads open;
