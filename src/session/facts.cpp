@@ -21,14 +21,17 @@ void Facts::begin() {
 }
 
 void Facts::fact(size_t index, bool same, Version& version) {
-  if (same) return;
-  Protected value(call_r(kFactNames[index]));
-  all_[index].value = Preserved(value);
-  all_[index].version = version.next();
+  Fact& f = all_[index];
+  if (same && !f.missed) return;
+  f.missed = true;
+  Protected value(call_r(f.name)); // Ctrl-C may end it
+  f.value = Preserved(value);
+  f.version = version.next();
+  f.missed = false;
 }
 
 bool Facts::quiet() const {
-  if (all_.empty() || !same_search() || !same_locale()) return false;
+  if (all_.empty() || all_[kSearch].missed || all_[kLocale].missed || !same_search() || !same_locale()) return false;
   for (auto& a : attached_)
     if (!a.frame->same()) return false;
   return true;
@@ -60,6 +63,7 @@ void Facts::look_at_search(Version& version, Frames& frames) {
   bool same = same_search();
   for (auto& a : attached_) same = same && !a.frame->changed && a.insides.same();
   if (!same) {
+    all_[kSearch].missed = true; // until fact() has it
     search_.clear();
     attached_.clear();
     for (SEXP e = r::parent_environment(R_GlobalEnv); e != R_BaseEnv; e = r::parent_environment(e)) {
@@ -117,12 +121,15 @@ void Facts::look_at_random_kind(Version& version) {
 void Facts::look_at_methods(Version& version) {
   bool loaded = namespaces_.readable() ? !namespaces_.same() : Rf_xlength(r::namespace_registry()) != namespaces_loaded_;
   if (loaded) {
-    namespaces_ = Bindings(r::namespace_registry(), Bindings::Values);
-    namespaces_loaded_ = Rf_xlength(r::namespace_registry());
+    Bindings now(r::namespace_registry(), Bindings::Values);
+    R_xlen_t count = Rf_xlength(r::namespace_registry());
     Protected tables(call_r("method_tables"));
     tables_ = Preserved(tables);
+    all_[kMethods].missed = all_[kNamespaces].missed = true; // until fact() has them
+    namespaces_ = std::move(now);
+    namespaces_loaded_ = count;
   }
-  bool same = !loaded && same_methods();
+  bool same = !all_[kMethods].missed && same_methods();
   if (!same) note_methods();
   fact(kMethods, same, version);
   if (!same) note_registered();

@@ -15,6 +15,7 @@ struct Fact {
   const char* name;
   uint64_t version = 0;
   Preserved value;
+  bool missed = false; // it has changed, and its function was interrupted or failed
 };
 
 class Facts {
@@ -53,14 +54,14 @@ private:
   int random_kind_ = -1;
   bool seeded_ = false;
   Preserved tables_; // of methods, of all loaded namespaces
-  std::vector<Bindings> in_tables_; // of those that can be read
-  std::vector<R_xlen_t> table_lengths_; // of the others
+  std::vector<Bindings> in_tables_; // one for each table
+  std::vector<R_xlen_t> table_lengths_; // of each, for those that cannot be read
   struct Registered {
     SEXP table, symbol;
     Preserved method;
   };
   std::vector<Registered> registered_; // of the session's own methods in the others
-  Bindings namespaces_;
+  Bindings namespaces_; // of the latest `tables_`
   R_xlen_t namespaces_loaded_ = -1;
   Preserved class_names_;
   std::unordered_set<SEXP> in_packages_;
