@@ -199,7 +199,7 @@ void Pages::clear() {
 
 void Pages::update(const Journal& j) {
   uint64_t version = j.version();
-  if (version == current_) return;
+  if (version == current_ || j.looking()) return; // what that look finds yet has this version, too: the next page has all of it
   auto count = [&](uint64_t from) {
     size_t n = 0;
     for (uint64_t v : j.versions()) n += v > from;

@@ -50,6 +50,7 @@ public:
   // Looks at the session. Returns the version of what is new.
   uint64_t look();
   uint64_t version() const { return version_.now(); }
+  bool looking() const { return looking_; } // what R calls meanwhile sees only what was found so far
   // Are options, search path and locale, which is all that closed functions depend on, as at the last look?
   bool quiet() const { return options_.same() && facts_.quiet(); }
   bool has_known(SEXP symbol) const { return index_.count(symbol) > 0; } // ever
