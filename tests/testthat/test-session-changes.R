@@ -397,6 +397,54 @@ test_that("an error of the session's promise that cannot be sent arrives with it
   })
 })
 
+test_that("what an interrupted look at the session has missed the next one finds", {
+  folder <- getwd()
+  on.exit(setwd(folder))
+  on.exit(if ("wt_missed" %in% search()) detach("wt_missed", character.only = TRUE), add = TRUE)
+  here <- in_global(function() list(wt_value, basename(getwd())))
+  # `code` while the function of the package that tells this fact fails
+  interrupted <- function(fact, code) {
+    package <- asNamespace("multiprocessing")
+    was <- get(fact, package)
+    unlockBinding(fact, package)
+    on.exit({
+      assign(fact, was, package)
+      lockBinding(fact, package)
+    })
+    assign(fact, function() stop("interrupted"), package)
+    expect_error(force(code), "interrupted")
+  }
+  each_pool(function(pool, method) {
+    pool$apply(in_global(function() 1))
+    attach(list(wt_value = method), name = "wt_missed")
+    setwd(tempdir())
+    interrupted("search_of_session", pool$apply(here))
+    interrupted("folder_of_session", pool$apply(here))
+    expect_identical(pool$apply(here), list(method, basename(tempdir())))
+    detach("wt_missed", character.only = TRUE)
+    setwd(folder)
+  })
+})
+
+test_that("Ctrl-C ends the evaluation of a slow promise", {
+  on.exit(suppressWarnings(rm(list = c("wt_lazy", "wt_done"), envir = globalenv())))
+  each_pool(function(pool, method) {
+    delayedAssign("wt_lazy",
+      {
+        tools::pskill(Sys.getpid(), tools::SIGINT)
+        for (i in 1:200) Sys.sleep(0.01)
+        assign("wt_done", TRUE, globalenv())
+      },
+      assign.env = globalenv()
+    )
+    look <- in_global(function(i) wt_lazy)
+    expect_identical(tryCatch(pool$map(look, 1:2), interrupt = function(e) "interrupted"), "interrupted")
+    expect_false(exists("wt_done", globalenv()))
+    expect_identical(pool$map(in_global(function(i) i), 1:2), list(1L, 2L))
+    rm("wt_lazy", envir = globalenv())
+  })
+})
+
 test_that("the kind of random numbers is seen though the session has removed its seed", {
   kind <- RNGkind()
   on.exit(suppressWarnings(RNGkind(kind[1], kind[2], kind[3])))
