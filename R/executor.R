@@ -73,7 +73,7 @@ ProcessPoolExecutor <- function(max_workers = NULL, initializer = NULL, initargs
 
 ExecutorHandle <- R6::R6Class("ProcessPoolExecutor",
   cloneable = FALSE,
-  public = lapply(list(
+  public = list(
     initialize = function(pool, globals, packages) {
       private$pool <- pool
       private$globals <- globals
@@ -99,7 +99,7 @@ ExecutorHandle <- R6::R6Class("ProcessPoolExecutor",
     kill_workers = function() executor_end(private),
     format = function(...) executor_format(private),
     print = function(...) print_formatted(self)
-  ), compiler::cmpfun), # see handle_class()
+  ),
   private = list(pool = NULL, below = NULL, globals = TRUE, packages = NULL, shared = NULL, life = NULL, closed = FALSE, direct = FALSE)
 )
 

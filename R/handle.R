@@ -42,11 +42,11 @@ handle_format <- function(self, private, state = NULL) {
 takes_pointer <- list(initialize = function(ptr) open_handle(self, private, ptr))
 
 # Makes a class of handles whose constructor takes the pointer. R6 gives inherited methods another environment, without
-# `ptr`: so no class inherits from such a class. Each object has its own copies of the methods, which R would never compile.
+# `ptr`: so no class inherits from such a class.
 handle_class <- function(name, public, private = list(), active = NULL) {
   R6::R6Class(name,
     inherit = Handle, cloneable = FALSE,
-    public = lapply(c(if (is.null(public$initialize)) takes_pointer, public), compiler::cmpfun),
+    public = c(if (is.null(public$initialize)) takes_pointer, public),
     private = private, active = active, parent_env = topenv()
   )
 }

@@ -1,5 +1,17 @@
 # Jobs of a pool: created from the arguments of its methods, awaited, and turned into results.
 
+# Not in the method itself: R6 gives each object copies of its methods, which R does not compile.
+pool_apply <- function(private, func, args, sees) {
+  if (private$shut) refuse_if_shut(private)
+  taken <- if (is.null(sees)) .Call(`_multiprocessing_pool_call`, private$ptr, func, args, private$spawns)
+  if (is.null(taken)) {
+    return(job_value(pool_single(private, func, args, sees)))
+  }
+  if (length(private$pending)) deliver_callbacks(private)
+  if (length(taken) == 2L) raise(taken[[2L]])
+  taken[[1L]]
+}
+
 pool_single <- function(.private, func, args, sees = NULL) {
   refuse_if_shut(.private)
   check_function(func, "func")

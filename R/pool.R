@@ -198,7 +198,7 @@ with.Pool <- function(data, expr, ...) {
 
 PoolHandle <- R6::R6Class("Pool",
   cloneable = FALSE,
-  public = lapply(list(
+  public = list(
     initialize = function(ptr, settings) {
       private$ptr <- ptr
       private$settings <- settings
@@ -232,14 +232,7 @@ PoolHandle <- R6::R6Class("Pool",
     apply = function(func = required("func"), args = list(), ..., globals = TRUE, packages = NULL) {
       if (...length()) unused_argument("apply", ...)
       func # an error in it names the user's call
-      # The short way first: R takes longer for a function or two than all of the rest takes
-      taken <- if (missing(globals) && missing(packages) && !private$shut) .Call(`_multiprocessing_pool_call`, private$ptr, func, args, private$spawns)
-      if (is.null(taken)) {
-        return(job_value(pool_single(private, func, args, what_to_see(globals, packages, parent.frame()))))
-      }
-      if (length(private$pending)) deliver_callbacks(private)
-      if (length(taken) == 2L) raise(taken[[2L]])
-      taken[[1L]]
+      pool_apply(private, func, args, if (!missing(globals) || !missing(packages)) what_to_see(globals, packages, parent.frame()))
     },
     apply_async = function(func = required("func"), args = list(), callback = NULL, error_callback = NULL, ...,
                            globals = TRUE, packages = NULL) {
@@ -260,7 +253,7 @@ PoolHandle <- R6::R6Class("Pool",
     status = function() pool_status(private),
     format = function(...) pool_format(private),
     print = function(...) print_formatted(self)
-  ), compiler::cmpfun), # see handle_class()
+  ),
   private = list(ptr = NULL, settings = NULL, pending = NULL, spawns = FALSE, delivering = FALSE, due = TRUE, attended = NULL, shut = FALSE, feeds = list())
 )
 
