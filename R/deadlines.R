@@ -1,4 +1,13 @@
 # A limit in seconds as a time of the clock that all waits use, and back.
 
-deadline_of <- function(timeout) if (is.null(timeout)) NULL else monotonic_seconds() + timeout
+deadline_of <- function(timeout) {
+  if (is.null(timeout)) {
+    return(NULL)
+  }
+  if (!is.numeric(timeout) || length(timeout) != 1L || is.na(timeout)) {
+    abort("ValueError", "`timeout` must be NULL (no limit) or one number of seconds")
+  }
+  monotonic_seconds() + timeout
+}
+
 time_left <- function(until) if (is.null(until)) NULL else max(0, until - monotonic_seconds())

@@ -79,14 +79,14 @@ ConditionHandle <- handle_class("Condition", list(
 
 condition_wait_for <- function(ptr, predicate, timeout) {
   check_function(predicate, "predicate")
-  end <- if (is.null(timeout)) Inf else monotonic_seconds() + timeout
+  until <- deadline_of(timeout)
   repeat {
     value <- predicate()
-    left <- end - monotonic_seconds()
-    if (value || left <= 0) {
+    left <- time_left(until)
+    if (value || identical(left, 0)) {
       return(value)
     }
-    condition_wait(ptr, if (is.finite(left)) left)
+    condition_wait(ptr, left)
   }
 }
 

@@ -75,6 +75,21 @@ test_that("a timeout is NULL or a number", {
   lock$release()
 })
 
+test_that("so is a timeout of futures, of map() and of a condition", {
+  executor <- local_executor(1)
+  future <- executor$submit(identity, 1)
+  future$result(timeout = 60)
+  condition <- Condition()
+  for (bad in list("a", NA, c(1, 2), list(), NaN)) {
+    expect_classed_error(wait_futures(list(future), timeout = bad), "ValueError", "timeout")
+    expect_classed_error(as_completed(list(future), timeout = bad), "ValueError", "timeout")
+    expect_classed_error(executor$map(identity, 1, timeout = bad), "ValueError", "timeout")
+    expect_classed_error(with(condition, condition$wait_for(function() TRUE, timeout = bad)), "ValueError", "timeout")
+  }
+  expect_false(with(condition, condition$wait_for(function() FALSE, timeout = -1)))
+  expect_true(with(condition, condition$wait_for(function() TRUE, timeout = Inf)))
+})
+
 test_that("an argument that is missing is named, with the call, and nothing was done", {
   pool <- local_pool(1)
   q <- Queue()
