@@ -11,10 +11,12 @@
 #'   variables are looked up at each call, in the frame that calls the method.
 #' @section Methods:
 #' - `$submit(fn, ...)`: the call `fn(...)`, as a [Future]. Returns at once.
-#' - `$map(fn, ..., timeout = NULL, chunksize = 1L)`: calls `fn` with the first elements of all vectors or lists in `...`, then with the
-#'   second ones, and so on until the shortest ends. All calls are submitted at once; `chunksize` elements travel together. Returns an
-#'   iterator over the values, in order, with `$has_next()` and `$next_value()`; `as.list()` takes all. It signals the first
-#'   error that it meets, cancels what no worker has begun, and ends. `timeout` counts from the call of `$map()`.
+#' - `$map(fn, ..., timeout = NULL, chunksize = 1L, buffersize = NULL)`: calls `fn` with the first elements of all vectors or lists in
+#'   `...`, then with the second ones, and so on until the shortest ends. All calls are submitted at once; `chunksize` elements
+#'   travel together. Returns an iterator over the values, in order, with `$has_next()` and `$next_value()`; `as.list()` takes all. It
+#'   signals the first error that it meets, cancels what no worker has begun, and ends. `timeout` counts from the call of `$map()`.
+#'   With a `buffersize` at most so many chunks are submitted before their values were given; each value that is given makes room for
+#'   another one. Then `...` may also be sources that never end, as those of `$imap()` of a [Pool()].
 #' - `$shutdown(wait = TRUE, cancel_futures = FALSE)`: no more calls are accepted. What was submitted is still computed, unless
 #'   `cancel_futures = TRUE` cancels what no worker has begun. `wait = TRUE` returns when all workers have ended.
 #' - `$terminate_workers()`, `$kill_workers()`: end the workers at once. No more calls are accepted; what no worker has begun is cancelled,
@@ -46,6 +48,9 @@
 #' unlist(as.list(executor$map(function(a, b) a * b, 1:3, 4:6)))
 #' it <- executor$map(sqrt, c(1, 4, 9), timeout = 60, chunksize = 2)
 #' while (it$has_next()) print(it$next_value())
+#' n <- 0
+#' numbers <- executor$map(sqrt, function() n <<- n + 1, buffersize = 4) # without an end
+#' c(numbers$next_value(), numbers$next_value())
 #' executor$shutdown(wait = TRUE, cancel_futures = TRUE)
 #'
 #' prepare <- function(x) assign("rate", x, globalenv())
@@ -90,9 +95,9 @@ ExecutorHandle <- R6::R6Class("ProcessPoolExecutor",
       future <- if (private$direct) .Call(`_multiprocessing_pool_begin`, future_kind, private$shared, private$below, fn, args)
       if (is.null(future)) executor_submit(private, fn, args, parent.frame()) else future
     },
-    map = function(fn = required("fn"), ..., timeout = NULL, chunksize = 1L, f) {
+    map = function(fn = required("fn"), ..., timeout = NULL, chunksize = 1L, buffersize = NULL, f) {
       iterables <- if (missing(f)) list(...) else with_f(list(...), f, sys.call())
-      executor_map(private, fn, iterables, timeout, chunksize, parent.frame())
+      executor_map(private, fn, iterables, timeout, chunksize, buffersize, parent.frame())
     },
     shutdown = function(wait = TRUE, cancel_futures = FALSE) executor_shutdown(private, wait, cancel_futures),
     terminate_workers = function() executor_end(private),
@@ -106,7 +111,7 @@ ExecutorHandle <- R6::R6Class("ProcessPoolExecutor",
 # Puts `f` where it stands among the arguments of `call`; last if it came by the dots of a wrapper
 with_f <- function(args, f, call) {
   given <- names(call)[-1L]
-  own <- given %in% c("fn", "timeout", "chunksize")
+  own <- given %in% c("fn", "timeout", "chunksize", "buffersize")
   if (!"fn" %in% given) own[match("", given)] <- TRUE
   at <- match("f", given)
   append(args, list(f = f), if (is.na(at)) length(args) else sum(!own[seq_len(at - 1L)]))
@@ -128,70 +133,6 @@ executor_submit <- function(private, fn, args, frame) {
     job <- pool_single(pool, fn, args, sees)
     pool_outcome(future_kind, private$shared, pool, job$id, NULL)
   })
-}
-
-# Each chunk of elements is a job, and each job belongs to one future: so chunks can be cancelled one by one.
-executor_map <- function(private, fn, iterables, timeout, chunksize, frame) {
-  check_open(private)
-  check_function(fn, "fn")
-  check_count(chunksize, "chunksize", 1)
-  if (!length(iterables)) missing_argument("...")
-  until <- deadline_of(timeout)
-  columns <- lapply(iterables, function(x) as.list(as_elements(x)))
-  count <- min(lengths(columns))
-  calls <- lapply(seq_len(count), function(i) lapply(columns, `[[`, i))
-  chunksize <- as.integer(min(chunksize, max(count, 1L)))
-  chunks <- split(calls, (seq_len(count) - 1L) %/% chunksize)
-  pool_private <- private$below
-  options <- pool_private$settings$options
-  sees <- executor_sees(private, frame)
-  futures <- lapply(seq_along(chunks), function(k) {
-    chunk <- chunks[[k]]
-    before <- (k - 1L) * chunksize
-    suspendInterrupts({
-      job <- pool_job(pool_private, fn, chunk, length(chunk), list(), "columns", options, FALSE, sees, before)
-      job$whole <- TRUE
-      pool_outcome(future_kind, private$shared, pool_private, job$id, job)
-    })
-  })
-  map_iterator(futures, until, timeout)
-}
-
-# In a frame of its own: that of executor_map() holds all that was mapped
-map_iterator <- function(futures, until, timeout) {
-  force(futures)
-  force(until)
-  force(timeout)
-  ready <- list() # list(value, failure) of each element of a chunk that has arrived
-  given <- 0L
-  end <- function() {
-    for (f in futures) f$cancel()
-    futures <<- ready <<- list()
-  }
-  accept <- function() {
-    taken <- tryCatch(futures[[1L]]$result(time_left(until)), multiprocessing_error = function(e) {
-      end()
-      if (inherits(e, "TimeoutError")) e$message <- sprintf("element %d of $map() is not available%s", given + 1L, waited(timeout))
-      e["call"] <- list(NULL)
-      raise(e)
-    })
-    futures <<- futures[-1L]
-    ready <<- Map(list, taken$values, taken$failures)
-  }
-  new_iterator(
-    more = function() length(ready) > 0L || length(futures) > 0L,
-    take = function() {
-      if (!length(ready)) accept()
-      element <- ready[[1L]]
-      ready <<- ready[-1L]
-      given <<- given + 1L
-      if (!is.null(element[[2L]])) {
-        end()
-        raise(element[[2L]])
-      }
-      element[[1L]]
-    }
-  )
 }
 
 executor_shutdown <- function(private, wait, cancel_futures) {

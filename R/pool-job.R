@@ -83,7 +83,7 @@ argument_count <- function(func) {
 # What lapply() would iterate over, with the names that it would give its result
 as_elements <- function(x) {
   if (is.function(x) || inherits(x, "iter")) {
-    abort("ValueError", "`iterable` is lazy: $map() needs all elements; use $imap() or as.list()")
+    abort("ValueError", "`iterable` is lazy: $map() needs all elements; use $imap(), as.list(), or `buffersize` of an executor's $map()")
   }
   if (is.expression(x)) x <- as.list(x)
   plain_elements(in_our_class(if (!is.vector(x) || is.object(x)) as.list(x) else x))
