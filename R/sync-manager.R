@@ -7,15 +7,19 @@
 #' What is put is encoded and what is read is a copy: `d[["k"]]$x <- 1` reads the value, changes it, and puts it again, and another
 #' process may have put another one meanwhile. `d$modify("k", f)` makes that one step.
 #'
-#' @section Dict: `m$dict(...)` has named arguments as its first entries. Keys are strings, values any R values that can travel.
+#' @section Dict: `m$dict(...)` has named arguments as its first entries, or those of one named list or dict. Keys are strings, values any R values that can travel.
 #' - `d[["k"]]`: the value; an error of class `KeyError` if there is none. `d[["k"]] <- v` puts a value (`NULL`, too).
 #' - `$get(key, default = NULL)`; `$pop(key, default)` removes and returns; `$setdefault(key, default = NULL)` puts it if there is none,
 #'   and returns the value of the key; `$update(...)` puts named arguments, or the elements of one named list; `$contains(key)`; `$clear()`.
-#' - `$keys()`, `$values()`, `$items()` (a named list), in the order in which the keys came; `length(d)`, `names(d)`, `as.list(d)`.
+#' - `$popitem()` removes the newest entry and returns it, a list with its name; an error of class `KeyError` if there is none.
+#' - `$keys()`, `$values()`, `$items()` (a named list), in the order in which the keys came; `$copy()`, `length(d)`, `names(d)`, `as.list(d)`.
 #' - `$modify(key, f, default = NULL)`: puts `f(old)` in the place of `old` and returns it. Nothing comes between: other processes' `$modify()`
 #'   wait; if the value is put otherwise meanwhile, `f` is called again.
-#' @section List: `m$list(...)` has the arguments as its first elements; one unnamed list or vector gives its elements.
-#' - `l[[i]]`, `l[[i]] <- v`: an error of class `IndexError` if there is no such element.
+#' @section List: `m$list(...)` has the arguments as its first elements; one unnamed list or vector gives its elements. A handle, such as
+#'   another list, is an element.
+#' - `l[[i]]`, `l[[i]] <- v`: an error of class `IndexError` if there is no such element. `l[i]` reads several, `l[i] <- vs` puts them, and
+#'   `l[i] <- NULL` removes them; `l[]` are all.
+#' - `$count(x)`, `$index(x)`: how many elements are identical to `x`, and the first that is (`ValueError` if none); `$copy()`: `as.list(l)`.
 #' - `$append(x)`, `$extend(xs)`, `$insert(i, x)` (before element `i`), `$pop(i)` (the last by default), `$remove(x)` (the first that is
 #'   identical), `$sort(decreasing = FALSE)`, `$reverse()`, `$clear()`, `length(l)`, `as.list(l)`.
 #' - It is one value: each operation takes time in proportion to its length. For many elements use a dict or a [Queue()].
@@ -50,6 +54,8 @@
 #' d$contains("pears")
 #' str(d$items())
 #' c(d$keys(), d$values())
+#' d$popitem()
+#' d$copy()
 #' d$clear()
 #' l <- m$list(3, 1)
 #' l$append(2)
@@ -58,6 +64,8 @@
 #' l$remove(3)
 #' l$sort(decreasing = TRUE)
 #' unlist(as.list(l))
+#' l[1:2] <- c(6, 7)
+#' c(l$count(6), l$index(7), length(l[2:3]), length(l$copy()))
 #' l$reverse()
 #' l$pop(1)
 #' l$clear()
@@ -106,18 +114,23 @@ print.Manager <- function(x, ...) {
 with.Manager <- function(data, expr, ...) expr
 
 new_dict <- function(class, face, values) {
-  if (length(values) == 1L && is.null(names(values)) && is.list(values[[1L]])) values <- values[[1L]]
-  check_named(values)
+  values <- entries_of(values)
   ptr <- dict_create(face)
   for (key in names(values)) .Call(`_multiprocessing_dict_assign`, ptr, key, values[[key]], NULL)
   class$new(ptr)
 }
 
-check_named <- function(values) {
+# Named arguments, or what one list, dict or name space has
+entries_of <- function(values) {
+  if (length(values) == 1L && is.null(names(values))) {
+    one <- values[[1L]]
+    if (is.list(one) || is.atomic(one) || inherits(one, c("Dict", "Namespace"))) values <- as.list(one)
+  }
   keys <- names(values)
   if (length(values) && (is.null(keys) || anyNA(keys) || !all(nzchar(keys)) || anyDuplicated(keys))) {
     abort("ValueError", "the values must be named arguments, or one named list, each name once")
   }
+  values
 }
 
 DictHandle <- handle_class("Dict", list(
@@ -130,6 +143,8 @@ DictHandle <- handle_class("Dict", list(
   keys = function() .Call(`_multiprocessing_dict_names`, ptr),
   values = function() unname(.Call(`_multiprocessing_dict_values`, ptr)),
   items = function() .Call(`_multiprocessing_dict_values`, ptr),
+  copy = function() .Call(`_multiprocessing_dict_values`, ptr),
+  popitem = function() dict_popitem(ptr),
   modify = function(key, f, default = NULL) dict_modify(ptr, key, f, default),
   clear = function() invisible(.Call(`_multiprocessing_dict_empty`, ptr)),
   format = function(...) unless_closed(self, ptr, {
@@ -148,6 +163,20 @@ dict_pop <- function(ptr, key, default) {
   default
 }
 
+# Another process may take the newest entry first: then the next one.
+dict_popitem <- function(ptr) {
+  repeat {
+    keys <- .Call(`_multiprocessing_dict_names`, ptr)
+    if (!length(keys)) abort("KeyError", "the dict has no entry to remove")
+    newest <- keys[length(keys)]
+    found <- .Call(`_multiprocessing_dict_take`, ptr, newest)
+    if (length(found)) {
+      names(found) <- newest
+      return(found)
+    }
+  }
+}
+
 dict_setdefault <- function(ptr, key, default) {
   repeat {
     found <- .Call(`_multiprocessing_dict_fetch`, ptr, key)
@@ -161,12 +190,7 @@ dict_setdefault <- function(ptr, key, default) {
 }
 
 dict_update <- function(ptr, values) {
-  if (length(values) == 1L && is.null(names(values))) {
-    values <- values[[1L]]
-    if (inherits(values, c("Dict", "Namespace"))) values <- as.list(values)
-    values <- as.list(values)
-  }
-  check_named(values)
+  values <- entries_of(values)
   for (key in names(values)) .Call(`_multiprocessing_dict_assign`, ptr, key, values[[key]], NULL)
   invisible(NULL)
 }
@@ -200,7 +224,10 @@ as.list.Dict <- function(x, ...) .Call(`_multiprocessing_dict_values`, private_o
 # --- lists: one value of a dict, changed by modify() ---
 
 new_managed_list <- function(values) {
-  if (length(values) == 1L && is.null(names(values)) && (is.list(values[[1L]]) || length(values[[1L]]) > 1L)) values <- as.list(values[[1L]])
+  if (length(values) == 1L && is.null(names(values))) {
+    one <- values[[1L]]
+    if (is.list(one) || (is.atomic(one) && length(one) > 1L)) values <- as.list(one)
+  }
   ptr <- dict_create(2L)
   .Call(`_multiprocessing_dict_assign`, ptr, "list", unname(values), NULL)
   ListHandle$new(ptr)
@@ -209,7 +236,7 @@ new_managed_list <- function(values) {
 ListHandle <- handle_class("List", list(
   append = function(x) list_change(ptr, function(l) c(l, list(x))),
   extend = function(xs) {
-    xs <- unname(as.list(xs))
+    xs <- unname(as.list(as_elements(xs)))
     list_change(ptr, function(l) c(l, xs))
   },
   insert = function(i, x) {
@@ -220,6 +247,9 @@ ListHandle <- handle_class("List", list(
   remove = function(x) list_remove(ptr, x),
   sort = function(decreasing = FALSE) list_change(ptr, function(l) l[order(unlist(l), decreasing = decreasing)]),
   reverse = function() list_change(ptr, rev),
+  count = function(x) sum(vapply(list_all(ptr), identical, TRUE, x)),
+  index = function(x) list_index(list_all(ptr), x),
+  copy = function() list_all(ptr),
   clear = function() list_change(ptr, function(l) list()),
   format = function(...) unless_closed(self, ptr, {
     n <- length(list_all(ptr))
@@ -251,12 +281,34 @@ list_pop <- function(ptr, i) {
   taken
 }
 
-list_remove <- function(ptr, x) {
-  list_change(ptr, function(l) {
-    at <- Position(function(y) identical(x, y), l)
-    if (is.na(at)) abort("ValueError", "no element of the list is identical to this value")
-    l[-at]
+list_index <- function(l, x) {
+  at <- Position(function(y) identical(x, y), l)
+  if (is.na(at)) abort("ValueError", "no element of the list is identical to this value")
+  at
+}
+
+list_remove <- function(ptr, x) list_change(ptr, function(l) l[-list_index(l, x)])
+
+list_positions <- function(i, n) {
+  at <- positions_within(i, n)
+  if (anyNA(at) || any(at > n)) abort("IndexError", sprintf("no such elements: the list has %d", n))
+  at
+}
+
+#' @export
+`[.List` <- function(x, i) {
+  l <- list_all(private_of(x)$ptr)
+  if (missing(i)) l else l[list_positions(i, length(l))]
+}
+#' @export
+`[<-.List` <- function(x, i, value) {
+  all <- missing(i)
+  list_change(private_of(x)$ptr, function(l) {
+    at <- if (all) seq_along(l) else list_positions(i, length(l))
+    l[at] <- if (is.null(value)) NULL else if (is.list(value) || is.atomic(value)) as.list(value) else list(value)
+    l
   })
+  x
 }
 
 #' @export

@@ -75,6 +75,71 @@ test_that("a list does what a list does", {
   expect_classed_error(l$pop(), "IndexError")
 })
 
+test_that("a dict is made of another one, copied, and gives its newest entry first", {
+  m <- Manager()
+  d <- m$dict(m$dict(a = 1, b = NULL))
+  d$update(c(c = 3))
+  expect_identical(d$copy(), list(a = 1, b = NULL, c = 3))
+  expect_identical(m$dict(m$Namespace(x = 1))$items(), list(x = 1))
+  expect_identical(d$popitem(), list(c = 3))
+  expect_identical(d$popitem(), list(b = NULL))
+  expect_identical(d$popitem(), list(a = 1))
+  expect_classed_error(d$popitem(), "KeyError", "no entry")
+  expect_classed_error(m$dict(Queue()), "ValueError", "named")
+  expect_classed_error(d$update(Queue()), "ValueError", "named")
+})
+
+test_that("the entries of a dict are popped by several processes, each once", {
+  d <- Manager()$dict(as.list(stats::setNames(1:200, paste0("k", 1:200))))
+  pop <- function() {
+    mine <- list()
+    tryCatch(repeat mine <- c(mine, d$popitem()), KeyError = function(e) mine)
+  }
+  ps <- lapply(1:2, function(i) Process(pop)$start())
+  got <- unlist(lapply(ps, function(p) p$value(60)))
+  expect_identical(sort(unname(got)), 1:200)
+  expect_identical(names(got), paste0("k", got))
+})
+
+test_that("elements of a list are read, put and removed by several indices, counted and found", {
+  l <- Manager()$list(5:1)
+  expect_identical(l[2:3], list(4L, 3L))
+  expect_identical(l[-1], list(4L, 3L, 2L, 1L))
+  expect_identical(l[c(TRUE, FALSE)], list(5L, 3L, 1L))
+  expect_identical(l[], as.list(5:1))
+  expect_identical(l[0], list())
+  expect_identical(l$copy(), as.list(5:1))
+  l[2:3] <- list(NULL, "three")
+  expect_identical(as.list(l), list(5L, NULL, "three", 2L, 1L))
+  l[4:5] <- c(9, 9)
+  expect_identical(l$count(9), 2L)
+  expect_identical(l$count("none"), 0L)
+  expect_identical(l$index(9), 4L)
+  expect_classed_error(l$index("none"), "ValueError", "identical")
+  l[2:4] <- NULL
+  expect_identical(as.list(l), list(5L, 9))
+  for (bad in list(3, 1:3, "a", NA_real_)) {
+    expect_classed_error(l[bad], "IndexError")
+    expect_classed_error(l[bad] <- 1, "IndexError")
+  }
+  l[] <- NULL
+  expect_length(l, 0)
+})
+
+test_that("handles and code are elements of a list as they are", {
+  m <- Manager()
+  inner <- m$list(1, 2)
+  outer <- m$list(inner)
+  outer[[1]]$append(3)
+  expect_length(inner, 3)
+  expect_length(outer, 1)
+  expect_s3_class(m$list(Queue())[[1]], "Queue")
+  expect_identical(as.list(m$list(quote(a + b))), list(quote(a + b)))
+  outer$extend(inner)
+  expect_identical(outer[2:4], list(1, 2, 3))
+  expect_classed_error(outer$extend(Queue()), "ValueError")
+})
+
 test_that("a name space does what one does", {
   ns <- Manager()$Namespace(x = 1)
   ns$x <- ns$x + 1
