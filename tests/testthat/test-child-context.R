@@ -35,6 +35,20 @@ test_that("a context is a set of functions that use its method", {
   expect_setequal(intersect(c("Process", "Pool", "Lock", "Queue", "Pipe"), names(fork)), c("Process", "Pool", "Lock", "Queue", "Pipe"))
 })
 
+test_that("a context keeps its start method, and gives itself and others", {
+  for (method in get_all_start_methods()) {
+    context <- get_context(method)
+    expect_identical(context$get_context()$get_start_method(), method)
+    expect_identical(context$get_all_start_methods(), get_all_start_methods())
+    for (other in get_all_start_methods()) expect_identical(context$get_context(other)$get_start_method(), other)
+    before <- get_start_method()
+    expect_classed_error(context$set_start_method("spawn"), "ValueError", method)
+    expect_classed_error(context$set_start_method(NULL), "ValueError", method)
+    expect_classed_error(context$get_context("thread"), "ValueError", "thread")
+    expect_identical(get_start_method(), before)
+  }
+})
+
 test_that("a spawned process is a fresh R that gets its target, arguments, variables and options", {
   skip_on_cran()
   spawn <- get_context("spawn")
