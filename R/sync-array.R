@@ -17,8 +17,10 @@
 #'   (but not of a window) acquires the lock, unless this process holds it.
 #' @param dim the dimensions, if it is to be a matrix or an array; those of the initializer by default.
 #' @section Methods:
-#' - `$value`: the number of a `Value()`, to be read and assigned.
-#' - `$get_lock()`: the lock. `with(v$get_lock(), v$value <- v$value + 1)` changes a number that no other process can change meanwhile.
+#' - `$value`: the number of a `Value()`, to be read and assigned; `$get()` and `$set(value)` do the same.
+#' - `$get_lock()`: the lock; `$acquire(block = TRUE, timeout = NULL)` and `$release()`: those of the lock.
+#'
+#' `with(v, v$value <- v$value + 1)` evaluates with the lock held: no other process can change the number meanwhile.
 #' - `length(a)`, `dim(a)`.
 #'
 #' @section Deaths: A process that is killed leaves what it has written. If it held the lock, the next process that acquires it is
@@ -37,13 +39,19 @@
 #' ps <- lapply(1:2, function(i) {
 #'   p <- Process(function() {
 #'     a[2 * i] <- i
-#'     with(counter$get_lock(), counter$value <- counter$value + 1L)
+#'     with(counter, counter$value <- counter$value + 1L)
 #'   })
 #'   p$start()
 #' })
 #' for (p in ps) p$join()
 #' counter$value
 #' a[]
+#' if (a$acquire(timeout = 1)) {
+#'   a[1] <- sum(a[3:4])
+#'   a$release()
+#' }
+#' counter$set(counter$get() + 1L)
+#' with(counter$get_lock(), counter$value)
 #' m <- Array("integer", 1:6, dim = c(2, 3))
 #' m[1, ]
 #' bytes <- Array("B", c(0, 255), lock = FALSE) # Python's code for whole numbers from 0 to 255
@@ -75,8 +83,13 @@ Array <- function(typecode, size_or_initializer, lock = TRUE, dim = NULL) {
   ArrayHandle$new(cells_create(typecode, length, initial, dim, cells_lock_of(lock), FALSE))
 }
 
-ArrayHandle <- handle_class("Array", list(
+cells_methods <- list(
   get_lock = function() cells_get_lock(ptr),
+  acquire = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_lock_acquire`, cells_lock(ptr), block, timeout),
+  release = function() invisible(.Call(`_multiprocessing_lock_release`, cells_lock(ptr)))
+)
+
+ArrayHandle <- handle_class("Array", c(cells_methods, list(
   format = function(...) unless_closed(self, ptr, {
     n <- cells_length(ptr)
     dim <- cells_dim(ptr)
@@ -86,14 +99,15 @@ ArrayHandle <- handle_class("Array", list(
     first <- paste(first, collapse = " ")
     sprintf("<Array #%s, %s [%s]: %s%s>", handle_id(ptr), cells_type(ptr), shape, first, more)
   })
-))
+)))
 
-ValueHandle <- handle_class("Value", list(
-  get_lock = function() cells_get_lock(ptr),
+ValueHandle <- handle_class("Value", c(cells_methods, list(
+  get = function() .Call(`_multiprocessing_cells_get`, ptr, 1L),
+  set = function(value = required("value")) invisible(.Call(`_multiprocessing_cells_set`, ptr, 1L, value)),
   format = function(...) unless_closed(self, ptr, {
     sprintf("<Value #%s, %s: %s>", handle_id(ptr), cells_type(ptr), format(cells_get(ptr, 1L)))
   })
-), active = list(
+)), active = list(
   value = function(value) {
     if (missing(value)) {
       return(.Call(`_multiprocessing_cells_get`, ptr, 1L))
@@ -130,11 +144,27 @@ cells_lock_of <- function(lock) {
   if (lock) lock_create(TRUE)
 }
 
-cells_get_lock <- function(ptr) {
+cells_lock <- function(ptr) {
   lock <- cells_lock_pointer(ptr)
   if (is.null(lock)) abort("ValueError", "created with lock = FALSE: it has no lock")
-  LockHandle$new(lock)
+  lock
 }
+
+cells_get_lock <- function(ptr) LockHandle$new(cells_lock(ptr))
+
+#' @param data a `Value()` or an `Array()` with a lock.
+#' @param expr an expression, evaluated in the frame of the caller with the lock held.
+#' @param ... not used.
+#' @rdname Value
+#' @export
+with.Value <- function(data, expr, ...) {
+  if (missing(expr)) missing_argument("expr")
+  suspendInterrupts(with_lock(cells_lock(private_of(data)$ptr), expr))
+}
+
+#' @rdname Value
+#' @export
+with.Array <- with.Value
 
 #' @export
 length.Array <- function(x) cells_length(private_of(x)$ptr)

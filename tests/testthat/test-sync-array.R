@@ -44,6 +44,41 @@ test_that("what a child writes into a value or an array of any type its parent s
   }
 })
 
+test_that("with() of a value or an array holds its lock, and releases it whatever happens inside", {
+  v <- Value("integer", 0)
+  a <- Array("double", 2)
+  for (shared in list(v, a)) {
+    held <- with(shared, shared$get_lock()$locked())
+    expect_true(held)
+    expect_error(with(shared, stop("no")), "no")
+    expect_false(shared$get_lock()$locked())
+    expect_true(shared$acquire())
+    expect_true(shared$acquire(block = FALSE)) # an RLock
+    shared$release()
+    shared$release()
+    expect_classed_error(shared$release(), "ValueError", "not held")
+    expect_classed_error(with(shared), "ValueError", "expr")
+  }
+  ps <- lapply(1:2, function(i) {
+    Process(function() for (k in 1:300) with(v, {
+      v$value <- v$value + 1L
+      with(a, a[i] <- a[i] + v$get())
+    }))$start()
+  })
+  for (p in ps) p$join()
+  expect_identical(v$get(), 600L)
+  expect_identical(sum(a[]), sum(as.numeric(1:600)))
+  v$set(7)
+  expect_identical(v$value, 7L)
+  expect_classed_error(v$set("x"), "ValueError")
+  expect_classed_error(v$set(), "ValueError", "value")
+  for (plain in list(Value("i", 5, lock = FALSE), Array("i", 3, lock = FALSE))) {
+    expect_classed_error(with(plain, 1), "ValueError", "no lock")
+    expect_classed_error(plain$acquire(), "ValueError", "no lock")
+    expect_classed_error(plain$get_lock(), "ValueError", "no lock")
+  }
+})
+
 test_that("an array of a size is zero, even in memory that was used before", {
   for (k in 1:20) {
     a <- Array("B", 20000)
