@@ -9,7 +9,7 @@ SocketConnectionHandle <- R6::R6Class("SocketConnection",
     },
     send = function(obj = required("obj")) socket_send_value(private, obj),
     recv = function(timeout = NULL) socket_receive_value(private, timeout),
-    send_bytes = function(raw = required("raw")) socket_send_bytes(private, raw),
+    send_bytes = function(raw = required("raw"), offset = 0, size = NULL) socket_send_bytes(private, raw, offset, size),
     recv_bytes = function(maxlength = NULL, timeout = NULL) socket_receive_bytes(private, maxlength, timeout),
     poll = function(timeout = 0) socket_poll(private$ptr, timeout),
     close = function() invisible(socket_close(private$ptr)),
@@ -25,11 +25,8 @@ SocketConnectionHandle <- R6::R6Class("SocketConnection",
   active = list(closed = function() !socket_is_open(private$ptr))
 )
 
-socket_send_bytes <- function(private, raw) {
-  if (!is.raw(raw)) {
-    abort("ValueError", sprintf("`raw` must be a raw vector, not %s; use $send() for R objects", describe_value(raw)))
-  }
-  socket_send_frame(private$ptr, raw, NULL)
+socket_send_bytes <- function(private, raw, offset, size) {
+  socket_send_frame(private$ptr, bytes_to_send(raw, offset, size), NULL)
   invisible(NULL)
 }
 

@@ -9,7 +9,7 @@
 #'   of `127.0.0.1`.
 #' @param family `"AF_UNIX"` or `"AF_INET"`; by default what `address` is, and `"AF_UNIX"` without one.
 #' @param backlog how many peers may wait to be accepted.
-#' @param authkey the secret that both sides must know: a raw vector or a string; [new_authkey()] makes one. `NULL`: peers are not
+#' @param authkey the secret that both sides must know: a raw vector or a string, not empty; [new_authkey()] makes one. `NULL`: peers are not
 #'   authenticated, and only bytes can be sent. It needs package digest.
 #' @section Methods of a listener:
 #' - `$accept(timeout = NULL)`: waits for a peer and returns the connection. A peer has 5 seconds to authenticate.
@@ -17,7 +17,8 @@
 #'   (where the last peer came from: its host and port, `""` for a Unix socket, `NULL` before the first one).
 #' @section Methods of a connection:
 #' - `$send(obj)`, `$recv(timeout = NULL)`: any R value, between R programs with the same `authkey`.
-#' - `$send_bytes(raw)`, `$recv_bytes(maxlength = NULL, timeout = NULL)`: a raw vector, to and from any peer, Python included.
+#' - `$send_bytes(raw, offset = 0, size = NULL)`, `$recv_bytes(maxlength = NULL, timeout = NULL)`: a raw vector, to and from any peer,
+#'   Python included. `size` bytes are sent, or all that follow, after the first `offset`.
 #' - `$poll(timeout = 0)`: whether something can be received, after waiting for at most `timeout` seconds.
 #' - `$close()`, and the field `$closed`.
 #'
@@ -41,7 +42,7 @@
 #' listener <- Listener()
 #' peer <- Process(function(address) {
 #'   connection <- Client(address, family = "AF_UNIX")
-#'   connection$send_bytes(charToRaw("hello"))
+#'   connection$send_bytes(charToRaw("hello there"), offset = 0, size = 5)
 #' }, list(listener$address))
 #' peer$start()
 #' connection <- listener$accept(timeout = 10)

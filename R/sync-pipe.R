@@ -9,10 +9,12 @@
 #' - `$send(obj)`: returns when the message is in shared memory; error `BrokenPipeError` if no process can receive it.
 #' - `$recv()`: waits for a message; error `EOFError` if there is none and no process can send one.
 #' - `$poll(timeout = 0)`: whether `$recv()` would return (or fail) at once, after waiting for at most `timeout` seconds.
-#' - `$send_bytes(raw)`, `$recv_bytes()`: the same for raw vectors.
+#' - `$send_bytes(raw, offset = 0, size = NULL)`, `$recv_bytes(maxlength = NULL)`: the same for raw vectors. `size` bytes are sent, or all
+#'   that follow, after the first `offset`. A message of more than `maxlength` bytes is an `OSError`, which has it as `value`.
 #' - `$close()`, and the fields `$closed`, `$readable`, `$writable`.
 #'
-#' @section Errors: `EOFError`, `BrokenPipeError`, `ValueError` (bad arguments, a closed end, or one that can only send or
+#' `with(end, expr)` evaluates `expr` and then closes this end.
+#' @section Errors: `EOFError`, `BrokenPipeError`, `OSError` (a message longer than `maxlength`), `ValueError` (bad arguments, a closed end, or one that can only send or
 #'   receive), `EncodingError` (a value that cannot travel), `HeapFullError` (no memory), `TimeoutError` (a process is stopped,
 #'   see [multiprocessing-package]).
 #' @return A list (of class `Pipe`) of two handles of class `Connection`: `ends[[1]]` and `ends[[2]]`. Printing an end shows
@@ -32,6 +34,8 @@
 #' one_way <- Pipe(duplex = FALSE)
 #' one_way[[2]]$send_bytes(charToRaw("bytes"))
 #' one_way[[1]]$poll(timeout = 1)
+#' rawToChar(one_way[[1]]$recv_bytes(maxlength = 100))
+#' one_way[[2]]$send_bytes(charToRaw("bytes"), offset = 1, size = 3)
 #' rawToChar(one_way[[1]]$recv_bytes())
 #' one_way[[2]]$close()
 #' tryCatch(one_way[[1]]$recv(), EOFError = function(e) "the other end is closed")
@@ -67,8 +71,8 @@ ConnectionHandle <- handle_class("Connection", list(
   send = function(obj = required("obj")) invisible(.Call(`_multiprocessing_connection_send`, ptr, obj)),
   recv = function() .Call(`_multiprocessing_connection_recv`, ptr),
   poll = function(timeout = 0) connection_poll(ptr, timeout),
-  send_bytes = function(raw = required("raw")) pipe_send_bytes(ptr, raw),
-  recv_bytes = function() pipe_receive_bytes(ptr),
+  send_bytes = function(raw = required("raw"), offset = 0, size = NULL) pipe_send_bytes(ptr, raw, offset, size),
+  recv_bytes = function(maxlength = NULL) pipe_receive_bytes(ptr, maxlength),
   close = function() invisible(handle_close(ptr)),
   format = function(...) handle_format(self, private, describe_connection)
 ), active = list(
@@ -86,19 +90,52 @@ describe_connection <- function(ptr) {
   ), collapse = ", ")
 }
 
-pipe_send_bytes <- function(ptr, raw) {
+#' @param data an end of a pipe.
+#' @param expr an expression, evaluated in the frame of the caller; then `data` is closed.
+#' @param ... not used.
+#' @rdname Pipe
+#' @export
+with.Connection <- function(data, expr, ...) {
+  on.exit(data$close())
+  if (missing(expr)) missing_argument("expr")
+  expr
+}
+
+pipe_send_bytes <- function(ptr, raw, offset, size) {
+  invisible(.Call(`_multiprocessing_connection_send`, ptr, bytes_to_send(raw, offset, size)))
+}
+
+# The bytes that `$send_bytes()` means, of a pipe or of a socket
+bytes_to_send <- function(raw, offset, size) {
   if (!is.raw(raw)) {
     abort("ValueError", sprintf("`raw` must be a raw vector, not %s; use $send() for R objects", describe_value(raw)))
   }
-  invisible(.Call(`_multiprocessing_connection_send`, ptr, raw))
+  if (identical(offset, 0) && is.null(size)) {
+    return(raw)
+  }
+  check_count(offset, "offset")
+  left <- length(raw) - offset
+  if (left < 0) abort("ValueError", sprintf("`offset` is %s, but `raw` has %s", format(offset), counted(length(raw), "byte")))
+  if (is.null(size)) size <- left
+  check_count(size, "size")
+  if (size > left) {
+    abort("ValueError", sprintf("`size` is %s, but `raw` has %s after `offset`", format(size), counted(left, "byte")))
+  }
+  raw[offset + seq_len(size)]
 }
 
-pipe_receive_bytes <- function(ptr) {
+pipe_receive_bytes <- function(ptr, maxlength) {
+  if (!is.null(maxlength)) check_count(maxlength, "maxlength")
   value <- .Call(`_multiprocessing_connection_recv`, ptr)
   if (!is.raw(value)) {
     abort("ValueError", sprintf(
       "the message is not a raw vector but %s: it was sent with $send() and would have come with $recv(); it is in the condition's `value`",
       describe_value(value)
+    ), value = value)
+  }
+  if (!is.null(maxlength) && length(value) > maxlength) {
+    abort("OSError", sprintf(
+      "the message has %.0f bytes, more than `maxlength`, %.0f; it is in the condition's `value`", length(value), maxlength
     ), value = value)
   }
   value

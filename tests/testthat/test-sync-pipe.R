@@ -45,6 +45,46 @@ test_that("bytes are sent and received as they are", {
   expect_classed_error(ends[[1]]$send_bytes("text"), "ValueError", "raw vector")
 })
 
+test_that("a part of a raw vector is sent, and no more than maxlength is received", {
+  ends <- Pipe()
+  letters26 <- charToRaw(paste(letters, collapse = ""))
+  sent <- function(...) {
+    ends[[1]]$send_bytes(letters26, ...)
+    rawToChar(ends[[2]]$recv_bytes())
+  }
+  expect_identical(sent(), paste(letters, collapse = ""))
+  expect_identical(sent(5), paste(letters[6:26], collapse = ""))
+  expect_identical(sent(7, 8), paste(letters[8:15], collapse = ""))
+  expect_identical(sent(offset = 26), "")
+  expect_identical(sent(26, 0), "")
+  expect_identical(sent(size = 3), "abc")
+  for (bad in list(list(27), list(22, 5), list(26, 1), list(-1), list(4, -1), list("a"), list(0, 1.5))) {
+    expect_classed_error(do.call(ends[[1]]$send_bytes, c(list(letters26), bad)), "ValueError", "offset|size")
+  }
+  expect_false(ends[[2]]$poll())
+  ends[[1]]$send_bytes(letters26)
+  error <- expect_classed_error(ends[[2]]$recv_bytes(maxlength = 25), "OSError", "26 bytes, more than `maxlength`, 25")
+  expect_identical(error$value, letters26)
+  ends[[1]]$send_bytes(letters26)
+  expect_identical(ends[[2]]$recv_bytes(maxlength = 26), letters26)
+  expect_classed_error(ends[[2]]$recv_bytes(maxlength = -1), "ValueError", "maxlength")
+})
+
+test_that("with() closes an end, whatever happens inside", {
+  ends <- Pipe()
+  value <- with(ends[[1]], with(ends[[2]], {
+    ends[[1]]$send(1729)
+    ends[[2]]$recv()
+  }))
+  expect_identical(value, 1729)
+  expect_true(ends[[1]]$closed && ends[[2]]$closed)
+  expect_classed_error(ends[[1]]$recv(), "ValueError", "closed")
+  ends <- Pipe()
+  expect_error(with(ends[[1]], stop("no")), "no")
+  expect_classed_error(ends[[2]]$recv(), "EOFError")
+  expect_classed_error(with(ends[[2]]), "ValueError", "expr")
+})
+
 test_that("a closed end is end-of-file for the other, after what was sent before", {
   ends <- Pipe()
   ends[[1]]$send("last")
