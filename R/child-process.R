@@ -25,6 +25,9 @@
 #' @section Errors: `TaskError` (`target` failed), `WorkerDiedError` (it died before it had a value; a `ProcessError`, too),
 #'   `TimeoutError` (no `$value()` in time; or a process is stopped), `ProcessError` (not started, started twice, or
 #'   the operating system could not start it), `ValueError` (bad arguments, a closed process); all are explained in [multiprocessing-package].
+#' @section At its end: A process joins or terminates its own children, and waits for what its executors compute. Finalizers with
+#'   `onexit = TRUE` run in a process that was spawned; in a forked one those of this session would run as well, so none does. `on.exit()`
+#'   of `target` runs in both.
 #' @return A handle (an R6 object) of class `Process`. What the process prints appears in this session.
 #' @section Python: `multiprocessing.Process(target=, args=, name=, daemon=)`; named `args` are its `kwargs`.
 #' @seealso [Pool()] for many elements; [mcparallel()], parallel's way to do the same; [Queue()], [Pipe()] and

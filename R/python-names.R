@@ -5,7 +5,7 @@
 #'
 #' | `multiprocessing` | here | |
 #' |---|---|---|
-#' | `Process` | [Process()] | `kwargs` are named elements of `args`; `$value()` is this package's own. No `$authkey`, `$ident`: a key is an argument of [Listener()], `$pid` is the number |
+#' | `Process` | [Process()] | `kwargs` are named elements of `args`; `$value()` is this package's own. No `$authkey`, `$ident`: a key is an argument of [Listener()], `$pid` is the number. No `$interrupt()`: a SIGINT ends no child, see `$terminate()` |
 #' | `process.BaseProcess` | - | `run()` is not overridden in R: `target` is the function |
 #' | `Pool`, `pool.Pool` | [Pool()] | further options in [Pool()] |
 #' | `pool.AsyncResult`, `MapResult`, `IMapIterator` | [AsyncResult], what `$imap()` returns | |
@@ -17,17 +17,17 @@
 #' | `Pipe`, `connection.Pipe`, `connection.Connection` | [Pipe()] | no `$fileno()`, a connection is no descriptor: use [wait()]. No `$recv_bytes_into()`: R has no buffers to fill |
 #' | `connection.wait` | [wait()] | takes queues, events, results and futures, too |
 #' | `connection.Listener`, `connection.Client` | [Listener()], [Client()] | families `AF_UNIX` and `AF_INET`; `AF_PIPE` exists on Windows only |
-#' | `Value`, `Array`, `sharedctypes.Value`, `sharedctypes.Array` | [Value()], [Array()] | R has no types of ctypes: names of R's types, or Python's codes |
+#' | `Value`, `Array`, `sharedctypes.Value`, `sharedctypes.Array` | [Value()], [Array()] | R has no types of ctypes: names of R's types, or Python's codes. No `$get_obj()`, `$raw`: `a[]` are the numbers |
 #' | `RawValue`, `RawArray` | [Value()], [Array()] with `lock = FALSE` | |
 #' | `sharedctypes.synchronized`, `copy` | - | a lock is given at the beginning, `lock =`; `as.vector(a)` is a copy |
 #' | `shared_memory.SharedMemory` | [SharedMemory()] | `$buf$cast()` for `memoryview(shm.buf).cast()`; `$as_vector()` is this package's own |
 #' | `shared_memory.ShareableList` | - | its layout stands in no document of Python's; within a session `Manager()$list()`, between programs [SharedMemory()] |
 #' | `managers.SharedMemoryManager` | - | memory is given back when no process uses it: nothing to manage |
-#' | `Manager`, `managers.SyncManager`, `Namespace` | [Manager()] | without a server process: `$start()` and `$shutdown()` do nothing; no `$address`, `$connect()`, `$get_server()` |
+#' | `Manager`, `managers.SyncManager`, `Namespace` | [Manager()] | without a server process: `$start()` and `$shutdown()` do nothing; no `$address`, `$connect()`, `$get_server()`. No `$Pool()`: a pool belongs to the process that made it |
 #' | `managers.BaseManager`, `register`, `BaseProxy`, `Token` | - | a server's; there is none |
 #' | `cpu_count` | [cpu_count()] | what this process may use, not what the machine has |
-#' | `current_process`, `parent_process`, `active_children` | [current_process()], [parent_process()], [active_children()] | |
-#' | `get_context`, `get_start_method`, `set_start_method`, `get_all_start_methods` | [get_context()], [get_start_method()], [set_start_method()], [get_all_start_methods()] | methods `fork` and `spawn` |
+#' | `current_process`, `parent_process`, `active_children` | [current_process()], [parent_process()], [active_children()] | no `$join()`, `$is_alive()` of the parent: a process ends when its parent dies |
+#' | `get_context`, `get_start_method`, `set_start_method`, `get_all_start_methods` | [get_context()], [get_start_method()], [set_start_method()], [get_all_start_methods()] | methods `fork` and `spawn`. The method that is set goes to all children, whatever theirs is |
 #' | `context.BaseContext` and its classes | [get_context()] | what it returns |
 #' | `set_executable` | - | a spawned process is the R that runs |
 #' | `set_forkserver_preload`, `forkserver` | - | no fork server: a forked worker forks others in a few milliseconds |

@@ -11,7 +11,7 @@ revive_handle <- function(kind, ptr) {
     "12" = EventHandle,
     "13" = ConditionHandle,
     "14" = if (cells_are_single(ptr)) ValueHandle else ArrayHandle,
-    "15" = switch(dict_kind(ptr), DictHandle, ListHandle, NamespaceHandle)
+    "15" = switch(dict_kind(ptr), DictHandle, ListHandle, NamespaceHandle, SetHandle)
   )
   if (is.null(class)) ptr else class$new(ptr)
 }

@@ -1,6 +1,6 @@
-#' Dictionaries, lists and name spaces that processes share
+#' Dictionaries, lists, sets and name spaces that processes share
 #'
-#' A manager makes objects that several processes read and change: `$dict()`, `$list()`, `$Namespace()`, and the objects that this package
+#' A manager makes objects that several processes read and change: `$dict()`, `$list()`, `$set()`, `$Namespace()`, and the objects that this package
 #' makes by functions of their own. In Python a server process keeps them. Here they lie in shared memory without a server:
 #' all processes see at once what one of them puts, and reading takes microseconds.
 #'
@@ -23,13 +23,22 @@
 #' - `$append(x)`, `$extend(xs)`, `$insert(i, x)` (before element `i`), `$pop(i)` (the last by default), `$remove(x)` (the first that is
 #'   identical), `$sort(decreasing = FALSE)`, `$reverse()`, `$clear()`, `length(l)`, `as.list(l)`.
 #' - It is one value: each operation takes time in proportion to its length. For many elements use a dict or a [Queue()].
+#' @section Set: `m$set(...)` has the arguments as its first elements; one unnamed list, vector, managed list or set gives its elements.
+#'   Elements are any R values, and those that are [identical()] are one.
+#' - `$add(x)`, `$update(...)` (the elements of each argument); `$discard(x)`, `$remove(x)` (`KeyError` if it is no element), `$pop()` (any
+#'   element, removed; `KeyError` if there is none), `$clear()`.
+#' - `$contains(x)`, `length(s)`, `as.list(s)`, `$copy()`.
+#' - `$union(...)`, `$intersection(...)`, `$difference(...)`, `$symmetric_difference(other)`: lists; `$intersection_update(...)`,
+#'   `$difference_update(...)`, `$symmetric_difference_update(other)`: change the set.
+#' - `$isdisjoint(other)`, `$issubset(other)`, `$issuperset(other)`.
+#' - Like a list it is one value.
 #' @section Namespace: `ns <- m$Namespace(...)`; `ns$x` reads, `ns$x <- v` puts, `ns$x <- NULL` removes; `names(ns)`, `as.list(ns)`.
 #' @section The rest: `m$Value()`, `m$Array()`, `m$Lock()`, `m$RLock()`, `m$Semaphore()`, `m$BoundedSemaphore()`, `m$Event()`,
 #'   `m$Condition()`, `m$Barrier()`, `m$Queue()`, `m$JoinableQueue()` are the functions of these names. `m$shutdown()` and `m$start()` do nothing.
 #' @section Deaths: A process that is killed in any operation leaves the dict whole: the operation is done, or not begun.
 #' @section Errors: `KeyError`, `IndexError`, `ValueError` (bad arguments), `EncodingError` (a value that cannot travel), `HeapFullError`
 #'   (no memory), `TimeoutError` (a process is stopped, see [multiprocessing-package]).
-#' @return `Manager()` a list of functions, of class `Manager`; they return handles of class `Dict`, `List` and `Namespace`.
+#' @return `Manager()` a list of functions, of class `Manager`; they return handles of class `Dict`, `List`, `Set` and `Namespace`.
 #' @section Python: `multiprocessing.Manager()`; `$modify()` is this package's own. There is nothing to connect to, and no `register()`.
 #' @seealso [Value()] and [Array()] for numbers, [share()] for large data, [Queue()].
 #' @concept shared dictionary
@@ -70,6 +79,20 @@
 #' l$pop(1)
 #' l$clear()
 #' length(l)
+#' s <- m$set("a", "b")
+#' s$add("a")
+#' s$update(c("c", "d"))
+#' c(length(s), s$contains("d"), s$issubset(letters), s$isdisjoint("e"), s$issuperset("a"))
+#' unlist(s$intersection(c("b", "e")))
+#' unlist(c(s$union("e"), s$difference("a"), s$symmetric_difference("a")))
+#' s$discard("e")
+#' s$remove("a")
+#' s$intersection_update(c("b", "c"))
+#' s$difference_update("b")
+#' s$symmetric_difference_update("e")
+#' unlist(s$copy())
+#' s$pop()
+#' s$clear()
 #' ns <- m$Namespace(x = 1)
 #' ns$x <- ns$x + 1
 #' ns$x
@@ -90,6 +113,7 @@ Manager <- function() {
   structure(
     list(
       dict = function(...) new_dict(DictHandle, 1L, list(...)), list = function(...) new_managed_list(list(...)),
+      set = function(...) new_managed_set(list(...)),
       Namespace = function(...) new_dict(NamespaceHandle, 3L, list(...)),
       Value = Value, Array = Array, Lock = Lock, RLock = RLock, Semaphore = Semaphore, BoundedSemaphore = BoundedSemaphore,
       Event = Event, Condition = Condition, Barrier = Barrier, Queue = Queue, JoinableQueue = JoinableQueue,

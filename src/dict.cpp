@@ -80,7 +80,7 @@ SEXP names_of(const std::vector<DictItem>& items) {
 
 } // namespace
 
-// `face`: 1 a dict, 2 a list, 3 a name space.
+// `face`: 1 a dict, 2 a list, 3 a name space, 4 a set.
 // [[Rcpp::export(rng = false)]]
 SEXP dict_create(int face) {
   return entry([&] {

@@ -126,6 +126,55 @@ test_that("elements of a list are read, put and removed by several indices, coun
   expect_length(l, 0)
 })
 
+test_that("a set does what a set does", {
+  m <- Manager()
+  s <- m$set("a", "b", "a")
+  expect_length(s, 2)
+  for (x in c("c", "a")) s$add(x)
+  expect_identical(as.list(s), list("a", "b", "c"))
+  expect_true(s$contains("c") && !s$contains("d"))
+  expect_identical(m$set(c(1, 2, 1))$copy(), list(1, 2))
+  expect_identical(m$set(s)$copy(), s$copy())
+  expect_identical(s$union(c("c", "d"), "e"), as.list(letters[1:5]))
+  expect_identical(s$intersection(c("b", "c", "d"), c("c", "a")), list("c"))
+  expect_identical(s$difference("a", "b"), list("c"))
+  expect_identical(s$symmetric_difference(c("b", "c", "d", "d")), list("a", "d"))
+  expect_length(s, 3)
+  expect_identical(c(s$isdisjoint(c("d", "e")), s$isdisjoint(c("d", "a"))), c(TRUE, FALSE))
+  expect_identical(c(s$issubset(letters), s$issubset(c("a", "b")), s$issubset(s)), c(TRUE, FALSE, TRUE))
+  expect_identical(c(s$issuperset(c("a", "b")), s$issuperset(c("a", "d"))), c(TRUE, FALSE))
+  s$discard("a")
+  s$discard("a")
+  expect_classed_error(s$remove("a"), "KeyError", "\"a\"")
+  s$remove("b")
+  s$update(c("x", "y"), list("c", 1L, 1, NULL))
+  expect_identical(s$copy(), list("c", "x", "y", 1L, 1, NULL))
+  s$intersection_update(list("x", 1, NULL))
+  s$difference_update(list(NULL))
+  s$symmetric_difference_update(c("x", "z"))
+  expect_identical(s$copy(), list(1, "z"))
+  expect_output(print(s), "^<Set #\\d+, 2 elements>")
+  popped <- s$pop()
+  expect_false(s$contains(popped))
+  s$clear()
+  expect_classed_error(s$pop(), "KeyError", "empty")
+  for (method in get_all_start_methods()) {
+    p <- Process(function(s, method) {
+      s$add(method)
+      class(s)[1]
+    }, list(s, method), context = method)$start()
+    expect_identical(p$value(60), "Set")
+  }
+  expect_setequal(unlist(as.list(s)), get_all_start_methods())
+})
+
+test_that("each of two processes that add to a set at once adds its elements", {
+  s <- Manager()$set()
+  ps <- lapply(1:2, function(i) Process(function() for (k in 1:100) s$add((2 - i) * 50 + k))$start())
+  for (p in ps) p$join()
+  expect_setequal(unlist(as.list(s)), 1:150)
+})
+
 test_that("handles and code are elements of a list as they are", {
   m <- Manager()
   inner <- m$list(1, 2)
