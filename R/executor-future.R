@@ -241,20 +241,27 @@ as_completed <- function(fs, timeout = NULL) {
   fs <- unname(check_futures(fs))
   total <- length(fs)
   until <- deadline_of(timeout)
-  done <- list() # and not returned yet
+  done <- list()
+  given <- 0L # how many of `done`; they are taken out in place, as a list without its first element is a copy of all others
   new_iterator(
-    more = function() length(fs) + length(done) > 0L,
+    more = function() length(fs) > 0L || given < length(done),
     take = function() {
-      if (!length(done)) {
+      if (given == length(done)) {
         ready <- wait_for_futures(fs, time_left(until))
         if (!any(ready)) {
           abort("TimeoutError", sprintf("%d of %d futures are not done%s", length(fs), total, waited(timeout)))
         }
-        done <<- fs[ready]
-        fs <<- fs[!ready]
+        suspendInterrupts({
+          done <<- fs[ready]
+          fs <<- fs[!ready]
+          given <<- 0L
+        })
       }
-      future <- done[[1L]]
-      done <<- done[-1L]
+      suspendInterrupts({
+        given <<- given + 1L
+        future <- done[[given]]
+        done[given] <<- list(NULL)
+      })
       future$done() # takes its outcome
       future
     }
