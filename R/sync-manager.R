@@ -260,7 +260,7 @@ new_managed_list <- function(values) {
 ListHandle <- handle_class("List", list(
   append = function(x) list_change(ptr, function(l) c(l, list(x))),
   extend = function(xs) {
-    xs <- unname(as.list(as_elements(xs)))
+    xs <- elements_given(xs)
     list_change(ptr, function(l) c(l, xs))
   },
   insert = function(i, x) {
@@ -282,6 +282,14 @@ ListHandle <- handle_class("List", list(
 ))
 
 list_all <- function(ptr) .Call(`_multiprocessing_dict_lookup`, ptr, "list", NULL)
+
+# What a list or a vector has, or another managed list or set
+elements_given <- function(xs) {
+  if (!is.list(xs) && !is.vector(xs) && !is.atomic(xs) && !inherits(xs, c("List", "Set"))) {
+    abort("ValueError", sprintf("elements are given by a list or a vector, not by %s", describe_value(xs)))
+  }
+  unname(as.list(xs))
+}
 
 list_change <- function(ptr, f) {
   dict_modify(ptr, "list", f, NULL)

@@ -1,29 +1,29 @@
 # Sets of a manager: as its lists one value, changed by modify(). Elements are any R values; those that are identical() are one.
 
 SetHandle <- handle_class("Set", list(
-  add = function(x) set_change(ptr, function(s) set_union(s, list(x))),
-  discard = function(x) set_change(ptr, function(s) set_without(s, list(x))),
+  add = function(x) list_change(ptr, function(s) set_union(s, list(x))),
+  discard = function(x) list_change(ptr, function(s) set_without(s, list(x))),
   remove = function(x) {
-    set_change(ptr, function(s) {
+    list_change(ptr, function(s) {
       if (!set_has(s, x)) abort("KeyError", sprintf("the set does not have this element: %s", describe_value(x)))
       set_without(s, list(x))
     })
   },
   pop = function() set_pop(ptr),
-  clear = function() set_change(ptr, function(s) list()),
+  clear = function() list_change(ptr, function(s) list()),
   contains = function(x) set_has(list_all(ptr), x),
   copy = function() list_all(ptr),
-  update = function(...) set_change(ptr, function(s) set_all(s, list(...), set_union)),
+  update = function(...) list_change(ptr, function(s) set_all(s, list(...), set_union)),
   union = function(...) set_all(list_all(ptr), list(...), set_union),
   intersection = function(...) set_all(list_all(ptr), list(...), set_common),
-  intersection_update = function(...) set_change(ptr, function(s) set_all(s, list(...), set_common)),
+  intersection_update = function(...) list_change(ptr, function(s) set_all(s, list(...), set_common)),
   difference = function(...) set_all(list_all(ptr), list(...), set_without),
-  difference_update = function(...) set_change(ptr, function(s) set_all(s, list(...), set_without)),
-  symmetric_difference = function(other) set_either(list_all(ptr), set_elements(other)),
-  symmetric_difference_update = function(other) set_change(ptr, function(s) set_either(s, set_elements(other))),
-  isdisjoint = function(other) !length(set_common(list_all(ptr), set_elements(other))),
-  issubset = function(other) !length(set_without(list_all(ptr), set_elements(other))),
-  issuperset = function(other) !length(set_without(set_elements(other), list_all(ptr))),
+  difference_update = function(...) list_change(ptr, function(s) set_all(s, list(...), set_without)),
+  symmetric_difference = function(other) set_either(list_all(ptr), elements_given(other)),
+  symmetric_difference_update = function(other) list_change(ptr, function(s) set_either(s, elements_given(other))),
+  isdisjoint = function(other) !length(set_common(list_all(ptr), elements_given(other))),
+  issubset = function(other) !length(set_without(list_all(ptr), elements_given(other))),
+  issuperset = function(other) !length(set_without(elements_given(other), list_all(ptr))),
   format = function(...) unless_closed(self, ptr, sprintf("<Set #%s, %s>", handle_id(ptr), counted(length(list_all(ptr)), "element")))
 ))
 
@@ -34,15 +34,11 @@ new_managed_set <- function(values) {
 }
 
 # One list, vector, managed list or set gives its elements; several arguments are the elements.
-set_given <- function(values) if (length(values) == 1L && is.null(names(values))) set_elements(values[[1L]]) else unname(values)
-
-set_elements <- function(x) unname(as.list(as_elements(x)))
-
-set_change <- function(ptr, f) list_change(ptr, f)
+set_given <- function(values) if (length(values) == 1L && is.null(names(values))) elements_given(values[[1L]]) else unname(values)
 
 set_pop <- function(ptr) {
   taken <- NULL
-  set_change(ptr, function(s) {
+  list_change(ptr, function(s) {
     if (!length(s)) abort("KeyError", "the set is empty")
     taken <<- s[[1L]]
     s[-1L]
@@ -53,7 +49,7 @@ set_pop <- function(ptr) {
 set_has <- function(s, x) any(vapply(s, identical, TRUE, x))
 
 set_all <- function(s, others, combine) {
-  for (other in others) s <- combine(s, set_elements(other))
+  for (other in others) s <- combine(s, elements_given(other))
   s
 }
 
