@@ -188,7 +188,7 @@ inline bool still_bound(SEXP env, SEXP symbol, const Binding& before) {
 // -- Hash tables of environments, in memory ----------------------------------------------------
 //
 // R has no function that tells whether an environment has changed, and one call for each variable takes too long. R 4.2 to 4.6
-// have the same layout, which is verified before it is used; newer versions are asked for each variable.
+// have the same layout and treat it in the same way, which is verified before it is used; newer versions are asked for each variable.
 
 // Of a pairlist and of a table. CAR() is an error while compiled code keeps a number in the cell itself; the type of that
 // number is in the top bits of the header.
@@ -224,11 +224,23 @@ inline bool tables_are_readable() {
   auto* e = reinterpret_cast<const Environment*>(env);
   known = known && e->enclosure == R_BaseEnv && e->frame == R_NilValue && TYPEOF(e->table) == VECSXP;
   int right = 0;
+  SEXP first = R_NilValue;
   for (R_xlen_t i = 0; known && i < Rf_xlength(e->table); ++i) {
     SEXP cell = VECTOR_ELT(e->table, i);
     if (cell == R_NilValue) continue;
-    const Cell* c = cell_of(cell);
+    const Cell* c = cell_of(first = cell);
     right += (c->header & 31) == LISTSXP && c->is_boxed() && c->value == R_EmptyEnv && c->rest == R_NilValue && c->symbol == R_NamesSymbol;
+  }
+  if (known && right == 1) { // as bindings.h relies on: a new cell is the first of its chain, a removed one gets another value
+    PROTECT(first);
+    SEXP table = PROTECT(e->table), heads = PROTECT(Rf_allocVector(VECSXP, Rf_xlength(table)));
+    for (R_xlen_t i = 0; i < Rf_xlength(table); ++i) SET_VECTOR_ELT(heads, i, VECTOR_ELT(table, i));
+    Rf_defineVar(R_DimSymbol, R_EmptyEnv, env);
+    bool seen = e->table != table;
+    for (R_xlen_t i = 0; i < Rf_xlength(heads) && !seen; ++i) seen = VECTOR_ELT(table, i) != VECTOR_ELT(heads, i);
+    R_removeVarFromFrame(R_NamesSymbol, env);
+    known = seen && cell_of(first)->value != R_EmptyEnv;
+    UNPROTECT(3);
   }
   UNPROTECT(1);
   readable = known && right == 1;
