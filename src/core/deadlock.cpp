@@ -30,19 +30,19 @@ std::string seconds_since(int64_t since) {
 } // namespace
 
 Blocked::Blocked(uint64_t what)
-    : who_(self()), wait_{what, platform::now_ns()},
-      around_{participant(who_).waits_for.load(std::memory_order_relaxed), // our own slot
-              participant(who_).waits_since.load(std::memory_order_relaxed)},
+    : process_(self()), wait_{what, platform::now_ns()},
+      around_{participant(process_).waits_for.load(std::memory_order_relaxed), // our own slot
+              participant(process_).waits_since.load(std::memory_order_relaxed)},
       next_look_(wait_.since + kFirstLookNs) {
-  note(who_, wait_);
+  note(process_, wait_);
 }
 
 Blocked::~Blocked() {
-  if (self() == who_) note(who_, around_); // not a fork, which has a slot of its own
+  if (self() == process_) note(process_, around_); // not a fork, which has a slot of its own
 }
 
-void Blocked::note(Token who, const Noted& wait) {
-  Participant& p = participant(who);
+void Blocked::note(Token process, const Noted& wait) {
+  Participant& p = participant(process);
   p.waits_for.store(0, std::memory_order_relaxed);
   // release: one that reads this sees the 0, and at its second load not the wait from before
   p.waits_since.store(wait.since, std::memory_order_release);
@@ -52,18 +52,18 @@ void Blocked::note(Token who, const Noted& wait) {
 // From us to us; empty if the chain ends, or turns elsewhere.
 std::vector<Blocked::Link> Blocked::circle() const {
   std::vector<Link> links;
-  Token who = self();
+  Token process = self();
   while (links.size() < kSlots) {
-    Participant& p = participant(who);
+    Participant& p = participant(process);
     uint64_t what = p.waits_for.load(std::memory_order_acquire);
     int64_t since = p.waits_since.load(std::memory_order_acquire); // pairs with note()
     if (what == 0 || p.waits_for.load(std::memory_order_acquire) != what) return {};
-    links.push_back({who, what, since});
-    who = waited_for(what);
-    if (who == self()) return links;
-    if (!is_alive(who)) return {};
+    links.push_back({process, what, since});
+    process = waited_for(what);
+    if (process == self()) return links;
+    if (!is_alive(process)) return {};
     for (const Link& l : links)
-      if (l.who == who) return {};
+      if (l.process == process) return {};
   }
   return {};
 }
@@ -79,17 +79,17 @@ void Blocked::look() {
   if (!confirmed) return;
   const Link* last = nullptr; // began to wait last, of those that can give up
   for (const Link& l : seen_) {
-    bool later = !last || (l.since != last->since ? l.since > last->since : l.who > last->who);
-    if (later && !platform::process_stopped(pid_of(l.who))) last = &l;
+    bool later = !last || (l.since != last->since ? l.since > last->since : l.process > last->process);
+    if (later && !platform::process_stopped(pid_of(l.process))) last = &l;
   }
-  if (last && last->who == self()) throw Error{"DeadlockError", describe(seen_)};
+  if (last && last->process == self()) throw Error{"DeadlockError", describe(seen_)};
 }
 
 std::string Blocked::describe(const std::vector<Link>& circle) {
   std::string text = "processes wait for each other: ";
   for (const Link& l : circle) {
     std::string other = std::to_string(pid_of(waited_for(l.what)));
-    text += "process " + std::to_string(pid_of(l.who)) + " has waited for " +
+    text += "process " + std::to_string(pid_of(l.process)) + " has waited for " +
             seconds_since(l.since) + " for ";
     if (is_end(l.what)) text += "the end of process " + other + "; ";
     else

@@ -23,23 +23,23 @@ public:
 
 private:
   struct Link { // which participant waits for what, since when
-    Token who;
+    Token process;
     uint64_t what;
     int64_t since;
     bool operator==(const Link& o) const {
-      return who == o.who && what == o.what && since == o.since;
+      return process == o.process && what == o.what && since == o.since;
     }
   };
   explicit Blocked(uint64_t what);
   std::vector<Link> circle() const;
   static std::string describe(const std::vector<Link>& circle);
 
-  const Token who_;
+  const Token process_;
   struct Noted { // in the slot: this wait, and the one around it, in whose tick this one began
     uint64_t what;
     int64_t since;
   };
-  static void note(Token who, const Noted& wait);
+  static void note(Token process, const Noted& wait);
   const Noted wait_, around_;
   int64_t next_look_;
   std::vector<Link> seen_; // the circle at the last look
