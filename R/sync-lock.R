@@ -28,9 +28,9 @@
 #' A deadlock is a circle of processes, each of which waits without a timeout for a lock that the next one holds, or for its end
 #' (`$join()`). Within two seconds the process that began to wait last gets an error of class `DeadlockError`. The error names the
 #' processes, the locks (by the numbers that printing them shows) and how long each has waited. A `with()` around the call then
-#' releases what this process holds, and the others continue. A lock that has been released by another process than the one that had
-#' acquired it is left out: any process may be about to release it. Where a program does that for the first time while processes
-#' wait in this way, give a `timeout`, or use a [Semaphore()].
+#' releases what this process holds, and the others continue. A `Lock` that one process
+#' has released for another is not counted as held: any process may release it. For such locks use a [Semaphore()], or give a
+#' `timeout`; the first such release may come too late to be known.
 #'
 #' @section Errors: `ValueError` (bad arguments, `$release()` of a lock that is not held, or by another than an `RLock`'s owner),
 #'   `DeadlockError`, `HeapFullError` (no memory for another lock), `TimeoutError` (a process is stopped,

@@ -53,8 +53,8 @@
 #'   other does not show.
 #' - **A variable that was not evaluated yet** (`delayedAssign()`) is evaluated in the session when a job names it. If that stops, so
 #'   does the task that looks at it, and no other.
-#' - **A function that holds a connection or a live pointer** in its environment is refused as one that uses it, where it is a
-#'   variable that was made after the worker.
+#' - **A function with a connection or live pointer** in its environment is refused whether it uses it or not, if it is a variable
+#'   that was made after the worker.
 #' - **S4 methods**: a method for a generic of a package travels with all methods that this generic has in the session.
 #' - **What no R function sets** (`umask`, limits, CPU affinity, signal handlers) a worker has from the process that started it.
 #' - **Handles** of pools and processes are read-only elsewhere.

@@ -14,7 +14,8 @@
 // In R: add(Lock(), Array("double", 1), 2). An argument of another kind is a ValueError that says
 // what was given. Ctrl-C is R's interrupt. An Error that leaves a function of yours is an R condition
 // of its class, as if R code had failed: tryCatch(..., BrokenBarrierError = ...). In an RCPP_MODULE, too, if this header comes
-// before <Rcpp.h>; only the setters of its properties give Rcpp's conditions.
+// before <Rcpp.h> in all files of a package; only the setters of its properties give Rcpp's conditions. <RcppArmadillo.h> must
+// come before <Rcpp.h>: include it first, then this header. Functions of modules then give Rcpp's conditions.
 #pragma once
 
 #if defined(MULTIPROCESSING_FLAVOUR) && !defined(MULTIPROCESSING_WITH_RCPP)
