@@ -478,7 +478,7 @@ test_that("a variable of an S4 class brings the package of the class", {
   for (method in c("fork", "spawn")) {
     pool <- Pool(1, context = method)
     pool$apply(function() 1)
-    assign("wt_matrix", Matrix::sparseMatrix(1:3, 1:3, x = 1:3), globalenv())
+    assign("wt_matrix", getExportedValue("Matrix", "sparseMatrix")(1:3, 1:3, x = 1:3), globalenv())
     expect_identical(pool$apply(in_global(function() as.numeric(wt_matrix %*% wt_matrix))), as.numeric(diag((1:3)^2)))
     expect_identical(pool$apply(in_global(function() sum(get("wt_matrix")))), 6)
     pool$terminate()
