@@ -49,7 +49,9 @@ fuse_page <- function(name, folder) {
   source <- normalizePath(file.path("chapter", paste0(name, ".Rmd")))
   tools <- normalizePath(c("chapter/svg.R", "chapter/tools.R"))
   # the installed examples, and in their place or beside them what the page has of its own
-  programs <- normalizePath(list.files(c("inst/examples", file.path("chapter/programs", name)), "[.](R|py)$", full.names = TRUE))
+  own <- list.files(file.path("chapter/programs", name), "[.](R|py)$", full.names = TRUE)
+  programs <- normalizePath(c(own, list.files("inst/examples", "[.](R|py)$", full.names = TRUE)))
+  programs <- programs[!duplicated(basename(programs))]
   dir.create(folder, showWarnings = FALSE, recursive = TRUE)
   folder <- normalizePath(folder)
   text <- callr::r(
