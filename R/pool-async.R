@@ -133,7 +133,7 @@ keep_until_called <- function(pool_private) {
   attend_when_idle(attended)
 }
 
-# Called before a wait for several things, and when a pool or an executor is created. What is wrong with a pool is said by calls of it.
+# Called before a wait for several things, and when an executor is created. What is wrong with a pool is said by calls of it.
 call_due_callbacks <- function() {
   for (attended in own_of(session$attended)) {
     if (!is.null(attended$pool)) tryCatch(deliver_callbacks(attended$pool), multiprocessing_error = function(e) NULL)
