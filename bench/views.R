@@ -166,7 +166,7 @@ in_turn <- function(mine, theirs) {
   once <- spent(theirs, 1L)
   mine()
   times <- max(1L, min(100L, ceiling(0.01 / max(once, 1e-6))))
-  rounds <- if (once > 0.3) min(laps, 3L) else laps
+  rounds <- if (once > 0.3) min(laps, 3L) else if (once < 0.05) 3L * laps else laps
   t(vapply(seq_len(rounds), function(round) {
     if (round %% 2L) c(spent(mine, times), spent(theirs, times)) else rev(c(spent(theirs, times), spent(mine, times)))
   }, c(0, 0)))

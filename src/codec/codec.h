@@ -81,13 +81,15 @@ struct BlockHooks {
   void (*read)(const HandleId& id, uint64_t first, uint64_t bytes, void* to);
   // Was nothing written into what map() gave? False when in doubt.
   bool (*untouched)(const uint8_t* at, uint64_t bytes);
-  // Makes the memory of an ordinary vector, just allocated, show the block's bytes, copy-on-write. False:
+  // An ordinary vector, not filled, for adopt(). May jump.
+  SEXP (*vector_to_adopt)(SEXPTYPE type, R_xlen_t length);
+  // Makes the memory of such a vector show the block's bytes, copy-on-write. False:
   // it cannot; nothing was changed. nullptr: it never can. May jump.
   bool (*adopt)(const HandleId& id, void* data, uint64_t bytes);
   // Does this vector show a whole block into which nothing was written? Neither allocates nor jumps.
   bool (*adopted)(const void* data, uint64_t bytes, HandleId* id);
-  // Up to how many bytes a copy is better than a view, which R's functions read element by element; at most
-  // kCopyBytes. nullptr: kCopyBytes.
+  // Up to how many bytes a copy is better than a view, which R's functions read element by element; at most kCopyBytes,
+  // except for strings of a message or a result. nullptr: kCopyBytes.
   uint64_t (*copy_limit)();
   // A caller got a pointer that it may write to; called once for each mapping.
   void (*may_write)(Mapping* mapping);

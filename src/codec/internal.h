@@ -9,7 +9,9 @@ namespace mp::codec {
 
 extern HandleHooks hooks;
 extern BlockHooks blocks;
-uint64_t copy_limit(); // in bytes, see BlockHooks
+// In bytes, see BlockHooks: of numbers, and of strings of a job, which all workers may get; of strings for one process
+uint64_t copy_limit();
+uint64_t text_copy_limit();
 
 // Would R itself have accepted this attribute, and stored the same? Compiled code in R trusts
 // names, dim, dimnames and class, so a frame that lies about them must not become a value. Asked
@@ -49,7 +51,7 @@ constexpr uint64_t kLongPairlist = 4096;
 SEXP vector_in_block(SEXPTYPE type, uint64_t length, const HandleId& id, uint64_t first,
                      uint64_t count, bool share);
 SEXP strings_in_block(uint64_t length, const HandleId& id, uint64_t first, uint64_t count,
-                      bool share);
+                      uint64_t copy_up_to);
 void write_string_block(const SEXP* element, R_xlen_t n, uint8_t* block);
 // Where it lies, if `x` is an untouched view of a whole block.
 bool find_block(SEXP x, HandleId* id);

@@ -174,7 +174,7 @@ SEXP Reader::strings(const NodeHeader& node, uint64_t first, uint64_t count) {
   if (node.flags & kFlagBlock) {
     HandleId id;
     if (length == 0 || !block_id(&id)) return fail("a block that cannot be one");
-    SEXP x = strings_in_block(length, id, first, count, share_);
+    SEXP x = strings_in_block(length, id, first, count, share_ ? 0 : recent_ ? copy_limit() : text_copy_limit());
     return x ? x : fail("a block that is not there");
   }
   if (length > left() / kStringEntry) return fail("a string vector runs past the end");

@@ -109,7 +109,7 @@ SEXP unserialize_method(SEXP, SEXP state) {
   HandleId id;
   R_xlen_t length = read_state(state, &id);
   uint64_t n = static_cast<uint64_t>(length);
-  SEXP x = length > 0 ? strings_in_block(n, id, 0, n, false) : nullptr;
+  SEXP x = length > 0 ? strings_in_block(n, id, 0, n, copy_limit()) : nullptr;
   if (!x) Rf_error("the serialized value refers to memory that is not there");
   return x;
 }
@@ -143,7 +143,7 @@ const void* string_view_address(SEXP x) {
 }
 
 SEXP strings_in_block(uint64_t length, const HandleId& id, uint64_t first, uint64_t count,
-                      bool share) {
+                      uint64_t copy_up_to) {
   uint64_t bytes = blocks.size ? blocks.size(id) : 0;
   if (length > bytes / sizeof(StringOffset) || bytes < string_block_bytes(length)) return nullptr;
   uint64_t written; // a frame that lies about the length would make other strings of the bytes
@@ -157,7 +157,7 @@ SEXP strings_in_block(uint64_t length, const HandleId& id, uint64_t first, uint6
   };
   SEXP view =
       new_view(string_class, id, 0, bytes, static_cast<R_xlen_t>(count), first, length);
-  if (view && (share || bytes / length * count > copy_limit())) {
+  if (view && bytes / length * count > copy_up_to) {
     UNPROTECT(1);
     return view;
   }

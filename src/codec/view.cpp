@@ -222,9 +222,11 @@ void register_views(DllInfo* dll) {
 }
 
 uint64_t copy_limit() {
-  uint64_t wanted = blocks.copy_limit ? blocks.copy_limit() : kCopyBytes;
+  uint64_t wanted = text_copy_limit();
   return wanted < kCopyBytes ? wanted : kCopyBytes;
 }
+
+uint64_t text_copy_limit() { return blocks.copy_limit ? blocks.copy_limit() : kCopyBytes; }
 
 View& view_in(SEXP x) { return *static_cast<View*>(R_ExternalPtrAddr(R_altrep_data1(x))); }
 
@@ -291,8 +293,9 @@ SEXP vector_in_block(SEXPTYPE type, uint64_t length, const HandleId& id, uint64_
   R_xlen_t n = static_cast<R_xlen_t>(count);
   uint64_t bytes = count * size;
   bool whole = count == length && count > 0;
-  SEXP x = PROTECT(Rf_allocVector(type, n));
-  bool ready = whole && blocks.adopt && blocks.adopt(id, data_of(x), bytes);
+  bool adopt = whole && blocks.adopt;
+  SEXP x = PROTECT(adopt ? blocks.vector_to_adopt(type, n) : Rf_allocVector(type, n));
+  bool ready = adopt && blocks.adopt(id, data_of(x), bytes);
   if (!ready && count && (share || bytes > copy_limit())) {
     if (SEXP view = view_of_numbers(type, id, first, n, length)) {
       UNPROTECT(1);

@@ -60,6 +60,22 @@ bool is_untouched(const void* data, const Adopted& a) {
 
 } // namespace
 
+SEXP vector_to_adopt(SEXPTYPE type, R_xlen_t length) {
+  uint64_t bytes = uint64_t(length) * codec::bytes_per_element(type);
+  if (!platform::would_have_own_pages(bytes)) return Rf_allocVector(type, length);
+  auto allocate = [&] {
+    return or_jump([&] {
+      platform::TakenMemory taken(bytes);
+      return codec::protect([&] { return Rf_allocVector(type, length); });
+    });
+  };
+  SEXP x = PROTECT(allocate());
+  // R may have collected first, and what that has freed is used. Protected, the vector is not what a second collection frees.
+  if (!platform::has_own_pages(codec::data_of(x), bytes)) x = allocate();
+  UNPROTECT(1);
+  return x;
+}
+
 bool adopt_pages(const codec::HandleId& id, void* data, uint64_t bytes) {
   if (self() == 0 || !platform::has_own_pages(data, bytes)) return false;
   arm();

@@ -223,7 +223,7 @@ void at_shortage(void (*give_up)()) { spare.push_back(give_up); }
 
 void prepare_blocks() {
   codec::set_block_hooks(
-      {store, reserve, size, map, read, platform::pages_untouched, adopt, adopted_block, copy_limit, may_write, unmap, release});
+      {store, reserve, size, map, read, platform::pages_untouched, vector_to_adopt, adopt, adopted_block, copy_limit, may_write, unmap, release});
   heap().set_reclaim(reclaim);
 }
 

@@ -190,7 +190,7 @@ test_that("a fork that began with a connection uses it, and no other that was op
   number <- as.integer(con)
   close(con)
   con <- file(tempfile(), "w")
-  on.exit(close(con))
+  on.exit(close(con), add = TRUE)
   expect_identical(as.integer(con), number)
   expect_classed_error(pool$apply(use(con)), "EncodingError", "con")
   expect_identical(readLines(first), "by the worker")

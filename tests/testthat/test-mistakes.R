@@ -47,7 +47,7 @@ test_that("values that cannot travel tell where they are and what to do", {
   on.exit({
     rm("a_connection", envir = globalenv())
     close(con)
-  })
+  }, add = TRUE)
   writes <- function(i) writeLines("a", a_connection)
   environment(writes) <- globalenv()
   expect_match(said(pool$map(writes, 1), "EncodingError"), "`a_connection`.*open it in the function")

@@ -168,7 +168,7 @@ test_that("a global variable that R itself cannot read is named", {
   skip_if(getRversion() >= "4.3", "this R can read it")
   pool <- local_pool(1)
   assign("long_global", as.pairlist(as.list(1:60000)), globalenv())
-  on.exit(rm("long_global", envir = globalenv()))
+  on.exit(rm("long_global", envir = globalenv()), add = TRUE)
   uses_it <- function() length(long_global)
   environment(uses_it) <- globalenv()
   expect_classed_error(in_time(pool$apply(uses_it)), "EncodingError", "`long_global`, a variable that the function uses")

@@ -150,7 +150,7 @@ test_that("views hold while R collects at every allocation", {
     )
   }
   trip(values[[1]])
-  on.exit(gctorture(FALSE))
+  on.exit(gctorture(FALSE), add = TRUE)
   for (x in values) {
     gctorture2(step)
     good <- trip(x)
@@ -215,6 +215,28 @@ test_that("data of more than 64 MB are in shared memory once, and stay there whe
   y[2] <- 0
   expect_false(is_shared(y))
   expect_identical(x[2], 2)
+})
+
+test_that("what arrives is ordinary though R has freed memory that it would fit in", {
+  is_ordinary <- function(x) is.null(.Internal(altrep_class(x)))
+  x <- numeric(4e6) # 32 MB: once such a vector was freed, malloc() keeps smaller ones in its heap
+  rm(x)
+  gc()
+  # 224 MB that are free, and used memory above them
+  vectors <- c(lapply(1:8, function(i) numeric(3.5e6)), lapply(1:20, function(i) numeric(1e6)))
+  vectors[1:8] <- list(NULL)
+  gc()
+  for (n in c(integer = 18e6, complex = 4.5e6)) { # 72 MB
+    x <- if (n > 1e7) rep(1:2, n / 2) else rep(1i, n)
+    y <- through_queue(x)
+    expect_true(is_ordinary(y))
+    expect_true(is_shared(y)) # and shows the pages of the message
+    expect_true(identical(y, x))
+    y[n] <- y[1]
+    expect_false(is_shared(y))
+  }
+  strings <- rep(sprintf("word %d", 1:1000), 5000) # 85 MB in a message
+  expect_true(is_ordinary(through_queue(strings)))
 })
 
 test_that("vectors that show pages hold while R collects at every allocation, and give them back", {

@@ -300,7 +300,7 @@ test_that("what is changed inside a package is seen by workers that are forked a
   pool <- local_pool(1, context = "fork")
   pool$apply(in_global(function() 1))
   utils::assignInNamespace("is.R6", function(x) "changed", "R6")
-  on.exit(utils::assignInNamespace("is.R6", is_r6, "R6"))
+  on.exit(utils::assignInNamespace("is.R6", is_r6, "R6"), add = TRUE)
   task <- in_global(function() R6::is.R6("a"))
   expect_false(pool$apply(task))
   later <- local_pool(1, context = "fork")

@@ -119,7 +119,7 @@ void restore_blocks(uint64_t choice) {
 }
 
 void set_up_blocks() {
-  set_block_hooks({store, reserve, size, map, read, untouched, nullptr, nullptr, copy_limit, may_write, unmap, drop});
+  set_block_hooks({store, reserve, size, map, read, untouched, nullptr, nullptr, nullptr, copy_limit, may_write, unmap, drop});
   register_views(R_getEmbeddingDllInfo());
 }
 

@@ -1,6 +1,7 @@
 // Memory of the C library's that lies in pages of its own, and files in the place of such pages.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -13,6 +14,22 @@ constexpr uint64_t kVectorLead = 64;
 // Is `data` such a vector's? Then nothing but its first page was touched by the C library, and free() unmaps all of it.
 // False where the C library is not glibc, or something stands in for its malloc(): there is no other way to know.
 bool has_own_pages(const void* data, uint64_t bytes);
+// Would the C library map pages for a vector of `bytes`, if it had nothing that is free and large enough?
+bool would_have_own_pages(uint64_t bytes);
+// Takes what the C library has free for such a vector: until the end of this object it maps pages instead. No page of what
+// is taken is used.
+class TakenMemory {
+public:
+  explicit TakenMemory(uint64_t bytes);
+  TakenMemory(const TakenMemory&) = delete;
+  TakenMemory& operator=(const TakenMemory&) = delete;
+  ~TakenMemory();
+
+private:
+  static constexpr size_t kMost = 64; // pieces
+  void* pieces_[kMost];
+  size_t taken_ = 0;
+};
 // Puts a private, copy-on-write mapping of the file, from `offset` on, in the place of the pages behind the first;
 // `offset` stands for the start of the first one. False: nothing was changed.
 bool replace_pages(const void* data, uint64_t bytes, int fd, uint64_t offset);

@@ -46,6 +46,8 @@ bool malloc_is_glibc() {
 #endif
 }
 
+constexpr uint64_t kMaxThreshold = 32 << 20; // glibc maps what is larger, if nothing that is free will do
+
 } // namespace
 
 // glibc's header of a block: the size of the block before it (0 for a mapping), then its own with flags in the three
@@ -59,6 +61,23 @@ bool has_own_pages(const void* data, uint64_t bytes) {
   uint64_t size = header[1] & ~uint64_t(7);
   if (size % page_bytes() == page_bytes() - sizeof header) size += sizeof header;
   return header[0] == 0 && (header[1] & 7) == 2 && size % page_bytes() == 0 && page + size >= pages_end(data, bytes);
+}
+
+bool would_have_own_pages(uint64_t bytes) { return bytes > kMaxThreshold && malloc_is_glibc(); }
+
+TakenMemory::TakenMemory(uint64_t bytes) {
+  while (taken_ < kMost) {
+    void* piece = std::malloc(bytes + kVectorLead); // at least what R asks for
+    if (!piece) return;
+    pieces_[taken_++] = piece;
+    uint64_t size;
+    std::memcpy(&size, static_cast<uint8_t*>(piece) - sizeof size, sizeof size);
+    if (size & 2) return; // mapped: nothing else was left
+  }
+}
+
+TakenMemory::~TakenMemory() {
+  while (taken_ > 0) std::free(pieces_[--taken_]);
 }
 
 bool replace_pages(const void* data, uint64_t bytes, int fd, uint64_t offset) {
@@ -126,11 +145,10 @@ void drop_pages(void* data, uint64_t bytes) {
   if (from < end) madvise(reinterpret_cast<void*>(from), end - from, MADV_DONTNEED);
 }
 
-// Either setting ends glibc's own adaptation of both. 32 MiB is the most that it takes for the first: what is larger always
-// has pages of its own.
+// Either setting ends glibc's own adaptation of both. The first takes no more than kMaxThreshold.
 void keep_freed_memory() {
 #ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_MMAP_THRESHOLD, int(kMaxThreshold));
   mallopt(M_TRIM_THRESHOLD, 256 << 20);
 #endif
 }
