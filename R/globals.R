@@ -71,8 +71,8 @@ check_packages <- function(packages) {
 # Arguments of a surrounding function that were not evaluated yet are evaluated here: the worker may lack what they are
 # computed from. Only those that the code of a function names.
 force_locals <- function(values) {
-  seen <- list()
-  todo <- Filter(is.function, values)
+  seen <- todo <- list()
+  for (value in values) if (is.function(value)) todo <- c(todo, list(value))
   while (length(todo)) {
     fun <- todo[[1L]]
     todo <- todo[-1L]

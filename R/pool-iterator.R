@@ -3,7 +3,7 @@
 
 # `frame`, `call`, `caller`: as in pool_map()
 pool_imap <- function(.pool, .private, .method, .call, .frame, .caller, ...) {
-  check_names(.call, .method, .caller)
+  check_names(given_names(.call, .caller), .method)
   if (...length()) unknown_option(first_name(...), .method)
   func <- function_argument(.frame, "func", .caller)
   chunksize <- .frame$chunksize

@@ -25,10 +25,11 @@ pool_single <- function(.private, func, args, sees = NULL) {
 # `frame`: of the method that the user called by `call`, from the frame `caller`; `...`: what matches none of its arguments
 pool_map <- function(.private, .method, .call, .frame, .caller, ...) {
   star <- startsWith(.method, "starmap")
-  check_names(.call, .method, .caller)
+  names <- given_names(.call, .caller)
+  check_names(names, .method)
   refuse_if_shut(.private)
   if (...length()) unknown_option(first_name(...), .method)
-  options <- map_options(.private, .call, .frame)
+  options <- map_options(.private, names, .frame)
   func <- function_argument(.frame, "func", .caller)
   args <- if (star) list() else .frame$args
   check_list(args, "args")
@@ -82,11 +83,13 @@ argument_count <- function(func) {
 
 # What lapply() would iterate over, with the names that it would give its result
 as_elements <- function(x) {
+  if (is.vector(x) && !is.object(x) && !is.expression(x)) {
+    return(x)
+  }
   if (is.function(x) || inherits(x, "iter")) {
     abort("ValueError", "`iterable` is lazy: $map() needs all elements; use $imap(), as.list(), or `buffersize` of an executor's $map()")
   }
-  if (is.expression(x)) x <- as.list(x)
-  plain_elements(in_our_class(if (!is.vector(x) || is.object(x)) as.list(x) else x))
+  plain_elements(in_our_class(as.list(x)))
 }
 
 # as.list() keeps some classes, which have methods of their own for `length()` and `[[`

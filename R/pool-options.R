@@ -3,10 +3,10 @@
 option_names <- c("template", "progress", "seed", "retries", "task_timeout", "on_error")
 option_is_missing <- lapply(option_names, function(name) call("missing", as.name(name)))
 
-# The options of one call, the pool's own where it has none
-map_options <- function(private, call, frame) {
+# The options of one call, the pool's own where it has none. `names`: of its arguments, as given_names() gave them
+map_options <- function(private, names, frame) {
   options <- private$settings$options
-  if (is.null(names(call)) && !has_dots(call)) {
+  if (is.null(names)) {
     return(options)
   }
   given <- option_names[!vapply(option_is_missing, eval, TRUE, frame)]
@@ -26,11 +26,13 @@ map_options <- function(private, call, frame) {
   options
 }
 
-has_dots <- function(call) {
-  for (argument in as.list(call)) if (identical(argument, quote(...))) {
-    return(TRUE)
+# The names of the arguments of a call, also of those that the `...` of its frame `caller` stands for; NULL: none has a name
+given_names <- function(call, caller) {
+  given <- names(call)
+  for (argument in as.list(call)) if (is.name(argument) && identical(argument, quote(...))) {
+    return(c(given, names(eval(quote(substitute(list(...))), caller))))
   }
-  FALSE
+  given
 }
 
 # The name of a type is not a value of that type
@@ -59,9 +61,7 @@ method_names <- list(
 )
 
 # R would match a part of a name to our own arguments: `i = 10` must not become `iterable`
-check_names <- function(call, method, caller) {
-  given <- names(call)
-  if (has_dots(call)) given <- c(given, names(eval(quote(substitute(list(...))), caller)))
+check_names <- function(given, method) {
   if (is.null(given)) {
     return(invisible())
   }
