@@ -66,13 +66,17 @@ bool has_own_pages(const void* data, uint64_t bytes) {
 bool would_have_own_pages(uint64_t bytes) { return bytes > kMaxThreshold && malloc_is_glibc(); }
 
 TakenMemory::TakenMemory(uint64_t bytes) {
+  constexpr uint64_t kMapped = 2; // see has_own_pages()
   while (taken_ < kMost) {
     void* piece = std::malloc(bytes + kVectorLead); // at least what R asks for
     if (!piece) return;
-    pieces_[taken_++] = piece;
     uint64_t size;
     std::memcpy(&size, static_cast<uint8_t*>(piece) - sizeof size, sizeof size);
-    if (size & 2) return; // mapped: nothing else was left
+    if (size & kMapped) { // nothing else was left
+      std::free(piece);
+      return;
+    }
+    pieces_[taken_++] = piece;
   }
 }
 
