@@ -83,13 +83,13 @@ Array <- function(typecode, size_or_initializer, lock = TRUE, dim = NULL) {
   ArrayHandle$new(cells_create(typecode, length, initial, dim, cells_lock_of(lock), FALSE))
 }
 
-cells_methods <- list(
+cells_methods <- function(self, private, ptr) list(
   get_lock = function() cells_get_lock(ptr),
   acquire = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_lock_acquire`, cells_lock(ptr), block, timeout),
   release = function() invisible(.Call(`_multiprocessing_lock_release`, cells_lock(ptr)))
 )
 
-ArrayHandle <- handle_class("Array", c(cells_methods, list(
+ArrayHandle <- handle_class("Array", function(self, private, ptr) c(cells_methods(self, private, ptr), list(
   format = function(...) unless_closed(self, ptr, {
     n <- cells_length(ptr)
     dim <- cells_dim(ptr)
@@ -101,13 +101,13 @@ ArrayHandle <- handle_class("Array", c(cells_methods, list(
   })
 )))
 
-ValueHandle <- handle_class("Value", c(cells_methods, list(
+ValueHandle <- handle_class("Value", function(self, private, ptr) c(cells_methods(self, private, ptr), list(
   get = function() .Call(`_multiprocessing_cells_get`, ptr, 1L),
   set = function(value = required("value")) invisible(.Call(`_multiprocessing_cells_set`, ptr, 1L, value)),
   format = function(...) unless_closed(self, ptr, {
     sprintf("<Value #%s, %s: %s>", handle_id(ptr), cells_type(ptr), format(cells_get(ptr, 1L)))
   })
-)), active = list(
+)), active = function(self, private, ptr) list(
   value = function(value) {
     if (missing(value)) {
       return(.Call(`_multiprocessing_cells_get`, ptr, 1L))

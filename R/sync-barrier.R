@@ -52,7 +52,7 @@ Barrier <- function(parties, action = NULL, timeout = NULL) {
   handle
 }
 
-BarrierHandle <- handle_class("Barrier", list(
+BarrierHandle <- handle_class("Barrier", function(self, private, ptr) list(
   wait = function(timeout = NULL) barrier_round(private, timeout),
   abort = function() invisible(barrier_abort(ptr)),
   reset = function() invisible(barrier_reset(ptr)),
@@ -63,7 +63,7 @@ BarrierHandle <- handle_class("Barrier", list(
       if (state$broken) "broken, " else "parties"
     )
   })
-), private = list(action = NULL), active = list(
+), active = function(self, private, ptr) list(
   parties = function() barrier_state(ptr)$parties,
   n_waiting = function() barrier_state(ptr)$n_waiting,
   broken = function() barrier_state(ptr)$broken

@@ -57,25 +57,24 @@ Condition <- function(lock = NULL) {
   ConditionHandle$new(condition_create(if (!is.null(lock)) private_of(lock)$ptr))
 }
 
-ConditionHandle <- handle_class("Condition", list(
-  initialize = function(ptr) {
-    open_handle(self, private, ptr)
-    private$lock <- condition_lock_pointer(ptr)
-  },
-  acquire = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_lock_acquire`, private$lock, block, timeout),
-  release = function() invisible(.Call(`_multiprocessing_lock_release`, private$lock)),
-  wait = function(timeout = NULL) condition_wait(ptr, timeout),
-  wait_for = function(predicate, timeout = NULL) condition_wait_for(ptr, predicate, timeout),
-  notify = function(n = 1L) invisible(condition_notify(ptr, check_count(n, "n"))),
-  notify_all = function() invisible(condition_notify(ptr, Inf)),
-  format = function(...) unless_closed(self, ptr, {
-    holder <- lock_holder(private$lock)
-    sprintf(
-      "<Condition #%s, %s, %d waiting>", handle_id(ptr),
-      if (holder == 0L) "not held" else sprintf("held by process %d", holder), condition_waiters(ptr)
-    )
-  })
-), private = list(lock = NULL))
+ConditionHandle <- handle_class("Condition", function(self, private, ptr) {
+  private$lock <- condition_lock_pointer(ptr)
+  list(
+    acquire = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_lock_acquire`, private$lock, block, timeout),
+    release = function() invisible(.Call(`_multiprocessing_lock_release`, private$lock)),
+    wait = function(timeout = NULL) condition_wait(ptr, timeout),
+    wait_for = function(predicate, timeout = NULL) condition_wait_for(ptr, predicate, timeout),
+    notify = function(n = 1L) invisible(condition_notify(ptr, check_count(n, "n"))),
+    notify_all = function() invisible(condition_notify(ptr, Inf)),
+    format = function(...) unless_closed(self, ptr, {
+      holder <- lock_holder(private$lock)
+      sprintf(
+        "<Condition #%s, %s, %d waiting>", handle_id(ptr),
+        if (holder == 0L) "not held" else sprintf("held by process %d", holder), condition_waiters(ptr)
+      )
+    })
+  )
+})
 
 condition_wait_for <- function(ptr, predicate, timeout) {
   check_function(predicate, "predicate")

@@ -26,7 +26,7 @@
 #' @export
 Event <- function() EventHandle$new(event_create())
 
-EventHandle <- handle_class("Event", list(
+EventHandle <- handle_class("Event", function(self, private, ptr) list(
   set = function() invisible(.Call(`_multiprocessing_event_set`, ptr)),
   clear = function() invisible(.Call(`_multiprocessing_event_clear`, ptr)),
   is_set = function() .Call(`_multiprocessing_event_state`, ptr),

@@ -75,11 +75,11 @@ Lock <- function() LockHandle$new(lock_create(FALSE))
 #' @export
 RLock <- function() LockHandle$new(lock_create(TRUE))
 
-LockHandle <- handle_class("Lock", list(
+LockHandle <- handle_class("Lock", function(self, private, ptr) list(
   acquire = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_lock_acquire`, ptr, block, timeout),
   release = function() invisible(.Call(`_multiprocessing_lock_release`, ptr)),
   locked = function() lock_holder(ptr) != 0L,
-  format = function(...) handle_format(self, private, lock_state)
+  format = function(...) handle_format(self, ptr, lock_state)
 ))
 
 lock_state <- function(ptr) {

@@ -157,7 +157,7 @@ entries_of <- function(values) {
   values
 }
 
-DictHandle <- handle_class("Dict", list(
+DictHandle <- handle_class("Dict", function(self, private, ptr) list(
   get = function(key, default = NULL) .Call(`_multiprocessing_dict_lookup`, ptr, key, default),
   set = function(key, value) invisible(.Call(`_multiprocessing_dict_assign`, ptr, key, value, NULL)),
   pop = function(key, default) dict_pop(ptr, key, default),
@@ -257,7 +257,7 @@ new_managed_list <- function(values) {
   ListHandle$new(ptr)
 }
 
-ListHandle <- handle_class("List", list(
+ListHandle <- handle_class("List", function(self, private, ptr) list(
   append = function(x) list_change(ptr, function(l) c(l, list(x))),
   extend = function(xs) {
     xs <- elements_given(xs)
@@ -365,7 +365,7 @@ as.list.List <- function(x, ...) list_all(private_of(x)$ptr)
 
 # --- name spaces: what `$` means is the user's ---
 
-NamespaceHandle <- handle_class("Namespace", list())
+NamespaceHandle <- handle_class("Namespace", function(self, private, ptr) list(format = function(...) format(self)))
 
 namespace_ptr <- function(x) .subset2(x, ".__enclos_env__")$ptr
 

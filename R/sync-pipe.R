@@ -67,15 +67,15 @@ print.Pipe <- function(x, ...) {
   invisible(x)
 }
 
-ConnectionHandle <- handle_class("Connection", list(
+ConnectionHandle <- handle_class("Connection", function(self, private, ptr) list(
   send = function(obj = required("obj")) invisible(.Call(`_multiprocessing_connection_send`, ptr, obj)),
   recv = function() .Call(`_multiprocessing_connection_recv`, ptr),
   poll = function(timeout = 0) connection_poll(ptr, timeout),
   send_bytes = function(raw = required("raw"), offset = 0, size = NULL) pipe_send_bytes(ptr, raw, offset, size),
   recv_bytes = function(maxlength = NULL) pipe_receive_bytes(ptr, maxlength),
   close = function() invisible(handle_close(ptr)),
-  format = function(...) handle_format(self, private, describe_connection)
-), active = list(
+  format = function(...) handle_format(self, ptr, describe_connection)
+), active = function(self, private, ptr) list(
   closed = function() !handle_is_open(ptr),
   readable = function() connection_state(ptr)$readable,
   writable = function() connection_state(ptr)$writable

@@ -58,7 +58,7 @@ queue_limit <- function(maxsize) {
   max(maxsize, 0)
 }
 
-queue_methods <- list(
+queue_methods <- function(self, private, ptr) list(
   put = function(obj = required("obj"), block = TRUE, timeout = NULL) {
     invisible(.Call(`_multiprocessing_queue_put`, ptr, obj, block, timeout))
   },
@@ -70,31 +70,18 @@ queue_methods <- list(
   full = function() queue_is_full(ptr),
   close = function() invisible(queue_shut(ptr)),
   join_thread = function() invisible(NULL),
-  format = function(...) handle_format(self, private, queue_state)
+  format = function(...) handle_format(self, ptr, queue_state)
 )
 
 QueueHandle <- handle_class("Queue", queue_methods)
 
-SimpleQueueHandle <- handle_class("SimpleQueue", list(
+SimpleQueueHandle <- handle_class("SimpleQueue", function(self, private, ptr) list(
   put = function(obj = required("obj")) invisible(.Call(`_multiprocessing_queue_put`, ptr, obj, TRUE, NULL)),
   get = function() .Call(`_multiprocessing_queue_get`, ptr, TRUE, NULL),
   empty = function() queue_size(ptr) == 0,
   close = function() invisible(queue_shut(ptr)),
-  format = function(...) handle_format(self, private, queue_state)
+  format = function(...) handle_format(self, ptr, queue_state)
 ))
-
-# R reads sync-joinable-queue.R before this file.
-JoinableQueueHandle <- handle_class("JoinableQueue", c(queue_methods[names(queue_methods) != "format"], list(
-  initialize = function(ptr) {
-    open_handle(self, private, ptr)
-    class(self) <- append(class(self), "Queue", 1L)
-  },
-  task_done = function() invisible(queue_task_done(ptr)),
-  join = function() invisible(joinable_queue_join(ptr)),
-  format = function(...) unless_closed(self, ptr, {
-    sprintf("<JoinableQueue #%s, %.0f messages, %.0f not done>", handle_id(ptr), queue_size(ptr), queue_unfinished(ptr))
-  })
-)))
 
 queue_state <- function(ptr) {
   size <- queue_size(ptr)

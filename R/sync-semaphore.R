@@ -48,7 +48,7 @@ new_semaphore <- function(value, bounded) {
   SemaphoreHandle$new(semaphore_create(value, bounded))
 }
 
-SemaphoreHandle <- handle_class("Semaphore", list(
+SemaphoreHandle <- handle_class("Semaphore", function(self, private, ptr) list(
   acquire = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_semaphore_acquire`, ptr, block, timeout),
   release = function() invisible(.Call(`_multiprocessing_semaphore_release`, ptr)),
   get_value = function() semaphore_permits(ptr),

@@ -1,6 +1,6 @@
 # Sets of a manager: as its lists one value, changed by modify(). Elements are any R values; those that are identical() are one.
 
-SetHandle <- handle_class("Set", list(
+SetHandle <- handle_class("Set", function(self, private, ptr) list(
   add = function(x) list_change(ptr, function(s) set_union(s, list(x))),
   discard = function(x) list_change(ptr, function(s) set_without(s, list(x))),
   remove = function(x) {

@@ -257,7 +257,7 @@ int run_once(PoolOwner& owner, double count, SEXP chunks, SEXP order, int retrie
 int begin_call(PoolOwner& owner, SEXP fun, SEXP args, bool spawn) {
   if (!owner.simple() || !Rf_isFunction(fun) || TYPEOF(args) != VECSXP || Rf_isObject(args)) return 0;
   for (R_xlen_t i = 0; i < Rf_xlength(args); ++i)
-    if (!is_bare(VECTOR_ELT(args, i))) return 0;
+    if (!is_bare(VECTOR_ELT(args, i)) && pointer_of(VECTOR_ELT(args, i)) == R_NilValue) return 0; // a handle needs nothing, too
   SentFunction* sent = sent_function(fun, false);
   InUse in_use(sent);
   if (!sent) return 0;
