@@ -40,6 +40,13 @@ std::vector<uint64_t> chunk_starts(const std::vector<double>& wanted, uint64_t c
   return wanted[0] > 0 ? equal_chunks(count, uint64_t(wanted[0])) : guided_chunks(count, workers);
 }
 
+// Does this process take results while workers compute? On a core that is left for it; on a core of one of many workers, too, as
+// the others compute what that one does not.
+bool takes_meanwhile(size_t workers) {
+  constexpr size_t kMany = 4;
+  return workers < size_t(mapped.cores) || workers >= kMany;
+}
+
 // Is it worthwhile to have room for a number from each element? Such numbers become visible at the end of their
 // chunk, and a chunk costs as much as a few results.
 bool room_for_small_values(const JobPlan& plan) {
@@ -171,7 +178,7 @@ int submit_map(PoolOwner& owner, SEXP fun, SEXP body, SEXP iterable, double coun
   plan.count = uint64_t(count);
   plan.starts = chunk_starts(doubles_of(chunks), plan.count, uint32_t(owner.workers().count()));
   plan.notify_each = each;
-  plan.notify_chunks = owner.workers().count() < size_t(mapped.cores); // a core is left for this process
+  plan.notify_chunks = takes_meanwhile(owner.workers().count());
   plan.timed = task_timeout > 0;
   plan.slots = room_for_small_values(plan);
   // a share for each worker: none draws from another's stream or sees what its share left behind
