@@ -6,7 +6,7 @@
 
 here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1L]))
 scripts <- c(
-  "task_latency", "throughput", "start", "sync", "primitives", "session", "threads", "large", "memory", "views", "jobs"
+  "task_latency", "throughput", "start", "sync", "primitives", "session", "threads", "large", "memory", "views", "jobs", "scaling"
 )
 given <- commandArgs(TRUE)
 options_given <- grep("^--", given, value = TRUE)

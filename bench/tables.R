@@ -49,14 +49,14 @@ machine <- function() {
   paste0(parallel::detectCores(), " cores", if (length(said)) sprintf(" (%s)", trimws(sub(".*:", "", said[1L]))))
 }
 
-#' Replaces the section of this script in `file`, or adds it at the end.
+#' Replaces the section of this script in `file`, or adds it at the end; creates the file if there is none.
 save_tables <- function(file, results, verdicts, script) {
   if (is_kept(file, results)) return(invisible())
-  lines <- readLines(file, encoding = "UTF-8")
+  lines <- if (file.exists(file)) readLines(file, encoding = "UTF-8") else character()
   start <- match(paste("###", script), lines)
   new <- section(script, results, verdicts, dirname(file))
   if (is.na(start)) {
-    lines <- c(lines, if (nzchar(lines[length(lines)])) "", new)
+    lines <- c(lines, if (length(lines) && nzchar(lines[length(lines)])) "", new)
   } else {
     later <- grep("^##", lines)
     end <- c(later[later > start], length(lines) + 1L)[1L]

@@ -58,6 +58,9 @@ test_that("a run replaces its own section of the page, with what was promised", 
     "| a job | 2 ms (1 ms .. 3 ms); ours, old way 3 ms | peer 4 ms (0.5) |", "<= 0.4 x peer: **FAIL** 0.5 |"
   ) %in% lines)
   expect_true("| something else | it is so | - | **PASS** |" %in% lines)
+  another <- tempfile(fileext = ".md")
+  tools$save_tables(another, list(result), tools$.bench$verdicts, "first.R")
+  expect_identical(readLines(another), lines[match("### first.R", lines):(match("### third.R", lines) - 2L)])
 
   tools$save_tables(page, list(table_of(multiprocessing = 0.001)), list(), "new.R")
   expect_true(all(c("### first.R", "### new.R", "kept") %in% readLines(page)))
