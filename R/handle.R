@@ -1,4 +1,4 @@
-# Objects of the shared heap. They hold an external pointer; a message has only its number, and the
+# Pools, and objects of the shared heap. They hold an external pointer; of an object of the heap a message has only its number, and the
 # receiver creates its own handle: see revive_handle().
 #
 # A handle looks like an R6 object: an environment of methods with a class, whose `.__enclos_env__` is the environment of the

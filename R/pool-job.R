@@ -1,6 +1,5 @@
 # Jobs of a pool: created from the arguments of its methods, awaited, and turned into results.
 
-# Not in the method itself: R6 gives each object copies of its methods, which R does not compile.
 pool_apply <- function(private, func, args, sees) {
   if (private$shut) refuse_if_shut(private)
   taken <- if (is.null(sees)) .Call(`_multiprocessing_pool_call`, private$ptr, func, args, private$spawns)

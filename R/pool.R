@@ -70,7 +70,7 @@
 #' `EncodingError` (a value that cannot travel), `ProcessError` (workers that cannot start; the pool of another process),
 #' `TimeoutError` (a process is stopped); all are explained in [multiprocessing-package].
 #'
-#' @return A handle (an R6 object) of class `Pool`.
+#' @return A handle of class `Pool`.
 #' @section Python: `multiprocessing.Pool(processes, initializer, initargs, maxtasksperchild)`.
 #' @seealso [AsyncResult] and [wait()] for results that come later; [ProcessPoolExecutor()] for futures; [mclapply()]
 #'   for one call; [what-travels] for what a task sees; [share()] for large data.
@@ -168,7 +168,7 @@ Pool <- function(processes = NULL, initializer = NULL, initargs = list(), maxtas
     )
   )
   ptr <- pool_open(settings)
-  PoolHandle$new(ptr, settings) # while the workers start
+  new_pool(ptr, settings) # while the workers start
 }
 
 #' @param ... for `local_pool()` the arguments of `Pool()`; for `with()` not used.
@@ -196,66 +196,64 @@ with.Pool <- function(data, expr, ...) {
   expr
 }
 
-PoolHandle <- R6::R6Class("Pool",
-  cloneable = FALSE,
-  public = list(
-    initialize = function(ptr, settings) {
-      private$ptr <- ptr
-      private$settings <- settings
-      private$spawns <- !start_methods[[settings$method]]$copies
-      private$pending <- new.env(parent = emptyenv())
-    },
-    map = function(func, iterable, chunksize = NULL, args = list(), ..., template = NULL, progress = FALSE,
-                   seed = NULL, retries = NULL, task_timeout = NULL, on_error = c("stop", "return"), globals = TRUE, packages = NULL) {
-      job_value(pool_map(private, "map", sys.call(), environment(), parent.frame(), ...))
-    },
-    map_async = function(func, iterable, chunksize = NULL, args = list(), ..., callback = NULL, error_callback = NULL,
-                         template = NULL, progress = FALSE, seed = NULL, retries = NULL, task_timeout = NULL,
-                         on_error = c("stop", "return"), globals = TRUE, packages = NULL) {
-      async_result(
-        self, private, pool_map(private, "map_async", sys.call(), environment(), parent.frame(), ...),
-        callback, error_callback
-      )
-    },
-    starmap = function(func, iterable, chunksize = NULL, ..., template = NULL, progress = FALSE, seed = NULL,
-                       retries = NULL, task_timeout = NULL, on_error = c("stop", "return"), globals = TRUE, packages = NULL) {
-      job_value(pool_map(private, "starmap", sys.call(), environment(), parent.frame(), ...))
-    },
-    starmap_async = function(func, iterable, chunksize = NULL, ..., callback = NULL, error_callback = NULL,
-                             template = NULL, progress = FALSE, seed = NULL, retries = NULL, task_timeout = NULL,
-                             on_error = c("stop", "return"), globals = TRUE, packages = NULL) {
-      async_result(
-        self, private, pool_map(private, "starmap_async", sys.call(), environment(), parent.frame(), ...),
-        callback, error_callback
-      )
-    },
-    apply = function(func = required("func"), args = list(), ..., globals = TRUE, packages = NULL) {
-      if (...length()) unused_argument("apply", ...)
-      func # an error in it names the user's call
-      pool_apply(private, func, args, if (!missing(globals) || !missing(packages)) what_to_see(globals, packages, parent.frame()))
-    },
-    apply_async = function(func = required("func"), args = list(), callback = NULL, error_callback = NULL, ...,
-                           globals = TRUE, packages = NULL) {
-      if (...length()) unused_argument("apply_async", ...)
-      func # an error in it names the user's call
-      sees <- if (!missing(globals) || !missing(packages)) what_to_see(globals, packages, parent.frame())
-      async_call(self, private, func, args, callback, error_callback, sees)
-    },
-    imap = function(func, iterable, chunksize = 1L, ..., globals = TRUE, packages = NULL) {
-      pool_imap(self, private, "imap", sys.call(), environment(), parent.frame(), ...)
-    },
-    imap_unordered = function(func, iterable, chunksize = 1L, ..., globals = TRUE, packages = NULL) {
-      pool_imap(self, private, "imap_unordered", sys.call(), environment(), parent.frame(), ...)
-    },
-    close = function() pool_shut(private),
-    terminate = function() pool_end(private),
-    join = function(timeout = NULL) pool_await_end(private, timeout),
-    status = function() pool_status(private),
-    format = function(...) pool_format(private),
-    print = function(...) print_formatted(self)
-  ),
-  private = list(ptr = NULL, settings = NULL, pending = NULL, spawns = FALSE, delivering = FALSE, due = TRUE, attended = NULL, shut = FALSE, feeds = list())
-)
+new_pool <- function(ptr, settings) {
+  pool <- PoolHandle$new(ptr)
+  list2env(list(
+    settings = settings, spawns = !start_methods[[settings$method]]$copies, pending = new.env(parent = emptyenv()),
+    delivering = FALSE, due = TRUE, attended = NULL, shut = FALSE, feeds = list()
+  ), private_of(pool))
+  pool
+}
+
+PoolHandle <- handle_class("Pool", function(self, private, ptr) list(
+  map = function(func, iterable, chunksize = NULL, args = list(), ..., template = NULL, progress = FALSE,
+                 seed = NULL, retries = NULL, task_timeout = NULL, on_error = c("stop", "return"), globals = TRUE, packages = NULL) {
+    job_value(pool_map(private, "map", sys.call(), environment(), parent.frame(), ...))
+  },
+  map_async = function(func, iterable, chunksize = NULL, args = list(), ..., callback = NULL, error_callback = NULL,
+                       template = NULL, progress = FALSE, seed = NULL, retries = NULL, task_timeout = NULL,
+                       on_error = c("stop", "return"), globals = TRUE, packages = NULL) {
+    async_result(
+      self, private, pool_map(private, "map_async", sys.call(), environment(), parent.frame(), ...),
+      callback, error_callback
+    )
+  },
+  starmap = function(func, iterable, chunksize = NULL, ..., template = NULL, progress = FALSE, seed = NULL,
+                     retries = NULL, task_timeout = NULL, on_error = c("stop", "return"), globals = TRUE, packages = NULL) {
+    job_value(pool_map(private, "starmap", sys.call(), environment(), parent.frame(), ...))
+  },
+  starmap_async = function(func, iterable, chunksize = NULL, ..., callback = NULL, error_callback = NULL,
+                           template = NULL, progress = FALSE, seed = NULL, retries = NULL, task_timeout = NULL,
+                           on_error = c("stop", "return"), globals = TRUE, packages = NULL) {
+    async_result(
+      self, private, pool_map(private, "starmap_async", sys.call(), environment(), parent.frame(), ...),
+      callback, error_callback
+    )
+  },
+  apply = function(func = required("func"), args = list(), ..., globals = TRUE, packages = NULL) {
+    if (...length()) unused_argument("apply", ...)
+    func # an error in it names the user's call
+    pool_apply(private, func, args, if (!missing(globals) || !missing(packages)) what_to_see(globals, packages, parent.frame()))
+  },
+  apply_async = function(func = required("func"), args = list(), callback = NULL, error_callback = NULL, ...,
+                         globals = TRUE, packages = NULL) {
+    if (...length()) unused_argument("apply_async", ...)
+    func # an error in it names the user's call
+    sees <- if (!missing(globals) || !missing(packages)) what_to_see(globals, packages, parent.frame())
+    async_call(self, private, func, args, callback, error_callback, sees)
+  },
+  imap = function(func, iterable, chunksize = 1L, ..., globals = TRUE, packages = NULL) {
+    pool_imap(self, private, "imap", sys.call(), environment(), parent.frame(), ...)
+  },
+  imap_unordered = function(func, iterable, chunksize = 1L, ..., globals = TRUE, packages = NULL) {
+    pool_imap(self, private, "imap_unordered", sys.call(), environment(), parent.frame(), ...)
+  },
+  close = function() pool_shut(private),
+  terminate = function() pool_end(private),
+  join = function(timeout = NULL) pool_await_end(private, timeout),
+  status = function() pool_status(private),
+  format = function(...) pool_format(private)
+))
 
 pool_open <- function(settings) {
   options <- settings$options
