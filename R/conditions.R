@@ -220,7 +220,9 @@ is_function_name <- function(x) {
 function_argument <- function(frame, name, caller) {
   if (eval(call("missing", as.name(name)), frame)) missing_argument(name)
   given <- eval(call("substitute", as.name(name)), frame)
-  if (is.name(given) && !exists(as.character(given), envir = caller)) {
+  # lapply() and others hand on arguments of frames around theirs
+  is_there <- function(frame) exists(as.character(given), envir = frame)
+  if (is.name(given) && !is_there(caller) && !any(vapply(sys.frames(), is_there, TRUE))) {
     abort("ValueError", sprintf("`%s`: there is no function or variable `%s`", name, as.character(given)))
   }
   check_function(frame[[name]], name)

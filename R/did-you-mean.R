@@ -165,7 +165,6 @@ no_such_member <- function(x, name) {
 
 # Completion by Tab
 #' @importFrom utils .DollarNames
-#' @rawNamespace S3method(.DollarNames, Pool, complete_member)
 #' @rawNamespace S3method(.DollarNames, Process, complete_member)
 #' @rawNamespace S3method(.DollarNames, AsyncResult, complete_member)
 #' @rawNamespace S3method(.DollarNames, PoolIterator, complete_member)

@@ -28,17 +28,19 @@ handle_format <- function(self, ptr, state) {
 }
 
 # A class of handles, whose `$new()` takes the pointer. `methods` gives the list of an object's methods, `active` of its active
-# bindings; both are functions of the object, an environment for its other data, and the pointer.
-handle_class <- function(class, methods, active = NULL) {
+# bindings; both are functions of the object, an environment for its other data, and the pointer. They are functions of the package
+# by name, which R compiles when the package is installed; so they are not looked up before.
+handle_class <- function(class, methods, active) {
   class <- c(class, "multiprocessing_handle")
+  has_fields <- !missing(active)
   list(new = function(ptr) {
     self <- new.env(hash = FALSE, parent = emptyenv())
     private <- new.env(hash = FALSE, parent = emptyenv())
     private$ptr <- ptr
-    made <- methods(self, private, ptr)
+    made <- c(methods(self, private, ptr), print_method(self, private, ptr))
     list2env(made, self)
     self$.__enclos_env__ <- enter_frames(made, self, private, ptr)
-    if (is.null(active)) {
+    if (!has_fields) {
       lockEnvironment(self, bindings = TRUE)
     } else {
       for (name in names(made)) lockBinding(name, self)
@@ -52,6 +54,8 @@ handle_class <- function(class, methods, active = NULL) {
     self
   })
 }
+
+print_method <- function(self, private, ptr) list(print = function(...) print_formatted(self))
 
 # The frames that the functions come from have the values now, no promises, which compiled code would have to look into. Gives the last.
 enter_frames <- function(functions, self, private, ptr) {

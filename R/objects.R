@@ -1,4 +1,4 @@
-# What all our R6 objects share.
+# What all our objects with methods share.
 
 print_formatted <- function(self) {
   cat(self$format(), "\n", sep = "")

@@ -26,14 +26,15 @@ map_options <- function(private, names, frame) {
   options
 }
 
-# The names of the arguments of a call, also of those that the `...` of its frame `caller` stands for; NULL: none has a name
+# The names of the arguments of a call, also of those that `...` stands for, which its frame `caller` has or sees; NULL: none has a name
 given_names <- function(call, caller) {
   given <- names(call)
   for (argument in as.list(call)) if (is.name(argument) && identical(argument, quote(...))) {
-    return(c(given, names(eval(quote(substitute(list(...))), caller))))
+    return(c(given, eval(names_of_dots, caller)))
   }
   given
 }
+names_of_dots <- quote((function(...) names(substitute(list(...))))(...))
 
 # The name of a type is not a value of that type
 check_template <- function(template) {

@@ -205,7 +205,7 @@ new_pool <- function(ptr, settings) {
   pool
 }
 
-PoolHandle <- handle_class("Pool", function(self, private, ptr) list(
+pool_methods <- function(self, private, ptr) list(
   map = function(func, iterable, chunksize = NULL, args = list(), ..., template = NULL, progress = FALSE,
                  seed = NULL, retries = NULL, task_timeout = NULL, on_error = c("stop", "return"), globals = TRUE, packages = NULL) {
     job_value(pool_map(private, "map", sys.call(), environment(), parent.frame(), ...))
@@ -253,7 +253,9 @@ PoolHandle <- handle_class("Pool", function(self, private, ptr) list(
   join = function(timeout = NULL) pool_await_end(private, timeout),
   status = function() pool_status(private),
   format = function(...) pool_format(private)
-))
+)
+
+PoolHandle <- handle_class("Pool", pool_methods)
 
 pool_open <- function(settings) {
   options <- settings$options

@@ -89,7 +89,7 @@ cells_methods <- function(self, private, ptr) list(
   release = function() invisible(.Call(`_multiprocessing_lock_release`, cells_lock(ptr)))
 )
 
-ArrayHandle <- handle_class("Array", function(self, private, ptr) c(cells_methods(self, private, ptr), list(
+array_methods <- function(self, private, ptr) c(cells_methods(self, private, ptr), list(
   format = function(...) unless_closed(self, ptr, {
     n <- cells_length(ptr)
     dim <- cells_dim(ptr)
@@ -99,22 +99,28 @@ ArrayHandle <- handle_class("Array", function(self, private, ptr) c(cells_method
     first <- paste(first, collapse = " ")
     sprintf("<Array #%s, %s [%s]: %s%s>", handle_id(ptr), cells_type(ptr), shape, first, more)
   })
-)))
+))
 
-ValueHandle <- handle_class("Value", function(self, private, ptr) c(cells_methods(self, private, ptr), list(
+ArrayHandle <- handle_class("Array", array_methods)
+
+value_methods <- function(self, private, ptr) c(cells_methods(self, private, ptr), list(
   get = function() .Call(`_multiprocessing_cells_get`, ptr, 1L),
   set = function(value = required("value")) invisible(.Call(`_multiprocessing_cells_set`, ptr, 1L, value)),
   format = function(...) unless_closed(self, ptr, {
     sprintf("<Value #%s, %s: %s>", handle_id(ptr), cells_type(ptr), format(cells_get(ptr, 1L)))
   })
-)), active = function(self, private, ptr) list(
+))
+
+value_fields <- function(self, private, ptr) list(
   value = function(value) {
     if (missing(value)) {
       return(.Call(`_multiprocessing_cells_get`, ptr, 1L))
     }
     .Call(`_multiprocessing_cells_set`, ptr, 1L, value)
   }
-))
+)
+
+ValueHandle <- handle_class("Value", value_methods, value_fields)
 
 check_typecode <- function(typecode) {
   if (missing(typecode)) missing_argument("typecode")

@@ -52,7 +52,7 @@ Barrier <- function(parties, action = NULL, timeout = NULL) {
   handle
 }
 
-BarrierHandle <- handle_class("Barrier", function(self, private, ptr) list(
+barrier_methods <- function(self, private, ptr) list(
   wait = function(timeout = NULL) barrier_round(private, timeout),
   abort = function() invisible(barrier_abort(ptr)),
   reset = function() invisible(barrier_reset(ptr)),
@@ -63,11 +63,15 @@ BarrierHandle <- handle_class("Barrier", function(self, private, ptr) list(
       if (state$broken) "broken, " else "parties"
     )
   })
-), active = function(self, private, ptr) list(
+)
+
+barrier_fields <- function(self, private, ptr) list(
   parties = function() barrier_state(ptr)$parties,
   n_waiting = function() barrier_state(ptr)$n_waiting,
   broken = function() barrier_state(ptr)$broken
-))
+)
+
+BarrierHandle <- handle_class("Barrier", barrier_methods, barrier_fields)
 
 # `place`: the party's number, and of the one that has to act the round, else -1. The binding assigns it, so that no Ctrl-C comes
 # between the end of the wait and our knowledge of it.

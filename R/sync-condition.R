@@ -57,7 +57,7 @@ Condition <- function(lock = NULL) {
   ConditionHandle$new(condition_create(if (!is.null(lock)) private_of(lock)$ptr))
 }
 
-ConditionHandle <- handle_class("Condition", function(self, private, ptr) {
+condition_methods <- function(self, private, ptr) {
   private$lock <- condition_lock_pointer(ptr)
   list(
     acquire = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_lock_acquire`, private$lock, block, timeout),
@@ -74,7 +74,9 @@ ConditionHandle <- handle_class("Condition", function(self, private, ptr) {
       )
     })
   )
-})
+}
+
+ConditionHandle <- handle_class("Condition", condition_methods)
 
 condition_wait_for <- function(ptr, predicate, timeout) {
   check_function(predicate, "predicate")

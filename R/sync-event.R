@@ -26,7 +26,7 @@
 #' @export
 Event <- function() EventHandle$new(event_create())
 
-EventHandle <- handle_class("Event", function(self, private, ptr) list(
+event_methods <- function(self, private, ptr) list(
   set = function() invisible(.Call(`_multiprocessing_event_set`, ptr)),
   clear = function() invisible(.Call(`_multiprocessing_event_clear`, ptr)),
   is_set = function() .Call(`_multiprocessing_event_state`, ptr),
@@ -34,4 +34,6 @@ EventHandle <- handle_class("Event", function(self, private, ptr) list(
   format = function(...) unless_closed(self, ptr, {
     sprintf("<Event #%s, %s>", handle_id(ptr), if (event_state(ptr)) "set" else "not set")
   })
-))
+)
+
+EventHandle <- handle_class("Event", event_methods)

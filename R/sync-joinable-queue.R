@@ -35,17 +35,17 @@
 #' @export
 JoinableQueue <- function(maxsize = 0L) JoinableQueueHandle$new(queue_create_joinable(queue_limit(maxsize)))
 
-JoinableQueueHandle <- handle_class(c("JoinableQueue", "Queue"), function(self, private, ptr) {
-  methods <- queue_methods(self, private, ptr)
-  methods[c("task_done", "join", "format")] <- list(
-    function() invisible(queue_task_done(ptr)),
-    function() invisible(joinable_queue_join(ptr)),
-    function(...) unless_closed(self, ptr, {
+joinable_queue_methods <- function(self, private, ptr) {
+  utils::modifyList(queue_methods(self, private, ptr), list(
+    task_done = function() invisible(queue_task_done(ptr)),
+    join = function() invisible(joinable_queue_join(ptr)),
+    format = function(...) unless_closed(self, ptr, {
       sprintf("<JoinableQueue #%s, %.0f messages, %.0f not done>", handle_id(ptr), queue_size(ptr), queue_unfinished(ptr))
     })
-  )
-  methods
-})
+  ))
+}
+
+JoinableQueueHandle <- handle_class(c("JoinableQueue", "Queue"), joinable_queue_methods)
 
 joinable_queue_join <- function(ptr) {
   lost <- queue_join(ptr)

@@ -75,12 +75,14 @@ Lock <- function() LockHandle$new(lock_create(FALSE))
 #' @export
 RLock <- function() LockHandle$new(lock_create(TRUE))
 
-LockHandle <- handle_class("Lock", function(self, private, ptr) list(
+lock_methods <- function(self, private, ptr) list(
   acquire = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_lock_acquire`, ptr, block, timeout),
   release = function() invisible(.Call(`_multiprocessing_lock_release`, ptr)),
   locked = function() lock_holder(ptr) != 0L,
   format = function(...) handle_format(self, ptr, lock_state)
-))
+)
+
+LockHandle <- handle_class("Lock", lock_methods)
 
 lock_state <- function(ptr) {
   holder <- lock_holder(ptr)

@@ -157,7 +157,7 @@ entries_of <- function(values) {
   values
 }
 
-DictHandle <- handle_class("Dict", function(self, private, ptr) list(
+dict_methods <- function(self, private, ptr) list(
   get = function(key, default = NULL) .Call(`_multiprocessing_dict_lookup`, ptr, key, default),
   set = function(key, value) invisible(.Call(`_multiprocessing_dict_assign`, ptr, key, value, NULL)),
   pop = function(key, default) dict_pop(ptr, key, default),
@@ -176,7 +176,9 @@ DictHandle <- handle_class("Dict", function(self, private, ptr) list(
     shown <- paste(c(utils::head(keys, 5L), if (length(keys) > 5L) "..."), collapse = ", ")
     sprintf("<Dict #%s, %d %s%s%s>", handle_id(ptr), length(keys), if (length(keys) == 1L) "key" else "keys", if (length(keys)) ": " else "", shown)
   })
-))
+)
+
+DictHandle <- handle_class("Dict", dict_methods)
 
 dict_pop <- function(ptr, key, default) {
   found <- .Call(`_multiprocessing_dict_take`, ptr, key)
@@ -257,7 +259,7 @@ new_managed_list <- function(values) {
   ListHandle$new(ptr)
 }
 
-ListHandle <- handle_class("List", function(self, private, ptr) list(
+list_methods <- function(self, private, ptr) list(
   append = function(x) list_change(ptr, function(l) c(l, list(x))),
   extend = function(xs) {
     xs <- elements_given(xs)
@@ -279,7 +281,9 @@ ListHandle <- handle_class("List", function(self, private, ptr) list(
     n <- length(list_all(ptr))
     sprintf("<List #%s, %d %s>", handle_id(ptr), n, if (n == 1L) "element" else "elements")
   })
-))
+)
+
+ListHandle <- handle_class("List", list_methods)
 
 list_all <- function(ptr) .Call(`_multiprocessing_dict_lookup`, ptr, "list", NULL)
 
@@ -365,7 +369,9 @@ as.list.List <- function(x, ...) list_all(private_of(x)$ptr)
 
 # --- name spaces: what `$` means is the user's ---
 
-NamespaceHandle <- handle_class("Namespace", function(self, private, ptr) list(format = function(...) format(self)))
+namespace_methods <- function(self, private, ptr) list()
+
+NamespaceHandle <- handle_class("Namespace", namespace_methods)
 
 namespace_ptr <- function(x) .subset2(x, ".__enclos_env__")$ptr
 

@@ -67,7 +67,7 @@ print.Pipe <- function(x, ...) {
   invisible(x)
 }
 
-ConnectionHandle <- handle_class("Connection", function(self, private, ptr) list(
+connection_methods <- function(self, private, ptr) list(
   send = function(obj = required("obj")) invisible(.Call(`_multiprocessing_connection_send`, ptr, obj)),
   recv = function() .Call(`_multiprocessing_connection_recv`, ptr),
   poll = function(timeout = 0) connection_poll(ptr, timeout),
@@ -75,11 +75,15 @@ ConnectionHandle <- handle_class("Connection", function(self, private, ptr) list
   recv_bytes = function(maxlength = NULL) pipe_receive_bytes(ptr, maxlength),
   close = function() invisible(handle_close(ptr)),
   format = function(...) handle_format(self, ptr, describe_connection)
-), active = function(self, private, ptr) list(
+)
+
+connection_fields <- function(self, private, ptr) list(
   closed = function() !handle_is_open(ptr),
   readable = function() connection_state(ptr)$readable,
   writable = function() connection_state(ptr)$writable
-))
+)
+
+ConnectionHandle <- handle_class("Connection", connection_methods, connection_fields)
 
 describe_connection <- function(ptr) {
   state <- connection_state(ptr)

@@ -75,13 +75,15 @@ queue_methods <- function(self, private, ptr) list(
 
 QueueHandle <- handle_class("Queue", queue_methods)
 
-SimpleQueueHandle <- handle_class("SimpleQueue", function(self, private, ptr) list(
+simple_queue_methods <- function(self, private, ptr) list(
   put = function(obj = required("obj")) invisible(.Call(`_multiprocessing_queue_put`, ptr, obj, TRUE, NULL)),
   get = function() .Call(`_multiprocessing_queue_get`, ptr, TRUE, NULL),
   empty = function() queue_size(ptr) == 0,
   close = function() invisible(queue_shut(ptr)),
   format = function(...) handle_format(self, ptr, queue_state)
-))
+)
+
+SimpleQueueHandle <- handle_class("SimpleQueue", simple_queue_methods)
 
 queue_state <- function(ptr) {
   size <- queue_size(ptr)

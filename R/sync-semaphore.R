@@ -48,7 +48,7 @@ new_semaphore <- function(value, bounded) {
   SemaphoreHandle$new(semaphore_create(value, bounded))
 }
 
-SemaphoreHandle <- handle_class("Semaphore", function(self, private, ptr) list(
+semaphore_methods <- function(self, private, ptr) list(
   acquire = function(block = TRUE, timeout = NULL) .Call(`_multiprocessing_semaphore_acquire`, ptr, block, timeout),
   release = function() invisible(.Call(`_multiprocessing_semaphore_release`, ptr)),
   get_value = function() semaphore_permits(ptr),
@@ -56,7 +56,9 @@ SemaphoreHandle <- handle_class("Semaphore", function(self, private, ptr) list(
     class <- if (semaphore_is_bounded(ptr)) "BoundedSemaphore" else "Semaphore"
     sprintf("<%s #%s, value %.0f>", class, handle_id(ptr), semaphore_permits(ptr))
   })
-))
+)
+
+SemaphoreHandle <- handle_class("Semaphore", semaphore_methods)
 
 #' @param data a semaphore.
 #' @param expr an expression, evaluated in the frame of the caller.

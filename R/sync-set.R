@@ -1,6 +1,6 @@
 # Sets of a manager: as its lists one value, changed by modify(). Elements are any R values; those that are identical() are one.
 
-SetHandle <- handle_class("Set", function(self, private, ptr) list(
+set_methods <- function(self, private, ptr) list(
   add = function(x) list_change(ptr, function(s) set_union(s, list(x))),
   discard = function(x) list_change(ptr, function(s) set_without(s, list(x))),
   remove = function(x) {
@@ -25,7 +25,9 @@ SetHandle <- handle_class("Set", function(self, private, ptr) list(
   issubset = function(other) !length(set_without(list_all(ptr), elements_given(other))),
   issuperset = function(other) !length(set_without(elements_given(other), list_all(ptr))),
   format = function(...) unless_closed(self, ptr, sprintf("<Set #%s, %s>", handle_id(ptr), counted(length(list_all(ptr)), "element")))
-))
+)
+
+SetHandle <- handle_class("Set", set_methods)
 
 new_managed_set <- function(values) {
   ptr <- dict_create(4L)

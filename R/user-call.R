@@ -34,7 +34,7 @@ is_entry <- function(fun) {
   is_enclosure(home)
 }
 
-# The environment that R6 makes for the methods of one of our objects
+# The environment of the methods of one of our objects
 is_enclosure <- function(env) {
   !is.null(env) && identical(parent.env(env), topenv()) && is.environment(env$self) &&
     inherits(env$self, c("R6", "multiprocessing_handle", "multiprocessing_future", "multiprocessing_result", "SharedMemoryBuffer"))

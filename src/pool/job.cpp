@@ -40,8 +40,8 @@ std::vector<uint64_t> chunk_starts(const std::vector<double>& wanted, uint64_t c
   return wanted[0] > 0 ? equal_chunks(count, uint64_t(wanted[0])) : guided_chunks(count, workers);
 }
 
-// Does this process take results while workers compute? On a core that is left for it; on a core of one of many workers, too, as
-// the others compute what that one does not.
+// Does this process take results while workers compute? Yes if a core is left for it. Yes with many workers, too: it takes the core
+// of one, and the others go on.
 bool takes_meanwhile(size_t workers) {
   constexpr size_t kMany = 4;
   return workers < size_t(mapped.cores) || workers >= kMany;
@@ -264,7 +264,7 @@ int run_once(PoolOwner& owner, double count, SEXP chunks, SEXP order, int retrie
 int begin_call(PoolOwner& owner, SEXP fun, SEXP args, bool spawn) {
   if (!owner.simple() || !Rf_isFunction(fun) || TYPEOF(args) != VECSXP || Rf_isObject(args)) return 0;
   for (R_xlen_t i = 0; i < Rf_xlength(args); ++i)
-    if (!is_bare(VECTOR_ELT(args, i)) && pointer_of(VECTOR_ELT(args, i)) == R_NilValue) return 0; // a handle needs nothing, too
+    if (!is_bare(VECTOR_ELT(args, i)) && pointer_of(VECTOR_ELT(args, i)) == R_NilValue) return 0; // a handle needs nothing either
   SentFunction* sent = sent_function(fun, false);
   InUse in_use(sent);
   if (!sent) return 0;

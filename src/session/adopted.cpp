@@ -63,15 +63,17 @@ bool is_untouched(const void* data, const Adopted& a) {
 SEXP vector_to_adopt(SEXPTYPE type, R_xlen_t length) {
   uint64_t bytes = uint64_t(length) * codec::bytes_per_element(type);
   if (!platform::would_have_own_pages(bytes)) return Rf_allocVector(type, length);
+  bool maps = false;
   auto allocate = [&] {
     return or_jump([&] {
       platform::TakenMemory taken(bytes);
+      maps = taken.maps();
       return codec::protect([&] { return Rf_allocVector(type, length); });
     });
   };
   SEXP x = PROTECT(allocate());
-  // R may have collected first, and what that has freed is used. Protected, the vector is not what a second collection frees.
-  if (!platform::has_own_pages(codec::data_of(x), bytes)) x = allocate();
+  // R may have collected first, and given the vector what that freed. Protected, it is not what a second collection frees.
+  if (maps && !platform::has_own_pages(codec::data_of(x), bytes)) x = allocate();
   UNPROTECT(1);
   return x;
 }

@@ -56,19 +56,16 @@ SEXP named_memory_tag() {
 }
 
 SEXP pointer_of(SEXP x) {
-  static SEXP enclosure_name = nullptr, fields_name = nullptr, pointer_name = nullptr;
+  static SEXP enclosure_name = nullptr, pointer_name = nullptr;
   if (TYPEOF(x) == EXTPTRSXP) return R_ExternalPtrTag(x) == handle_tag() ? x : R_NilValue;
   if (TYPEOF(x) != ENVSXP || !Rf_inherits(x, "multiprocessing_handle")) return R_NilValue;
   if (!pointer_name) { // no initializers: R may jump out of them
     enclosure_name = Rf_install(".__enclos_env__");
-    fields_name = Rf_install("private");
     pointer_name = Rf_install("ptr");
   }
   SEXP enclosure = r::frame_variable(x, enclosure_name);
   if (TYPEOF(enclosure) != ENVSXP) return R_NilValue;
-  SEXP fields = r::frame_variable(enclosure, fields_name);
-  if (TYPEOF(fields) != ENVSXP) return R_NilValue;
-  SEXP p = r::frame_variable(fields, pointer_name);
+  SEXP p = r::frame_variable(enclosure, pointer_name);
   return TYPEOF(p) == EXTPTRSXP && R_ExternalPtrTag(p) == handle_tag() ? p : R_NilValue;
 }
 

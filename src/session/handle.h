@@ -46,9 +46,9 @@ private:
 void drop_uncounted(uint64_t block);
 void defer_drop(uint64_t block); // the same, for finalizers
 Handle& handle_of(SEXP pointer, BlockKind kind);
-// The pointer inside one of our R6 objects, or the pointer itself; NULL for anything else.
+// The pointer of a handle, or the pointer itself; NULL for anything else.
 SEXP pointer_of(SEXP x);
-// What R code gets for a block: an R6 object where there is one of that kind, or the pointer. The
+// What R code gets for a block: a handle where there is one of that kind, or the pointer. The
 // caller keeps its own hold. May signal R errors.
 SEXP handle_object(uint64_t block, BlockKind kind);
 inline uint64_t block_of(SEXP pointer, BlockKind kind) { return handle_of(pointer, kind).block; }

@@ -37,7 +37,7 @@ template <class F> void each_attribute(SEXP x, F&& look) {
 // A global environment, or one of a package: what lies there does not travel with a value.
 bool is_top_level(SEXP env);
 SEXP top_level_of(SEXP env); // it, or the first around it
-bool is_ours(SEXP env); // an R6 object of this package
+bool is_ours(SEXP env); // a handle or an R6 object of this package
 
 struct Survey {
   uint64_t bytes = 0; // of data; code is not counted

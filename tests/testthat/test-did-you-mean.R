@@ -108,3 +108,26 @@ test_that("objects of other packages whose classes have our names keep their own
   expect_null(theirs$split)
   expect_error(local_pool(1)$split, class = "ValueError")
 })
+
+test_that("options come to a method of a pool by the `...` of any function around its call", {
+  pool <- local_pool(1)
+  fails <- function(i) if (i == 2) stop("two") else i
+  callers <- list(
+    function(...) pool$map(fails, 1:3, ...),
+    function(...) {
+      inner <- function() pool$map(fails, 1:3, ...)
+      inner()
+    },
+    function(...) local(pool$map(fails, 1:3, ...)),
+    function(...) lapply(1, function(k) pool$map(fails, 1:3, ...))[[1L]],
+    function(...) eval(quote(pool$map(fails, 1:3, ...)), list(k = 1)),
+    function(...) do.call(pool$map, list(fails, 1:3, ...)),
+    function(...) lapply(list(1:3), pool$map, func = fails, ...)[[1L]]
+  )
+  for (caller in callers) {
+    value <- caller(on_error = "return")
+    expect_identical(value[c(1, 3)], list(1L, 3L))
+    expect_s3_class(value[[2L]], "error")
+    expect_error(caller(on_eror = "return"), "unknown argument `on_eror` of $map()", fixed = TRUE)
+  }
+})

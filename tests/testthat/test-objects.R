@@ -98,3 +98,27 @@ test_that("a handle has few classes, since each of them costs every call of a me
   }
   expect_s3_class(JoinableQueue(), "Queue")
 })
+
+test_that("methods of handles are compiled with the package", {
+  is_compiled <- function(fun) any(grepl("^<bytecode", capture.output(print(fun))))
+  skip_if_not(is_compiled(multiprocessing::Lock), "the package is not compiled")
+  manager <- Manager()
+  handles <- list(
+    Lock(), Queue(), SimpleQueue(), JoinableQueue(), Pipe()[[1L]], Semaphore(), Event(), Condition(), Barrier(1), Value("i", 1),
+    Array("d", 2), manager$dict(), manager$list(), manager$set(), local_pool(1)
+  )
+  for (handle in handles) {
+    for (name in ls(handle)) {
+      if (bindingIsActive(name, handle)) next
+      expect_true(is_compiled(.subset2(handle, name)), label = paste0(class(handle)[1L], "$", name))
+    }
+  }
+})
+
+test_that("a handle shows itself by print() and by its method", {
+  lock <- Lock()
+  expect_output(print(lock), "<Lock #")
+  expect_output(lock$print(), "<Lock #")
+  expect_error(lock$acquire <- 1, "locked")
+  expect_error(lock$other <- 1, "locked")
+})

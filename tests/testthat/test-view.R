@@ -239,6 +239,19 @@ test_that("what arrives is ordinary though R has freed memory that it would fit 
   expect_true(is_ordinary(through_queue(strings)))
 })
 
+test_that("a vector is received where only memory that R has freed is left", {
+  skip_if(!nzchar(Sys.which("prlimit")))
+  out <- in_fresh_r(c(
+    "library(multiprocessing)", "x <- numeric(4e6)", "rm(x)", "invisible(gc())", "q <- Queue()", "q$put(rep(1:2, 9e6))",
+    "vectors <- c(lapply(1:8, function(i) numeric(3.5e6)), lapply(1:20, function(i) numeric(1e6)))",
+    "vectors[1:8] <- list(NULL)", "invisible(gc())",
+    "size <- as.numeric(sub('\\\\D*(\\\\d+).*', '\\\\1', grep('VmSize', readLines('/proc/self/status'), value = TRUE)))",
+    "system(sprintf('prlimit --pid=%d --as=%.0f:', Sys.getpid(), (size + 30000) * 1024))",
+    "cat(sum(q$get()), fill = TRUE)"
+  ))
+  expect_identical(out[length(out)], "27000000")
+})
+
 test_that("vectors that show pages hold while R collects at every allocation, and give them back", {
   before <- heap_state()$blocks
   q <- Queue()

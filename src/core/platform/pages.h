@@ -16,19 +16,22 @@ constexpr uint64_t kVectorLead = 64;
 bool has_own_pages(const void* data, uint64_t bytes);
 // Would the C library map pages for a vector of `bytes`, if it had nothing that is free and large enough?
 bool would_have_own_pages(uint64_t bytes);
-// Takes what the C library has free for such a vector: until the end of this object it maps pages instead. No page of what
-// is taken is used.
+// Takes what the C library has free for such a vector: until the end of this object it maps pages instead. Of what is taken it
+// writes headers only.
 class TakenMemory {
 public:
   explicit TakenMemory(uint64_t bytes);
   TakenMemory(const TakenMemory&) = delete;
   TakenMemory& operator=(const TakenMemory&) = delete;
-  ~TakenMemory();
+  ~TakenMemory() { give_back(); }
+  bool maps() const { return maps_; } // false: it gives such a vector no pages of its own, whatever is free
 
 private:
+  void give_back();
   static constexpr size_t kMost = 64; // pieces
   void* pieces_[kMost];
   size_t taken_ = 0;
+  bool maps_ = false;
 };
 // Puts a private, copy-on-write mapping of the file, from `offset` on, in the place of the pages behind the first;
 // `offset` stands for the start of the first one. False: nothing was changed.

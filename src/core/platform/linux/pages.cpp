@@ -66,21 +66,23 @@ bool has_own_pages(const void* data, uint64_t bytes) {
 bool would_have_own_pages(uint64_t bytes) { return bytes > kMaxThreshold && malloc_is_glibc(); }
 
 TakenMemory::TakenMemory(uint64_t bytes) {
-  constexpr uint64_t kMapped = 2; // see has_own_pages()
+  constexpr uint64_t kBefore = kVectorLead - 2 * sizeof(uint64_t); // R's header, between that of malloc() and the data
   while (taken_ < kMost) {
-    void* piece = std::malloc(bytes + kVectorLead); // at least what R asks for
-    if (!piece) return;
-    uint64_t size;
-    std::memcpy(&size, static_cast<uint8_t*>(piece) - sizeof size, sizeof size);
-    if (size & kMapped) { // nothing else was left
-      std::free(piece);
-      return;
+    const void* end = sbrk(0);
+    auto* piece = static_cast<uint8_t*>(std::malloc(kBefore + bytes));
+    maps_ = piece && has_own_pages(piece + kBefore, bytes);
+    bool was_free = piece && !maps_ && sbrk(0) == end;
+    if (was_free) {
+      pieces_[taken_++] = piece;
+      continue;
     }
-    pieces_[taken_++] = piece;
+    std::free(piece);
+    if (!piece) give_back(); // there may be room for the vector itself
+    return;
   }
 }
 
-TakenMemory::~TakenMemory() {
+void TakenMemory::give_back() {
   while (taken_ > 0) std::free(pieces_[--taken_]);
 }
 
