@@ -5,7 +5,9 @@ deadline_of <- function(timeout) {
     return(NULL)
   }
   if (!is.numeric(timeout) || length(timeout) != 1L || is.na(timeout)) {
-    abort("ValueError", "`timeout` must be NULL (no limit) or one number of seconds")
+    abort("ValueError", sprintf(
+      "`timeout` must be NULL (no limit) or one number of seconds, not %s", describe_value(timeout)
+    ))
   }
   monotonic_seconds() + timeout
 }

@@ -33,7 +33,7 @@ uint64_t dict_of(SEXP x) {
 
 std::string key_of(SEXP key) {
   if (TYPEOF(key) != STRSXP || Rf_xlength(key) != 1 || STRING_ELT(key, 0) == NA_STRING)
-    throw Error{"ValueError", "a key must be one string"};
+    refuse(key, "a key must be one string");
   SEXP name = STRING_ELT(key, 0);
   std::string bytes = CHAR(name);
   auto is_ascii = [](char c) { return !(c & 0x80); };

@@ -127,6 +127,11 @@ SEXP with_names(SEXP x, const std::vector<const char*>& names) {
   return value;
 }
 
+void refuse(SEXP given, const std::string& must) {
+  Protected what(call_r("describe_given", given));
+  throw Error{"ValueError", must + ", not " + from_r<std::string>(what)};
+}
+
 std::vector<double> doubles_of(SEXP x) {
   Protected d(coerced(x, REALSXP));
   return std::vector<double>(REAL(d), REAL(d) + Rf_xlength(d));

@@ -90,6 +90,9 @@ template <class... A> SEXP call_r(const char* function, const A&... arguments) {
   return evaluate(call, package_namespace());
 }
 
+// A ValueError that says what an argument must be, and what it is: `must`, ", not ", `given` described
+[[noreturn]] void refuse(SEXP given, const std::string& must);
+
 std::vector<double> doubles_of(SEXP x);
 std::vector<int> integers_of(SEXP x);
 std::vector<std::string> strings_of(SEXP x);

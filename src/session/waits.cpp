@@ -25,7 +25,7 @@ Wait wait_for(SEXP timeout) {
   double seconds =
       (Rf_isNumeric(timeout) && Rf_length(timeout) == 1) ? Rf_asReal(timeout) : NA_REAL;
   if (std::isnan(seconds))
-    throw Error{"ValueError", "`timeout` must be NULL (no limit) or one number of seconds"};
+    refuse(timeout, "`timeout` must be NULL (no limit) or one number of seconds");
   if (seconds <= 0) w.deadline = 0;
   else if (seconds < 9e9) w.deadline = platform::now_ns() + int64_t(seconds * 1e9);
   return w;
@@ -33,7 +33,7 @@ Wait wait_for(SEXP timeout) {
 
 Wait wait_for(SEXP block, SEXP timeout) {
   if (!Rf_isLogical(block) || Rf_length(block) != 1 || LOGICAL(block)[0] == NA_LOGICAL)
-    throw Error{"ValueError", "`block` must be TRUE or FALSE"};
+    refuse(block, "`block` must be TRUE or FALSE");
   Wait w = wait_for(timeout);
   if (!LOGICAL(block)[0]) w.deadline = 0;
   return w;

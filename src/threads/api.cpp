@@ -194,8 +194,7 @@ Handle& open_handle(SEXP given, BlockKind kind) {
   bool ours = pointer != R_NilValue;
   if (ours && (!is_open(pointer) || static_cast<Handle*>(R_ExternalPtrAddr(pointer))->kind == kind))
     return handle_of(pointer, kind);
-  Protected what(call_r("describe_given", given));
-  throw Error{"ValueError", std::string("expected ") + wanted(kind) + ", not " + from_r<std::string>(what)};
+  refuse(given, std::string("expected ") + wanted(kind));
 }
 
 int open(SEXP handle, int kind, multiprocessing_object** out) {

@@ -35,7 +35,7 @@ int margin_of(SEXP margin, SEXP x, Matrix* shape) {
   if (Rf_isNull(margin)) return 0;
   int m = Rf_isNumeric(margin) && Rf_length(margin) == 1 ? Rf_asInteger(margin) : 0;
   if ((m != 1 && m != 2) || Rf_asReal(margin) != m)
-    throw Error{"ValueError", "`margin` must be NULL, 1 (rows) or 2 (columns)"};
+    refuse(margin, "`margin` must be NULL, 1 (rows) or 2 (columns)");
   if (!Rf_isMatrix(x)) throw Error{"ValueError", "`margin` needs a matrix as `x`"};
   const int* dim = INTEGER_RO(Rf_getAttrib(x, R_DimSymbol));
   *shape = {uint64_t(dim[0]), uint64_t(dim[1])};
@@ -46,7 +46,7 @@ unsigned threads_of(SEXP threads) {
   if (Rf_isNull(threads)) return thread_count(0);
   double n = Rf_isNumeric(threads) && Rf_length(threads) == 1 ? Rf_asReal(threads) : NA_REAL;
   if (!(n >= 1 && n <= 1024 && n == std::floor(n)))
-    throw Error{"ValueError", "`threads` must be NULL or one whole number from 1 to 1024"};
+    refuse(threads, "`threads` must be NULL or one whole number from 1 to 1024");
   return thread_count(unsigned(n));
 }
 

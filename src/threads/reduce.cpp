@@ -118,7 +118,7 @@ SEXP fold_slices_with(SEXP x, const Source& source, int margin, Matrix shape,
 void check_init(SEXP init) {
   if (Rf_isNull(init)) return;
   if (Rf_isObject(init) || !(Rf_isNumeric(init) || Rf_isLogical(init)) || Rf_length(init) != 1)
-    throw Error{"ValueError", "`init` must be one number"};
+    refuse(init, "`init` must be one number");
 }
 
 } // namespace
