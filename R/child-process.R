@@ -76,7 +76,9 @@ Process <- function(target, args = list(), name = NULL, daemon = NULL, context =
 }
 
 check_name <- function(name) {
-  if (!is.character(name) || length(name) != 1L || is.na(name)) abort("ValueError", "`name` must be one string")
+  if (!is.character(name) || length(name) != 1L || is.na(name)) {
+    abort("ValueError", sprintf("`name` must be one string, not %s", describe_value(name)))
+  }
   name
 }
 
@@ -292,8 +294,8 @@ process_main <- function(what) {
   if (is.environment(what)) end_start() # not in a fork: a fork of an R that is still starting spawns nothing either
   if (is.environment(what)) refuse_lost_in_call(what$target, what$args) # they came through a page, as all in a new R
   target <- if (length(seen$lacks)) guarded(what$target) else what$target
-  caller <- locals_first(new.env(parent = globalenv()), what$target)
-  code <- run_and_publish(function() do.call(target, what$args, quote = TRUE, envir = caller), function(condition, hint) {
+  caller <- locals_first(new_frame(), what$target)
+  code <- run_and_publish(function() call_in(caller, target, what$args), function(condition, hint) {
     call <- tryCatch(conditionCall(condition), error = function(e) NULL)
     message(sprintf(
       "%s (pid %d) failed:\n%s: %s", what$name, Sys.getpid(),
@@ -302,6 +304,15 @@ process_main <- function(what) {
   }, function() inputs_of(what$target, what$args))
   finish_child()
   code
+}
+
+# Errors show the call `FUN(args[[1L]], b = args[[2L]])`, as those of $apply() do, and not the values.
+call_in <- function(frame, fun, args) {
+  frame$FUN <- fun
+  frame$args <- args
+  calls <- lapply(seq_along(args), function(i) call("[[", quote(args), i))
+  names(calls) <- names(args)
+  do.call("FUN", calls, envir = frame)
 }
 
 # Evaluates, publishes the value or the error with its traceback; 0 or 1. `inputs`: see pointer_hint()

@@ -132,7 +132,10 @@ load_package <- function(package, path) {
 
 missing_package <- function(package) {
   abort("ProcessError", sprintf(
-    "package '%s' is loaded in the session and cannot be loaded in the worker: %s", package, seen$missing[[package]]
+    paste0(
+      "package '%s', which the session has loaded or `packages` names, cannot be loaded in the worker: %s; ",
+      "install it, or give its folder to .libPaths()"
+    ), package, seen$missing[[package]]
   ))
 }
 

@@ -8,7 +8,7 @@ worker_main <- function(what, index = what$index) {
     if (is.environment(what)) refuse_lost_in_call(what$initializer, what$initargs)
     failed <- tryCatch(
       {
-        do.call(what$initializer, what$initargs, quote = TRUE)
+        call_in(new_frame(), what$initializer, what$initargs)
         NULL
       },
       error = function(e) e

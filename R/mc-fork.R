@@ -117,6 +117,7 @@ job_start <- function(fun, silent = FALSE, affinity = NULL) {
 }
 
 job_main <- function(what) {
+  forget_frames(sys.nframe())
   while (sink.number() > 0L) sink()
   if (!is.null(what$affinity)) parallel::mcaffinity(what$affinity)
   leave_family(run_and_publish(what$fun))

@@ -111,7 +111,8 @@ call_back <- function(outcome, callback, error_callback) {
   if (is.null(f)) {
     return(invisible())
   }
-  tryCatch(f(if (failed) outcome$error else outcome$value), error = function(e) {
+  given <- if (failed) outcome$error else outcome$value
+  tryCatch(f(given), error = function(e) {
     warning(sprintf("a callback of a pool failed: %s", message_of(e)), call. = FALSE)
   })
 }

@@ -20,6 +20,7 @@ session$has_later <- NULL # whether package later is available; NULL: not looked
 
 # Called first in every child. Little may be done here: what a fork touches for the first time is copied, page by page.
 enter_child <- function(name, what, daemon = TRUE, number = NULL) {
+  forget_frames(sys.nframe() - 1L)
   parent <- what$parent
   session$name <- name
   session$daemon <- daemon

@@ -8,7 +8,8 @@
 user_call <- function() {
   parents <- sys.parents()
   at <- 0L
-  for (k in rev(seq_len(sys.nframe() - 1L))) {
+  own <- seq_len(sys.nframe() - 1L)
+  for (k in rev(own[own > entries$inherited])) {
     if (is_entry(sys.function(k))) {
       at <- k
       break
@@ -17,7 +18,7 @@ user_call <- function() {
   # where a caller has no frame (compiled code evaluates in an environment), R gives the number of any frame
   below <- at
   caller <- if (at) parents[at] else 0L
-  while (caller > 0L && caller < below && is_internal(sys.function(caller))) {
+  while (caller > entries$inherited && caller < below && is_internal(sys.function(caller))) {
     if (is_entry(sys.function(caller))) at <- caller
     below <- caller
     caller <- parents[caller]
@@ -36,8 +37,10 @@ is_entry <- function(fun) {
 
 # The environment of the methods of one of our objects
 is_enclosure <- function(env) {
-  !is.null(env) && identical(parent.env(env), topenv()) && is.environment(env$self) &&
-    inherits(env$self, c("R6", "multiprocessing_handle", "multiprocessing_future", "multiprocessing_result", "SharedMemoryBuffer"))
+  !is.null(env) && identical(parent.env(env), topenv()) &&
+    inherits(env$self, c(
+      "R6", "multiprocessing_handle", "multiprocessing_future", "multiprocessing_result", "SharedMemoryBuffer", "Manager"
+    ))
 }
 
 # Ours, or of the machinery between two of our frames
@@ -61,6 +64,10 @@ entry_bodies <- function() {
 
 entries <- new.env(parent = emptyenv())
 entries$bodies <- NULL
+entries$inherited <- 0L
+
+# A forked process begins with the frames of the call that forked it: the first `n`, which are nobody's call in it
+forget_frames <- function(n) entries$inherited <- n
 
 # `with.Lock(lock, x)` was written `with(lock, x)`; a call by do.call(), and that of an active binding, has the function in
 # place of its name.
@@ -80,12 +87,15 @@ as_written <- function(call, fun) {
     return(NULL)
   }
   self <- home$self
+  if (!is.environment(self)) {
+    return(NULL)
+  }
   same <- function(f) is.function(f) && identical(body(f), body(fun))
   fields <- c(home$.__active__, mget(Filter(function(name) !bindingIsActive(name, self), ls(self)), self))
   name <- names(fields)[vapply(fields, same, TRUE)]
   if (!length(name)) {
     return(NULL)
   }
-  call[[1L]] <- call("$", as.name(class(self)[1L]), as.name(name[1L]))
+  call[[1L]] <- call("$", as.name(users_class(self)), as.name(name[1L]))
   if (name[1L] %in% names(home$.__active__)) call[[1L]] else call
 }
