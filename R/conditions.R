@@ -72,7 +72,9 @@ death_of_worker <- function(name, index, pid, status, limit, peak = NA_real_, tr
   }
   died(index, pid, status, limit, peak, sprintf(
     "the worker of %s (pid %d%s) %s%s%s%s; %s", name, pid, peak_memory(peak), way_to_die(status),
-    if (reading) " while it read the function" else "", tried, memory_hint(status), if (tries > 1L) {
+    if (reading) " while it read the function" else "", tried, memory_hint(status), if (isTRUE(status >= 0L)) {
+      "a task must not end its process: let it return a value or call stop() in place of quit()"
+    } else if (tries > 1L) {
       sprintf("`retries = %d` did not help: the element itself seems to end its worker", tries - 1L)
     } else {
       "set `retries` (`mc.retry` in mclapply()) to recompute such elements"
@@ -207,7 +209,7 @@ check_function <- function(x, name) {
   } else if (is.character(x) && length(x) == 1L && is_function_name(x)) {
     sprintf("; give the function itself, `%s = %s`", name, x)
   } else {
-    "; give the function itself and not what a call of it returns: its arguments go into a list of their own"
+    "; give the function itself, not what a call of it returns: its arguments are given apart from it"
   }
   abort("ValueError", sprintf("`%s` must be a function, not %s%s", name, describe_value(x), hint))
 }

@@ -86,7 +86,7 @@ refuse_arguments <- function(what, known, ...) {
   name <- first_name(...)
   known <- setdiff(known, "...")
   abort("ValueError", sprintf(
-    "unknown argument %s of %s(): %s", name_of_argument(name), what,
+    "%s %s(): %s", unknown_argument(name), what,
     did_you_mean(name, known, paste("it takes", paste0("`", known, "`", collapse = ", ")))
   ))
 }
@@ -96,7 +96,9 @@ first_name <- function(...) {
   if (length(names)) names[1L] else ""
 }
 
-name_of_argument <- function(name) if (nzchar(name)) paste0("`", name, "`") else "without a name"
+unknown_argument <- function(name) {
+  if (nzchar(name)) sprintf("unknown argument `%s` of", name) else "too many arguments without names in"
+}
 
 # The mclapply() family passes its `...` to FUN. An argument that FUN does not accept, and that looks like one of ours,
 # would fail in every element.
@@ -140,10 +142,21 @@ public_names <- function(x) {
 #' @rawNamespace S3method("$", SocketConnection, get_member)
 #' @rawNamespace S3method("$", SharedMemory, get_member)
 #' @rawNamespace S3method("$", SharedMemoryBuffer, get_member)
+#' @rawNamespace S3method("$", Dict, get_member)
+#' @rawNamespace S3method("$", List, get_member)
+#' @rawNamespace S3method("$", Set, get_member)
 get_member <- function(x, name) {
   member <- .subset2(x, name)
   if (is.null(member) && has_our_members(x) && !exists(name, envir = x, inherits = FALSE)) no_such_member(x, name)
   member
+}
+
+# The same for lists of functions
+#' @rawNamespace S3method("$", Manager, get_function)
+#' @rawNamespace S3method("$", multiprocessing_context, get_function)
+get_function <- function(x, name) {
+  if (!name %in% names(x)) no_such_member(x, name)
+  .subset2(x, name)
 }
 
 # Other packages have classes of these names, too (a pool of database connections, a process), with their own `$`.
@@ -154,13 +167,28 @@ has_our_members <- function(x) {
 }
 
 no_such_member <- function(x, name) {
-  known <- public_names(x)
-  functions <- known[vapply(known, function(k) !bindingIsActive(k, x) && is.function(.subset2(x, k)), TRUE)]
+  known <- if (is.environment(x)) public_names(x) else names(x)
+  is_active <- function(k) is.environment(x) && bindingIsActive(k, x)
+  functions <- known[vapply(known, function(k) !is_active(k) && is.function(.subset2(x, k)), TRUE)]
+  keys <- if (inherits(x, "Dict")) sprintf("a key goes into brackets, [[\"%s\"]]; ", name) else ""
   shown <- ifelse(known %in% functions, sprintf("$%s()", known), sprintf("$%s", known))
   abort("ValueError", sprintf(
-    "%s has no method or field `%s`: %s", setdiff(class(x), "multiprocessing_future")[1L], name,
+    "%s has no method or field `%s`: %s%s", users_class(x), name, keys,
     did_you_mean(name, known, paste("it has", paste0(shown, collapse = ", ")), "`$%s`")
   ))
+}
+
+#' @export
+`$<-.Dict` <- function(x, name, value) {
+  if (!has_our_members(x)) {
+    return(NextMethod())
+  }
+  abort("ValueError", sprintf("a value is put by brackets: write [[\"%s\"]] in place of $%s", name, name))
+}
+
+# The class that the help pages name
+users_class <- function(x) {
+  sub("^multiprocessing_", "", setdiff(class(x), c("EagerIterator", "LazyIterator", "multiprocessing_future"))[1L])
 }
 
 # Completion by Tab

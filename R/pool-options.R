@@ -73,7 +73,7 @@ check_names <- function(given, method) {
 unknown_option <- function(name, method) {
   known <- method_names[[method]]
   abort("ValueError", sprintf(
-    "unknown argument %s of $%s(): %s; %s", name_of_argument(name), method, further_arguments(method, name),
+    "%s $%s(): %s; %s", unknown_argument(name), method, further_arguments(method, name),
     did_you_mean(name, known, paste0("it takes, by their full names, ", paste0("`", known, "`", collapse = ", ")))
   ))
 }

@@ -110,7 +110,7 @@
 #' m$shutdown()
 #' @export
 Manager <- function() {
-  structure(
+  self <- structure(
     list(
       dict = function(...) new_dict(DictHandle, 1L, list(...)), list = function(...) new_managed_list(list(...)),
       set = function(...) new_managed_set(list(...)),
@@ -121,6 +121,7 @@ Manager <- function() {
     ),
     class = "Manager"
   )
+  self
 }
 
 #' @export

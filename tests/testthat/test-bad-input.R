@@ -165,11 +165,11 @@ test_that("an argument that a pool's method does not have is named", {
   pool$map(identity, 1)
   unchanged({
     expect_classed_error(pool$apply(identity, list(1), chunk = 3), "ValueError", "unknown argument `chunk` of \\$apply\\(\\)")
-    expect_classed_error(pool$apply_async(identity, list(1), NULL, NULL, 3), "ValueError", "unknown argument without a name")
+    expect_classed_error(pool$apply_async(identity, list(1), NULL, NULL, 3), "ValueError", "too many arguments without names")
     expect_classed_error(pool$apply_async(identity, list(1), retries = 3), "ValueError", "unknown argument `retries`")
     expect_classed_error(pool$imap(identity, 1:3, chunk = 3), "ValueError", "`chunk`")
     expect_classed_error(pool$imap(identity, 1:3, args = list(3)), "ValueError", "`args`")
-    expect_classed_error(pool$imap_unordered(identity, 1:3, 1, 2), "ValueError", "without a name")
+    expect_classed_error(pool$imap_unordered(identity, 1:3, 1, 2), "ValueError", "too many arguments without names")
     expect_classed_error(pool$map(identity, 1:3, chunk = 3), "ValueError", "`chunk`")
     expect_classed_error(pool$map_async(identity, 1, error_callback = "a"), "ValueError", "`error_callback`")
     expect_classed_error(pool$map(identity, 1:3, progress = "yes"), "ValueError", "`progress`")

@@ -16,7 +16,7 @@ test_that("an unknown argument is answered with ours, for typing errors and for 
   expect_match(said(pool$map(sqrt, 1, simplify = TRUE)), "did you mean `template`")
   expect_match(said(pool$map(sqrt, X = 1)), "did you mean `iterable`")
   expect_match(said(pool$apply(sqrt, x = 5)), "`x` of \\$apply\\(\\): .*`args = list\\(x = \\.\\.\\.\\)`")
-  expect_match(said(pool$map(sqrt, 1, NULL, list(), 5)), "without a name.*by their full names")
+  expect_match(said(pool$map(sqrt, 1, NULL, list(), 5)), "too many arguments without names in \\$map\\(\\): .*by their full names")
 })
 
 test_that("an argument that no function of the mclapply family has is told before anything is forked", {
@@ -48,7 +48,7 @@ test_that("an unknown method is answered with the one that was meant", {
   expect_match(said(pool$zzzzzz), "it has \\$apply\\(\\), .*\\$map\\(\\)")
   expect_match(said(Process(sum)$exit_code), "did you mean `\\$exitcode`")
   expect_match(said(pool$apply_async(sum)$result()), "did you mean `\\$get`")
-  expect_match(said(pool$imap(sqrt, 1)$nxt), "it has")
+  expect_match(said(pool$imap(sqrt, 1)$nxt), "PoolIterator has no method or field `nxt`: it has")
   expect_null(Process(sum)$pid) # a field without a value
 })
 
@@ -130,4 +130,18 @@ test_that("options come to a method of a pool by the `...` of any function aroun
     expect_s3_class(value[[2L]], "error")
     expect_error(caller(on_eror = "return"), "unknown argument `on_eror` of $map()", fixed = TRUE)
   }
+})
+
+test_that("managers, what they make, and contexts answer unknown names, and a dict says how keys are given", {
+  m <- Manager()
+  expect_match(said(m$Dict()), "Manager has no method or field `Dict`: did you mean `\\$dict`")
+  expect_match(said(m$Pool(2)), "it has \\$dict\\(\\)")
+  d <- m$dict(a = 1)
+  expect_match(said(d$a), "a key goes into brackets, \\[\\[\"a\"\\]\\]")
+  expect_match(said(d$a <- 2), "write \\[\\[\"a\"\\]\\] in place of \\$a")
+  expect_identical(d[["a"]], 1)
+  expect_match(said(m$list(1)$add(2)), "List has no method or field `add`: it has \\$append")
+  expect_match(said(m$set(1)$ad(2)), "did you mean `\\$add`")
+  expect_match(said(get_context("fork")$pool(2)), "context has no method or field `pool`: did you mean `\\$Pool`")
+  expect_identical(conditionCall(tryCatch(m$dict(1, 2), error = identity)), quote(m$dict(1, 2)))
 })

@@ -100,3 +100,53 @@ test_that("a compiled function of other types is told the types, without the pac
   expect_match(text, "`greet`, the last function.*double f\\(double x\\)")
   expect_no_match(text, "kernel.h")
 })
+
+test_that("wrong limits, flags, names and keys are told with what was given", {
+  queue <- Queue()
+  expect_match(said(queue$get(timeout = "2 s")), "one number of seconds, not \"2 s\"")
+  expect_match(said(queue$get(timeout = Lock())), "not a Lock\\(\\)")
+  expect_match(said(queue$get("no")), "`block` must be TRUE or FALSE, not \"no\"")
+  expect_match(said(Process(sum, name = 5)), "`name` must be one string, not 5")
+  expect_match(said(Manager()$dict()[[5]]), "a key must be one string, not 5")
+  expect_match(said(thread_map(1, "sqrt", threads = "all")), "from 1 to 1024, not \"all\"")
+})
+
+test_that("a task that ends its process is told to return or to stop()", {
+  pool <- local_pool(1)
+  for (retries in 0:1) {
+    text <- said(pool$map(function(i) quit(status = 3), 1, retries = retries), "WorkerDiedError")
+    expect_match(text, "ended with exit code 3 .*call stop\\(\\) in place of quit\\(\\)")
+    expect_no_match(text, "set `retries`")
+  }
+})
+
+test_that("errors of a process, an initializer and a callback show no calls and values of this package's own", {
+  out <- capture.output({
+    p <- Process(function(x) x, args = list(1, y = "long value"))
+    p$start()
+    p$join()
+  }, type = "message")
+  expect_match(out, "Error in FUN(args[[1L]], y = args[[2L]]): unused argument", fixed = TRUE, all = FALSE)
+  pool <- Pool(1, initializer = function() NULL, initargs = list("long value"))
+  out <- capture.output(expect_classed_error(pool$map(sqrt, 1), "BrokenProcessPool"), type = "message")
+  expect_match(out, "failed: unused argument (args[[1]])", fixed = TRUE, all = FALSE)
+  pool <- local_pool(1)
+  expect_warning(pool$apply_async(sum, callback = function() NULL)$get(), "a callback of a pool failed: unused argument \\(given\\)")
+})
+
+test_that("an error of a forked worker before its task names no call of the session", {
+  pool <- local_pool(1)
+  assign("a_connection", file(tempfile(), "w"), globalenv())
+  on.exit({
+    close(a_connection)
+    rm("a_connection", envir = globalenv())
+  }, add = TRUE)
+  reads <- function(i) readLines(a_connection)
+  environment(reads) <- globalenv()
+  for (e in list(
+    tryCatch(pool$map(reads, 1), error = identity), tryCatch(pool$map(sqrt, 1, packages = "nosuchpackage"), error = identity)
+  )) {
+    expect_no_match(conditionMessage(e), "(in `", fixed = TRUE)
+  }
+  expect_match(conditionMessage(e), "'nosuchpackage', which the session has loaded or `packages` names, cannot be loaded")
+})

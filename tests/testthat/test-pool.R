@@ -64,7 +64,7 @@ test_that("an option that does not exist, or is shortened, is refused and nothin
   pool <- local_pool(1)
   expect_classed_error(pool$map(identity, 1:3, i = 10), "ValueError", "`i`")
   expect_classed_error(pool$map(identity, 1:3, templ = numeric(1)), "ValueError", "`templ`")
-  expect_classed_error(pool$map(identity, 1:3, NULL, list(), 5), "ValueError", "without a name")
+  expect_classed_error(pool$map(identity, 1:3, NULL, list(), 5), "ValueError", "too many arguments without names")
   expect_classed_error(pool$map(identity, 1:3, on_error = "ignore"), "ValueError", "on_error")
   expect_identical(pool$map(identity, 1:3), list(1L, 2L, 3L))
 })

@@ -198,7 +198,7 @@ test_that("packages: the order in which they are attached, those that are loaded
     expect_identical(pool$apply(in_global(function(x) x + 1), list(1)), 2)
     elements <- pool$imap(shown, list(1, price, list(price), 2))
     expect_identical(elements$next_value(), "1")
-    expect_classed_error(elements$next_value(), "ProcessError", "package 'wtquiet' .* cannot be loaded in the worker")
+    expect_classed_error(elements$next_value(), "ProcessError", "package 'wtquiet',.* cannot be loaded in the worker")
     expect_classed_error(elements$next_value(), "ProcessError", "wtquiet")
     expect_identical(elements$next_value(), "2")
   }
