@@ -107,6 +107,7 @@ private:
   uint64_t find_room(uint64_t bytes, BlockKind kind, const void* from, uint64_t lead);
   uint64_t try_allocate(uint64_t bytes, BlockKind kind, const void* from, uint64_t lead,
                         std::string* why);
+  int fill(uint64_t offset, const void* from, uint64_t bytes);
   uint64_t take_run(uint64_t pages, bool* backed);
   void make_block(uint64_t page, uint64_t pages, uint64_t bytes, BlockKind kind, bool backed); // held by the caller
   void give_run(uint64_t page, uint64_t pages, bool backed, uint64_t warm);

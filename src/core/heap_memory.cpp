@@ -164,7 +164,7 @@ uint64_t Heap::try_allocate(uint64_t bytes, BlockKind kind, const void* from, ui
     if (room < bytes + kMemoryMargin) *why = "only " + human(room) + " of memory are available";
   }
   if (why->empty()) {
-    int e = from ? platform::write_memory(fd_, offset + lead, from, bytes - lead)
+    int e = from ? fill(offset + lead, from, bytes - lead)
                  : platform::back_memory(fd_, offset, pages * kPageBytes);
     if (e) *why = platform::memory_problem(e);
   }
@@ -174,6 +174,19 @@ uint64_t Heap::try_allocate(uint64_t bytes, BlockKind kind, const void* from, ui
   }
   drop(offset);
   return 0;
+}
+
+// Of new memory: pages are made as it is filled. 0 or errno. One process fills it by writing into the file, for which others would
+// wait as long as it takes; while it does, they fill theirs through their mappings, which costs each of them more time.
+int Heap::fill(uint64_t offset, const void* from, uint64_t bytes) {
+  std::atomic<Token>& filler = header().filler;
+  // relaxed: it publishes nothing, and two that write at the same time only wait for each other
+  Token us = self(), other = filler.load(std::memory_order_relaxed);
+  if (us == 0 || is_alive(other) || !filler.compare_exchange_strong(other, us, std::memory_order_relaxed))
+    return platform::fill_mapping(fd_, base_, offset, from, bytes);
+  int e = platform::write_memory(fd_, offset, from, bytes);
+  filler.compare_exchange_strong(us, 0, std::memory_order_relaxed); // unless another took us for dead
+  return e;
 }
 
 } // namespace mp

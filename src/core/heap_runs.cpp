@@ -146,7 +146,8 @@ void Heap::rebuild() {
 }
 
 void Heap::trim(uint64_t keep_pages) noexcept {
-  // Largest first: take a free run as a block of ours, punch it outside the guard, give it back.
+  // Largest first: take a free run, or its end, as a block of ours, punch it outside the guard, give it back. What is to stay is the
+  // beginning of the last one, from where blocks are taken.
   for (int c = int(kSizeClasses) - 1; c >= 8; --c) { // 1 MiB and more
     uint64_t page = 0, pages = 0;
     {
@@ -161,7 +162,12 @@ void Heap::trim(uint64_t keep_pages) noexcept {
         }
       if (!page) continue;
       pages = run_value(runs_[page]);
+      uint64_t warm = records_[page].bytes, stay = warm - std::min(warm, h.free_backed_pages - keep_pages);
+      bool backed = records_[page].backed;
       list_remove(page, pages);
+      if (stay) list_add(page, stay, backed, stay);
+      page += stay;
+      pages -= stay;
       make_block(page, pages, pages * kPageBytes, BlockKind::Bytes, false);
     }
     platform::punch_memory(fd_, page * kPageBytes, pages * kPageBytes);

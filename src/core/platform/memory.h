@@ -23,8 +23,11 @@ uint64_t file_bytes(int fd);   // 0 also if there is no such file
 uint64_t backed_bytes(int fd); // that cost memory
 // Makes sure that pages exist, so that touching them cannot fail. 0 or errno.
 int back_memory(int fd, uint64_t offset, uint64_t bytes);
-// Writes at an offset, making pages as needed: twice as fast as touching new ones. 0 or errno.
+// Writes at an offset, making pages as needed: it takes less time than touching new ones, but the system lets one process
+// at a time write into a file. 0 or errno.
 int write_memory(int fd, uint64_t offset, const void* from, uint64_t bytes);
+// The same through the mapping of all of the file at `base`: processes do this at the same time.
+int fill_mapping(int fd, uint8_t* base, uint64_t offset, const void* from, uint64_t bytes);
 // The bytes as this process's own copy, of which only written pages cost memory; what others write
 // later to pages that this process has not written shows through, so keep the block unchanged.
 // nullptr: the system gives no more mappings.

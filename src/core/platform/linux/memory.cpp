@@ -20,6 +20,10 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 // older headers
+#endif
+
 namespace mp::platform {
 namespace {
 
@@ -158,6 +162,24 @@ int write_memory(int fd, uint64_t offset, const void* from, uint64_t bytes) {
     at += n;
     offset += uint64_t(n);
     bytes -= uint64_t(n);
+  }
+  return 0;
+}
+
+int fill_mapping(int fd, uint8_t* base, uint64_t offset, const void* from, uint64_t bytes) {
+  if (past_file_limit(offset, bytes)) return EFBIG;
+  constexpr uint64_t step = 1u << 20; // it is in the processor's cache when it is copied to
+  const auto* at = static_cast<const uint8_t*>(from);
+  while (bytes > 0) {
+    uint64_t n = std::min(bytes, step), before = offset % system_page();
+    // Makes the pages, as fallocate() does, but holds no lock of the file meanwhile. Where it fails, fallocate() says why: no
+    // memory, or a system that does not know it (before Linux 5.14) or refuses it.
+    if (madvise(base + offset - before, n + before, MADV_POPULATE_WRITE) != 0)
+      if (int e = back_memory(fd, offset, n)) return e;
+    std::memcpy(base + offset, at, n);
+    at += n;
+    offset += n;
+    bytes -= n;
   }
   return 0;
 }
