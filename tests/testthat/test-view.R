@@ -239,6 +239,21 @@ test_that("what arrives is ordinary though R has freed memory that it would fit 
   expect_true(is_ordinary(through_queue(strings)))
 })
 
+test_that("a large vector arrives where the process has addresses for it once, and not twice", {
+  skip_if(!nzchar(Sys.which("prlimit")))
+  received <- in_background_r(function() {
+    limit <- function(bytes) system(sprintf("prlimit --pid %d --as=%s:", Sys.getpid(), format(bytes, scientific = FALSE)))
+    q <- Queue()
+    q$put(numeric(25e6)) # 200 MB
+    gc()
+    used <- as.numeric(gsub("\\D", "", grep("^VmSize", readLines("/proc/self/status"), value = TRUE))) * 1024
+    limit(round(used + 300e6))
+    x <- q$get()
+    c(length(x), sum(x), is.null(.Internal(altrep_class(x))), is_shared(x))
+  })
+  expect_identical(received, c(25e6, 0, 1, 1))
+})
+
 test_that("a vector is received where only memory that R has freed is left", {
   skip_if(!nzchar(Sys.which("prlimit")))
   out <- in_fresh_r(c(
