@@ -64,7 +64,14 @@ free <- compare("Lock acquire + release, free", "us", list(
       })
     }
   ),
-  contestant("two empty R6 calls", function(state) acquire_release(empty_class()), when = has("R6"))
+  contestant("two empty R6 calls", function(state) acquire_release(empty_class()), when = has("R6")),
+  contestant("two `$` of an object with a class, no call", function(state) {
+    object <- structure(list2env(list(acquire = NULL, release = NULL)), class = "lock")
+    time_per(function() {
+      object$acquire
+      object$release
+    })
+  })
 ))
 must_be(free, at_most = 1.5e-6)
 must_be(free, at_most = 20e-9, who = "our core, from C++")
