@@ -268,8 +268,9 @@ as_completed <- function(fs, timeout = NULL) {
   )
 }
 
-# An iterator as that of a pool, made of two functions
-new_iterator <- function(more, take) {
+# An iterator as that of a pool, made of two functions. `end`: what is left will not be asked for.
+new_iterator <- function(more, take, end = function() NULL) {
+  force(end)
   self <- new.env(parent = emptyenv())
   self$has_next <- function() more()
   self$next_value <- function() {
@@ -280,6 +281,16 @@ new_iterator <- function(more, take) {
   lockEnvironment(self, bindings = TRUE)
   class(self) <- c("FutureIterator", "PoolIterator", "iter")
   self
+}
+
+# A Ctrl-C ends it: as in Python, calls that no worker has begun are cancelled.
+#' @export
+as.list.FutureIterator <- function(x, ...) {
+  complete <- FALSE
+  on.exit(if (!complete) environment(.subset2(x, "has_next"))$end())
+  values <- NextMethod()
+  complete <- TRUE
+  values
 }
 
 #' @export

@@ -107,7 +107,8 @@ map_iterator <- function(futures, until, timeout, buffer = NULL) {
         raise(failure)
       }
       value[[1L]]
-    }
+    },
+    end = end
   )
 }
 

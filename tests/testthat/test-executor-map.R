@@ -120,3 +120,20 @@ test_that("an element of a long map() costs what one of a short map() costs", {
 test_that("the heap is sound after all of this", {
   expect_sound_heap()
 })
+
+test_that("a Ctrl-C in as.list() of a map cancels the calls that no worker has begun", {
+  executor <- local_executor(1)
+  begun <- Value("i", 0)
+  open <- Event()
+  me <- Sys.getpid()
+  call <- function(i) {
+    begun$value <- begun$value + 1
+    if (i == 1) tools::pskill(me, tools::SIGINT)
+    open$wait(60)
+  }
+  interrupted <- tryCatch(is.null(as.list(executor$map(call, 1:4))), interrupt = function(condition) TRUE)
+  expect_true(interrupted)
+  open$set()
+  executor$shutdown()
+  expect_identical(as.integer(begun$value), 1L)
+})
