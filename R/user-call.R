@@ -66,7 +66,7 @@ entries <- new.env(parent = emptyenv())
 entries$bodies <- NULL
 entries$inherited <- 0L
 
-# A forked process begins with the frames of the call that forked it: the first `n`, which are nobody's call in it
+# A forked process begins with the frames of the call that forked it, the first `n`: no call of its own is among them
 forget_frames <- function(n) entries$inherited <- n
 
 # `with.Lock(lock, x)` was written `with(lock, x)`; a call by do.call(), and that of an active binding, has the function in

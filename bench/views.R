@@ -1,7 +1,7 @@
 # What arrives from another process beside an ordinary vector: 40 operations of base R and data.table on both, in the
 # same run and in turn, for each type of numbers and for strings, below 64 MB and above. The values are compared with
 # identical() before anything is timed.
-#   Rscript bench/views.R below                 3 minutes; `above` 3 minutes, `touch` a second
+#   Rscript bench/views.R below                 or `above`; both take 8 minutes with --rounds=3; `touch` a second
 #   Rscript bench/views.R [--rounds=5] [--short] [--views] [double below strings ...]
 # Words choose tables: a type, `below`, `above`, `touch`. --short: a tenth of the data. --views: as where R's memory for a
 # vector cannot show pages of shared memory (another malloc): ALTREP views, of which nothing is promised.

@@ -172,8 +172,7 @@ struct HeapHeader {
   uint64_t free_backed_pages;  // derived: free pages that may hold memory
   uint64_t next_serial;
   uint32_t free_head[kSizeClasses];      // derived
-  // The participant that fills new memory by the quickest way for one, see Heap::fill(); a hint. By CAS from 0 or the
-  // dead to the process itself, and back to 0; a death leaves it, and the next one takes it over.
+  // A hint, see Heap::fill(). By CAS from 0 or a dead one to the process itself, and back; a death leaves it to the next one.
   std::atomic<Token> filler;
   std::atomic<uint32_t> shortages;       // fetch_add by a process that found no room: others free what they can
   std::atomic<uint64_t> output_sequence; // fetch_add by a process that marks its output, see OutputMark
